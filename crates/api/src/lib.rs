@@ -1,0 +1,1 @@
+//! Routes, the desk, auth, errors and the OpenAPI document.

@@ -1,0 +1,2 @@
+//! The program `reelhook`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Fan-out, lanes, send, settle.

@@ -1,0 +1,1 @@
+//! Phrasebooks of the services whose clients Reelhook understands.

@@ -1,0 +1,1 @@
+//! Nouns and rules, pure: no async, no I/O, no clock, no dice.

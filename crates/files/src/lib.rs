@@ -1,0 +1,1 @@
+//! Inputs and results over an object store.

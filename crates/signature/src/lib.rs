@@ -1,0 +1,1 @@
+//! Make and check webhook signatures.

@@ -1,0 +1,1 @@
+//! Durable state: one trait per noun, one transaction per method.

@@ -1,0 +1,1 @@
+//! Claim, the journey of a job, heartbeat, sweep.
