@@ -1,1 +1,14 @@
 //! Nouns and rules, pure: no async, no I/O, no clock, no dice.
+//!
+//! Everything that Reelhook talks about is named here once, and every decision that can be made without touching the
+//! machine is made here: what a request may say ([`form`], [`recipe`]), how a job and a delivery may change
+//! ([`job::step`], [`delivery::step`]), when a webhook is tried again ([`retry`]) and when an endpoint is left
+//! alone ([`circuit`]). Time and randomness come in as arguments, through [`ambient::Ambient`].
+
+pub mod ambient;
+pub mod failure;
+pub mod form;
+pub mod id;
+pub mod media;
+pub mod recipe;
+pub mod time;

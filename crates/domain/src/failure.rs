@@ -1,0 +1,96 @@
+//! "It failed" as a value: what a caller is told, and what may be done about it.
+
+use serde::{Deserialize, Serialize};
+
+/// Where in the journey of a job something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The input is being downloaded or read.
+    Fetching,
+    /// The input is being looked at.
+    Probing,
+    /// What to run is being decided.
+    Planning,
+    /// Media is being read and written.
+    Encoding,
+    /// Outputs are being probed and measured against the plan.
+    Verifying,
+    /// Outputs are being kept.
+    Storing,
+}
+
+impl Stage {
+    /// The spelling in JSON and SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetching => "fetching",
+            Self::Probing => "probing",
+            Self::Planning => "planning",
+            Self::Encoding => "encoding",
+            Self::Verifying => "verifying",
+            Self::Storing => "storing",
+        }
+    }
+}
+
+/// Whose doing a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The media: another input would work.
+    Input,
+    /// The request: another job would work.
+    Request,
+    /// The server that has the input.
+    Origin,
+    /// Us: the same job may work another time.
+    Server,
+}
+
+/// Why a job or an output did not end well, in the caller's voice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobFailure {
+    /// Stable and short, such as `input_truncated`; `docs/errors.md` lists them.
+    pub code: String,
+    /// One sentence: what was wrong and, where it helps, what is allowed. Never a path or an address of ours.
+    pub message: String,
+    /// Where it happened.
+    pub stage: Stage,
+    /// Whether the same job may succeed when tried again.
+    pub retryable: bool,
+    /// Whose doing it is.
+    pub fault: Fault,
+}
+
+impl JobFailure {
+    fn new(stage: Stage, fault: Fault, code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), stage, retryable: false, fault }
+    }
+
+    /// A failure that the media brought with it.
+    pub fn input(stage: Stage, code: &str, message: impl Into<String>) -> Self {
+        Self::new(stage, Fault::Input, code, message)
+    }
+
+    /// A failure of what was asked for.
+    pub fn request(stage: Stage, code: &str, message: impl Into<String>) -> Self {
+        Self::new(stage, Fault::Request, code, message)
+    }
+
+    /// A failure of the server that has the input.
+    pub fn origin(stage: Stage, code: &str, message: impl Into<String>) -> Self {
+        Self::new(stage, Fault::Origin, code, message)
+    }
+
+    /// A failure of this server; retryable.
+    pub fn server(stage: Stage, code: &str, message: impl Into<String>) -> Self {
+        Self::new(stage, Fault::Server, code, message).retryable()
+    }
+
+    /// The same, marked as worth trying again.
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+}

@@ -1,0 +1,234 @@
+//! Ids: 128-bit UUIDv7, spelled with a prefix and 26 lower-case Crockford base-32 characters.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::time::Timestamp;
+
+/// What an id names: gives the prefix of its spelling.
+pub trait Kind {
+    /// The prefix before the underscore, such as `job`.
+    const PREFIX: &'static str;
+}
+
+/// An id of one kind of thing. Ids made later sort later, to the millisecond.
+pub struct Id<K> {
+    bits: u128,
+    kind: PhantomData<fn() -> K>,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $marker:ident $alias:ident $prefix:literal;)*) => {$(
+        #[doc = concat!("Marks ids that start with `", $prefix, "_`.")]
+        #[derive(Debug, Clone, Copy)]
+        pub enum $marker {}
+        impl Kind for $marker {
+            const PREFIX: &'static str = $prefix;
+        }
+        $(#[$doc])*
+        pub type $alias = Id<$marker>;
+    )*};
+}
+
+kinds! {
+    /// Names a job.
+    JobKind JobId "job";
+    /// Names an output of a job.
+    OutputKind OutputId "out";
+    /// Names an event.
+    EventKind EventId "evt";
+    /// Names an endpoint.
+    EndpointKind EndpointId "ep";
+    /// Names a delivery.
+    DeliveryKind DeliveryId "dlv";
+    /// Names an attempt.
+    AttemptKind AttemptId "att";
+    /// Names an upload.
+    UploadKind UploadId "upl";
+    /// Names an origin.
+    OriginKind OriginId "ori";
+    /// Names an API key.
+    KeyKind KeyId "key";
+    /// Names an account.
+    AccountKind AccountId "acc";
+    /// Names a signing secret.
+    SecretKind SecretId "sec";
+    /// Names an HTTP request, in logs and error bodies.
+    RequestKind RequestId "req";
+}
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const LENGTH: usize = 26;
+
+impl<K> Id<K> {
+    /// A UUIDv7 of that time and randomness.
+    ///
+    /// # Source
+    /// RFC 9562 section 5.7: 48 bits of milliseconds, version 7, variant 2, the rest random.
+    pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+        let millis = (now.as_millis().max(0) as u128) & 0xffff_ffff_ffff;
+        let mut low = [0; 16];
+        low[6..].copy_from_slice(&random);
+        let random = u128::from_be_bytes(low);
+        let high = (random >> 64) & 0x0fff;
+        let tail = random & 0x3fff_ffff_ffff_ffff;
+        Self::from_bits(millis << 80 | 7 << 76 | high << 64 | 0b10 << 62 | tail)
+    }
+
+    /// An id of exactly these bits, for dialects that spell them their own way.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self { bits, kind: PhantomData }
+    }
+
+    /// The 128 bits.
+    pub const fn bits(self) -> u128 {
+        self.bits
+    }
+
+    /// The bits as 16 bytes, most significant first, as the store keeps them.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.bits.to_be_bytes()
+    }
+
+    /// The id of those 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self::from_bits(u128::from_be_bytes(bytes))
+    }
+
+    /// The 26 characters without the prefix.
+    pub fn bare(self) -> String {
+        let mut text = [0; LENGTH];
+        for (place, letter) in text.iter_mut().rev().enumerate() {
+            *letter = ALPHABET[(self.bits >> (place * 5)) as usize & 31];
+        }
+        text.iter().map(|&letter| char::from(letter)).collect()
+    }
+}
+
+impl<K> Clone for Id<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K> Copy for Id<K> {}
+impl<K> PartialEq for Id<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits == other.bits
+    }
+}
+impl<K> Eq for Id<K> {}
+impl<K> Hash for Id<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bits.hash(state);
+    }
+}
+impl<K> PartialOrd for Id<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<K> Ord for Id<K> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.bits.cmp(&other.bits)
+    }
+}
+
+impl<K: Kind> fmt::Display for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", K::PREFIX, self.bare())
+    }
+}
+impl<K: Kind> fmt::Debug for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not an id of the kind asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be an id such as {prefix}_ followed by 26 lower-case letters and digits")]
+pub struct NotAnId {
+    prefix: &'static str,
+}
+
+impl<K: Kind> FromStr for Id<K> {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let wrong = NotAnId { prefix: K::PREFIX };
+        let Some(bare) = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_')) else {
+            return Err(wrong);
+        };
+        // 26 letters hold 130 bits: the first may only use three of its five.
+        if bare.len() != LENGTH || bare.as_bytes()[0] > b'7' {
+            return Err(wrong);
+        }
+        let mut bits = 0;
+        for letter in bare.bytes() {
+            let Some(value) = ALPHABET.iter().position(|&known| known == letter) else {
+                return Err(wrong);
+            };
+            bits = bits << 5 | value as u128;
+        }
+        Ok(Self::from_bits(bits))
+    }
+}
+
+impl<K: Kind> Serialize for Id<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+impl<'de, K: Kind> Deserialize<'de> for Id<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_id_survives_its_spelling(bits: u128) {
+            let id = JobId::from_bits(bits);
+            prop_assert_eq!(id.to_string().parse::<JobId>().unwrap(), id);
+            prop_assert_eq!(id.to_string().len(), 30);
+        }
+
+        #[test]
+        fn later_ids_sort_later_and_their_spelling_too(early in 0i64..1 << 47, later in 1i64..1000, a: [u8; 10], b: [u8; 10]) {
+            let first = EventId::new(Timestamp::from_millis(early), a);
+            let second = EventId::new(Timestamp::from_millis(early + later), b);
+            prop_assert!(first < second);
+            prop_assert!(first.to_string() < second.to_string());
+        }
+
+        #[test]
+        fn any_text_is_refused_or_is_its_own_spelling(text in "(job_)?[0-9a-zA-Z]{24,27}") {
+            if let Ok(id) = text.parse::<JobId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_carries_version_seven_and_the_rfc_variant() {
+        let id = JobId::new(Timestamp::from_millis(0x0123_4567_89ab), [0xff; 10]);
+        assert_eq!(format!("{:032x}", id.bits()), "0123456789ab7fffbfffffffffffffff");
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_refused() {
+        let id = JobId::from_bits(7).to_string();
+        assert!(id.parse::<OutputId>().is_err());
+        assert_eq!(id.parse::<JobId>().unwrap().bits(), 7);
+    }
+}

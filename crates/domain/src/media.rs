@@ -1,0 +1,121 @@
+//! What is known of a piece of media after it was probed.
+
+use serde::{Deserialize, Serialize};
+
+/// What a file holds, as `ffprobe` and our own look at its bytes tell it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MediaInfo {
+    /// Short name of the container, one word: `mp4`, `mov`, `webm`, `mkv`, `mp3`, `png`, ...
+    pub format: String,
+    /// Length in seconds; absent for stills and where the container does not tell.
+    pub duration_seconds: Option<f64>,
+    /// Overall bits per second.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bit_rate: Option<u64>,
+    /// The picture stream that would be shown, if any. A cover image of an audio file is not one.
+    pub video: Option<VideoInfo>,
+    /// The audio stream that would be heard, if any.
+    pub audio: Option<AudioInfo>,
+    /// How many streams of any kind there are.
+    #[serde(default)]
+    pub streams: u32,
+    /// Whether an mp4 or mov has its index before its media (`moov` first), so that it plays while it loads.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fast_start: Option<bool>,
+}
+
+/// A picture stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoInfo {
+    /// Codec by its usual short name: `h264`, `h265`, `vp9`, `av1`, ...
+    pub codec: String,
+    /// Codec profile, as ffprobe names it (`High`, `Main 10`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub profile: Option<String>,
+    /// Codec level times ten, as ffprobe gives it (41 is 4.1).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub level: Option<i64>,
+    /// Width in pixels as shown: rotation and pixel aspect applied.
+    pub width: u32,
+    /// Height in pixels as shown: rotation and pixel aspect applied.
+    pub height: u32,
+    /// Mean frames per second.
+    pub frame_rate: Option<f64>,
+    /// Number of frames, where the container tells or they were counted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub frames: Option<u64>,
+    /// Clockwise turn that a player applies, in degrees: 0, 90, 180 or 270.
+    #[serde(default)]
+    pub rotation: u16,
+    /// Whether frames come at uneven times.
+    #[serde(default)]
+    pub variable_frame_rate: bool,
+    /// Sample layout, such as `yuv420p`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pixel_format: Option<String>,
+    /// Whether pixels are square.
+    #[serde(default = "yes")]
+    pub square_pixels: bool,
+    /// Colour primaries, transfer, matrix and range, as ffprobe names them.
+    #[serde(skip_serializing_if = "Color::is_empty", default)]
+    pub color: Color,
+    /// Whether samples are interlaced.
+    #[serde(default)]
+    pub interlaced: bool,
+    /// Bits per second of this stream.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bit_rate: Option<u64>,
+    /// Length of this stream in seconds, where it differs from the file's or is known by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub duration_seconds: Option<f64>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// How numbers become colours.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Color {
+    /// `bt709`, `bt2020`, ...
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub primaries: Option<String>,
+    /// `bt709`, `smpte2084` (PQ), `arib-std-b67` (HLG), ...
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub transfer: Option<String>,
+    /// `bt709`, `bt2020nc`, ...
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub matrix: Option<String>,
+    /// `tv` or `pc`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub range: Option<String>,
+}
+
+impl Color {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether the transfer is one of the high-dynamic-range curves (PQ, HLG).
+    pub fn is_hdr(&self) -> bool {
+        matches!(self.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
+    }
+}
+
+/// An audio stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AudioInfo {
+    /// Codec by its usual short name: `aac`, `mp3`, `opus`, `vorbis`, `flac`, `pcm_s16le`, ...
+    pub codec: String,
+    /// Number of channels.
+    pub channels: u32,
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Bits per second of this stream.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bit_rate: Option<u64>,
+    /// Length of this stream in seconds, where it is known by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub duration_seconds: Option<f64>,
+}
