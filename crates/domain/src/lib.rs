@@ -6,9 +6,15 @@
 //! alone ([`circuit`]). Time and randomness come in as arguments, through [`ambient::Ambient`].
 
 pub mod ambient;
+pub mod circuit;
+pub mod delivery;
+pub mod endpoint;
+pub mod event;
 pub mod failure;
 pub mod form;
 pub mod id;
+pub mod job;
 pub mod media;
 pub mod recipe;
+pub mod retry;
 pub mod time;
