@@ -1,1 +1,46 @@
-//! Durable state: one trait per noun, one transaction per method.
+//! Durable state: one trait per noun; each method is one transaction and one transition.
+//!
+//! # Theory of operation
+//! A caller gets `Ok` from a writing method only after its transaction is on the disk. Writers that arrive together
+//! share one commit (group commit), so a busy server pays one fsync for many changes; each still succeeds or fails by
+//! itself.
+//!
+//! Work is taken by claim: a claim names the row, and carries a fencing token that changes with every claim. Every later
+//! write of the worker says which token it holds, and changes exactly one row or fails with [`StoreError::LeaseLost`],
+//! so a worker that was thought dead cannot overwrite what its successor did. A lease ends by time; a server that
+//! restarts voids its own leases at once ([`Jobs::void_job_leases`], [`Deliveries::void_delivery_leases`]).
+//!
+//! The end of a job and the event that tells of it are written together, and the events table is the outbox that
+//! `delivery` reads from. Wake-ups ([`Wakes`]) only say "look again"; losing one costs time, never work.
+
+mod accounts;
+mod deliveries;
+mod endpoints;
+mod error;
+mod events;
+mod jobs;
+mod settings;
+pub mod sqlite;
+mod uploads;
+mod vault;
+mod wakes;
+
+pub use accounts::{Account, Accounts, ApiKey, KeyHash, NewApiKey};
+pub use deliveries::{ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement};
+pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSecret};
+pub use error::StoreError;
+pub use events::{Events, NewEvent, OutboxEvent};
+pub use jobs::{ClaimedJob, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue, Retry, Submitted};
+pub use settings::{DefaultWebhook, Settings};
+pub use uploads::{Upload, Uploads};
+pub use vault::{MasterKey, Vault};
+pub use wakes::{Topic, Wake, Wakes};
+
+/// All that is kept, behind one handle.
+pub trait Store: Accounts + Jobs + Events + Endpoints + Deliveries + Uploads + Settings + std::fmt::Debug {
+    /// Where to learn that something changed in this process.
+    fn wakes(&self) -> &Wakes;
+}
+
+/// What every method answers.
+pub type Result<T> = std::result::Result<T, StoreError>;

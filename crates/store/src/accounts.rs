@@ -1,0 +1,70 @@
+//! Accounts and their API keys.
+
+use async_trait::async_trait;
+use reelhook_domain::id::{AccountId, KeyId};
+use reelhook_domain::time::Timestamp;
+
+use crate::Result;
+
+/// Owner of everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// A name for people.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// SHA-256 of an API key: the key itself is never kept.
+pub type KeyHash = [u8; 32];
+
+/// An API key as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// A name for people.
+    pub name: String,
+    /// The first characters, to tell keys apart.
+    pub hint: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stopped working, where it did.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A key to be kept.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// A name for people.
+    pub name: String,
+    /// The first characters, to tell keys apart.
+    pub hint: String,
+    /// Its hash.
+    pub hash: KeyHash,
+}
+
+/// Accounts and keys.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// The first account, which is made when there is none.
+    async fn first_account(&self) -> Result<Account>;
+    /// Keeps a key.
+    async fn create_key(&self, key: NewApiKey) -> Result<ApiKey>;
+    /// The keys of an account, newest first, revoked ones included.
+    async fn list_keys(&self, account: AccountId) -> Result<Vec<ApiKey>>;
+    /// Ends a key; does nothing when it has ended. `NotFound` when the account has no such key.
+    async fn revoke_key(&self, account: AccountId, id: KeyId) -> Result<ApiKey>;
+    /// The working key of that hash.
+    async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>>;
+    /// Whether there is any key at all.
+    async fn has_keys(&self) -> Result<bool>;
+}

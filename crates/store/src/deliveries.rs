@@ -1,0 +1,146 @@
+//! Deliveries: fanned out, claimed, settled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reelhook_domain::circuit::Circuit;
+use reelhook_domain::delivery::{Attempt, Delivery};
+use reelhook_domain::endpoint::Failing;
+use reelhook_domain::id::{AccountId, DeliveryId, EndpointId, EventId, JobId};
+use reelhook_domain::job::Dialect;
+use reelhook_domain::retry::Verdict;
+use reelhook_domain::time::Timestamp;
+
+use crate::Result;
+use crate::jobs::Page;
+
+/// One event for one endpoint, with its body.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it carries.
+    pub event: EventId,
+    /// Where it goes.
+    pub endpoint: EndpointId,
+    /// Whose shapes the body has; one body is kept per event and dialect.
+    pub dialect: Dialect,
+    /// The body, rendered once.
+    pub body: Arc<str>,
+    /// Whether the endpoint is disabled: then the delivery is held, not leased.
+    pub held: bool,
+}
+
+/// A batch of events fanned out.
+#[derive(Debug, Clone, Default)]
+pub struct FanOut {
+    /// All events up to this sequence number are fanned out by this batch.
+    pub up_to: i64,
+    /// What came of them; none for events that nobody wants.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A delivery that this process may send.
+#[derive(Debug, Clone)]
+pub struct ClaimedDelivery {
+    /// The delivery, in state `sending`.
+    pub delivery: Delivery,
+    /// The fencing number that proves the claim.
+    pub token: i64,
+    /// What to send.
+    pub body: Arc<str>,
+}
+
+/// The end of one attempt, to be written with many others.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which delivery.
+    pub delivery: DeliveryId,
+    /// Under which claim.
+    pub token: i64,
+    /// What was tried; absent when the delivery is given back without an attempt (then it is due at `Retry`'s time).
+    pub attempt: Option<Attempt>,
+    /// What follows.
+    pub verdict: Verdict,
+    /// The endpoint's circuit and row of failures afterwards.
+    pub endpoint: EndpointId,
+    /// See `endpoint`.
+    pub circuit: Circuit,
+    /// See `endpoint`.
+    pub failing: Option<Failing>,
+    /// Disable the endpoint, for that reason (`gone`, `failing`): as [`crate::EndpointChange::state`] does.
+    pub disable: Option<&'static str>,
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Only to that endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// Only of that job.
+    pub job: Option<JobId>,
+    /// Only in that state (name).
+    pub state: Option<String>,
+    /// Only of that event type.
+    pub event_type: Option<String>,
+    /// Only made at or after.
+    pub since: Option<Timestamp>,
+}
+
+/// A delivery with all that is known of it.
+#[derive(Debug, Clone)]
+pub struct DeliveryRecord {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its attempts, in order.
+    pub attempts: Vec<Attempt>,
+    /// What is sent; absent after its retention.
+    pub body: Option<Arc<str>>,
+}
+
+/// Deliveries.
+#[async_trait]
+pub trait Deliveries: Send + Sync {
+    /// Inserts deliveries, unique per event and endpoint (a second insert is ignored), numbers them per endpoint without
+    /// gaps, and moves the outbox on, all at once. Those not held come back claimed for `lease`, in the order given, bodies
+    /// not read back; those inserted before are left out.
+    async fn fan_out(&self, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>>;
+
+    /// Takes deliveries that are due, or whose lease ran out: oldest due first, at most `per_endpoint` to each endpoint and
+    /// `limit` in all, leaving out `except`.
+    async fn claim_due(&self, limit: u32, per_endpoint: u32, except: &[EndpointId], lease: Duration) -> Result<Vec<ClaimedDelivery>>;
+
+    /// When the next scheduled delivery is due that is not to one of `except`, for the engine to sleep until.
+    async fn next_due(&self, except: &[EndpointId]) -> Result<Option<Timestamp>>;
+
+    /// Writes the ends of many attempts at once. Answers the deliveries whose claim was lost (their attempt is kept all
+    /// the same: it was made).
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<DeliveryId>>;
+
+    /// Prolongs leases. Answers those that are lost.
+    async fn renew_deliveries(&self, held: &[(DeliveryId, i64)], lease: Duration) -> Result<Vec<DeliveryId>>;
+
+    /// Makes all deliveries that are `sending` due now, as a server that is alone on its database does when it starts.
+    async fn void_delivery_leases(&self) -> Result<u64>;
+
+    /// One delivery of the account, with its attempts and body.
+    async fn delivery(&self, account: AccountId, id: DeliveryId) -> Result<DeliveryRecord>;
+
+    /// Deliveries of the account, newest first.
+    async fn list_deliveries(&self, account: AccountId, filter: &DeliveryFilter, page: Page) -> Result<Vec<Delivery>>;
+
+    /// Makes an ended delivery due now, its schedule begun anew.
+    async fn resend(&self, account: AccountId, id: DeliveryId) -> Result<Delivery>;
+
+    /// Cancels a delivery that waits.
+    async fn cancel_delivery(&self, account: AccountId, id: DeliveryId) -> Result<Delivery>;
+
+    /// Deliveries to one endpoint after that sequence number, with bodies, in order, whatever became of them.
+    async fn pull(&self, account: AccountId, endpoint: EndpointId, after: i64, limit: u32) -> Result<Vec<(Delivery, Arc<str>)>>;
+
+    /// How many deliveries are in each state, for metrics.
+    async fn count_deliveries(&self) -> Result<Vec<(String, u64)>>;
+}

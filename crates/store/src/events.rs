@@ -1,0 +1,50 @@
+//! Events: the outbox, and what a job went through.
+
+use async_trait::async_trait;
+use reelhook_domain::event::{Event, EventType};
+use reelhook_domain::id::{AccountId, EndpointId, EventId, JobId};
+use reelhook_domain::job::{Dialect, JobWebhook};
+use serde_json::Value;
+
+use crate::Result;
+
+/// An event to be written that is not the change of a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What happened.
+    pub kind: EventType,
+    /// The payload.
+    pub data: Value,
+    /// The only endpoint it goes to (for `webhook.test`); by filter when absent.
+    pub only: Option<EndpointId>,
+}
+
+/// An event that is not yet fanned out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxEvent {
+    /// The event.
+    pub event: Event,
+    /// The webhook given with its job.
+    pub webhook: Option<JobWebhook>,
+    /// Whose shapes its job was made in; native for events without a job.
+    pub dialect: Dialect,
+    /// The only endpoint it goes to.
+    pub only: Option<EndpointId>,
+}
+
+/// Events.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// Writes events that are not the change of a job.
+    async fn publish(&self, events: Vec<NewEvent>) -> Result<()>;
+    /// The oldest events that were not fanned out, at most `limit`, in order.
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEvent>>;
+    /// The events of one job after that sequence number, in order. `NotFound` when the account has no such job.
+    async fn job_events(&self, account: AccountId, job: JobId, after: i64) -> Result<Vec<Event>>;
+    /// The newest event of any kind has this sequence number; 0 when there is none.
+    async fn last_sequence(&self) -> Result<i64>;
+}

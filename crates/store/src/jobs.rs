@@ -1,0 +1,185 @@
+//! Jobs: submitted, claimed, kept alive, ended.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::id::{AccountId, JobId, OutputId};
+use reelhook_domain::job::{InputFacts, Job, OutputFile, OutputState, Signal};
+use reelhook_domain::time::Timestamp;
+use serde_json::Value;
+
+use crate::Result;
+
+/// A caller's word that two requests are the same. Kept for 24 hours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The `Idempotency-Key`.
+    pub key: String,
+    /// Hash of what was asked, to catch one key for two requests.
+    pub fingerprint: [u8; 32],
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Submitted {
+    /// It was kept.
+    New(Job),
+    /// The same request was kept before: this is its job as it is now.
+    Repeated(Job),
+    /// The key was used before, for another request.
+    Conflict,
+}
+
+/// Which jobs to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Only in one of these states (names); all when empty.
+    pub states: Vec<String>,
+    /// Only made at or after.
+    pub since: Option<Timestamp>,
+    /// Only made before.
+    pub until: Option<Timestamp>,
+}
+
+/// Which part of a long list: newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Only ids (as bits) below this one; the bits of the last item of the page before.
+    pub before: Option<u128>,
+    /// Most items, 1 to 100.
+    pub limit: u32,
+}
+
+/// A worker's right to one job: consumed by the call that ends it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which job.
+    pub job: JobId,
+    /// The fencing number that proves it.
+    pub token: i64,
+}
+
+/// A job that this process may work on.
+#[derive(Debug)]
+pub struct ClaimedJob {
+    /// The job, in state `probing`.
+    pub job: Job,
+    /// The right to it.
+    pub lease: Lease,
+    /// How often it was claimed, this time included; many claims without an end mean that it kills its workers.
+    pub claims: u32,
+}
+
+/// How far a running job is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProgressUpdate {
+    /// Which job.
+    pub job: JobId,
+    /// Under which claim.
+    pub token: i64,
+    /// What its worker does.
+    pub stage: Stage,
+    /// 0 to 99, of the whole job. A lower number than the stored one is ignored.
+    pub progress: u8,
+    /// 0 to 99, of each output that runs.
+    pub outputs: Vec<(OutputId, u8)>,
+    /// Whether a `job.progress` event is written, if the job's webhook or an endpoint of the account names that type.
+    pub announce: bool,
+}
+
+/// How one output ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputEnd {
+    /// Which output.
+    pub id: OutputId,
+    /// `Completed`, `Failed` or `Canceled`.
+    pub state: OutputState,
+    /// What was made.
+    pub file: Option<OutputFile>,
+    /// The plan in the API's shape.
+    pub plan: Value,
+    /// The receipt in the API's shape.
+    pub receipt: Value,
+    /// Why it was not made.
+    pub error: Option<JobFailure>,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobEnd {
+    /// `Complete`, `CompletePartly`, `Fail` or `Reject`.
+    pub signal: Signal,
+    /// What became known of the input.
+    pub input: Option<InputFacts>,
+    /// How each output that ended ended; others keep what they have (of an earlier run).
+    pub outputs: Vec<OutputEnd>,
+}
+
+/// What a caller wants done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Only outputs that failed or were canceled.
+    FailedOutputs,
+    /// All of it.
+    Whole,
+}
+
+/// How long the queue is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Jobs that wait.
+    pub queued: u64,
+    /// Jobs that run.
+    pub running: u64,
+    /// Jobs that would be claimed before the one asked about.
+    pub ahead: u64,
+}
+
+/// Jobs.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Keeps a job (state `queued`) with its `job.created` event, unless `idempotency` says that it was kept before.
+    async fn submit(&self, job: Job, idempotency: Option<Idempotency>) -> Result<Submitted>;
+
+    /// One job of the account.
+    async fn job(&self, account: AccountId, id: JobId) -> Result<Job>;
+
+    /// Jobs of the account, newest first.
+    async fn list_jobs(&self, account: AccountId, filter: &JobFilter, page: Page) -> Result<Vec<Job>>;
+
+    /// The length of the queue, and how many wait before `job`.
+    async fn queue(&self, job: Option<JobId>) -> Result<Queue>;
+
+    /// Takes up to `limit` jobs that are queued, or whose lease ran out: premium first, with one step of priority for
+    /// every minute waited; then oldest first. Sets them to `probing`, `started_at` on the first claim. A job whose
+    /// lease ran out goes through `queued` (release, then claim).
+    async fn claim_jobs(&self, limit: u32, lease: Duration) -> Result<Vec<ClaimedJob>>;
+
+    /// Prolongs leases. Answers the jobs whose lease is lost: canceled, or somebody else's.
+    async fn renew_jobs(&self, held: &[(JobId, i64)], lease: Duration) -> Result<Vec<JobId>>;
+
+    /// Notes progress of many jobs. Updates whose claim is lost are dropped.
+    async fn record_progress(&self, updates: Vec<ProgressUpdate>) -> Result<()>;
+
+    /// The input was probed: `probing` to `processing`, outputs `waiting` to `processing`, with `job.started`.
+    /// `LeaseLost` when the claim is gone.
+    async fn start_processing(&self, lease: &Lease, input: InputFacts) -> Result<()>;
+
+    /// Ends a job and writes the event that tells of it. Consumes the claim; `LeaseLost` when it is gone.
+    async fn finish_job(&self, lease: Lease, end: JobEnd) -> Result<Job>;
+
+    /// Puts jobs back to `queued`, as a stopping worker does; claims are consumed, lost ones ignored. Does not count
+    /// as a claim that failed.
+    async fn release_jobs(&self, leases: Vec<Lease>) -> Result<()>;
+
+    /// Ends the leases of all jobs that are `probing` or `processing`: a server that is alone on its database does so
+    /// when it starts. Answers how many.
+    async fn void_job_leases(&self) -> Result<u64>;
+
+    /// Cancels a job, whoever has it, with `job.canceled`. `IllegalJobStep` when it came to its end.
+    async fn cancel_job(&self, account: AccountId, id: JobId) -> Result<Job>;
+
+    /// Queues a job again that did not end well; outputs that are done again go to `waiting` and lose their error.
+    async fn retry_job(&self, account: AccountId, id: JobId, what: Retry) -> Result<Job>;
+}

@@ -1,0 +1,62 @@
+//! Wake-ups within this process: "look again", without data.
+
+use tokio::sync::watch;
+
+/// What changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// A job can be claimed.
+    JobQueued,
+    /// A job changed in any way, its progress included.
+    JobChanged,
+    /// An event was written: the outbox has something.
+    Event,
+    /// A delivery is due or its endpoint changed.
+    Delivery,
+    /// An attempt was settled.
+    Settled,
+}
+
+const TOPICS: usize = 5;
+
+/// The wake-ups of one store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Wakes {
+    senders: std::sync::Arc<[watch::Sender<()>; TOPICS]>,
+}
+
+impl Default for Wakes {
+    fn default() -> Self {
+        Self { senders: std::sync::Arc::new(std::array::from_fn(|_| watch::Sender::new(()))) }
+    }
+}
+
+impl Wakes {
+    /// Tells all who listen.
+    pub fn wake(&self, topic: Topic) {
+        self.senders[topic as usize].send_replace(());
+    }
+
+    /// Starts to listen. Arm it before looking, so that nothing slips between the look and the wait.
+    pub fn listen(&self, topic: Topic) -> Wake {
+        Wake { receiver: self.senders[topic as usize].subscribe() }
+    }
+}
+
+/// One listener.
+#[derive(Debug)]
+pub struct Wake {
+    receiver: watch::Receiver<()>,
+}
+
+impl Wake {
+    /// Waits until something changed since this listener was made or last waited. Never ends once the store is gone.
+    ///
+    /// # Cancel safety
+    /// A wake-up is not lost when the future is dropped before it ended.
+    pub async fn wait(&mut self) {
+        if self.receiver.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
