@@ -202,7 +202,7 @@ pub struct Delivery {
 }
 
 /// How long each phase of an attempt took, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AttemptTimings {
     /// Name resolution.
     pub dns: f64,

@@ -36,7 +36,7 @@ choice! {
 }
 
 /// A limit on how fast one endpoint is called.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rate {
     /// Requests a second, over time: 0.1 to 10,000.
     pub per_second: f64,

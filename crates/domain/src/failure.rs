@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Where in the journey of a job something happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// The input is being downloaded or read.
@@ -35,7 +35,7 @@ impl Stage {
 }
 
 /// Whose doing a failure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The media: another input would work.
@@ -49,7 +49,7 @@ pub enum Fault {
 }
 
 /// Why a job or an output did not end well, in the caller's voice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobFailure {
     /// Stable and short, such as `input_truncated`; `docs/errors.md` lists them.
     pub code: String,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One thing that is wrong with a request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Violation {
     /// Where, such as `outputs[0].crf`; empty for the document itself.
     pub path: String,
@@ -107,10 +107,9 @@ impl Form {
         self.fields.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Takes a field and says whether it was there, null included: for changes where null means "clear".
-    pub fn nullable(&mut self, name: &'static str) -> Option<Value> {
-        self.known.push(name);
-        self.fields.remove(name)
+    /// Whether the field is there and null, where that means "clear". Does not take it.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(Value::is_null)
     }
 
     /// Takes a text of at most `longest` bytes, without NUL.
@@ -152,7 +151,9 @@ impl Form {
     pub fn integer(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(name)?;
         // 720.0 is a whole number too: JSON has only one kind of number.
-        let whole = value.as_u64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n)).map(|n| n as u64));
+        let whole = value
+            .as_u64()
+            .or_else(|| value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n)).map(|n| n as u64));
         match whole {
             Some(number) if range.contains(&number) => Some(number),
             _ => {
@@ -340,7 +341,7 @@ pub trait Choice: Copy + 'static {
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         pub enum $name {
             $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
         }

@@ -265,7 +265,9 @@ pub fn step(state: &JobState, signal: Signal, now: Timestamp) -> Result<JobState
         (S::Processing, Signal::CompletePartly(error)) => S::Partial { error },
         (S::Probing | S::Processing, Signal::Fail(error)) => S::Failed { error },
         (S::Probing, Signal::Reject(error)) => S::Rejected { error },
-        (S::Draft | S::Queued | S::Probing | S::AwaitingConfirmation { .. } | S::Processing, Signal::Cancel) => S::Canceled,
+        (S::Draft | S::Queued | S::Probing | S::AwaitingConfirmation { .. } | S::Processing, Signal::Cancel) => {
+            S::Canceled
+        }
         (S::Partial { .. } | S::Failed { .. } | S::Rejected { .. } | S::Canceled, Signal::Retry) => S::Queued,
         _ => return Err(illegal),
     };
@@ -466,7 +468,14 @@ mod tests {
         let error = JobFailure::input(Stage::Probing, "x", "x");
         for state in [JobState::Completed, JobState::Canceled, JobState::Failed { error: error.clone() }] {
             assert!(state.is_terminal());
-            for signal in [Signal::Start, Signal::Claim, Signal::Proceed, Signal::Complete, Signal::Cancel, Signal::Fail(error.clone())] {
+            for signal in [
+                Signal::Start,
+                Signal::Claim,
+                Signal::Proceed,
+                Signal::Complete,
+                Signal::Cancel,
+                Signal::Fail(error.clone()),
+            ] {
                 assert!(step(&state, signal, Timestamp::default()).is_err());
             }
         }

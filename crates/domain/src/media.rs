@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What a file holds, as `ffprobe` and our own look at its bytes tell it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MediaInfo {
     /// Short name of the container, one word: `mp4`, `mov`, `webm`, `mkv`, `mp3`, `png`, ...
     pub format: String,
@@ -25,7 +25,7 @@ pub struct MediaInfo {
 }
 
 /// A picture stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct VideoInfo {
     /// Codec by its usual short name: `h264`, `h265`, `vp9`, `av1`, ...
     pub codec: String,
@@ -75,7 +75,7 @@ const fn yes() -> bool {
 }
 
 /// How numbers become colours.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Color {
     /// `bt709`, `bt2020`, ...
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -104,7 +104,7 @@ impl Color {
 }
 
 /// An audio stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AudioInfo {
     /// Codec by its usual short name: `aac`, `mp3`, `opus`, `vorbis`, `flac`, `pcm_s16le`, ...
     pub codec: String,

@@ -170,7 +170,7 @@ pub const LARGEST_SIDE: u32 = 7680;
 pub const LATEST_SECOND: f64 = 604_800.0;
 
 /// `compress`: a smaller file, never larger than the source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Compress {
     /// Rate factor, 0 (best) to 51 (smallest). Excludes `max_bytes` and `quality`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -204,7 +204,7 @@ impl Compress {
 }
 
 /// `convert`: the same content in another container, codec or size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Convert {
     /// What to write.
     pub format: Format,
@@ -230,20 +230,23 @@ impl Convert {
         if !required {
             form.refuse("format", serde_json::Value::Null, "is required");
         }
-        let (format, codec) = read_container(form, |format| !format.is_still(), "mp4, webm, mkv, mov, gif, mp3, aac, wav, flac, opus")?;
+        let (format, codec) =
+            read_container(form, |format| !format.is_still(), "mp4, webm, mkv, mov, gif, mp3, aac, wav, flac, opus")?;
         let size = Size::read(form);
         let frame_rate = form.number("frame_rate", 1.0..=240.0);
         let bitrate_kbps = form.integer32("bitrate_kbps", 8..=400_000);
         let quality = form.choice("quality").unwrap_or(Quality::Standard);
         if format.is_audio() && (frame_rate.is_some() || size != Size::default()) {
-            form.refuse_whole(format_args!("format {format} has no picture: leave out resolution, width, height and frame_rate"));
+            form.refuse_whole(format_args!(
+                "format {format} has no picture: leave out resolution, width, height and frame_rate"
+            ));
         }
         Some(Self { format, codec, size, frame_rate, bitrate_kbps, quality })
     }
 }
 
 /// The size that a picture shall have; nothing said keeps the source's.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Size {
     /// A named size. Excludes `width` and `height`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -273,7 +276,7 @@ impl Size {
 }
 
 /// `resize`: another picture size, everything else as good as it was.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Resize {
     /// The box; at least one of its sides or a named size is given.
     #[serde(flatten)]
@@ -306,7 +309,7 @@ impl Resize {
 }
 
 /// `trim`: a part of the source, cut to the frame.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Trim {
     /// Where the part begins, in seconds.
     pub start_seconds: f64,
@@ -335,14 +338,17 @@ impl Trim {
             duration_seconds = Some(end - start_seconds);
         }
         let quality = form.choice("quality").unwrap_or(Quality::Standard);
-        let (format, codec) =
-            read_container(form, |format| format.is_video() || format.is_audio(), "mp4, webm, mkv, mov, mp3, aac, wav, flac, opus")?;
+        let (format, codec) = read_container(
+            form,
+            |format| format.is_video() || format.is_audio(),
+            "mp4, webm, mkv, mov, mp3, aac, wav, flac, opus",
+        )?;
         Some(Self { start_seconds, duration_seconds, format, codec, quality })
     }
 }
 
 /// `thumbnail`: one frame as a still picture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Thumbnail {
     /// Which frame: the one shown at that second.
     pub at_seconds: f64,
@@ -366,7 +372,7 @@ impl Thumbnail {
 }
 
 /// `extract_audio`: the audio alone, copied where the format takes it as it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ExtractAudio {
     /// What to write; absent keeps the source's codec in its usual container, or mp3 where it has none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -387,7 +393,7 @@ impl ExtractAudio {
 }
 
 /// `web_ready`: an mp4 that plays in any browser while it loads, by the cheapest way that gets there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WebReady {
     /// Rate factor; forces an encoding.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -440,7 +446,7 @@ fn read_container(form: &mut Form, fits: fn(Format) -> bool, allowed: &str) -> O
 macro_rules! recipes {
     ($($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
         /// One operation with its parameters. In JSON: the field `recipe` names it, beside its parameters.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(tag = "recipe")]
         pub enum Recipe {
             $($(#[$doc])* #[serde(rename = $word)] $variant($variant),)+
@@ -501,7 +507,10 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_recipe() {
         let recipe = read(json!({"recipe": "compress"})).unwrap();
-        assert_eq!(serde_json::to_value(&recipe).unwrap(), json!({"recipe": "compress", "codec": "h264", "format": "mp4"}));
+        assert_eq!(
+            serde_json::to_value(&recipe).unwrap(),
+            json!({"recipe": "compress", "codec": "h264", "format": "mp4"})
+        );
         let recipe = read(json!({"recipe": "convert", "format": "webm"})).unwrap();
         assert_eq!(
             serde_json::to_value(&recipe).unwrap(),

@@ -28,18 +28,7 @@ impl Default for RetrySchedule {
     fn default() -> Self {
         const MINUTE: u64 = 60;
         const HOUR: u64 = 60 * MINUTE;
-        Self::seconds(&[
-            0,
-            5,
-            5 * MINUTE,
-            30 * MINUTE,
-            2 * HOUR,
-            5 * HOUR,
-            10 * HOUR,
-            14 * HOUR,
-            20 * HOUR,
-            24 * HOUR,
-        ])
+        Self::seconds(&[0, 5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR])
     }
 }
 
@@ -123,7 +112,8 @@ mod tests {
     fn the_default_schedule_has_ten_attempts_over_three_days() {
         let schedule = RetrySchedule::default();
         assert_eq!(schedule.attempts(), 10);
-        let waits: Vec<_> = (1..=10).map(|attempt| schedule.wait_after(attempt, 0.5).map(|wait| wait.as_secs())).collect();
+        let waits: Vec<_> =
+            (1..=10).map(|attempt| schedule.wait_after(attempt, 0.5).map(|wait| wait.as_secs())).collect();
         let expected = [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400];
         assert_eq!(waits, expected.map(Some).into_iter().chain([None]).collect::<Vec<_>>());
         assert!(expected.iter().sum::<u64>() > 3 * 24 * 3600);
@@ -136,12 +126,27 @@ mod tests {
         let verdict = |outcome: &Outcome, attempt| judge(outcome, &schedule, attempt, now, 0.5);
         assert_eq!(verdict(&status(204, None), 1), Verdict::Delivered);
         assert_eq!(verdict(&status(410, None), 1), Verdict::Gone);
-        assert_eq!(verdict(&status(301, None), 1), Verdict::Retry { at: now + Duration::from_secs(10), reason: "backoff" });
-        assert_eq!(verdict(&status(429, Some(60)), 1), Verdict::Retry { at: now + Duration::from_secs(60), reason: "retry_after" });
-        assert_eq!(verdict(&status(503, Some(1)), 1), Verdict::Retry { at: now + Duration::from_secs(10), reason: "backoff" });
-        assert_eq!(verdict(&status(503, Some(1 << 40)), 1), Verdict::Retry { at: now + LONGEST_WAIT, reason: "retry_after" });
+        assert_eq!(
+            verdict(&status(301, None), 1),
+            Verdict::Retry { at: now + Duration::from_secs(10), reason: "backoff" }
+        );
+        assert_eq!(
+            verdict(&status(429, Some(60)), 1),
+            Verdict::Retry { at: now + Duration::from_secs(60), reason: "retry_after" }
+        );
+        assert_eq!(
+            verdict(&status(503, Some(1)), 1),
+            Verdict::Retry { at: now + Duration::from_secs(10), reason: "backoff" }
+        );
+        assert_eq!(
+            verdict(&status(503, Some(1 << 40)), 1),
+            Verdict::Retry { at: now + LONGEST_WAIT, reason: "retry_after" }
+        );
         // A 500 is not told to wait: Retry-After is only honoured where it has a meaning.
-        assert_eq!(verdict(&status(500, Some(60)), 1), Verdict::Retry { at: now + Duration::from_secs(10), reason: "backoff" });
+        assert_eq!(
+            verdict(&status(500, Some(60)), 1),
+            Verdict::Retry { at: now + Duration::from_secs(10), reason: "backoff" }
+        );
         assert_eq!(verdict(&status(500, None), 2), Verdict::Exhausted);
     }
 

@@ -1,0 +1,6 @@
+//! Native: our own API, `docs/` and `/openapi.json` describe it.
+
+pub mod event;
+pub mod headers;
+pub mod reply;
+pub mod request;

@@ -1,0 +1,387 @@
+//! What callers of the native API may say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr as _;
+
+use http::header::{HeaderName, HeaderValue};
+use reelhook_domain::endpoint::{DEFAULT_TIMEOUT, Rate};
+use reelhook_domain::event::EventFilter;
+use reelhook_domain::form::{Form, Violation};
+use reelhook_domain::job::{OnDamage, Priority};
+use reelhook_domain::recipe::Recipe;
+use reelhook_domain::retry::{LONGEST_WAIT, MOST_WAITS, RetrySchedule};
+use serde_json::Value;
+use url::Url;
+
+use crate::request::{
+    EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, OutputRequest, PublishRequest,
+    SettingsRequest, WebhookRequest,
+};
+
+/// Most outputs of one job.
+pub const MOST_OUTPUTS: usize = 20;
+/// Most pairs of metadata, and the longest key and value.
+pub const METADATA: (usize, usize) = (20, 500);
+/// Longest URL.
+const LONGEST_URL: usize = 4096;
+/// Most events in one publication.
+pub const MOST_EVENTS: usize = 500;
+/// Largest payload of a caller's own event, in bytes of JSON.
+pub const LARGEST_PAYLOAD: usize = 256 * 1024;
+
+/// Reads `POST /v1/jobs`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
+    Form::read(value, |form| {
+        let had_input = form.has("input");
+        let input = form.object("input", input);
+        let outputs = form.objects("outputs", 1..=MOST_OUTPUTS, |output, _| {
+            let name = output_name(output);
+            Some((name, Recipe::read(output)?))
+        });
+        let outputs = form.require("outputs", outputs);
+        let webhook = form.object("webhook", webhook);
+        let metadata = form.pairs("metadata", METADATA.0, METADATA.1).unwrap_or_default();
+        let priority = form.choice("priority").unwrap_or(Priority::Standard);
+        let on_damage = form.choice("on_damage").unwrap_or(OnDamage::Strict);
+        for later in ["confirm", "draft"] {
+            if form.boolean(later) == Some(true) {
+                form.refuse(later, true.into(), "must be false: this version starts every job at once");
+            }
+        }
+        let outputs = named(form, outputs?)?;
+        if had_input && input.is_none() {
+            return None;
+        }
+        Some(JobRequest { input, outputs, webhook, metadata: metadata.into_iter().collect(), priority, on_damage })
+    })
+}
+
+fn input(form: &mut Form) -> Option<InputRequest> {
+    match (form.has("url"), form.has("upload")) {
+        (true, false) => url(form, "url").map(InputRequest::Url),
+        (false, true) => form.parsed("upload").map(InputRequest::Upload),
+        _ => {
+            // Take both, so that they are not called unknown as well.
+            form.value("url");
+            form.value("upload");
+            form.refuse_whole("needs exactly one of url and upload");
+            None
+        }
+    }
+}
+
+/// Takes a URL that a stranger wrote; whether it may be reached is judged where the policy is.
+fn url(form: &mut Form, name: &'static str) -> Option<Url> {
+    let text = form.text(name, LONGEST_URL)?;
+    match Url::parse(&text) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            // Never repeat what may hold a password.
+            form.refuse(
+                name,
+                Value::Null,
+                format_args!("must be an absolute URL such as https://example.com/clip.mp4 ({error})"),
+            );
+            None
+        }
+    }
+}
+
+fn webhook(form: &mut Form) -> Option<WebhookRequest> {
+    let events = events(form).unwrap_or_default();
+    let url = url(form, "url");
+    Some(WebhookRequest { url: form.require("url", url)?, events })
+}
+
+fn events(form: &mut Form) -> Option<EventFilter> {
+    form.texts("events", 1..=EventFilter::MOST, EventFilter::check_pattern).map(EventFilter::new)
+}
+
+/// Takes the name of an output: it stands in paths and file names, so it is plain.
+fn output_name(form: &mut Form) -> Option<String> {
+    let name = form.text("name", 64)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if !name.is_empty() && name.bytes().all(plain) && !name.starts_with(['.', '-']) {
+        return Some(name);
+    }
+    form.refuse("name", name.into(), "must be 1 to 64 letters, digits, '_', '-' or '.', not starting with '.' or '-'");
+    None
+}
+
+/// Gives every output a name: its own, or that of its recipe, numbered when repeated.
+fn named(form: &Form, outputs: Vec<(Option<String>, Recipe)>) -> Option<Vec<OutputRequest>> {
+    let mut taken = BTreeSet::new();
+    let mut unique = true;
+    for (index, (name, _)) in outputs.iter().enumerate() {
+        if let Some(name) = name
+            && !taken.insert(name.clone())
+        {
+            unique = false;
+            form.refuse(&format!("outputs[{index}].name"), name.clone().into(), "must be unique in the job");
+        }
+    }
+    let mut named = Vec::with_capacity(outputs.len());
+    for (name, recipe) in outputs {
+        let name = name.unwrap_or_else(|| fresh(recipe.name(), &taken));
+        taken.insert(name.clone());
+        named.push(OutputRequest { name, recipe });
+    }
+    unique.then_some(named)
+}
+
+/// `plain`, or `plain-2`, `plain-3`, ... when it is taken.
+fn fresh(plain: &str, taken: &BTreeSet<String>) -> String {
+    let numbered = (2..).map(|number| format!("{plain}-{number}"));
+    let mut names = std::iter::once(plain.to_owned()).chain(numbered);
+    names.find(|name| !taken.contains(name)).expect("numbers do not run out")
+}
+
+/// Reads `POST /v1/endpoints`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
+    Form::read(value, |form| {
+        let address = match (form.boolean("pull").unwrap_or(false), form.has("url")) {
+            (true, true) => {
+                form.value("url");
+                form.refuse_whole("takes either url or pull, not both");
+                None
+            }
+            (true, false) => Some(EndpointAddress::Pull),
+            (false, _) => {
+                let url = url(form, "url");
+                form.require("url", url).map(EndpointAddress::Push)
+            }
+        };
+        let patch = endpoint_fields(form);
+        if let Some(dialect) = form.text("dialect", 32).filter(|dialect| dialect != "native") {
+            form.refuse("dialect", dialect.into(), "must be native");
+        }
+        Some(EndpointRequest {
+            address: address?,
+            events: patch.events.unwrap_or_default(),
+            description: patch.description.unwrap_or_default(),
+            headers: patch.headers.unwrap_or_default(),
+            retry: patch.retry.flatten(),
+            rate: patch.rate.flatten(),
+            timeout_ms: patch.timeout_ms.unwrap_or(DEFAULT_TIMEOUT.as_millis() as u32),
+        })
+    })
+}
+
+/// Reads `PATCH /v1/endpoints/{id}`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn endpoint_patch(value: Value) -> Result<EndpointPatch, Vec<Violation>> {
+    Form::read(value, |form| {
+        let url = url(form, "url");
+        Some(EndpointPatch { url, ..endpoint_fields(form) })
+    })
+}
+
+/// The fields that a new endpoint and a change of one share.
+fn endpoint_fields(form: &mut Form) -> EndpointPatch {
+    let events = events(form);
+    let description = form.text("description", 500);
+    let headers = form.pairs("headers", 20, 2000).map(|pairs| custom_headers(form, pairs));
+    let retry = clearable(form, "retry_seconds", waits);
+    let rate = clearable(form, "rate", |form| form.object("rate", rate));
+    let timeout_ms = form.number("timeout_seconds", 1.0..=60.0).map(|seconds| (seconds * 1000.0).round() as u32);
+    EndpointPatch { url: None, events, description, headers, retry, rate, timeout_ms }
+}
+
+/// Takes a field that null clears.
+fn clearable<T>(form: &mut Form, name: &'static str, take: impl FnOnce(&mut Form) -> Option<T>) -> Option<Option<T>> {
+    if form.is_null(name) {
+        form.value(name);
+        return Some(None);
+    }
+    take(form).map(Some)
+}
+
+fn waits(form: &mut Form) -> Option<RetrySchedule> {
+    let items = match form.value("retry_seconds")? {
+        Value::Array(items) => items,
+        other => {
+            form.refuse("retry_seconds", other, "must be an array of seconds");
+            return None;
+        }
+    };
+    let longest = LONGEST_WAIT.as_secs();
+    let waits: Option<Vec<u64>> =
+        items.iter().map(|item| item.as_u64().filter(|seconds| *seconds <= longest)).collect();
+    match waits {
+        Some(waits) if (1..=MOST_WAITS).contains(&waits.len()) => Some(RetrySchedule::seconds(&waits)),
+        _ => {
+            let message =
+                format!("must be 1 to {MOST_WAITS} waits in whole seconds, each 0 to {longest}; one attempt for each");
+            form.refuse("retry_seconds", Value::Array(items), message);
+            None
+        }
+    }
+}
+
+fn rate(form: &mut Form) -> Option<Rate> {
+    let per_second = form.number("per_second", 0.1..=10_000.0);
+    let per_second = form.require("per_second", per_second);
+    let burst = form.integer32("burst", 1..=10_000).unwrap_or(1);
+    Some(Rate { per_second: per_second?, burst })
+}
+
+/// Headers that we set ourselves, that belong to the connection, or that would let one tenant speak for another.
+const RESERVED_HEADERS: &[&str] = &[
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "accept-encoding",
+    "user-agent",
+    "expect",
+    "cookie",
+];
+
+fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    for (name, value) in pairs {
+        let path = format!("headers.{}", name.chars().take(64).collect::<String>());
+        let lower = name.to_ascii_lowercase();
+        let reserved = RESERVED_HEADERS.contains(&lower.as_str())
+            || lower.starts_with("webhook-")
+            || lower.starts_with("reelhook-");
+        if HeaderName::from_str(&lower).is_err() {
+            form.refuse(&path, Value::Null, "is not a header name");
+        } else if reserved {
+            form.refuse(&path, Value::Null, "is reserved and cannot be set");
+        } else if HeaderValue::from_str(&value).is_err() {
+            form.refuse(&path, Value::Null, "has a value that cannot stand in a header");
+        } else {
+            headers.insert(lower, value);
+        }
+    }
+    headers
+}
+
+/// Reads `PUT /v1/settings`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn settings(value: Value) -> Result<SettingsRequest, Vec<Violation>> {
+    Form::read(value, |form| {
+        let given = form.has("default_webhook");
+        let default_webhook = form.object("default_webhook", webhook);
+        (given == default_webhook.is_some()).then_some(SettingsRequest { default_webhook })
+    })
+}
+
+/// Reads `POST /v1/events`: one event, or up to [`MOST_EVENTS`].
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn publish(value: Value) -> Result<Vec<PublishRequest>, Vec<Violation>> {
+    Form::read(value, |form| {
+        if form.has("events") {
+            form.objects("events", 1..=MOST_EVENTS, |event, _| publication(event))
+        } else {
+            publication(form).map(|event| vec![event])
+        }
+    })
+}
+
+fn publication(form: &mut Form) -> Option<PublishRequest> {
+    let kind = form.parsed("type");
+    let kind = form.require("type", kind);
+    let payload = form.value("payload");
+    let payload = form.require("payload", payload)?;
+    let size = payload.to_string().len();
+    if size > LARGEST_PAYLOAD {
+        form.refuse("payload", payload, format_args!("must be at most {LARGEST_PAYLOAD} bytes of JSON, is {size}"));
+        return None;
+    }
+    Some(PublishRequest { kind: kind?, payload })
+}
+
+/// Reads `POST /v1/keys`: the name of a new key.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn key(value: Value) -> Result<String, Vec<Violation>> {
+    Form::read(value, |form| {
+        let name = form.text("name", 100);
+        form.require("name", name)
+    })
+}
+
+/// Reads `POST /v1/jobs/{id}/retry`: whether all of it is done again, not only what failed.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn retry(value: Value) -> Result<bool, Vec<Violation>> {
+    Form::read(value, |form| {
+        let word = form.text("outputs", 16).unwrap_or_else(|| "failed".to_owned());
+        match word.as_str() {
+            "failed" => Some(false),
+            "all" => Some(true),
+            _ => {
+                form.refuse("outputs", word.into(), "must be failed or all");
+                None
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn outputs_without_a_name_take_their_recipe_and_a_number() {
+        let request = job(json!({
+            "input": {"url": "https://example.com/a.mp4"},
+            "outputs": [{"recipe": "thumbnail"}, {"recipe": "compress", "name": "thumbnail-2"}, {"recipe": "thumbnail"}]
+        }));
+        let names: Vec<_> = request.unwrap().outputs.into_iter().map(|output| output.name).collect();
+        assert_eq!(names, ["thumbnail", "thumbnail-2", "thumbnail-3"]);
+    }
+
+    #[test]
+    fn everything_wrong_with_a_job_is_named_at_once() {
+        let violations = job(json!({
+            "input": {"url": "not a url", "colour": 1},
+            "outputs": [{"recipe": "compress", "crf": 99}, {"recipe": "thumbnail", "name": "a/b"}, {"name": "x"}],
+            "webhook": {"url": 5, "events": ["job completed"]},
+            "metadata": {"a": 1},
+            "priority": "urgent",
+            "draft": true,
+            "mode": "fast"
+        }))
+        .unwrap_err();
+        let lines: Vec<_> = violations.iter().map(|v| format!("{}: {} (was {})", v.path, v.message, v.value)).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn headers_that_are_ours_or_the_connections_are_refused() {
+        let violations = endpoint(json!({
+            "url": "https://example.com/",
+            "headers": {"Host": "x", "Webhook-Id": "x", "X-Ok": "fine", "bad name": "x", "X-Split": "a\r\nb"}
+        }))
+        .unwrap_err();
+        let paths: Vec<_> = violations.iter().map(|v| v.path.as_str()).collect();
+        assert_eq!(paths, ["headers.Host", "headers.Webhook-Id", "headers.X-Split", "headers.bad name"]);
+    }
+}

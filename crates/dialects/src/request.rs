@@ -1,0 +1,119 @@
+//! What callers ask for, whatever dialect they said it in.
+
+use std::collections::BTreeMap;
+
+use reelhook_domain::endpoint::Rate;
+use reelhook_domain::event::{EventFilter, EventType};
+use reelhook_domain::id::UploadId;
+use reelhook_domain::job::{OnDamage, Priority};
+use reelhook_domain::recipe::Recipe;
+use reelhook_domain::retry::RetrySchedule;
+use serde_json::Value;
+use url::Url;
+
+/// Turn this input into these outputs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobRequest {
+    /// What is read; absent when the bytes come with the request.
+    pub input: Option<InputRequest>,
+    /// What is made: 1 to 20, names unique.
+    pub outputs: Vec<OutputRequest>,
+    /// Where this job's events go.
+    pub webhook: Option<WebhookRequest>,
+    /// The caller's own pairs.
+    pub metadata: BTreeMap<String, String>,
+    /// Which jobs go first.
+    pub priority: Priority,
+    /// What becomes of a damaged source.
+    pub on_damage: OnDamage,
+}
+
+/// Where an input comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputRequest {
+    /// Download it.
+    Url(Url),
+    /// The caller sent it before.
+    Upload(UploadId),
+}
+
+/// One thing to make.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputRequest {
+    /// Unique in the job.
+    pub name: String,
+    /// How.
+    pub recipe: Recipe,
+}
+
+/// A URL for events, with a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookRequest {
+    /// Where.
+    pub url: Url,
+    /// Which.
+    pub events: EventFilter,
+}
+
+/// How events reach an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndpointAddress {
+    /// We call that URL.
+    Push(Url),
+    /// Its owner asks us.
+    Pull,
+}
+
+/// A new endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointRequest {
+    /// How events reach it.
+    pub address: EndpointAddress,
+    /// Which events.
+    pub events: EventFilter,
+    /// The caller's words.
+    pub description: String,
+    /// Extra request headers.
+    pub headers: BTreeMap<String, String>,
+    /// Its own schedule.
+    pub retry: Option<RetrySchedule>,
+    /// Its own rate limit.
+    pub rate: Option<Rate>,
+    /// Its own deadline, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+/// A change of an endpoint: absent fields stay.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EndpointPatch {
+    /// Another URL.
+    pub url: Option<Url>,
+    /// Another filter.
+    pub events: Option<EventFilter>,
+    /// Other words.
+    pub description: Option<String>,
+    /// Other headers.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Another schedule, or the default one again.
+    pub retry: Option<Option<RetrySchedule>>,
+    /// Another rate, or none.
+    pub rate: Option<Option<Rate>>,
+    /// Another deadline, in milliseconds.
+    pub timeout_ms: Option<u32>,
+}
+
+/// Settings of an account; a `None` inside clears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsRequest {
+    /// The default webhook, or none.
+    pub default_webhook: Option<WebhookRequest>,
+}
+
+/// A caller's own event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishRequest {
+    /// Its type.
+    pub kind: EventType,
+    /// What it carries.
+    pub payload: Value,
+}
