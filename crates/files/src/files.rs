@@ -1,0 +1,273 @@
+//! Keeping and reading files.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use object_store::local::LocalFileSystem;
+use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as _};
+use reelhook_domain::ambient::Ambient;
+use reelhook_domain::id::JobId;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufWriter};
+use tokio_util::io::ReaderStream;
+
+use crate::error::FilesError;
+use crate::key::{Key, job_prefix};
+use crate::scratch::{Scratch, create_private};
+
+/// What one read or write moves at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// Where inputs and results are kept. Cheap to clone.
+#[derive(Clone)]
+pub struct Files {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    root: PathBuf,
+    objects: LocalFileSystem,
+    scratch: Scratch,
+    ambient: Ambient,
+}
+
+/// A file that was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its size.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A file, or a part of one, to be read.
+pub struct Content {
+    /// The size of the whole file.
+    pub size_bytes: u64,
+    /// Which bytes the stream gives.
+    pub range: Range<u64>,
+    /// The bytes.
+    pub stream: BoxStream<'static, io::Result<Bytes>>,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("size_bytes", &self.size_bytes).field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Files").field("root", &self.inner.root).finish_non_exhaustive()
+    }
+}
+
+impl Files {
+    /// Files in a local folder, which is made when there is none (for this user alone).
+    ///
+    /// # Errors
+    /// [`FilesError::Storage`] when the folder cannot be made or written to.
+    pub fn local(root: &Path, ambient: Ambient) -> Result<Self, FilesError> {
+        for folder in [root.to_owned(), root.join("uploads"), root.join("jobs")] {
+            create_private(&folder)?;
+        }
+        let root = root.canonicalize()?;
+        let objects = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
+        let scratch = Scratch::take(&root.join("scratch"), &ambient)?;
+        Ok(Self { inner: Arc::new(Inner { root, objects, scratch, ambient }) })
+    }
+
+    /// Keeps what a stream gives, at most `cap` bytes. What was under the key before is replaced.
+    ///
+    /// When this returns `Ok`, the file is on the disk.
+    ///
+    /// # Errors
+    /// [`FilesError::TooLarge`], [`FilesError::Full`], [`FilesError::Broken`] when the stream failed, and
+    /// [`FilesError::Storage`]. Nothing is visible then, and nothing is left.
+    ///
+    /// # Cancel safety
+    /// Nothing is left of a put that was dropped.
+    pub async fn put_stream<S>(&self, key: &Key, mut stream: S, cap: u64) -> Result<Stored, FilesError>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + Unpin,
+    {
+        let temporary = self.inner.scratch.fresh(&self.inner.ambient)?;
+        let mut file = BufWriter::with_capacity(CHUNK, tokio::fs::File::create_new(&temporary).await?);
+        let mut hash = Sha256::new();
+        let mut size_bytes = 0;
+        while let Some(bytes) = stream.try_next().await.map_err(FilesError::Broken)? {
+            size_bytes += bytes.len() as u64;
+            if size_bytes > cap {
+                return Err(FilesError::TooLarge { cap });
+            }
+            hash.update(&bytes);
+            file.write_all(&bytes).await?;
+        }
+        file.flush().await?;
+        file.into_inner().sync_all().await?;
+        self.publish(&temporary, key).await?;
+        Ok(Stored { size_bytes, sha256: hex::encode(hash.finalize()) })
+    }
+
+    /// Keeps a file that was made in [`Files::scratch`]. It stays where it is and must not be changed afterwards: on the
+    /// same file system the key is another name of the same bytes.
+    ///
+    /// When this returns `Ok`, the file is on the disk.
+    ///
+    /// # Errors
+    /// [`FilesError::NotFound`] when there is no such file, [`FilesError::Full`] and [`FilesError::Storage`].
+    pub async fn put_file(&self, key: &Key, path: &Path) -> Result<Stored, FilesError> {
+        let temporary = self.inner.scratch.fresh(&self.inner.ambient)?;
+        let (source, link) = (path.to_owned(), temporary.to_path_buf());
+        let stored = blocking(move || {
+            if let Err(error) = std::fs::hard_link(&source, &link) {
+                if error.kind() == io::ErrorKind::NotFound {
+                    return Err(error);
+                }
+                // Another file system, or one without hard links.
+                std::fs::copy(&source, &link)?;
+            }
+            hash_and_sync(&link)
+        })
+        .await?;
+        self.publish(&temporary, key).await?;
+        Ok(stored)
+    }
+
+    /// Moves a file of our scratch folder, durable already, to its key in one step.
+    async fn publish(&self, temporary: &Path, key: &Key) -> Result<(), FilesError> {
+        let name = temporary.file_name().and_then(|name| name.to_str()).expect("fresh names are hexadecimal");
+        let from = object_store::path::Path::from_iter(["scratch", self.inner.scratch.name(), name]);
+        Ok(self.inner.objects.rename(&from, &key.path()).await?)
+    }
+
+    /// Reads a file, or the part of it in `range`. A range that ends after the file ends with it.
+    ///
+    /// # Errors
+    /// [`FilesError::NotFound`], [`FilesError::OutOfRange`] and [`FilesError::Storage`].
+    pub async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Content, FilesError> {
+        let size_bytes = self.size(key).await?;
+        let range = match range {
+            Some(range) if range.is_empty() || range.start >= size_bytes => return Err(FilesError::OutOfRange { size_bytes }),
+            Some(range) => range.start..range.end.min(size_bytes),
+            None => 0..size_bytes,
+        };
+        let found = self.inner.objects.get_opts(&key.path(), GetOptions::default()).await?;
+        let stream = match found.payload {
+            // The library's own stream moves 8 KiB at a time, each through another thread.
+            GetResultPayload::File(file, _) => read_part(file, range.clone()).await?,
+            GetResultPayload::Stream(stream) => stream.map_err(io::Error::other).boxed(),
+        };
+        Ok(Content { size_bytes, range, stream })
+    }
+
+    /// The size of a file.
+    ///
+    /// # Errors
+    /// [`FilesError::NotFound`] and [`FilesError::Storage`].
+    pub async fn size(&self, key: &Key) -> Result<u64, FilesError> {
+        Ok(self.inner.objects.head(&key.path()).await?.size)
+    }
+
+    /// A path at which programs can read the file: with a local folder the file itself, not to be changed; with a bucket
+    /// a copy in `scratch`.
+    ///
+    /// # Errors
+    /// [`FilesError::NotFound`], [`FilesError::Full`] and [`FilesError::Storage`].
+    pub async fn local_path(&self, key: &Key, _scratch: &Path) -> Result<PathBuf, FilesError> {
+        self.size(key).await?;
+        Ok(self.inner.objects.path_to_filesystem(&key.path())?)
+    }
+
+    /// Removes a file; does nothing when there is none.
+    ///
+    /// # Errors
+    /// [`FilesError::Storage`].
+    pub async fn delete(&self, key: &Key) -> Result<(), FilesError> {
+        match self.inner.objects.delete(&key.path()).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Removes all that is kept of a job.
+    ///
+    /// # Errors
+    /// [`FilesError::Storage`].
+    pub async fn delete_job(&self, job: JobId) -> Result<(), FilesError> {
+        let prefix = job_prefix(job);
+        let found = self.inner.objects.list(Some(&prefix)).map_ok(|found| found.location).boxed();
+        let removed: Result<Vec<_>, _> = self.inner.objects.delete_stream(found).try_collect().await;
+        match removed {
+            Err(object_store::Error::NotFound { .. }) => return Ok(()),
+            other => other?,
+        };
+        let folder = self.inner.root.join(prefix.as_ref());
+        match tokio::fs::remove_dir(folder).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The folder for half-made things of this process, on the same file system as the files. Gone with the last clone of
+    /// this, or swept after the process died.
+    pub fn scratch(&self) -> &Path {
+        self.inner.scratch.folder()
+    }
+
+    /// Removes what processes that died left half-made. Leaves alone what belongs to those that live, so it may run at
+    /// any time. Answers of how many processes something was removed.
+    ///
+    /// # Errors
+    /// [`FilesError::Storage`].
+    pub async fn sweep(&self) -> Result<usize, FilesError> {
+        let inner = Arc::clone(&self.inner);
+        Ok(blocking(move || inner.scratch.sweep()).await?)
+    }
+
+    /// How many bytes there is room for.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let room = rustix::fs::statvfs(&self.inner.root)?;
+        Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    }
+}
+
+async fn blocking<T, F>(work: F) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn hash_and_sync(path: &Path) -> io::Result<Stored> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    let mut size_bytes = 0;
+    loop {
+        let read = io::Read::read(&mut file, &mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&buffer[..read]);
+        size_bytes += read as u64;
+    }
+    file.sync_all()?;
+    Ok(Stored { size_bytes, sha256: hex::encode(hash.finalize()) })
+}
+
+async fn read_part(file: std::fs::File, range: Range<u64>) -> io::Result<BoxStream<'static, io::Result<Bytes>>> {
+    let mut file = tokio::fs::File::from_std(file);
+    tokio::io::AsyncSeekExt::seek(&mut file, io::SeekFrom::Start(range.start)).await?;
+    Ok(ReaderStream::with_capacity(file.take(range.end - range.start), CHUNK).boxed())
+}
