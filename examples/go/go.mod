@@ -1,0 +1,3 @@
+module example.com/reelhook-receiver
+
+go 1.19
