@@ -14,7 +14,7 @@ use crate::connector::Connector;
 use crate::exchange::{Ask, Core, Head};
 use crate::failure::{Failure, FailureKind};
 use crate::policy::Policy;
-use crate::pool::Pool;
+use crate::pool::{MAX_IDLE, Pool};
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::redirect;
@@ -80,7 +80,7 @@ impl Client {
         let tls = Tls::new(settings.extra_roots).map_err(BuildError::Root)?;
         let core = Core {
             connector: Connector { policy: settings.policy, resolver, tls },
-            pool: Pool::new(settings.idle_timeout, settings.max_idle_per_host),
+            pool: Pool::new(settings.idle_timeout, settings.max_idle_per_host, MAX_IDLE),
             user_agent,
         };
         Ok(Self { core: Arc::new(core) })
@@ -188,7 +188,10 @@ struct Limits {
     redirects: u8,
 }
 
-/// The bytes that are kept: no copy where, as almost always, they came in one piece.
+/// Up to this size a body is copied, because a piece holds on to the whole buffer it was read into.
+const SMALL: usize = 1024;
+
+/// The bytes that are kept: no copy where a larger body came in one piece.
 #[derive(Default)]
 struct Kept {
     first: Bytes,
@@ -202,7 +205,7 @@ impl Kept {
 
     fn push(&mut self, piece: Bytes) {
         if self.len() == 0 {
-            self.first = piece;
+            self.first = if piece.len() <= SMALL { Bytes::copy_from_slice(&piece) } else { piece };
             return;
         }
         if self.joined.is_empty() {

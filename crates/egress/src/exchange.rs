@@ -80,6 +80,7 @@ impl Core {
             if reader.is_at_end() {
                 self.settle(redirect::origin(&ask.url), &mut reader).await;
             }
+            progress.enter(Phase::Url);
             let Some(target) = redirect::target(&ask.url, location) else {
                 return Err(
                     progress.fail(FailureKind::RedirectNotAllowed, "the redirect has no valid target".to_owned())
@@ -235,4 +236,25 @@ fn message(
 
 fn told(refusal: &Refusal) -> String {
     format!("{} (rule `{}`)", refusal.message, refusal.rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::Meter;
+
+    proptest! {
+        #[test]
+        fn every_path_and_query_of_a_url_can_be_asked_for(rest in "[ -~\\PC]{0,60}") {
+            let Ok(url) = Url::parse(&format!("https://example.com/{rest}")) else { return Ok(()) };
+            let outgoing = Outgoing::new(RequestBody::Empty, &Arc::new(Meter::default()));
+            let request = message(Method::GET, &url, HeaderMap::new(), outgoing);
+            let target = request.map(|request| request.uri().to_string());
+            prop_assert_eq!(target.unwrap(), &url[Position::BeforePath..Position::AfterQuery]);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! The newest is taken first, so that in quiet times the old ones age out. Nothing runs in the background: a
 //! connection's health is looked at when it is taken, and whoever gives one back sweeps out the aged from time to
-//! time. A connection that the other side closed may thus hold its descriptor until then; `MAX_IDLE` bounds how many.
+//! time. A connection that the other side closed may thus hold its descriptor until then; [`MAX_IDLE`] bounds how many.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::connection::Connection;
 
 /// The most connections at rest over all origins.
-const MAX_IDLE: usize = 1024;
+pub(crate) const MAX_IDLE: usize = 1024;
 
 /// How often a full pool is swept: a sweep looks at every origin.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
@@ -21,6 +21,7 @@ const FULL_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Pool {
     idle_timeout: Duration,
     max_idle_per_host: usize,
+    max_idle: usize,
     shelves: Mutex<Shelves>,
 }
 
@@ -37,9 +38,9 @@ struct Idle {
 }
 
 impl Pool {
-    pub(crate) fn new(idle_timeout: Duration, max_idle_per_host: usize) -> Self {
+    pub(crate) fn new(idle_timeout: Duration, max_idle_per_host: usize, max_idle: usize) -> Self {
         let shelves = Shelves { by_origin: HashMap::new(), count: 0, swept: Instant::now() };
-        Self { idle_timeout, max_idle_per_host, shelves: Mutex::new(shelves) }
+        Self { idle_timeout, max_idle_per_host, max_idle, shelves: Mutex::new(shelves) }
     }
 
     /// The newest connection to an origin that is neither aged nor, as far as can be seen, closed.
@@ -62,8 +63,8 @@ impl Pool {
         let now = Instant::now();
         let idle = Idle { connection, since: now };
         let mut shelves = self.lock();
-        let mut discarded = shelves.sweep(now, self.idle_timeout);
-        if shelves.count >= MAX_IDLE {
+        let mut discarded = shelves.sweep(now, self.idle_timeout, self.max_idle);
+        if shelves.count >= self.max_idle {
             discarded.push(idle);
         } else {
             discarded.extend(shelves.push(origin, idle, self.max_idle_per_host));
@@ -103,9 +104,9 @@ impl Shelves {
     }
 
     /// Takes out what is too old, at most once in half the idle timeout or when there is no place left.
-    fn sweep(&mut self, now: Instant, idle_timeout: Duration) -> Vec<Idle> {
+    fn sweep(&mut self, now: Instant, idle_timeout: Duration, max_idle: usize) -> Vec<Idle> {
         let mut aged = Vec::new();
-        let pause = if self.count >= MAX_IDLE { FULL_PAUSE } else { idle_timeout / 2 };
+        let pause = if self.count >= max_idle { FULL_PAUSE } else { idle_timeout / 2 };
         if now - self.swept < pause {
             return aged;
         }
@@ -118,5 +119,81 @@ impl Shelves {
         });
         self.count -= aged.len();
         aged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::wire::{Meter, Socket, Wire};
+
+    /// Connections to a listener that accepts nothing: open, and at rest.
+    async fn connections(listener: &TcpListener, count: usize) -> Vec<Box<Connection>> {
+        let address = listener.local_addr().unwrap();
+        let mut made = Vec::new();
+        for _ in 0..count {
+            let socket = std::net::TcpStream::connect(address).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let socket = Socket::Plain(TcpStream::from_std(socket).unwrap());
+            let mut connection =
+                Connection::new(Wire { socket, meter: Arc::new(Meter::default()) }, address).await.unwrap();
+            // The work must have waited for a request once before the connection counts as ready for one.
+            assert!(connection.is_alive());
+            made.push(Box::new(connection));
+        }
+        made
+    }
+
+    fn count(pool: &Pool) -> usize {
+        let shelves = pool.lock();
+        assert_eq!(shelves.by_origin.values().map(VecDeque::len).sum::<usize>(), shelves.count);
+        shelves.count
+    }
+
+    #[tokio::test]
+    async fn no_more_rest_in_all_than_the_limit() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = Pool::new(Duration::from_secs(30), 2, 3);
+        for (index, connection) in connections(&listener, 5).await.into_iter().enumerate() {
+            pool.put(&format!("http://{index}.example"), connection);
+        }
+        assert_eq!(count(&pool), 3);
+        assert!(pool.take("http://0.example").is_some());
+        assert!(pool.take("http://4.example").is_none());
+    }
+
+    #[tokio::test]
+    async fn the_aged_are_swept_out_to_make_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = Pool::new(Duration::from_secs(30), 2, 3);
+        let mut made = connections(&listener, 4).await;
+        let last = made.pop().unwrap();
+        for (index, connection) in made.into_iter().enumerate() {
+            pool.put(&format!("http://{index}.example"), connection);
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(pool.take("http://0.example").is_none(), "too old to be used");
+        pool.put("http://last.example", last);
+        assert_eq!(count(&pool), 1);
+        assert!(pool.take("http://last.example").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_is_not_given_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = Pool::new(Duration::from_secs(30), 2, 3);
+        let connection = connections(&listener, 1).await.pop().unwrap();
+        pool.put("http://a.example", connection);
+        drop(listener.accept().await.unwrap());
+        // Closing is seen once the reactor has been told of it.
+        while pool.take("http://a.example").map(|open| pool.put("http://a.example", open)).is_some() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(count(&pool), 0);
     }
 }

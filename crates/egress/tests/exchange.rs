@@ -78,6 +78,18 @@ async fn connections_are_not_used_again_when_the_server_or_the_settings_say_so()
 }
 
 #[tokio::test]
+async fn an_aged_connection_is_not_used_again() {
+    let server = Server::start(|_, socket| answer_all(socket, OK)).await;
+    let client = server.client();
+    for (rest, reused) in [(0, false), (29, true), (31, false)] {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(rest)).await;
+        tokio::time::resume();
+        assert_eq!(client.send(get(server.url("/"))).await.unwrap().reused, reused, "after {rest} s");
+    }
+}
+
+#[tokio::test]
 async fn no_more_connections_rest_than_allowed() {
     let server = Server::start(|_, socket| answer_all(socket, OK)).await;
     let settings = Settings { max_idle_per_host: 2, policy: server.policy(), ..Settings::default() };

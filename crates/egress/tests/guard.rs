@@ -119,7 +119,7 @@ async fn a_redirect_inward_is_refused() {
         let server = scripted(vec![("/", redirect(301, &target))]).await;
         let request = Request { redirects: 3, ..get(server.url("/")) };
         let failure = server.client().send(request).await.unwrap_err();
-        assert_eq!(failure.kind, FailureKind::RedirectNotAllowed, "{target}");
+        assert_eq!((failure.kind, failure.phase), (FailureKind::RedirectNotAllowed, Phase::Url), "{target}");
     }
     // A name passes the first look and is caught when it is resolved.
     let server = scripted(vec![("/", redirect(302, &format!("http://inside.example:{port}/")))]).await;

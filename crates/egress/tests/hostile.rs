@@ -11,6 +11,7 @@ use reelhook_egress::{Failure, FailureKind, Phase, Request, RequestBody};
 use support::{SOON, Server, get, hold, post, read_request, url};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 /// A server that reads the request, says this, and closes.
 async fn says(bytes: &'static [u8]) -> Server {
@@ -267,13 +268,33 @@ async fn a_reset_while_sending_is_told_from_one_while_waiting() {
 
 #[tokio::test]
 async fn a_reset_while_reading_the_body_is_a_reset() {
-    let server = Server::start(|_, mut socket| async move {
-        // The head of the request is left unread on purpose: closing then resets.
-        let _ = socket.readable().await;
-        let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await;
-        let _ = tokio::time::timeout(SOON / 3, std::future::pending::<()>()).await;
+    let hang_up = Arc::new(Notify::new());
+    let signal = Arc::clone(&hang_up);
+    let server = Server::start(move |_, mut socket| {
+        let signal = Arc::clone(&signal);
+        async move {
+            // The request is left unread on purpose: closing then resets.
+            let _ = socket.readable().await;
+            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await;
+            signal.notified().await;
+        }
     })
     .await;
-    let failure = server.client().send(get(server.url("/"))).await.unwrap_err();
-    check(&failure, FailureKind::Reset, Phase::Body);
+    let mut body = server.client().open(get(server.url("/"))).await.unwrap().body;
+    assert_eq!(body.next().await.unwrap().unwrap(), "abc");
+    hang_up.notify_one();
+    check(&body.next().await.unwrap().unwrap_err(), FailureKind::Reset, Phase::Body);
+}
+
+#[tokio::test]
+async fn only_the_first_addresses_of_a_name_are_tried() {
+    let server = says(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let policy = server.policy().allow("127.0.0.0/8".parse().unwrap(), 1..=u16::MAX);
+    // Nothing listens at the first ones; the server is the last.
+    for (dead, reached) in [(7, true), (8, false)] {
+        let mut answers: Vec<String> = (0..dead).map(|index| format!("127.0.0.{}", index + 2)).collect();
+        answers.push("127.0.0.1".to_owned());
+        let client = support::client(policy.clone(), support::Answers::always(&answers.join(" ")));
+        assert_eq!(client.send(get(server.named("/"))).await.is_ok(), reached, "{dead} dead addresses");
+    }
 }

@@ -31,10 +31,7 @@ impl fmt::Display for KeyError {
             Self::Prefix { expected } => write!(f, "the key does not start with `{expected}`"),
             Self::Base64 => write!(f, "the key is not valid base64 after its prefix"),
             Self::Length { actual, allowed } => {
-                write!(
-                    f,
-                    "the key is {actual} bytes long; it must be {allowed} bytes"
-                )
+                write!(f, "the key is {actual} bytes long; it must be {allowed} bytes")
             }
             Self::Curve => write!(f, "the key is not a valid ed25519 key"),
         }
@@ -82,49 +79,22 @@ impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingHeader(name) => write!(f, "the header `{name}` is missing"),
-            Self::BadId => write!(
-                f,
-                "the header `webhook-id` is empty or contains a full stop"
-            ),
-            Self::BadTimestamp => write!(
-                f,
-                "the header `webhook-timestamp` is not a time in Unix seconds"
-            ),
-            Self::TimestampTooOld {
-                age_seconds,
-                tolerance_seconds,
-            } => {
-                write!(
-                    f,
-                    "the webhook was signed {age_seconds} s ago; the limit is {tolerance_seconds} s"
-                )
+            Self::BadId => write!(f, "the header `webhook-id` is empty or contains a full stop"),
+            Self::BadTimestamp => write!(f, "the header `webhook-timestamp` is not a time in Unix seconds"),
+            Self::TimestampTooOld { age_seconds, tolerance_seconds } => {
+                write!(f, "the webhook was signed {age_seconds} s ago; the limit is {tolerance_seconds} s")
             }
-            Self::TimestampTooNew {
-                ahead_seconds,
-                tolerance_seconds,
-            } => {
-                write!(
-                    f,
-                    "the webhook was signed {ahead_seconds} s in the future; the limit is {tolerance_seconds} s"
-                )
+            Self::TimestampTooNew { ahead_seconds, tolerance_seconds } => {
+                write!(f, "the webhook was signed {ahead_seconds} s in the future; the limit is {tolerance_seconds} s")
             }
             Self::TooManySignatures { limit } => {
-                write!(
-                    f,
-                    "the header `webhook-signature` lists more than {limit} signatures"
-                )
+                write!(f, "the header `webhook-signature` lists more than {limit} signatures")
             }
             Self::NoKnownVersion => {
-                write!(
-                    f,
-                    "the header `webhook-signature` has no signature of a version that a given key can check"
-                )
+                write!(f, "the header `webhook-signature` has no signature of a version that a given key can check")
             }
             Self::NoMatchingSignature => {
-                write!(
-                    f,
-                    "no signature matches: the secret is another one, or the body was changed"
-                )
+                write!(f, "no signature matches: the secret is another one, or the body was changed")
             }
         }
     }

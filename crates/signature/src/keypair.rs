@@ -27,13 +27,9 @@ impl SigningKey {
         if let Ok(seed) = <[u8; 32]>::try_from(bytes.as_slice()) {
             return Ok(Self::from_seed(seed));
         }
-        let pair = <[u8; 64]>::try_from(bytes.as_slice()).map_err(|_| KeyError::Length {
-            actual: bytes.len(),
-            allowed: "32 or 64",
-        })?;
-        ed25519_dalek::SigningKey::from_keypair_bytes(&pair)
-            .map(Self)
-            .map_err(|_| KeyError::Curve)
+        let pair = <[u8; 64]>::try_from(bytes.as_slice())
+            .map_err(|_| KeyError::Length { actual: bytes.len(), allowed: "32 or 64" })?;
+        ed25519_dalek::SigningKey::from_keypair_bytes(&pair).map(Self).map_err(|_| KeyError::Curve)
     }
 
     /// A key from 32 random bytes, which the caller takes from the operating system.
@@ -79,20 +75,14 @@ impl PublicKey {
     /// Another prefix, text that is not base64, another length, or bytes that are no point of the curve.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let bytes = decode(text, Self::PREFIX)?;
-        let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| KeyError::Length {
-            actual: bytes.len(),
-            allowed: "32",
-        })?;
-        ed25519_dalek::VerifyingKey::from_bytes(&bytes)
-            .map(Self)
-            .map_err(|_| KeyError::Curve)
+        let bytes = <[u8; 32]>::try_from(bytes.as_slice())
+            .map_err(|_| KeyError::Length { actual: bytes.len(), allowed: "32" })?;
+        ed25519_dalek::VerifyingKey::from_bytes(&bytes).map(Self).map_err(|_| KeyError::Curve)
     }
 
     /// Strict verification: weak keys and second spellings of a signature are refused.
     pub(crate) fn matches(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.0
-            .verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
-            .is_ok()
+        self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
     }
 }
 
@@ -109,46 +99,20 @@ mod tests {
     #[test]
     fn keys_are_read_and_written_alike() {
         let key = SigningKey::from_seed([3; 32]);
-        assert_eq!(
-            SigningKey::parse(&key.reveal()).unwrap().reveal(),
-            key.reveal()
-        );
-        assert_eq!(
-            SigningKey::parse(&encode(&[3; 32], "whsk_"))
-                .unwrap()
-                .reveal(),
-            key.reveal()
-        );
-        assert_eq!(
-            PublicKey::parse(&key.public_key().to_string()).unwrap(),
-            key.public_key()
-        );
+        assert_eq!(SigningKey::parse(&key.reveal()).unwrap().reveal(), key.reveal());
+        assert_eq!(SigningKey::parse(&encode(&[3; 32], "whsk_")).unwrap().reveal(), key.reveal());
+        assert_eq!(PublicKey::parse(&key.public_key().to_string()).unwrap(), key.public_key());
         assert!(!format!("{key:?}").contains("whsk_"));
     }
 
     #[test]
     fn what_is_not_a_key_is_refused() {
-        assert_eq!(
-            SigningKey::parse("whsec_AAAA").unwrap_err(),
-            KeyError::Prefix { expected: "whsk_" }
-        );
+        assert_eq!(SigningKey::parse("whsec_AAAA").unwrap_err(), KeyError::Prefix { expected: "whsk_" });
         assert_eq!(
             SigningKey::parse(&encode(&[1; 33], "whsk_")).unwrap_err(),
-            KeyError::Length {
-                actual: 33,
-                allowed: "32 or 64"
-            }
+            KeyError::Length { actual: 33, allowed: "32 or 64" }
         );
-        assert_eq!(
-            SigningKey::parse(&encode(&[1; 64], "whsk_")).unwrap_err(),
-            KeyError::Curve
-        );
-        assert_eq!(
-            PublicKey::parse("whpk_AAAA").unwrap_err(),
-            KeyError::Length {
-                actual: 3,
-                allowed: "32"
-            }
-        );
+        assert_eq!(SigningKey::parse(&encode(&[1; 64], "whsk_")).unwrap_err(), KeyError::Curve);
+        assert_eq!(PublicKey::parse("whpk_AAAA").unwrap_err(), KeyError::Length { actual: 3, allowed: "32" });
     }
 }

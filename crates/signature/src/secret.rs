@@ -17,10 +17,7 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Reads the bytes of a key written as a prefix and base64.
 pub(crate) fn decode(text: &str, prefix: &'static str) -> Result<Vec<u8>, KeyError> {
-    let encoded = text
-        .trim()
-        .strip_prefix(prefix)
-        .ok_or(KeyError::Prefix { expected: prefix })?;
+    let encoded = text.trim().strip_prefix(prefix).ok_or(KeyError::Prefix { expected: prefix })?;
     BASE64.decode(encoded).map_err(|_| KeyError::Base64)
 }
 
@@ -59,10 +56,7 @@ impl Secret {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         match bytes.len() {
             24..=64 => Ok(Self(bytes.to_vec())),
-            actual => Err(KeyError::Length {
-                actual,
-                allowed: "24 to 64",
-            }),
+            actual => Err(KeyError::Length { actual, allowed: "24 to 64" }),
         }
     }
 
@@ -109,10 +103,7 @@ mod tests {
         let secret = Secret::parse(text).unwrap();
         assert_eq!(secret.as_bytes().len(), 24);
         assert_eq!(secret.reveal(), text);
-        assert_eq!(
-            Secret::parse(&Secret::generate([7; 32]).reveal()).unwrap(),
-            Secret::generate([7; 32])
-        );
+        assert_eq!(Secret::parse(&Secret::generate([7; 32]).reveal()).unwrap(), Secret::generate([7; 32]));
     }
 
     #[test]
@@ -124,10 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_secret_is_refused() {
-        assert_eq!(
-            Secret::parse("whpk_AAAA"),
-            Err(KeyError::Prefix { expected: "whsec_" })
-        );
+        assert_eq!(Secret::parse("whpk_AAAA"), Err(KeyError::Prefix { expected: "whsec_" }));
         assert_eq!(Secret::parse("whsec_not base64"), Err(KeyError::Base64));
         for (length, allowed) in [(0, false), (23, false), (24, true), (64, true), (65, false)] {
             let text = encode(&vec![1; length], Secret::PREFIX);

@@ -31,10 +31,7 @@ impl<'a> Keys<'a> {
     #[cfg(feature = "ed25519")]
     #[must_use]
     pub fn with_signing_keys(self, signing_keys: &'a [SigningKey]) -> Self {
-        Self {
-            signing_keys,
-            ..self
-        }
+        Self { signing_keys, ..self }
     }
 }
 
@@ -89,10 +86,7 @@ mod tests {
     #[test]
     fn the_vector_of_the_standard_comes_out() {
         let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        assert_eq!(
-            sign(ID, TIME, BODY, Keys::secrets(&[secret])),
-            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-        );
+        assert_eq!(sign(ID, TIME, BODY, Keys::secrets(&[secret])), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
     #[cfg(feature = "ed25519")]
@@ -102,10 +96,7 @@ mod tests {
             "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==",
         )
         .unwrap();
-        assert_eq!(
-            key.public_key().to_string(),
-            "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
-        );
+        assert_eq!(key.public_key().to_string(), "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=");
         assert_eq!(
             sign(ID, TIME, BODY, Keys::default().with_signing_keys(&[key])),
             "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
@@ -116,13 +107,9 @@ mod tests {
     fn every_active_secret_signs_in_the_given_order() {
         let newest = Secret::generate([1; 32]);
         let older = Secret::generate([2; 32]);
-        let alone =
-            |secret: &Secret| sign(ID, TIME, BODY, Keys::secrets(std::slice::from_ref(secret)));
+        let alone = |secret: &Secret| sign(ID, TIME, BODY, Keys::secrets(std::slice::from_ref(secret)));
         let expected = format!("{} {}", alone(&newest), alone(&older));
-        assert_eq!(
-            sign(ID, TIME, BODY, Keys::secrets(&[newest, older])),
-            expected
-        );
+        assert_eq!(sign(ID, TIME, BODY, Keys::secrets(&[newest, older])), expected);
     }
 
     #[test]

@@ -32,11 +32,7 @@ pub struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Takes the headers with a function from a lower-case name to a value.
     pub fn read(lookup: impl Fn(&str) -> Option<&'a str>) -> Self {
-        Self {
-            id: lookup(ID_HEADER),
-            timestamp: lookup(TIMESTAMP_HEADER),
-            signature: lookup(SIGNATURE_HEADER),
-        }
+        Self { id: lookup(ID_HEADER), timestamp: lookup(TIMESTAMP_HEADER), signature: lookup(SIGNATURE_HEADER) }
     }
 }
 
@@ -65,10 +61,7 @@ impl<'a> Trust<'a> {
     #[cfg(feature = "ed25519")]
     #[must_use]
     pub fn with_public_keys(self, public_keys: &'a [PublicKey]) -> Self {
-        Self {
-            public_keys,
-            ..self
-        }
+        Self { public_keys, ..self }
     }
 
     /// How far the time of the webhook may be from now, either way; whole seconds count.
@@ -85,19 +78,10 @@ impl<'a> Trust<'a> {
 ///
 /// # Errors
 /// The first check that failed: a header missing or malformed, the time too far off, no signature that matches.
-pub fn verify(
-    headers: Headers<'_>,
-    body: &[u8],
-    now_seconds: i64,
-    trust: Trust<'_>,
-) -> Result<(), VerifyError> {
+pub fn verify(headers: Headers<'_>, body: &[u8], now_seconds: i64, trust: Trust<'_>) -> Result<(), VerifyError> {
     let id = headers.id.ok_or(VerifyError::MissingHeader(ID_HEADER))?;
-    let timestamp = headers
-        .timestamp
-        .ok_or(VerifyError::MissingHeader(TIMESTAMP_HEADER))?;
-    let signatures = headers
-        .signature
-        .ok_or(VerifyError::MissingHeader(SIGNATURE_HEADER))?;
+    let timestamp = headers.timestamp.ok_or(VerifyError::MissingHeader(TIMESTAMP_HEADER))?;
+    let signatures = headers.signature.ok_or(VerifyError::MissingHeader(SIGNATURE_HEADER))?;
     if id.is_empty() || id.contains('.') {
         return Err(VerifyError::BadId);
     }
@@ -117,36 +101,16 @@ fn check_time(timestamp: &str, now_seconds: i64, tolerance: Duration) -> Result<
         return Ok(());
     }
     if signed_at < now_seconds {
-        return Err(VerifyError::TimestampTooOld {
-            age_seconds: distance,
-            tolerance_seconds,
-        });
+        return Err(VerifyError::TimestampTooOld { age_seconds: distance, tolerance_seconds });
     }
-    Err(VerifyError::TimestampTooNew {
-        ahead_seconds: distance,
-        tolerance_seconds,
-    })
+    Err(VerifyError::TimestampTooNew { ahead_seconds: distance, tolerance_seconds })
 }
 
-fn check_signatures(
-    signatures: &str,
-    parts: &[&[u8]; 5],
-    trust: Trust<'_>,
-) -> Result<(), VerifyError> {
-    if signatures
-        .split_ascii_whitespace()
-        .nth(MAX_SIGNATURES)
-        .is_some()
-    {
-        return Err(VerifyError::TooManySignatures {
-            limit: MAX_SIGNATURES,
-        });
+fn check_signatures(signatures: &str, parts: &[&[u8]; 5], trust: Trust<'_>) -> Result<(), VerifyError> {
+    if signatures.split_ascii_whitespace().nth(MAX_SIGNATURES).is_some() {
+        return Err(VerifyError::TooManySignatures { limit: MAX_SIGNATURES });
     }
-    let macs: Vec<[u8; 32]> = trust
-        .secrets
-        .iter()
-        .map(|secret| hmac_sha256(secret.as_bytes(), parts))
-        .collect();
+    let macs: Vec<[u8; 32]> = trust.secrets.iter().map(|secret| hmac_sha256(secret.as_bytes(), parts)).collect();
     let mut known = false;
     let mut matched = Choice::from(0);
     for entry in signatures.split_ascii_whitespace() {
@@ -174,22 +138,14 @@ fn matches_mac(encoded: &str, macs: &[[u8; 32]]) -> Choice {
     let Ok(given) = BASE64.decode(encoded) else {
         return Choice::from(0);
     };
-    macs.iter().fold(Choice::from(0), |matched, mac| {
-        matched | mac.as_slice().ct_eq(&given)
-    })
+    macs.iter().fold(Choice::from(0), |matched, mac| matched | mac.as_slice().ct_eq(&given))
 }
 
 #[cfg(feature = "ed25519")]
 fn matches_public_key(encoded: &str, parts: &[&[u8]; 5], keys: &[PublicKey]) -> Choice {
-    let Some(given) = BASE64
-        .decode(encoded)
-        .ok()
-        .and_then(|bytes| <[u8; 64]>::try_from(bytes).ok())
-    else {
+    let Some(given) = BASE64.decode(encoded).ok().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok()) else {
         return Choice::from(0);
     };
     let message = parts.concat();
-    Choice::from(u8::from(
-        keys.iter().any(|key| key.matches(&message, &given)),
-    ))
+    Choice::from(u8::from(keys.iter().any(|key| key.matches(&message, &given))))
 }

@@ -17,29 +17,16 @@ fn signed(secrets: &[Secret]) -> String {
 }
 
 fn check(signature: &str, trusted: &[Secret]) -> Result<(), VerifyError> {
-    let headers = Headers {
-        id: Some("evt_1"),
-        timestamp: Some("1614265330"),
-        signature: Some(signature),
-    };
+    let headers = Headers { id: Some("evt_1"), timestamp: Some("1614265330"), signature: Some(signature) };
     verify(headers, BODY, NOW, Trust::secrets(trusted))
 }
 
 #[test]
 fn any_signature_and_any_secret_is_enough() {
     let [a, b, c] = [1, 2, 3].map(secret);
-    assert_eq!(
-        check(&signed(&[a.clone(), b.clone()]), std::slice::from_ref(&b)),
-        Ok(())
-    );
-    assert_eq!(
-        check(&signed(std::slice::from_ref(&b)), &[a.clone(), b.clone()]),
-        Ok(())
-    );
-    assert_eq!(
-        check(&signed(&[a, b]), &[c]),
-        Err(VerifyError::NoMatchingSignature)
-    );
+    assert_eq!(check(&signed(&[a.clone(), b.clone()]), std::slice::from_ref(&b)), Ok(()));
+    assert_eq!(check(&signed(std::slice::from_ref(&b)), &[a.clone(), b.clone()]), Ok(()));
+    assert_eq!(check(&signed(&[a, b]), &[c]), Err(VerifyError::NoMatchingSignature));
 }
 
 #[test]
@@ -47,14 +34,8 @@ fn unknown_versions_and_rubbish_are_passed_over() {
     let key = secret(1);
     let good = signed(std::slice::from_ref(&key));
     let keys = [key];
-    assert_eq!(
-        check(&format!("v9,AAAA nonsense , v1,*** {good}"), &keys),
-        Ok(())
-    );
-    assert_eq!(
-        check("v9,AAAA nonsense", &keys),
-        Err(VerifyError::NoKnownVersion)
-    );
+    assert_eq!(check(&format!("v9,AAAA nonsense , v1,*** {good}"), &keys), Ok(()));
+    assert_eq!(check("v9,AAAA nonsense", &keys), Err(VerifyError::NoKnownVersion));
     assert_eq!(check("", &keys), Err(VerifyError::NoKnownVersion));
     assert_eq!(check("v1,", &keys), Err(VerifyError::NoMatchingSignature));
     assert_eq!(check(&good, &[]), Err(VerifyError::NoKnownVersion));
@@ -62,27 +43,11 @@ fn unknown_versions_and_rubbish_are_passed_over() {
 
 #[test]
 fn a_header_that_is_missing_is_named() {
-    let whole = Headers {
-        id: Some("evt_1"),
-        timestamp: Some("1614265330"),
-        signature: Some("v1,AAAA"),
-    };
+    let whole = Headers { id: Some("evt_1"), timestamp: Some("1614265330"), signature: Some("v1,AAAA") };
     for (headers, name) in [
         (Headers { id: None, ..whole }, "webhook-id"),
-        (
-            Headers {
-                timestamp: None,
-                ..whole
-            },
-            "webhook-timestamp",
-        ),
-        (
-            Headers {
-                signature: None,
-                ..whole
-            },
-            "webhook-signature",
-        ),
+        (Headers { timestamp: None, ..whole }, "webhook-timestamp"),
+        (Headers { signature: None, ..whole }, "webhook-signature"),
     ] {
         let seen = verify(headers, BODY, NOW, Trust::secrets(&[secret(1)]));
         assert_eq!(seen, Err(VerifyError::MissingHeader(name)));
@@ -95,48 +60,22 @@ fn a_full_stop_cannot_move_bytes_from_the_id_to_the_body() {
     // Signed as id `evt`, time NOW, body `7.x`; shown as id `evt.NOW`, time 7, body `x`: the same signed text.
     let signature = sign("evt", NOW, b"7.x", Keys::secrets(&keys));
     let id = format!("evt.{NOW}");
-    let headers = Headers {
-        id: Some(&id),
-        timestamp: Some("7"),
-        signature: Some(&signature),
-    };
-    assert_eq!(
-        verify(headers, b"x", 7, Trust::secrets(&keys)),
-        Err(VerifyError::BadId)
-    );
+    let headers = Headers { id: Some(&id), timestamp: Some("7"), signature: Some(&signature) };
+    assert_eq!(verify(headers, b"x", 7, Trust::secrets(&keys)), Err(VerifyError::BadId));
 }
 
 #[test]
 fn the_time_may_be_five_minutes_off_either_way() {
     let keys = [secret(1)];
     let signature = signed(&keys);
-    let headers = Headers {
-        id: Some("evt_1"),
-        timestamp: Some("1614265330"),
-        signature: Some(&signature),
-    };
+    let headers = Headers { id: Some("evt_1"), timestamp: Some("1614265330"), signature: Some(&signature) };
     let at = |now, trust| verify(headers, BODY, now, trust);
     let trust = Trust::secrets(&keys);
     assert_eq!(at(NOW + 300, trust), Ok(()));
     assert_eq!(at(NOW - 300, trust), Ok(()));
-    assert_eq!(
-        at(NOW + 301, trust),
-        Err(VerifyError::TimestampTooOld {
-            age_seconds: 301,
-            tolerance_seconds: 300
-        })
-    );
-    assert_eq!(
-        at(NOW - 301, trust),
-        Err(VerifyError::TimestampTooNew {
-            ahead_seconds: 301,
-            tolerance_seconds: 300
-        })
-    );
-    assert_eq!(
-        at(NOW + 3600, trust.with_tolerance(Duration::from_secs(3600))),
-        Ok(())
-    );
+    assert_eq!(at(NOW + 301, trust), Err(VerifyError::TimestampTooOld { age_seconds: 301, tolerance_seconds: 300 }));
+    assert_eq!(at(NOW - 301, trust), Err(VerifyError::TimestampTooNew { ahead_seconds: 301, tolerance_seconds: 300 }));
+    assert_eq!(at(NOW + 3600, trust.with_tolerance(Duration::from_secs(3600))), Ok(()));
     // The far ends of the clock are compared without overflow.
     assert!(at(i64::MIN, trust).is_err());
     assert!(at(i64::MAX, trust).is_err());
@@ -144,20 +83,8 @@ fn the_time_may_be_five_minutes_off_either_way() {
 
 #[test]
 fn a_time_is_digits_only() {
-    for timestamp in [
-        "",
-        "+1614265330",
-        "-1",
-        "1614265330.0",
-        "0x10",
-        " 1614265330",
-        "99999999999999999999",
-    ] {
-        let headers = Headers {
-            id: Some("evt_1"),
-            timestamp: Some(timestamp),
-            signature: Some("v1,AAAA"),
-        };
+    for timestamp in ["", "+1614265330", "-1", "1614265330.0", "0x10", " 1614265330", "99999999999999999999"] {
+        let headers = Headers { id: Some("evt_1"), timestamp: Some(timestamp), signature: Some("v1,AAAA") };
         let seen = verify(headers, BODY, NOW, Trust::secrets(&[secret(1)]));
         assert_eq!(seen, Err(VerifyError::BadTimestamp), "{timestamp:?}");
     }
@@ -170,12 +97,7 @@ fn a_header_with_too_many_signatures_is_refused() {
     entries.push(signed(&keys));
     assert_eq!(check(&entries.join(" "), &keys), Ok(()));
     entries.push("v1,AAAA".to_owned());
-    assert_eq!(
-        check(&entries.join(" "), &keys),
-        Err(VerifyError::TooManySignatures {
-            limit: MAX_SIGNATURES
-        })
-    );
+    assert_eq!(check(&entries.join(" "), &keys), Err(VerifyError::TooManySignatures { limit: MAX_SIGNATURES }));
 }
 
 #[cfg(feature = "ed25519")]
@@ -183,33 +105,15 @@ fn a_header_with_too_many_signatures_is_refused() {
 fn a_public_key_checks_what_its_private_half_signed() {
     use reelhook_signature::SigningKey;
     let key = SigningKey::from_seed([5; 32]);
-    let value = sign(
-        "evt_1",
-        NOW,
-        BODY,
-        Keys::secrets(&[secret(1)]).with_signing_keys(std::slice::from_ref(&key)),
-    );
+    let value = sign("evt_1", NOW, BODY, Keys::secrets(&[secret(1)]).with_signing_keys(std::slice::from_ref(&key)));
     assert!(value.starts_with("v1,") && value.contains(" v1a,"));
-    let headers = Headers {
-        id: Some("evt_1"),
-        timestamp: Some("1614265330"),
-        signature: Some(&value),
-    };
+    let headers = Headers { id: Some("evt_1"), timestamp: Some("1614265330"), signature: Some(&value) };
     let public = [key.public_key()];
     let other = [SigningKey::from_seed([6; 32]).public_key()];
     let none = Trust::secrets(&[]);
-    assert_eq!(
-        verify(headers, BODY, NOW, none.with_public_keys(&public)),
-        Ok(())
-    );
-    assert_eq!(
-        verify(headers, BODY, NOW, none.with_public_keys(&other)),
-        Err(VerifyError::NoMatchingSignature)
-    );
-    assert_eq!(
-        verify(headers, b"other", NOW, none.with_public_keys(&public)),
-        Err(VerifyError::NoMatchingSignature)
-    );
+    assert_eq!(verify(headers, BODY, NOW, none.with_public_keys(&public)), Ok(()));
+    assert_eq!(verify(headers, BODY, NOW, none.with_public_keys(&other)), Err(VerifyError::NoMatchingSignature));
+    assert_eq!(verify(headers, b"other", NOW, none.with_public_keys(&public)), Err(VerifyError::NoMatchingSignature));
 }
 
 proptest! {
