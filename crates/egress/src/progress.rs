@@ -93,3 +93,26 @@ impl Progress {
         self.phase_started = now;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_sent_on_an_earlier_connection_are_not_forgotten() {
+        let (first, second) = (Arc::new(Meter::default()), Arc::new(Meter::default()));
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let mut progress = Progress::start();
+        progress.send_on(&first, address);
+        assert!(!progress.fail(FailureKind::Reset, String::new()).sent_bytes);
+        first.wrote(1);
+        progress.send_on(&second, address);
+        assert!(progress.fail(FailureKind::Reset, String::new()).sent_bytes);
+    }
+
+    #[test]
+    fn a_deadline_the_clock_cannot_hold_is_far_away() {
+        let progress = Progress::start();
+        assert_eq!(progress.deadline(Duration::MAX), progress.started + FAR);
+    }
+}

@@ -32,6 +32,10 @@ impl Meter {
         self.body_handed_over.store(true, Relaxed);
     }
 
+    pub(crate) fn wrote(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Relaxed);
+    }
+
     /// Whether any byte of the request was given to the socket, and so may have arrived.
     pub(crate) fn has_written(&self) -> bool {
         self.written.load(Relaxed) > 0
@@ -85,7 +89,7 @@ impl AsyncWrite for Wire {
             Socket::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
             Socket::Tls(socket) => Pin::new(socket.as_mut()).poll_write(cx, bytes),
         })?;
-        this.meter.written.fetch_add(written as u64, Relaxed);
+        this.meter.wrote(written);
         Poll::Ready(Ok(written))
     }
 
@@ -99,7 +103,7 @@ impl AsyncWrite for Wire {
             Socket::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Socket::Tls(socket) => Pin::new(socket.as_mut()).poll_write_vectored(cx, slices),
         })?;
-        this.meter.written.fetch_add(written as u64, Relaxed);
+        this.meter.wrote(written);
         Poll::Ready(Ok(written))
     }
 

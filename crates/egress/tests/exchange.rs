@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderValue, Method};
-use reelhook_egress::{Client, FailureKind, Phase, Request, RequestBody, Settings};
+use reelhook_egress::{Client, FailureKind, Phase, Policy, Request, RequestBody, Settings};
 use support::{Answers, Server, get, hold, post, read_request};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -153,6 +153,28 @@ async fn a_retry_that_fails_too_remembers_that_the_first_try_sent_bytes() {
     assert_eq!((failure.kind, failure.phase), (FailureKind::Reset, Phase::FirstByte));
     assert!(failure.sent_bytes);
     assert_eq!(server.accepted(), 2, "one retry, not more");
+}
+
+#[tokio::test]
+async fn a_retry_that_cannot_even_connect_remembers_that_the_first_try_sent_bytes() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        drop(listener);
+        read_request(&mut socket).await;
+        socket.write_all(OK).await.unwrap();
+        read_request(&mut socket).await;
+    };
+    let client = support::client(Policy::development(), Answers::always("127.0.0.1"));
+    let ask = async {
+        let target = support::url(&format!("http://{address}/"));
+        client.send(post(target.clone(), "1")).await.unwrap();
+        client.send(post(target, "2")).await.unwrap_err()
+    };
+    let ((), failure) = futures::join!(serve, ask);
+    assert_eq!((failure.kind, failure.phase), (FailureKind::Refused, Phase::Connect));
+    assert!(failure.sent_bytes);
 }
 
 #[tokio::test]
