@@ -39,7 +39,7 @@ impl<'a> Keys<'a> {
 /// separated by spaces. Without keys it is empty.
 ///
 /// `timestamp_seconds` is the Unix time of this attempt, and must be sent as it is in `webhook-timestamp`.
-/// The id must not contain a full stop: [`crate::verify`] refuses such an id.
+/// The id must not contain a full stop: [`crate::verify()`] refuses such an id.
 ///
 /// # Source
 /// Standard Webhooks, "Signature scheme".
