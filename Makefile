@@ -1,0 +1,33 @@
+# `make` lists what there is.
+
+CARGO ?= cargo
+FEATURES := --features reelhook-cli/failpoints
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs clean
+
+help: ## List these targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Build, then show a job and its webhooks from end to end. ARGS="..." is passed on.
+	@scripts/need.sh cc ffmpeg
+	$(CARGO) build --release --bin reelhook
+	target/release/reelhook demo $(ARGS)
+
+test: ## Install what the tests need, then run them all.
+	@scripts/setup-tests.sh
+	@scripts/test.sh
+
+check: ## Formatting and lints; what warns, fails.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
+
+bench: ## Measure the release build and write docs/benchmarks.md.
+	@scripts/need.sh cc ffmpeg
+	@scripts/bench.sh
+
+docs: ## Write the generated pages anew: settings and states.
+	@scripts/docs.sh
+
+clean: ## Remove what was built.
+	$(CARGO) clean

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Checks what the documentation says against what is there.
+
+    python3 scripts/check-docs.py [--require-binary]
+
+- every relative link of a tracked Markdown file leads to a file, and to a heading or anchor in it;
+- every `reelhook` command in a fenced `sh` block is one the program knows, flags included (target/debug/reelhook);
+- every fenced `json` block is JSON;
+- every error code in the sources is explained in docs/errors.md, and none is explained that is not there;
+- no tracked file names a path of one developer's machine.
+"""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = ROOT / "target" / "debug" / "reelhook"
+FENCE = re.compile(r"^ *```([a-z]*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)", re.MULTILINE)
+MACHINE_PATH = re.compile(r"(?<![\w.$~/-])/(?:work|root)/")
+
+
+class Report:
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def check(self, good, complaint):
+        if good:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAILED  {complaint}")
+
+
+def tracked(*patterns):
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )
+    return [ROOT / name for name in sorted(set(listing.stdout.split("\0"))) if name and (ROOT / name).is_file()]
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+# Links
+
+
+@cache
+def anchors(path):
+    """The fragments that a link into this page may name: headings as they are usually slugged, and explicit ids."""
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
+    slugs = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
+    for heading in re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE):
+        words = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower())
+        slug, number = words.replace(" ", "-"), 0
+        while slug in slugs:
+            number += 1
+            slug = f"{words.replace(' ', '-')}-{number}"
+        slugs.add(slug)
+    return slugs
+
+
+def check_links(report, page, text):
+    for match in LINK.finditer(FENCE.sub("", text)):
+        target = match[1] or match[2]
+        if re.match(r"[a-z][a-z+.-]*:", target):
+            continue
+        place, _, fragment = target.partition("#")
+        path = (page.parent / place).resolve() if place else page
+        report.check(path.exists(), f"{name_of(page)}: the link {target} leads nowhere")
+        if fragment and path.suffix == ".md" and path.exists():
+            report.check(fragment in anchors(path), f"{name_of(page)}: the link {target} names no heading there")
+
+
+# Commands
+
+
+@cache
+def help_of(*command):
+    done = subprocess.run([PROGRAM, *command, "--help"], capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else None
+
+
+@cache
+def subcommands(*command):
+    listed = re.search(r"^Commands:\n(.*?)(?:\n\n[^ ]|\Z)", help_of(*command) or "", re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"^ {2}([a-z][a-z-]*)\b", listed[1], re.MULTILINE)) if listed else set()
+
+
+def commands_in(block):
+    """The arguments of each `reelhook` in a shell text, up to the end of its command."""
+    joined = re.sub(r"\\\n\s*", " ", block)
+    for match in re.finditer(r"(?<![\w.-])reelhook((?:[ \t]+(?:'[^']*'|\"[^\"]*\"|[^\s|;&)#<>'\"]+))*)", joined):
+        yield shlex.split(match[1])
+
+
+def check_command(report, page, words):
+    said, path = " ".join(["reelhook", *words]), []
+    rest = list(words)
+    while rest and not rest[0].startswith("-") and rest[0] in subcommands(*path):
+        path.append(rest.pop(0))
+    if rest and not rest[0].startswith("-") and (not path or subcommands(*path)):
+        return report.check(False, f"{name_of(page)}: `{said}`: there is no command {rest[0]}")
+    text = help_of(*path) or ""
+    unknown = [word for word in rest if word.startswith("--") and not re.search(
+        rf"(?<![\w-]){re.escape(word.partition('=')[0])}(?![\w-])", text)]
+    report.check(not unknown or "--" in rest, f"{name_of(page)}: `{said}`: there is no flag {' '.join(unknown)}")
+
+
+# Error codes
+
+
+def check_codes(report):
+    page = ROOT / "docs" / "errors.md"
+    explained = set(re.findall(r'^\| <a id="([a-z0-9_]+)"></a>', page.read_text(encoding="utf-8"), re.MULTILINE))
+    raised = set()
+    for source in tracked("crates/*/src/*.rs", "crates/*/src/**/*.rs"):
+        # Tests at the end of a file make up codes of their own.
+        text = source.read_text(encoding="utf-8").split("#[cfg(test)]")[0]
+        for pattern in CODES:
+            raised.update(re.findall(pattern, text))
+    for code in sorted(raised):
+        report.check(code in explained, f"docs/errors.md: does not explain {code}")
+    for code in sorted(explained - raised):
+        report.check(False, f"docs/errors.md: explains {code}, which no source raises")
+
+
+CODES = [
+    r'JobFailure::(?:input|request|origin|server)\(\s*[\w:.()]+,\s*"([a-z0-9_]+)"',
+    r'Problem::new\(\s*StatusCode::\w+,\s*"([a-z0-9_]+)"',
+    r'Self::new\(\s*StatusCode::\w+,\s*"([a-z0-9_]+)"',
+    r'(?:Problem|Self)::(?:conflict|unavailable)\(\s*"([a-z0-9_]+)"',
+]
+
+
+def check_blocks(report, page, text, has_program):
+    for language, block in FENCE.findall(text):
+        if language == "json":
+            try:
+                json.loads(block)
+                problem = None
+            except ValueError as error:
+                problem = error
+            report.check(problem is None, f"{name_of(page)}: a json block is not JSON: {problem}")
+        if language == "sh" and has_program:
+            for words in commands_in(block):
+                check_command(report, page, words)
+
+
+def main():
+    has_program = PROGRAM.exists()
+    if not has_program and "--require-binary" in sys.argv:
+        sys.exit(f"{name_of(PROGRAM)} is not there; build it first")
+    report = Report()
+    for page in tracked("*.md"):
+        text = page.read_text(encoding="utf-8")
+        check_links(report, page, text)
+        check_blocks(report, page, text, has_program)
+    check_codes(report)
+    for path in tracked():
+        content = path.read_bytes()
+        found = None if b"\0" in content else MACHINE_PATH.search(content.decode("utf-8", "replace"))
+        report.check(found is None, f"{name_of(path)}: names a path of one machine: {found and found[0]}")
+    print(f"{report.passed} passed, {report.failed} failed")
+    sys.exit(1 if report.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

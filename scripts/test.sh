@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs every test: Rust, the examples in the docs of Rust, the example receivers, the documentation.
+#
+#   scripts/test.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+features=(--workspace --features reelhook-cli/failpoints)
+
+if cargo nextest --version >/dev/null 2>&1; then
+  cargo nextest run "${features[@]}"
+else
+  echo "cargo-nextest is not installed; using cargo test. (cargo install cargo-nextest --locked)" >&2
+  cargo test "${features[@]}" --lib --bins --tests
+fi
+cargo test "${features[@]}" --doc
+target/venv/bin/python examples/test_receivers.py --require-all
+target/venv/bin/python scripts/check-docs.py --require-binary
