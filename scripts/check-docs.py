@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Checks what the documentation says against what is there.
 
-    python3 scripts/check-docs.py [--require-binary]
+    python3 scripts/check-docs.py [--require-binary | --write]
 
 - every relative link of a tracked Markdown file leads to a file, and to a heading or anchor in it;
 - every `reelhook` command in a fenced `sh` block is one the program knows, flags included (target/debug/reelhook);
 - every fenced `json` block is JSON;
-- every error code in the sources is explained in docs/errors.md, and none is explained that is not there;
+- docs/errors.md explains every error code in the sources, and none that is not there (`--write` brings the table of
+  refusals up to date);
 - no tracked file names a path of one developer's machine.
 """
 
@@ -116,28 +117,48 @@ def check_command(report, page, words):
 
 # Error codes
 
+ERRORS = ROOT / "docs" / "errors.md"
+REFERENCE = ROOT / "crates" / "api" / "src" / "reference.rs"
+TABLE = re.compile(r"(<!-- refusals: written by `make docs` -->\n).*?(<!-- end -->)", re.DOTALL)
+REFUSAL = re.compile(r'\(\s*"([a-z0-9_]+)",\s*(\d{3}),\s*"((?:[^"\\]|\\.)*)",?\s*\)')
+RAISED = [
+    r'\b(?:Problem|Self)::new\(\s*[\w:]+,\s*"([a-z0-9_]+)"',
+    r'\b(?:Problem|Self)::(?:conflict|unavailable)\(\s*"([a-z0-9_]+)"',
+]
+FAILURE = r'\bJobFailure::(?:input|request|origin|server)\(\s*[\w:.()]+,\s*"([a-z0-9_]+)"'
+
+
+def refusals():
+    """The table of the server's own page of errors, in Markdown: the server and these pages say the same."""
+    rows = [f"| `{code}` | {status} | {words} |\n" for code, status, words in REFUSAL.findall(REFERENCE.read_text(encoding="utf-8"))]
+    return "| Code | Status | Meaning, and what to do |\n| --- | --- | --- |\n" + "".join(rows)
+
+
+def codes_in(folders, patterns):
+    """The codes that these sources raise, outside their tests."""
+    found = set()
+    for source in tracked(*(f"crates/{folder}/src/**" for folder in folders)):
+        text = source.read_text(encoding="utf-8").split("#[cfg(test)]")[0]
+        for pattern in patterns:
+            found.update(re.findall(pattern, text))
+    return found
+
 
 def check_codes(report):
-    page = ROOT / "docs" / "errors.md"
-    explained = set(re.findall(r'^\| <a id="([a-z0-9_]+)"></a>', page.read_text(encoding="utf-8"), re.MULTILINE))
-    raised = set()
-    for source in tracked("crates/*/src/*.rs", "crates/*/src/**/*.rs"):
-        # Tests at the end of a file make up codes of their own.
-        text = source.read_text(encoding="utf-8").split("#[cfg(test)]")[0]
-        for pattern in CODES:
-            raised.update(re.findall(pattern, text))
-    for code in sorted(raised):
+    page = ERRORS.read_text(encoding="utf-8")
+    report.check(TABLE.sub(written, page) == page, "docs/errors.md: the refusals are not those of the server; run `make docs`")
+    listed = {code for code, _, _ in REFUSAL.findall(REFERENCE.read_text(encoding="utf-8"))}
+    for code in sorted(codes_in(["api"], RAISED)):
+        report.check(code in listed, f"{name_of(REFERENCE)}: does not explain {code}")
+    explained = set(re.findall(r"^\| `([a-z0-9_]+)` \| (?:input|request|origin|server) ", page, re.MULTILINE))
+    raised = codes_in(["files", "media", "worker", "delivery"], [FAILURE])
+    for code in sorted(raised | explained):
         report.check(code in explained, f"docs/errors.md: does not explain {code}")
-    for code in sorted(explained - raised):
-        report.check(False, f"docs/errors.md: explains {code}, which no source raises")
+        report.check(code in raised, f"docs/errors.md: explains {code}, which no source raises")
 
 
-CODES = [
-    r'JobFailure::(?:input|request|origin|server)\(\s*[\w:.()]+,\s*"([a-z0-9_]+)"',
-    r'Problem::new\(\s*StatusCode::\w+,\s*"([a-z0-9_]+)"',
-    r'Self::new\(\s*StatusCode::\w+,\s*"([a-z0-9_]+)"',
-    r'(?:Problem|Self)::(?:conflict|unavailable)\(\s*"([a-z0-9_]+)"',
-]
+def written(match):
+    return match[1] + refusals() + match[2]
 
 
 def check_blocks(report, page, text, has_program):
@@ -155,6 +176,9 @@ def check_blocks(report, page, text, has_program):
 
 
 def main():
+    if "--write" in sys.argv:
+        ERRORS.write_text(TABLE.sub(written, ERRORS.read_text(encoding="utf-8")), encoding="utf-8")
+        return
     has_program = PROGRAM.exists()
     if not has_program and "--require-binary" in sys.argv:
         sys.exit(f"{name_of(PROGRAM)} is not there; build it first")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes the generated pages anew: docs/settings.md from the program, docs/states.md from the state tables that the
-# tests of `domain` hold still.
+# tests of `domain` hold still, and the refusals in docs/errors.md from the server's own page.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,3 +27,5 @@ $(snapshot "job__$table")
 
 $(snapshot "delivery__$table")
 PAGE
+
+python3 scripts/check-docs.py --write
