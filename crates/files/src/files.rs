@@ -58,7 +58,10 @@ pub struct Content {
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Content").field("size_bytes", &self.size_bytes).field("range", &self.range).finish_non_exhaustive()
+        f.debug_struct("Content")
+            .field("size_bytes", &self.size_bytes)
+            .field("range", &self.range)
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,7 +157,9 @@ impl Files {
     pub async fn get(&self, key: &Key, range: Option<Range<u64>>) -> Result<Content, FilesError> {
         let size_bytes = self.size(key).await?;
         let range = match range {
-            Some(range) if range.is_empty() || range.start >= size_bytes => return Err(FilesError::OutOfRange { size_bytes }),
+            Some(range) if range.is_empty() || range.start >= size_bytes => {
+                return Err(FilesError::OutOfRange { size_bytes });
+            }
             Some(range) => range.start..range.end.min(size_bytes),
             None => 0..size_bytes,
         };

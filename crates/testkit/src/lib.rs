@@ -1,1 +1,15 @@
-//! Tests only: a clock that moves when told, a scripted receiver, tiny media, fresh stores.
+//! Tests only: a clock that moves when told, dice that repeat, a scripted receiver, an origin with bad manners, tiny media.
+//!
+//! Everything that waits here waits for a signal, with a deadline only to turn a hang into a failure.
+
+mod ambient;
+pub mod clips;
+mod origin;
+mod receiver;
+mod reply;
+mod serve;
+
+pub use ambient::{MovedClock, SeededDice, ambient, system_ambient};
+pub use origin::{Manners, Origin};
+pub use receiver::{Received, Receiver};
+pub use reply::Reply;
