@@ -35,3 +35,41 @@ pub enum StoreError {
     #[error("database: {0}")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+impl StoreError {
+    /// The same error for one more of those who shared a commit. The cause is kept as text.
+    pub(crate) fn shared(&self) -> Self {
+        match self {
+            Self::Full => Self::Full,
+            other => Self::Database(other.to_string().into()),
+        }
+    }
+
+    /// A value that cannot be read, with the reason as text.
+    pub(crate) fn corrupt(what: &'static str, why: &dyn std::fmt::Display) -> Self {
+        Self::Corrupt { what, why: why.to_string() }
+    }
+}
+
+/// Codes that say that the disk is full.
+///
+/// # Source
+/// SQLite result codes: 13 is `SQLITE_FULL`; 4874 is `SQLITE_IOERR_SHMSIZE`, which is what growing the write-ahead log's
+/// index says on a full disk. PostgreSQL error codes, class 53: `53100` is `disk_full`.
+const FULL: &[&str] = &["13", "4874", "53100"];
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(refusal) = &error {
+            if refusal.code().is_some_and(|code| FULL.contains(&code.as_ref())) {
+                return Self::Full;
+            }
+            match refusal.kind() {
+                sqlx::error::ErrorKind::UniqueViolation => return Self::AlreadyExists,
+                sqlx::error::ErrorKind::ForeignKeyViolation => return Self::NotFound,
+                _ => {}
+            }
+        }
+        Self::Database(Box::new(error))
+    }
+}

@@ -112,7 +112,8 @@ pub struct JobEnd {
     pub signal: Signal,
     /// What became known of the input.
     pub input: Option<InputFacts>,
-    /// How each output that ended ended; others keep what they have (of an earlier run).
+    /// How each output that ended ended; others keep what they have (of an earlier run), and those still open fail with
+    /// the job.
     pub outputs: Vec<OutputEnd>,
 }
 
@@ -144,6 +145,9 @@ pub trait Jobs: Send + Sync {
 
     /// One job of the account.
     async fn job(&self, account: AccountId, id: JobId) -> Result<Job>;
+
+    /// One job of whatever account, for a request that a signed link vouches for.
+    async fn job_by_id(&self, id: JobId) -> Result<Job>;
 
     /// Jobs of the account, newest first.
     async fn list_jobs(&self, account: AccountId, filter: &JobFilter, page: Page) -> Result<Vec<Job>>;

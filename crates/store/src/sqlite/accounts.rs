@@ -1,0 +1,87 @@
+//! Accounts and their API keys.
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use reelhook_domain::id::{AccountId, KeyId};
+
+use super::rows::{self, key};
+use super::writer::Tx;
+use super::SqliteStore;
+use crate::{Account, Accounts, ApiKey, KeyHash, NewApiKey, Result, StoreError};
+
+/// What the first account is called until somebody says otherwise.
+const FIRST_NAME: &str = "default";
+
+pub(super) const FIND_KEY: &str = "select * from api_keys where hash = ? and revoked_at is null";
+const FIRST_ACCOUNT: &str = "select * from accounts order by id limit 1";
+
+#[async_trait]
+impl Accounts for SqliteStore {
+    async fn first_account(&self) -> Result<Account> {
+        if let Some(row) = sqlx::query(FIRST_ACCOUNT).fetch_optional(&self.readers).await? {
+            return rows::account(&row);
+        }
+        self.write(|tx| first_account(tx).boxed()).await
+    }
+
+    async fn create_key(&self, key: NewApiKey) -> Result<ApiKey> {
+        self.write(|tx| create_key(tx, key).boxed()).await
+    }
+
+    async fn list_keys(&self, account: AccountId) -> Result<Vec<ApiKey>> {
+        let found = sqlx::query("select * from api_keys where account = ? order by id desc").bind(key(account));
+        found.fetch_all(&self.readers).await?.iter().map(rows::api_key).collect()
+    }
+
+    async fn revoke_key(&self, account: AccountId, id: KeyId) -> Result<ApiKey> {
+        self.write(move |tx| revoke_key(tx, account, id).boxed()).await
+    }
+
+    async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>> {
+        let found = sqlx::query(FIND_KEY).bind(hash.to_vec()).fetch_optional(&self.readers).await?;
+        found.as_ref().map(rows::api_key).transpose()
+    }
+
+    async fn has_keys(&self) -> Result<bool> {
+        Ok(sqlx::query_scalar("select exists (select 1 from api_keys)").fetch_one(&self.readers).await?)
+    }
+}
+
+async fn first_account(tx: &mut Tx) -> Result<Account> {
+    // Somebody else may have made it since we looked.
+    if let Some(row) = sqlx::query(FIRST_ACCOUNT).fetch_optional(tx.sql()).await? {
+        return rows::account(&row);
+    }
+    let account = Account { id: tx.ambient().id(), name: FIRST_NAME.to_owned(), created_at: tx.now() };
+    sqlx::query("insert into accounts (id, name, created_at) values (?, ?, ?)")
+        .bind(key(account.id))
+        .bind(account.name.clone())
+        .bind(account.created_at.as_millis())
+        .execute(tx.sql())
+        .await?;
+    Ok(account)
+}
+
+async fn create_key(tx: &mut Tx, new: NewApiKey) -> Result<ApiKey> {
+    let now = tx.now();
+    sqlx::query("insert into api_keys (id, account, name, hint, hash, created_at) values (?, ?, ?, ?, ?, ?)")
+        .bind(key(new.id))
+        .bind(key(new.account))
+        .bind(new.name.clone())
+        .bind(new.hint.clone())
+        .bind(new.hash.to_vec())
+        .bind(now.as_millis())
+        .execute(tx.sql())
+        .await?;
+    let NewApiKey { id, account, name, hint, hash: _ } = new;
+    Ok(ApiKey { id, account, name, hint, created_at: now, revoked_at: None })
+}
+
+async fn revoke_key(tx: &mut Tx, account: AccountId, id: KeyId) -> Result<ApiKey> {
+    let now = tx.now();
+    let revoked = sqlx::query(
+        "update api_keys set revoked_at = coalesce(revoked_at, ?) where id = ? and account = ? returning *",
+    );
+    let row = revoked.bind(now.as_millis()).bind(key(id)).bind(key(account)).fetch_optional(tx.sql()).await?;
+    rows::api_key(&row.ok_or(StoreError::NotFound)?)
+}

@@ -1,0 +1,235 @@
+//! Deliveries: what callers do with them. How they are made and sent is in [`super::sending`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use reelhook_domain::delivery::{Delivery, DeliveryState, Signal, step};
+use reelhook_domain::id::{AccountId, DeliveryId, EndpointId};
+use reelhook_domain::time::Timestamp;
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::rows::{self, column, hexes, key};
+use super::writer::Tx;
+use super::{SqliteStore, sending};
+use crate::wakes::Topic;
+use crate::{ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, Page, Result, Settlement, StoreError};
+
+/// A delivery with its body, if that is still there.
+const ONE_DELIVERY: &str = "
+    select deliveries.*, bodies.body from deliveries
+    left join bodies on bodies.event = deliveries.event and bodies.dialect = deliveries.dialect
+    where deliveries.id = ?";
+const ATTEMPTS: &str = "select * from attempts where delivery = ? order by number, id";
+pub(super) const PULL: &str = "
+    select deliveries.*, bodies.body from deliveries
+    join bodies on bodies.event = deliveries.event and bodies.dialect = deliveries.dialect
+    where endpoint = ? and sequence > ? order by sequence limit ?";
+/// Counts small indexes only, and all rows once.
+const COUNTS: &str = "
+    select
+        (select count(*) from deliveries where due_at is not null) as scheduled,
+        (select count(*) from deliveries where lease_until is not null) as sending,
+        (select count(*) from deliveries where state = 'held') as held,
+        (select count(*) from deliveries where state = 'exhausted') as exhausted,
+        (select count(*) from deliveries where state = 'canceled') as canceled,
+        (select count(*) from deliveries) as everything";
+
+#[async_trait]
+impl Deliveries for SqliteStore {
+    async fn fan_out(&self, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
+        self.write(move |tx| sending::fan_out(tx, batch, lease).boxed()).await
+    }
+
+    async fn claim_due(
+        &self,
+        limit: u32,
+        per_endpoint: u32,
+        except: &[EndpointId],
+        lease: Duration,
+    ) -> Result<Vec<ClaimedDelivery>> {
+        let except = hexes(except.iter().copied());
+        self.write(move |tx| sending::claim_due(tx, limit, per_endpoint, except, lease).boxed()).await
+    }
+
+    async fn next_due(&self, except: &[EndpointId]) -> Result<Option<Timestamp>> {
+        let due = sqlx::query(sending::NEXT_DUE).bind(hexes(except.iter().copied())).fetch_one(&self.readers).await?;
+        rows::maybe_time(&due, "due")
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<DeliveryId>> {
+        self.write(|tx| sending::settle(tx, settlements).boxed()).await
+    }
+
+    async fn renew_deliveries(&self, held: &[(DeliveryId, i64)], lease: Duration) -> Result<Vec<DeliveryId>> {
+        let held = held.to_vec();
+        self.write(move |tx| sending::renew(tx, held, lease).boxed()).await
+    }
+
+    async fn void_delivery_leases(&self) -> Result<u64> {
+        self.write(|tx| sending::release(tx, Timestamp::from_millis(i64::MAX)).boxed()).await
+    }
+
+    async fn delivery(&self, account: AccountId, id: DeliveryId) -> Result<DeliveryRecord> {
+        let found = sqlx::query(ONE_DELIVERY).bind(key(id)).fetch_optional(&self.readers).await?;
+        let row = found.ok_or(StoreError::NotFound)?;
+        let delivery = rows::delivery(&row)?;
+        if delivery.account != account {
+            return Err(StoreError::NotFound);
+        }
+        let body = column::<Option<&str>>(&row, "body")?.map(Arc::from);
+        let attempts = sqlx::query(ATTEMPTS).bind(key(id)).fetch_all(&self.readers).await?;
+        let attempts = attempts.iter().map(rows::attempt).collect::<Result<_>>()?;
+        Ok(DeliveryRecord { delivery, attempts, body })
+    }
+
+    async fn list_deliveries(&self, account: AccountId, filter: &DeliveryFilter, page: Page) -> Result<Vec<Delivery>> {
+        let Some(mut query) = list(account, filter, page) else { return Ok(Vec::new()) };
+        query.build().fetch_all(&self.readers).await?.iter().map(rows::delivery).collect()
+    }
+
+    async fn resend(&self, account: AccountId, id: DeliveryId) -> Result<Delivery> {
+        self.write(move |tx| resend(tx, account, id).boxed()).await
+    }
+
+    async fn cancel_delivery(&self, account: AccountId, id: DeliveryId) -> Result<Delivery> {
+        self.write(move |tx| cancel(tx, account, id).boxed()).await
+    }
+
+    async fn pull(&self, account: AccountId, endpoint: EndpointId, after: i64, limit: u32) -> Result<Vec<(Delivery, Arc<str>)>> {
+        let known = sqlx::query("select 1 from endpoints where id = ? and account = ?").bind(key(endpoint)).bind(key(account));
+        known.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?;
+        let found = sqlx::query(PULL).bind(key(endpoint)).bind(after).bind(limit).fetch_all(&self.readers).await?;
+        found.iter().map(|row| Ok((rows::delivery(row)?, column::<&str>(row, "body")?.into()))).collect()
+    }
+
+    async fn count_deliveries(&self) -> Result<Vec<(String, u64)>> {
+        let row = sqlx::query(COUNTS).fetch_one(&self.readers).await?;
+        let mut delivered = rows::count::<u64>(&row, "everything")?;
+        let mut counts = Vec::with_capacity(DeliveryState::NAMES.len());
+        for name in ["scheduled", "sending", "held", "exhausted", "canceled"] {
+            let count = rows::count(&row, name)?;
+            delivered = delivered.saturating_sub(count);
+            counts.push((name.to_owned(), count));
+        }
+        counts.push((DeliveryState::Delivered.name().to_owned(), delivered));
+        Ok(counts)
+    }
+}
+
+/// The query of a list, in the order of the index that the filter leads to; none for a state that there is not.
+///
+/// To one endpoint deliveries are ordered by their number there, which is the order they were made in; all others by id.
+fn list(account: AccountId, filter: &DeliveryFilter, page: Page) -> Option<QueryBuilder<Sqlite>> {
+    let mut query = QueryBuilder::new("select * from deliveries where account = ");
+    query.push_bind(key(account));
+    if let Some(state) = &filter.state {
+        // As a literal, which is what lets a partial index be used.
+        let name = DeliveryState::NAMES.iter().find(|name| *name == state)?;
+        query.push(format_args!(" and state = '{name}'"));
+    }
+    if let Some(job) = filter.job {
+        query.push(" and event in (select id from events where job = ").push_bind(key(job)).push(")");
+    }
+    if let Some(event_type) = &filter.event_type {
+        query.push(" and event_type = ").push_bind(event_type.clone());
+    }
+    if let Some(since) = filter.since {
+        query.push(" and created_at >= ").push_bind(since.as_millis());
+    }
+    let before = page.before.map(|bits| bits.to_be_bytes().to_vec());
+    match (filter.endpoint, before) {
+        (Some(endpoint), before) => {
+            query.push(" and endpoint = ").push_bind(key(endpoint));
+            if let Some(before) = before {
+                query.push(" and sequence < (select sequence from deliveries where id = ").push_bind(before).push(")");
+            }
+            query.push(" order by sequence desc");
+        }
+        (None, before) => {
+            if let Some(before) = before {
+                query.push(" and id < ").push_bind(before);
+            }
+            query.push(" order by id desc");
+        }
+    }
+    query.push(" limit ").push_bind(page.limit);
+    Some(query)
+}
+
+/// A delivery, the fencing number of its row, and whether it has a body and an enabled endpoint.
+struct Kept {
+    delivery: Delivery,
+    token: i64,
+    body: bool,
+    enabled: Option<bool>,
+}
+
+async fn load_owned(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Kept> {
+    let found = sqlx::query(
+        "select *, (select endpoints.state = 'enabled' from endpoints where endpoints.id = deliveries.endpoint) as enabled,
+            exists (select 1 from bodies where bodies.event = deliveries.event and bodies.dialect = deliveries.dialect) as body
+        from deliveries where id = ? and account = ?",
+    );
+    let found = found.bind(key(id)).bind(key(account)).fetch_optional(tx.sql()).await?;
+    let row = found.ok_or(StoreError::NotFound)?;
+    Ok(Kept {
+        delivery: rows::delivery(&row)?,
+        token: column(&row, "token")?,
+        body: column(&row, "body")?,
+        enabled: column(&row, "enabled")?,
+    })
+}
+
+async fn resend(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Delivery> {
+    let now = tx.now();
+    let mut kept = load_owned(tx, account, id).await?;
+    let prior = kept.delivery.state;
+    let mut next = step(prior, Signal::Resend { due: now })?;
+    // What is kept no longer cannot be sent, and neither can anything be sent to an endpoint that was deleted.
+    let enabled = kept.enabled.filter(|_| kept.body).ok_or(StoreError::NotFound)?;
+    if !enabled {
+        next = step(next, Signal::Hold)?;
+    }
+    kept.delivery.state = next;
+    kept.delivery.schedule_offset = kept.delivery.attempts;
+    kept.delivery.finished_at = None;
+    save(tx, prior, kept).await
+}
+
+async fn cancel(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Delivery> {
+    let mut kept = load_owned(tx, account, id).await?;
+    let prior = kept.delivery.state;
+    kept.delivery.state = step(prior, Signal::Cancel)?;
+    kept.delivery.finished_at = Some(tx.now());
+    save(tx, prior, kept).await
+}
+
+async fn save(tx: &mut Tx, prior: DeliveryState, kept: Kept) -> Result<Delivery> {
+    let mut delivery = kept.delivery;
+    delivery.waiting_reason = None;
+    let due = match delivery.state {
+        DeliveryState::Scheduled { due } => Some(due.as_millis()),
+        _ => None,
+    };
+    let saved = sqlx::query(
+        "update deliveries set state = ?1, due_at = ?2, lease_until = null, waiting_reason = null, schedule_offset = ?3,
+            finished_at = ?4, token = token + 1
+        where id = ?5 and state = ?6 and token = ?7",
+    )
+    .bind(delivery.state.name())
+    .bind(due)
+    .bind(delivery.schedule_offset)
+    .bind(delivery.finished_at.map(Timestamp::as_millis))
+    .bind(key(delivery.id))
+    .bind(prior.name())
+    .bind(kept.token)
+    .execute(tx.sql())
+    .await?;
+    if saved.rows_affected() != 1 {
+        return Err(StoreError::LeaseLost);
+    }
+    tx.wake(Topic::Delivery);
+    Ok(delivery)
+}

@@ -1,0 +1,319 @@
+//! Endpoints and the secrets that sign for them.
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use reelhook_domain::circuit::Circuit;
+use reelhook_domain::delivery::{DeliveryState, Signal, step};
+use reelhook_domain::endpoint::{DEFAULT_TIMEOUT, Endpoint, EndpointState};
+use reelhook_domain::event::{EventFilter, EventType};
+use reelhook_domain::id::{AccountId, EndpointId};
+use reelhook_domain::time::Timestamp;
+use serde_json::json;
+
+use super::rows::{self, hexes, key};
+use super::writer::Tx;
+use super::{SqliteStore, events};
+use crate::vault::Vault;
+use crate::wakes::Topic;
+use crate::{EndpointChange, Endpoints, JobEndpoint, NewEvent, Result, SealedFor, SigningSecret, StoreError};
+
+const BY_URL: &str = "
+    select * from endpoints
+    where account = ? and role = ? and url = ? and dialect = ? and role in ('default', 'job')";
+const BY_ID: &str = "select * from endpoints where id = ?";
+const REGISTERED: &str = "select * from endpoints where account = ? and role = 'registered' order by id desc";
+pub(super) const BY_IDS: &str = "
+    select endpoints.* from json_each(?) as wanted cross join endpoints on endpoints.id = unhex(wanted.value)";
+const SECRETS: &str = "
+    select * from secrets where (endpoint = ?1 or account = ?2) and (until is null or until > ?3)
+    order by created_at desc, id desc";
+
+#[async_trait]
+impl Endpoints for SqliteStore {
+    async fn create_endpoint(&self, endpoint: Endpoint, secret: SigningSecret) -> Result<()> {
+        self.write(|tx| create(tx, endpoint, secret).boxed()).await
+    }
+
+    async fn endpoint_for(&self, wanted: JobEndpoint) -> Result<Endpoint> {
+        if let Some(row) = by_url(&wanted).fetch_optional(&self.readers).await? {
+            return rows::endpoint(&row, &self.vault);
+        }
+        self.write(|tx| endpoint_for(tx, wanted).boxed()).await
+    }
+
+    async fn endpoint(&self, account: AccountId, id: EndpointId) -> Result<Endpoint> {
+        let found = sqlx::query(BY_ID).bind(key(id)).fetch_optional(&self.readers).await?;
+        let endpoint = rows::endpoint(&found.ok_or(StoreError::NotFound)?, &self.vault)?;
+        if endpoint.account == account { Ok(endpoint) } else { Err(StoreError::NotFound) }
+    }
+
+    async fn list_endpoints(&self, account: AccountId) -> Result<Vec<Endpoint>> {
+        let found = sqlx::query(REGISTERED).bind(key(account)).fetch_all(&self.readers).await?;
+        found.iter().map(|row| rows::endpoint(row, &self.vault)).collect()
+    }
+
+    async fn endpoints_by_id(&self, ids: &[EndpointId]) -> Result<Vec<Endpoint>> {
+        let found = sqlx::query(BY_IDS).bind(hexes(ids.iter().copied())).fetch_all(&self.readers).await?;
+        found.iter().map(|row| rows::endpoint(row, &self.vault)).collect()
+    }
+
+    async fn change_endpoint(&self, account: AccountId, id: EndpointId, change: EndpointChange) -> Result<Endpoint> {
+        self.write(move |tx| change_endpoint(tx, account, id, change).boxed()).await
+    }
+
+    async fn delete_endpoint(&self, account: AccountId, id: EndpointId) -> Result<()> {
+        self.write(move |tx| delete(tx, account, id).boxed()).await
+    }
+
+    async fn add_secret(&self, secret: SigningSecret, overlap_until: Timestamp) -> Result<()> {
+        self.write(move |tx| add_secret(tx, secret, overlap_until).boxed()).await
+    }
+
+    async fn secrets(&self, owner: SealedFor) -> Result<Vec<SigningSecret>> {
+        let (endpoint, account) = columns(owner);
+        let found = sqlx::query(SECRETS).bind(endpoint).bind(account).bind(self.now().as_millis());
+        found.fetch_all(&self.readers).await?.iter().map(|row| rows::secret(row, owner, &self.vault)).collect()
+    }
+}
+
+type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+fn by_url(wanted: &JobEndpoint) -> Query {
+    sqlx::query(BY_URL)
+        .bind(key(wanted.account))
+        .bind(wanted.role.as_str())
+        .bind(wanted.url.to_string())
+        .bind(wanted.dialect.as_str())
+}
+
+async fn create(tx: &mut Tx, endpoint: Endpoint, secret: SigningSecret) -> Result<()> {
+    insert(tx, &endpoint).await?;
+    insert_secret(tx, secret).await?;
+    tx.wake(Topic::Delivery);
+    Ok(())
+}
+
+async fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
+    // Somebody else may have made it since we looked.
+    if let Some(row) = by_url(&wanted).fetch_optional(tx.sql()).await? {
+        return rows::endpoint(&row, tx.vault());
+    }
+    let JobEndpoint { account, role, url, dialect } = wanted;
+    let endpoint = Endpoint {
+        id: tx.ambient().id(),
+        account,
+        role,
+        url,
+        events: EventFilter::default(),
+        dialect,
+        description: String::new(),
+        headers: std::collections::BTreeMap::new(),
+        retry: None,
+        rate: None,
+        timeout_ms: u32::try_from(DEFAULT_TIMEOUT.as_millis()).unwrap_or(u32::MAX),
+        state: EndpointState::Enabled,
+        disabled_reason: None,
+        circuit: Circuit::default(),
+        failing: None,
+        created_at: tx.now(),
+    };
+    insert(tx, &endpoint).await?;
+    Ok(endpoint)
+}
+
+async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
+    let insert = sqlx::query(
+        "insert into endpoints (id, url, events, description, headers, retry, rate, timeout_ms, state, disabled_reason,
+            circuit, failing_since, failing_attempts, account, role, dialect, created_at)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    bind_changeable(insert, endpoint, tx.vault())
+        .bind(key(endpoint.account))
+        .bind(endpoint.role.as_str())
+        .bind(endpoint.dialect.as_str())
+        .bind(endpoint.created_at.as_millis())
+        .execute(tx.sql())
+        .await?;
+    Ok(())
+}
+
+/// Writes all of an endpoint that can change.
+async fn save(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
+    let update = sqlx::query(
+        "update endpoints set url = ?2, events = ?3, description = ?4, headers = ?5, retry = ?6, rate = ?7, timeout_ms = ?8,
+            state = ?9, disabled_reason = ?10, circuit = ?11, failing_since = ?12, failing_attempts = ?13
+        where id = ?1",
+    );
+    bind_changeable(update, endpoint, tx.vault()).execute(tx.sql()).await?;
+    Ok(())
+}
+
+/// The id, then all that can change, in the order of the columns above.
+fn bind_changeable(query: Query, endpoint: &Endpoint, vault: &Vault) -> Query {
+    let headers = (!endpoint.headers.is_empty()).then(|| vault.seal(&endpoint.id.to_bytes(), &rows::json(&endpoint.headers)));
+    query
+        .bind(key(endpoint.id))
+        .bind(endpoint.url.to_string())
+        .bind(rows::json(&endpoint.events))
+        .bind(endpoint.description.clone())
+        .bind(headers)
+        .bind(endpoint.retry.as_ref().map(rows::json))
+        .bind(endpoint.rate.as_ref().map(rows::json))
+        .bind(endpoint.timeout_ms)
+        .bind(endpoint.state.as_str())
+        .bind(endpoint.disabled_reason.clone())
+        .bind(rows::json(&endpoint.circuit))
+        .bind(endpoint.failing.map(|failing| failing.since.as_millis()))
+        .bind(endpoint.failing.map(|failing| failing.attempts))
+}
+
+/// An endpoint of whatever account; `None` when it was deleted.
+async fn load(tx: &mut Tx, id: EndpointId) -> Result<Option<Endpoint>> {
+    let found = sqlx::query(BY_ID).bind(key(id)).fetch_optional(tx.sql()).await?;
+    found.map(|row| rows::endpoint(&row, tx.vault())).transpose()
+}
+
+async fn load_owned(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<Endpoint> {
+    load(tx, id).await?.filter(|endpoint| endpoint.account == account).ok_or(StoreError::NotFound)
+}
+
+async fn change_endpoint(tx: &mut Tx, account: AccountId, id: EndpointId, change: EndpointChange) -> Result<Endpoint> {
+    let mut endpoint = load_owned(tx, account, id).await?;
+    let EndpointChange { url, events, description, headers, retry, rate, timeout_ms, state } = change;
+    endpoint.url = url.unwrap_or(endpoint.url);
+    endpoint.events = events.unwrap_or(endpoint.events);
+    endpoint.description = description.unwrap_or(endpoint.description);
+    endpoint.headers = headers.unwrap_or(endpoint.headers);
+    endpoint.retry = retry.unwrap_or(endpoint.retry);
+    endpoint.rate = rate.unwrap_or(endpoint.rate);
+    endpoint.timeout_ms = timeout_ms.unwrap_or(endpoint.timeout_ms);
+    match state {
+        Some((EndpointState::Disabled, reason)) if endpoint.state == EndpointState::Enabled => {
+            disable(tx, &mut endpoint, reason).await?;
+        }
+        Some((EndpointState::Enabled, _)) if endpoint.state == EndpointState::Disabled => enable(tx, &mut endpoint).await?,
+        Some(_) | None => {}
+    }
+    save(tx, &endpoint).await?;
+    tx.wake(Topic::Delivery);
+    Ok(endpoint)
+}
+
+/// Disables an endpoint that is still enabled, for a reason that its attempts gave.
+pub(super) async fn disable_by_id(tx: &mut Tx, id: EndpointId, reason: &str) -> Result<()> {
+    let Some(mut endpoint) = load(tx, id).await? else { return Ok(()) };
+    if endpoint.state == EndpointState::Enabled {
+        disable(tx, &mut endpoint, Some(reason.to_owned())).await?;
+        save(tx, &endpoint).await?;
+    }
+    Ok(())
+}
+
+/// Holds what is scheduled. What is being sent ends by itself, and is held by `settle` should it have to wait.
+async fn disable(tx: &mut Tx, endpoint: &mut Endpoint, reason: Option<String>) -> Result<()> {
+    let now = tx.now();
+    endpoint.state = EndpointState::Disabled;
+    endpoint.disabled_reason = reason;
+    let held = step(DeliveryState::Scheduled { due: now }, Signal::Hold)?;
+    sqlx::query(
+        "update deliveries set state = ?, due_at = null, waiting_reason = null, token = token + 1
+        where endpoint = ? and due_at is not null and state = 'scheduled'",
+    )
+    .bind(held.name())
+    .bind(key(endpoint.id))
+    .execute(tx.sql())
+    .await?;
+    tx.wake(Topic::Delivery);
+    tell(tx, endpoint, EventType::ENDPOINT_DISABLED, now).await
+}
+
+/// Offers what is held, due now, with a clean sheet: old failures say nothing about an endpoint that was repaired.
+async fn enable(tx: &mut Tx, endpoint: &mut Endpoint) -> Result<()> {
+    let now = tx.now();
+    endpoint.state = EndpointState::Enabled;
+    endpoint.disabled_reason = None;
+    endpoint.circuit = Circuit::default();
+    endpoint.failing = None;
+    let offered = step(DeliveryState::Held, Signal::Offer { due: now })?;
+    sqlx::query("update deliveries set state = ?, due_at = ?, token = token + 1 where endpoint = ? and state = 'held'")
+        .bind(offered.name())
+        .bind(now.as_millis())
+        .bind(key(endpoint.id))
+        .execute(tx.sql())
+        .await?;
+    tell(tx, endpoint, EventType::ENDPOINT_ENABLED, now).await
+}
+
+async fn tell(tx: &mut Tx, endpoint: &Endpoint, kind: &'static str, now: Timestamp) -> Result<()> {
+    let data = json!({ "endpoint": endpoint.id, "url": endpoint.url, "reason": endpoint.disabled_reason });
+    let id = tx.ambient().id();
+    let event = NewEvent { id, account: endpoint.account, kind: EventType::ours(kind), data, only: None };
+    events::write(tx, event, None, now).await
+}
+
+async fn delete(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<()> {
+    let now = tx.now();
+    load_owned(tx, account, id).await?;
+    let canceled = canceled(DeliveryState::Scheduled { due: now })?;
+    debug_assert_eq!(canceled, self::canceled(DeliveryState::Sending { until: now })?);
+    sqlx::query(
+        "update deliveries set state = ?, due_at = null, lease_until = null, waiting_reason = null, token = token + 1,
+            finished_at = ?
+        where endpoint = ? and state in ('scheduled', 'sending', 'held')",
+    )
+    .bind(canceled.name())
+    .bind(now.as_millis())
+    .bind(key(id))
+    .execute(tx.sql())
+    .await?;
+    sqlx::query("delete from endpoints where id = ?").bind(key(id)).execute(tx.sql()).await?;
+    tx.wake(Topic::Delivery);
+    Ok(())
+}
+
+/// What a delivery becomes whose endpoint is deleted: held first, so that whoever is sending it loses it, then canceled.
+fn canceled(state: DeliveryState) -> Result<DeliveryState> {
+    Ok(step(step(state, Signal::Hold)?, Signal::Cancel)?)
+}
+
+/// The owner of a secret as the two columns keep it.
+fn columns(owner: SealedFor) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    match owner {
+        SealedFor::Endpoint(id) => (Some(key(id)), None),
+        SealedFor::Account(id) => (None, Some(key(id))),
+    }
+}
+
+async fn add_secret(tx: &mut Tx, secret: SigningSecret, overlap_until: Timestamp) -> Result<()> {
+    let (endpoint, account) = columns(secret.owner);
+    sqlx::query(
+        "update secrets set until = ?1
+        where (endpoint = ?2 or account = ?3) and scheme = ?4 and (until is null or until > ?1)",
+    )
+    .bind(overlap_until.as_millis())
+    .bind(endpoint)
+    .bind(account)
+    .bind(secret.scheme.clone())
+    .execute(tx.sql())
+    .await?;
+    insert_secret(tx, secret).await?;
+    tx.wake(Topic::Delivery);
+    Ok(())
+}
+
+async fn insert_secret(tx: &mut Tx, secret: SigningSecret) -> Result<()> {
+    let (endpoint, account) = columns(secret.owner);
+    let owner = endpoint.as_deref().or(account.as_deref()).unwrap_or_default();
+    let sealed = tx.vault().seal(owner, &secret.text);
+    sqlx::query("insert into secrets (id, endpoint, account, scheme, sealed, created_at, until) values (?, ?, ?, ?, ?, ?, ?)")
+        .bind(key(secret.id))
+        .bind(endpoint)
+        .bind(account)
+        .bind(secret.scheme)
+        .bind(sealed)
+        .bind(secret.created_at.as_millis())
+        .bind(secret.until.map(Timestamp::as_millis))
+        .execute(tx.sql())
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Events: the outbox, and what a job went through.
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use reelhook_domain::event::{Event, EventType};
+use reelhook_domain::id::{AccountId, JobId};
+use reelhook_domain::job::{Dialect, Job, JobWebhook};
+use reelhook_domain::time::Timestamp;
+use serde::Deserialize;
+use sqlx::sqlite::SqliteRow;
+
+use super::SqliteStore;
+use super::rows::{self, json, key};
+use super::writer::Tx;
+use crate::wakes::Topic;
+use crate::{Events, NewEvent, OutboxEvent, Result, StoreError};
+
+pub(super) const OUTBOX: &str =
+    "select * from events where sequence > (select fanned_out_to from keeper) order by sequence limit ?";
+const JOB_EVENTS: &str = "select events.* from events where job = ? and sequence > ? order by sequence";
+const LAST_SEQUENCE: &str = "select coalesce((select seq from sqlite_sequence where name = 'events'), 0)";
+
+#[async_trait]
+impl Events for SqliteStore {
+    async fn publish(&self, events: Vec<NewEvent>) -> Result<()> {
+        self.write(move |tx| publish(tx, events).boxed()).await
+    }
+
+    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEvent>> {
+        let found = sqlx::query(OUTBOX).bind(limit).fetch_all(&self.readers).await?;
+        found.iter().map(outbox_event).collect()
+    }
+
+    async fn job_events(&self, account: AccountId, job: JobId, after: i64) -> Result<Vec<Event>> {
+        let known = sqlx::query("select 1 from jobs where id = ? and account = ?").bind(key(job)).bind(key(account));
+        known.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?;
+        let found = sqlx::query(JOB_EVENTS).bind(key(job)).bind(after).fetch_all(&self.readers).await?;
+        found.iter().map(rows::event).collect()
+    }
+
+    async fn last_sequence(&self) -> Result<i64> {
+        Ok(sqlx::query_scalar(LAST_SEQUENCE).fetch_one(&self.readers).await?)
+    }
+}
+
+async fn publish(tx: &mut Tx, events: Vec<NewEvent>) -> Result<()> {
+    let now = tx.now();
+    for event in events {
+        write(tx, event, None, now).await?;
+    }
+    Ok(())
+}
+
+/// Writes an event.
+pub(super) async fn write(tx: &mut Tx, event: NewEvent, job: Option<JobId>, now: Timestamp) -> Result<()> {
+    sqlx::query("insert into events (id, account, kind, at, job, data, only_endpoint) values (?, ?, ?, ?, ?, ?, ?)")
+        .bind(key(event.id))
+        .bind(key(event.account))
+        .bind(event.kind.as_str().to_owned())
+        .bind(now.as_millis())
+        .bind(job.map(key))
+        .bind(json(&event.data))
+        .bind(event.only.map(key))
+        .execute(tx.sql())
+        .await?;
+    tx.wake(Topic::Event);
+    Ok(())
+}
+
+/// Writes that a job came to the state it is in, where that is told.
+pub(super) async fn write_state(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<()> {
+    match EventType::of_job(&job.state) {
+        Some(kind) => write_job(tx, job, kind, now).await,
+        None => Ok(()),
+    }
+}
+
+async fn write_job(tx: &mut Tx, job: &Job, kind: EventType, now: Timestamp) -> Result<()> {
+    let id = tx.ambient().id();
+    // As text at once: a job is the largest thing we write, and a detour over a tree of values would copy it twice.
+    sqlx::query("insert into events (id, account, kind, at, job, data) values (?, ?, ?, ?, ?, ?)")
+        .bind(rows::key::<reelhook_domain::id::EventKind>(id))
+        .bind(key(job.account))
+        .bind(kind.as_str().to_owned())
+        .bind(now.as_millis())
+        .bind(key(job.id))
+        .bind(json(job))
+        .execute(tx.sql())
+        .await?;
+    tx.wake(Topic::Event);
+    Ok(())
+}
+
+/// Writes that a job moved on. Where the last such event of the job was not fanned out it is written over: the latest
+/// wins, and a slow fan-out does not pile up stale ones.
+pub(super) async fn write_progress(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<()> {
+    let replaced = sqlx::query(
+        "update events set data = ?, at = ?
+        where job = ? and sequence > (select fanned_out_to from keeper) and kind = 'job.progress'",
+    );
+    let replaced = replaced.bind(json(job)).bind(now.as_millis()).bind(key(job.id)).execute(tx.sql()).await?;
+    if replaced.rows_affected() == 0 {
+        return write_job(tx, job, EventType::ours(EventType::JOB_PROGRESS), now).await;
+    }
+    tx.wake(Topic::Event);
+    Ok(())
+}
+
+/// What an outbox reader needs of the job in an event's data.
+#[derive(Deserialize)]
+struct Sender {
+    spec: SenderSpec,
+}
+
+#[derive(Deserialize)]
+struct SenderSpec {
+    webhook: Option<JobWebhook>,
+    dialect: Dialect,
+}
+
+fn outbox_event(row: &SqliteRow) -> Result<OutboxEvent> {
+    let event = rows::event(row)?;
+    let only = rows::maybe_id(row, "only_endpoint")?;
+    if event.job.is_none() {
+        return Ok(OutboxEvent { event, webhook: None, dialect: Dialect::Native, only });
+    }
+    let sender = Sender::deserialize(&event.data).map_err(|error| StoreError::corrupt("event data", &error))?;
+    Ok(OutboxEvent { event, webhook: sender.spec.webhook, dialect: sender.spec.dialect, only })
+}

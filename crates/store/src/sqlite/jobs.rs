@@ -1,0 +1,366 @@
+//! Jobs: what callers do with them, and how a changed job is written. What workers do is in [`super::work`].
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use reelhook_domain::id::{AccountId, JobId};
+use reelhook_domain::job::{InputFacts, InputSource, Job, JobState, Output, OutputState, Signal, step};
+use reelhook_domain::time::Timestamp;
+use serde_json::Value;
+use sqlx::sqlite::SqliteRow;
+
+use super::rows::{self, column, hex, json, key, rank};
+use super::writer::Tx;
+use super::{SqliteStore, events, work};
+use crate::wakes::Topic;
+use crate::{
+    ClaimedJob, Idempotency, JobEnd, JobFilter, Jobs, Lease, Page, ProgressUpdate, Queue, Result, Retry, StoreError, Submitted,
+};
+
+/// How long an idempotency key is remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// Jobs with their outputs in one row, so that both are of the same moment and a list is one query.
+macro_rules! select_jobs {
+    ($rest:literal) => {
+        concat!(
+            "select *, (select json_group_array(json_array(state, progress, file, plan, receipt, error) order by position)
+                from outputs where outputs.job = jobs.id) as outputs from jobs ",
+            $rest
+        )
+    };
+}
+
+const ONE_JOB: &str = select_jobs!("where id = ?");
+pub(super) const LIST_JOBS: &str = select_jobs!(
+    "where account = ?1 and id < ?2
+    and (?3 is null or state in (select value from json_each(?3)))
+    and (?4 is null or created_at >= ?4)
+    and (?5 is null or created_at < ?5)
+    order by id desc limit ?6"
+);
+pub(super) const QUEUE: &str = "
+    with asked as (
+        select priority + max(0, ?1 - queued_at) / 60000 as rank, queued_at, id from jobs where id = ?2 and state = 'queued')
+    select
+        (select count(*) from jobs where state = 'queued') as queued,
+        (select count(*) from jobs where lease_until is not null) as running,
+        (select count(*) from asked cross join jobs on jobs.state = 'queued' and (
+            priority + max(0, ?1 - jobs.queued_at) / 60000 > asked.rank
+            or (priority + max(0, ?1 - jobs.queued_at) / 60000 = asked.rank
+                and (jobs.queued_at, jobs.id) < (asked.queued_at, asked.id)))) as ahead";
+
+#[async_trait]
+impl Jobs for SqliteStore {
+    async fn submit(&self, job: Job, idempotency: Option<Idempotency>) -> Result<Submitted> {
+        self.write(|tx| submit(tx, job, idempotency).boxed()).await
+    }
+
+    async fn job(&self, account: AccountId, id: JobId) -> Result<Job> {
+        let job = self.job_by_id(id).await?;
+        if job.account == account { Ok(job) } else { Err(StoreError::NotFound) }
+    }
+
+    async fn job_by_id(&self, id: JobId) -> Result<Job> {
+        let found = sqlx::query(ONE_JOB).bind(key(id)).fetch_optional(&self.readers).await?;
+        rows::job(&found.ok_or(StoreError::NotFound)?)
+    }
+
+    async fn list_jobs(&self, account: AccountId, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
+        let states = (!filter.states.is_empty()).then(|| json(&filter.states));
+        let found = sqlx::query(LIST_JOBS)
+            .bind(key(account))
+            .bind(page.before.unwrap_or(u128::MAX).to_be_bytes().to_vec())
+            .bind(states)
+            .bind(filter.since.map(Timestamp::as_millis))
+            .bind(filter.until.map(Timestamp::as_millis))
+            .bind(page.limit);
+        found.fetch_all(&self.readers).await?.iter().map(rows::job).collect()
+    }
+
+    async fn queue(&self, job: Option<JobId>) -> Result<Queue> {
+        let asked = sqlx::query(QUEUE).bind(self.now().as_millis()).bind(job.map(key));
+        let row = asked.fetch_one(&self.readers).await?;
+        Ok(Queue {
+            queued: rows::count(&row, "queued")?,
+            running: rows::count(&row, "running")?,
+            ahead: rows::count(&row, "ahead")?,
+        })
+    }
+
+    async fn claim_jobs(&self, limit: u32, lease: Duration) -> Result<Vec<ClaimedJob>> {
+        self.write(move |tx| work::claim(tx, limit, lease).boxed()).await
+    }
+
+    async fn renew_jobs(&self, held: &[(JobId, i64)], lease: Duration) -> Result<Vec<JobId>> {
+        let held = held.to_vec();
+        self.write(move |tx| work::renew(tx, held, lease).boxed()).await
+    }
+
+    async fn record_progress(&self, updates: Vec<ProgressUpdate>) -> Result<()> {
+        self.write(|tx| work::record_progress(tx, updates).boxed()).await
+    }
+
+    async fn start_processing(&self, lease: &Lease, input: InputFacts) -> Result<()> {
+        let Lease { job, token } = *lease;
+        self.write(move |tx| work::start(tx, Lease { job, token }, input).boxed()).await
+    }
+
+    async fn finish_job(&self, lease: Lease, end: JobEnd) -> Result<Job> {
+        self.write(|tx| work::finish(tx, lease, end).boxed()).await
+    }
+
+    async fn release_jobs(&self, leases: Vec<Lease>) -> Result<()> {
+        self.write(|tx| work::release(tx, leases).boxed()).await
+    }
+
+    async fn void_job_leases(&self) -> Result<u64> {
+        self.write(|tx| work::void(tx).boxed()).await
+    }
+
+    async fn cancel_job(&self, account: AccountId, id: JobId) -> Result<Job> {
+        self.write(move |tx| cancel(tx, account, id).boxed()).await
+    }
+
+    async fn retry_job(&self, account: AccountId, id: JobId, what: Retry) -> Result<Job> {
+        self.write(move |tx| retry(tx, account, id, what).boxed()).await
+    }
+}
+
+async fn submit(tx: &mut Tx, job: Job, idempotency: Option<Idempotency>) -> Result<Submitted> {
+    let now = tx.now();
+    if let Some(idempotency) = &idempotency {
+        let found = sqlx::query("select fingerprint, job from idempotency where account = ? and key = ? and created_at > ?");
+        let found = found.bind(key(job.account)).bind(idempotency.key.clone()).bind((now - REMEMBERED).as_millis());
+        if let Some(row) = found.fetch_optional(tx.sql()).await? {
+            if column::<&[u8]>(&row, "fingerprint")? != idempotency.fingerprint {
+                return Ok(Submitted::Conflict);
+            }
+            return Ok(Submitted::Repeated(load(tx, rows::id(&row, "job")?).await?.job));
+        }
+    }
+    insert(tx, &job).await?;
+    if let Some(idempotency) = idempotency {
+        remember(tx, &job, idempotency, now).await?;
+    }
+    events::write_state(tx, &job, now).await?;
+    tx.wake(Topic::JobQueued);
+    tx.wake(Topic::JobChanged);
+    Ok(Submitted::New(job))
+}
+
+async fn insert(tx: &mut Tx, job: &Job) -> Result<()> {
+    let upload = match &job.spec.input {
+        InputSource::Upload(id) => Some(key(*id)),
+        InputSource::Url(_) => None,
+    };
+    sqlx::query(
+        "insert into jobs (id, account, state, error, confirm_until, stage, progress, spec, input, upload, priority,
+            created_at, queued_at, started_at, finished_at)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14)",
+    )
+    .bind(key(job.id))
+    .bind(key(job.account))
+    .bind(job.state.name())
+    .bind(job.state.error().map(json))
+    .bind(confirm_until(&job.state))
+    .bind(job.stage.map(|stage| stage.as_str()))
+    .bind(job.progress)
+    .bind(json(&job.spec))
+    .bind(job.input.as_ref().map(json))
+    .bind(upload)
+    .bind(rank(job.spec.priority))
+    .bind(job.created_at.as_millis())
+    .bind(job.started_at.map(Timestamp::as_millis))
+    .bind(job.finished_at.map(Timestamp::as_millis))
+    .execute(tx.sql())
+    .await?;
+    sqlx::query(
+        "insert into outputs (job, position, id, name, state, progress, plan, receipt)
+        select ?1, key, unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?2)",
+    )
+    .bind(key(job.id))
+    .bind(json(&job.outputs.iter().map(new_output).collect::<Vec<_>>()))
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+fn new_output(output: &Output) -> (String, &str, &'static str, u8, String, String) {
+    let Output { spec, state, progress, plan, receipt, .. } = output;
+    (hex(spec.id), &spec.name, state.as_str(), *progress, json(plan), json(receipt))
+}
+
+/// Remembers the key, and forgets two that are too old: more than come in, so that the table does not grow for ever.
+async fn remember(tx: &mut Tx, job: &Job, idempotency: Idempotency, now: Timestamp) -> Result<()> {
+    sqlx::query(
+        "delete from idempotency where (account, key) in (
+            select account, key from idempotency where created_at <= ? order by created_at limit 2)",
+    )
+    .bind((now - REMEMBERED).as_millis())
+    .execute(tx.sql())
+    .await?;
+    sqlx::query("insert or replace into idempotency (account, key, fingerprint, job, created_at) values (?, ?, ?, ?, ?)")
+        .bind(key(job.account))
+        .bind(idempotency.key)
+        .bind(idempotency.fingerprint.to_vec())
+        .bind(key(job.id))
+        .bind(now.as_millis())
+        .execute(tx.sql())
+        .await?;
+    Ok(())
+}
+
+async fn cancel(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Job> {
+    let now = tx.now();
+    let mut kept = load_owned(tx, account, id).await?;
+    let prior = kept.prior();
+    kept.job.state = step(&kept.job.state, Signal::Cancel, now)?;
+    kept.job.stage = None;
+    kept.job.finished_at = Some(now);
+    kept.take_away();
+    for output in kept.job.outputs.iter_mut().filter(|output| is_open(output)) {
+        output.state = OutputState::Canceled;
+    }
+    save(tx, prior, &kept).await?;
+    events::write_state(tx, &kept.job, now).await?;
+    Ok(kept.job)
+}
+
+async fn retry(tx: &mut Tx, account: AccountId, id: JobId, what: Retry) -> Result<Job> {
+    let now = tx.now();
+    let mut kept = load_owned(tx, account, id).await?;
+    let prior = kept.prior();
+    kept.job.state = step(&kept.job.state, Signal::Retry, now)?;
+    kept.job.stage = None;
+    kept.job.progress = 0;
+    kept.job.finished_at = None;
+    kept.queued_at = now;
+    kept.claims = 0;
+    kept.take_away();
+    for output in &mut kept.job.outputs {
+        if what == Retry::Whole || output.state != OutputState::Completed {
+            output.state = OutputState::Waiting;
+            output.progress = 0;
+            output.file = None;
+            output.plan = Value::Array(Vec::new());
+            output.receipt = Value::Null;
+            output.error = None;
+        }
+    }
+    save(tx, prior, &kept).await?;
+    tx.wake(Topic::JobQueued);
+    Ok(kept.job)
+}
+
+/// Whether an output is still to be made.
+pub(super) fn is_open(output: &Output) -> bool {
+    matches!(output.state, OutputState::Waiting | OutputState::Processing)
+}
+
+/// A job as it is stored, with what only the store knows of it.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) job: Job,
+    pub(super) token: i64,
+    pub(super) claims: u32,
+    pub(super) lease_until: Option<Timestamp>,
+    pub(super) queued_at: Timestamp,
+}
+
+/// The state and token that a row must still have to be written.
+pub(super) type Prior = (&'static str, i64);
+
+impl Kept {
+    pub(super) const fn prior(&self) -> Prior {
+        (self.job.state.name(), self.token)
+    }
+
+    /// Ends whatever claim there is.
+    pub(super) const fn take_away(&mut self) {
+        self.token += 1;
+        self.lease_until = None;
+    }
+}
+
+fn kept(row: &SqliteRow) -> Result<Kept> {
+    Ok(Kept {
+        job: rows::job(row)?,
+        token: column(row, "token")?,
+        claims: column(row, "claims")?,
+        lease_until: rows::maybe_time(row, "lease_until")?,
+        queued_at: rows::time(row, "queued_at")?,
+    })
+}
+
+/// A job of whatever account.
+pub(super) async fn load(tx: &mut Tx, id: JobId) -> Result<Kept> {
+    let found = sqlx::query(ONE_JOB).bind(key(id)).fetch_optional(tx.sql()).await?;
+    kept(&found.ok_or(StoreError::NotFound)?)
+}
+
+async fn load_owned(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Kept> {
+    let kept = load(tx, id).await?;
+    if kept.job.account == account { Ok(kept) } else { Err(StoreError::NotFound) }
+}
+
+/// Writes a changed job and its outputs, if its row is still as it was read.
+pub(super) async fn save(tx: &mut Tx, prior: Prior, kept: &Kept) -> Result<()> {
+    let job = &kept.job;
+    let saved = sqlx::query(
+        "update jobs set state = ?1, error = ?2, confirm_until = ?3, stage = ?4, progress = ?5, input = ?6, started_at = ?7,
+            finished_at = ?8, token = ?9, claims = ?10, lease_until = ?11, queued_at = ?12
+        where id = ?13 and state = ?14 and token = ?15",
+    )
+    .bind(job.state.name())
+    .bind(job.state.error().map(json))
+    .bind(confirm_until(&job.state))
+    .bind(job.stage.map(|stage| stage.as_str()))
+    .bind(job.progress)
+    .bind(job.input.as_ref().map(json))
+    .bind(job.started_at.map(Timestamp::as_millis))
+    .bind(job.finished_at.map(Timestamp::as_millis))
+    .bind(kept.token)
+    .bind(kept.claims)
+    .bind(kept.lease_until.map(Timestamp::as_millis))
+    .bind(kept.queued_at.as_millis())
+    .bind(key(job.id))
+    .bind(prior.0)
+    .bind(prior.1)
+    .execute(tx.sql())
+    .await?;
+    if saved.rows_affected() != 1 {
+        return Err(StoreError::LeaseLost);
+    }
+    save_outputs(tx, job).await?;
+    tx.wake(Topic::JobChanged);
+    Ok(())
+}
+
+fn confirm_until(state: &JobState) -> Option<i64> {
+    match state {
+        JobState::AwaitingConfirmation { until } => Some(until.as_millis()),
+        _ => None,
+    }
+}
+
+async fn save_outputs(tx: &mut Tx, job: &Job) -> Result<()> {
+    let rows: Vec<_> = job.outputs.iter().map(changed_output).collect();
+    sqlx::query(
+        "update outputs set state = row.value ->> 0, progress = row.value ->> 1, file = row.value ->> 2,
+            plan = row.value ->> 3, receipt = row.value ->> 4, error = row.value ->> 5
+        from json_each(?2) as row where outputs.job = ?1 and outputs.position = row.key",
+    )
+    .bind(key(job.id))
+    .bind(json(&rows))
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+/// State, progress, file, plan, receipt and error; JSON values as texts of their own.
+fn changed_output(output: &Output) -> (&'static str, u8, Option<String>, String, String, Option<String>) {
+    let Output { spec: _, state, progress, file, plan, receipt, error } = output;
+    (state.as_str(), *progress, file.as_ref().map(json), json(plan), json(receipt), error.as_ref().map(json))
+}

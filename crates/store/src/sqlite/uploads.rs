@@ -1,0 +1,58 @@
+//! Uploads: files that callers sent.
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use reelhook_domain::id::{AccountId, UploadId};
+
+use super::SqliteStore;
+use super::rows::{self, key, whole};
+use super::writer::Tx;
+use crate::{Result, StoreError, Upload, Uploads};
+
+#[async_trait]
+impl Uploads for SqliteStore {
+    async fn create_upload(&self, upload: Upload) -> Result<()> {
+        self.write(|tx| create_upload(tx, upload).boxed()).await
+    }
+
+    async fn upload(&self, account: AccountId, id: UploadId) -> Result<Upload> {
+        let found = sqlx::query("select * from uploads where id = ? and account = ? and expires_at > ?");
+        let found = found.bind(key(id)).bind(key(account)).bind(self.now().as_millis());
+        rows::upload(&found.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?)
+    }
+
+    async fn take_expired_uploads(&self, limit: u32) -> Result<Vec<Upload>> {
+        self.write(move |tx| take_expired_uploads(tx, limit).boxed()).await
+    }
+}
+
+async fn create_upload(tx: &mut Tx, upload: Upload) -> Result<()> {
+    sqlx::query(
+        "insert into uploads (id, account, name, size_bytes, sha256, created_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(key(upload.id))
+    .bind(key(upload.account))
+    .bind(upload.name)
+    .bind(whole(upload.size_bytes))
+    .bind(upload.sha256)
+    .bind(upload.created_at.as_millis())
+    .bind(upload.expires_at.as_millis())
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+async fn take_expired_uploads(tx: &mut Tx, limit: u32) -> Result<Vec<Upload>> {
+    let now = tx.now();
+    let taken = sqlx::query(
+        "delete from uploads where id in (
+            select id from uploads
+            where expires_at <= ? and not exists (
+                select 1 from jobs where jobs.upload = uploads.id
+                and jobs.state in ('draft', 'queued', 'probing', 'awaiting_confirmation', 'processing'))
+            order by expires_at limit ?)
+        returning *",
+    );
+    let taken = taken.bind(now.as_millis()).bind(limit).fetch_all(tx.sql()).await?;
+    taken.iter().map(rows::upload).collect()
+}

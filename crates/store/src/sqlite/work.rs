@@ -1,0 +1,267 @@
+//! What workers do with jobs: claim, keep alive, note progress, end.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use reelhook_domain::event::{EventFilter, EventType};
+use reelhook_domain::id::{AccountId, JobId};
+use reelhook_domain::job::{InputFacts, Job, OutputState, Signal, step};
+use reelhook_domain::time::Timestamp;
+
+use super::events;
+use super::jobs::{Kept, is_open, load, save};
+use super::rows::{self, hex, json, key};
+use super::writer::Tx;
+use crate::wakes::Topic;
+use crate::{ClaimedJob, JobEnd, Lease, ProgressUpdate, Result, StoreError};
+
+/// The first of each priority by the index, then the first of these by rank: within one priority the one that waited
+/// longest is always first, so nobody else can be.
+pub(super) const NEXT_QUEUED: &str = "
+    with first as (
+        select * from (select id, priority, queued_at from jobs where state = 'queued' and priority = 0 order by queued_at, id limit ?2)
+        union all
+        select * from (select id, priority, queued_at from jobs where state = 'queued' and priority = 1 order by queued_at, id limit ?2)
+        union all
+        select * from (select id, priority, queued_at from jobs where state = 'queued' and priority = 2 order by queued_at, id limit ?2))
+    select id from first order by priority + max(0, ?1 - queued_at) / 60000 desc, queued_at, id limit ?2";
+pub(super) const EXPIRED: &str = "select id from jobs where lease_until <= ? order by lease_until limit ?";
+pub(super) const RENEW: &str = "
+    update jobs set lease_until = ?2
+    from json_each(?1) as held
+    where jobs.id = unhex(held.value ->> 0) and jobs.token = held.value ->> 1 and +jobs.lease_until is not null
+    returning jobs.id";
+
+/// What a claim that ends without an end of its job counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// Its worker may have been killed by the job.
+    Counts,
+    /// Its worker gave it back in order.
+    Forgiven,
+}
+
+pub(super) async fn claim(tx: &mut Tx, limit: u32, lease: Duration) -> Result<Vec<ClaimedJob>> {
+    let now = tx.now();
+    let expired = sqlx::query(EXPIRED).bind(now.as_millis()).bind(limit).fetch_all(tx.sql()).await?;
+    for row in expired {
+        let kept = load(tx, rows::id(&row, "id")?).await?;
+        requeue(tx, kept, Claim::Counts, now).await?;
+    }
+    let next = sqlx::query(NEXT_QUEUED).bind(now.as_millis()).bind(limit).fetch_all(tx.sql()).await?;
+    let mut claimed = Vec::with_capacity(next.len());
+    for row in next {
+        let mut kept = load(tx, rows::id(&row, "id")?).await?;
+        let prior = kept.prior();
+        kept.job.state = step(&kept.job.state, Signal::Claim, now)?;
+        kept.job.started_at = kept.job.started_at.or(Some(now));
+        kept.token += 1;
+        kept.claims = kept.claims.saturating_add(1);
+        kept.lease_until = Some(now + lease);
+        save(tx, prior, &kept).await?;
+        let lease = Lease { job: kept.job.id, token: kept.token };
+        claimed.push(ClaimedJob { job: kept.job, lease, claims: kept.claims });
+    }
+    Ok(claimed)
+}
+
+/// Puts a job that somebody had back into the queue, at its old place.
+async fn requeue(tx: &mut Tx, mut kept: Kept, claim: Claim, now: Timestamp) -> Result<()> {
+    let prior = kept.prior();
+    kept.job.state = step(&kept.job.state, Signal::Release, now)?;
+    kept.job.stage = None;
+    kept.job.progress = 0;
+    kept.take_away();
+    if claim == Claim::Forgiven {
+        kept.claims = kept.claims.saturating_sub(1);
+    }
+    for output in kept.job.outputs.iter_mut().filter(|output| is_open(output)) {
+        output.state = OutputState::Waiting;
+        output.progress = 0;
+    }
+    save(tx, prior, &kept).await?;
+    tx.wake(Topic::JobQueued);
+    Ok(())
+}
+
+pub(super) async fn renew(tx: &mut Tx, held: Vec<(JobId, i64)>, lease: Duration) -> Result<Vec<JobId>> {
+    let until = tx.now() + lease;
+    let wanted: Vec<_> = held.iter().map(|&(id, token)| (hex(id), token)).collect();
+    let renewed = sqlx::query(RENEW).bind(json(&wanted)).bind(until.as_millis()).fetch_all(tx.sql()).await?;
+    let renewed = renewed.iter().map(|row| rows::id(row, "id")).collect::<Result<Vec<JobId>>>()?;
+    Ok(held.into_iter().map(|(id, _)| id).filter(|id| !renewed.contains(id)).collect())
+}
+
+/// The job of a lease, if it is still held.
+async fn held(tx: &mut Tx, lease: &Lease) -> Result<Kept> {
+    let kept = match load(tx, lease.job).await {
+        Err(StoreError::NotFound) => return Err(StoreError::LeaseLost),
+        other => other?,
+    };
+    if kept.token == lease.token && kept.lease_until.is_some() { Ok(kept) } else { Err(StoreError::LeaseLost) }
+}
+
+pub(super) async fn start(tx: &mut Tx, lease: Lease, input: InputFacts) -> Result<()> {
+    let now = tx.now();
+    let mut kept = held(tx, &lease).await?;
+    let prior = kept.prior();
+    kept.job.state = step(&kept.job.state, Signal::Proceed, now)?;
+    kept.job.input = Some(input);
+    for output in kept.job.outputs.iter_mut().filter(|output| output.state == OutputState::Waiting) {
+        output.state = OutputState::Processing;
+    }
+    save(tx, prior, &kept).await?;
+    events::write_state(tx, &kept.job, now).await
+}
+
+pub(super) async fn finish(tx: &mut Tx, lease: Lease, end: JobEnd) -> Result<Job> {
+    let now = tx.now();
+    let mut kept = held(tx, &lease).await?;
+    let prior = kept.prior();
+    let job = &mut kept.job;
+    job.state = step(&job.state, end.signal, now)?;
+    job.stage = None;
+    job.finished_at = Some(now);
+    if matches!(job.state, reelhook_domain::job::JobState::Completed) {
+        job.progress = 100;
+    }
+    if let Some(input) = end.input {
+        job.input = Some(input);
+    }
+    for ended in end.outputs {
+        let Some(output) = job.outputs.iter_mut().find(|output| output.spec.id == ended.id) else { continue };
+        output.state = ended.state;
+        output.file = ended.file;
+        output.plan = ended.plan;
+        output.receipt = ended.receipt;
+        output.error = ended.error;
+        if ended.state == OutputState::Completed {
+            output.progress = 100;
+        }
+    }
+    // Nothing of an ended job is left open: what its worker did not come to failed with it.
+    if let Some(error) = job.state.error().cloned() {
+        for output in job.outputs.iter_mut().filter(|output| is_open(output)) {
+            output.state = OutputState::Failed;
+            output.error = Some(error.clone());
+        }
+    }
+    kept.lease_until = None;
+    save(tx, prior, &kept).await?;
+    events::write_state(tx, &kept.job, now).await?;
+    Ok(kept.job)
+}
+
+pub(super) async fn release(tx: &mut Tx, leases: Vec<Lease>) -> Result<()> {
+    let now = tx.now();
+    for lease in leases {
+        match held(tx, &lease).await {
+            Ok(kept) => requeue(tx, kept, Claim::Forgiven, now).await?,
+            Err(StoreError::LeaseLost) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn void(tx: &mut Tx) -> Result<u64> {
+    let now = tx.now();
+    let leased = sqlx::query("select id from jobs where lease_until is not null").fetch_all(tx.sql()).await?;
+    for row in &leased {
+        let kept = load(tx, rows::id(row, "id")?).await?;
+        requeue(tx, kept, Claim::Counts, now).await?;
+    }
+    Ok(leased.len() as u64)
+}
+
+pub(super) async fn record_progress(tx: &mut Tx, updates: Vec<ProgressUpdate>) -> Result<()> {
+    let now = tx.now();
+    let mut listeners = Listeners::default();
+    for update in updates {
+        let lease = Lease { job: update.job, token: update.token };
+        let mut kept = match held(tx, &lease).await {
+            Err(StoreError::LeaseLost) => continue,
+            other => other?,
+        };
+        apply(&mut kept.job, &update);
+        save_progress(tx, &kept).await?;
+        if update.announce && listeners.want_progress_of(tx, &kept.job).await? {
+            events::write_progress(tx, &kept.job, now).await?;
+        }
+    }
+    Ok(())
+}
+
+fn apply(job: &mut Job, update: &ProgressUpdate) {
+    job.stage = Some(update.stage);
+    job.progress = job.progress.max(update.progress.min(99));
+    for (id, progress) in &update.outputs {
+        let running = |output: &&mut reelhook_domain::job::Output| output.spec.id == *id && is_open(output);
+        if let Some(output) = job.outputs.iter_mut().find(running) {
+            output.progress = output.progress.max((*progress).min(99));
+        }
+    }
+}
+
+/// Writes progress alone: it comes often, and the rest of the row is large.
+async fn save_progress(tx: &mut Tx, kept: &Kept) -> Result<()> {
+    let job = &kept.job;
+    let saved = sqlx::query("update jobs set stage = ?, progress = ? where id = ? and state = ? and token = ?")
+        .bind(job.stage.map(|stage| stage.as_str()))
+        .bind(job.progress)
+        .bind(key(job.id))
+        .bind(job.state.name())
+        .bind(kept.token)
+        .execute(tx.sql())
+        .await?;
+    if saved.rows_affected() != 1 {
+        return Err(StoreError::LeaseLost);
+    }
+    let progress: Vec<_> = job.outputs.iter().map(|output| output.progress).collect();
+    sqlx::query(
+        "update outputs set progress = row.value from json_each(?2) as row
+        where outputs.job = ?1 and outputs.position = row.key and outputs.progress <> row.value",
+    )
+    .bind(key(job.id))
+    .bind(json(&progress))
+    .execute(tx.sql())
+    .await?;
+    tx.wake(Topic::JobChanged);
+    Ok(())
+}
+
+/// Which accounts have an endpoint that names `job.progress`, looked up once each.
+#[derive(Default)]
+struct Listeners {
+    registered: HashMap<AccountId, bool>,
+    default: HashMap<AccountId, bool>,
+}
+
+impl Listeners {
+    async fn want_progress_of(&mut self, tx: &mut Tx, job: &Job) -> Result<bool> {
+        if let Some(webhook) = &job.spec.webhook {
+            if webhook.events.wants(&EventType::ours(EventType::JOB_PROGRESS)) {
+                return Ok(true);
+            }
+        } else if Self::look(&mut self.default, tx, job.account, DEFAULT_FILTER).await? {
+            return Ok(true);
+        }
+        Self::look(&mut self.registered, tx, job.account, REGISTERED_FILTERS).await
+    }
+
+    async fn look(known: &mut HashMap<AccountId, bool>, tx: &mut Tx, account: AccountId, filters: &'static str) -> Result<bool> {
+        if let Some(wanted) = known.get(&account) {
+            return Ok(*wanted);
+        }
+        let progress = EventType::ours(EventType::JOB_PROGRESS);
+        let mut wanted = false;
+        for row in sqlx::query(filters).bind(key(account)).fetch_all(tx.sql()).await? {
+            wanted |= rows::read::<EventFilter>(&row, "events")?.wants(&progress);
+        }
+        known.insert(account, wanted);
+        Ok(wanted)
+    }
+}
+
+const DEFAULT_FILTER: &str = "select events from default_webhooks where account = ?";
+const REGISTERED_FILTERS: &str = "select events from endpoints where account = ? and role = 'registered' and state = 'enabled'";

@@ -1,0 +1,219 @@
+//! The one task that writes: group commit.
+//!
+//! # Theory of operation
+//! Callers send work by a bounded channel. The task takes all that waits (up to [`BATCH`]), opens one transaction, runs
+//! each piece between savepoints so that one that fails takes back only its own changes, commits once, wakes those
+//! who listen, and answers. While a commit waits for the disk the next batch gathers: the slower the disk, the larger
+//! the groups.
+//!
+//! The bad day: when the commit fails, or SQLite gives up the transaction midway (a full disk), every piece of the batch
+//! that did well so far is told that it did not, because nothing of it was kept.
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use reelhook_domain::ambient::Ambient;
+use reelhook_domain::time::Timestamp;
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::vault::Vault;
+use crate::wakes::{Topic, Wakes};
+use crate::{Result, StoreError};
+
+/// Most pieces of work in one transaction.
+const BATCH: usize = 256;
+/// Most pieces that wait; more callers wait to send.
+const WAITING: usize = 1024;
+
+/// An open transaction of the writer.
+#[derive(Debug)]
+pub(super) struct Tx {
+    connection: SqliteConnection,
+    ambient: Ambient,
+    vault: Vault,
+    topics: Vec<Topic>,
+}
+
+impl Tx {
+    pub(super) const fn new(connection: SqliteConnection, ambient: Ambient, vault: Vault) -> Self {
+        Self { connection, ambient, vault, topics: Vec::new() }
+    }
+
+    /// Where SQL is sent.
+    pub(super) const fn sql(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    pub(super) const fn ambient(&self) -> &Ambient {
+        &self.ambient
+    }
+
+    pub(super) const fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.ambient.now()
+    }
+
+    /// Notes who shall be woken once this is committed.
+    pub(super) fn wake(&mut self, topic: Topic) {
+        if !self.topics.contains(&topic) {
+            self.topics.push(topic);
+        }
+    }
+
+    async fn command(&mut self, sql: &'static str) -> Result<()> {
+        sqlx::raw_sql(sql).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Runs a batch in one transaction. An error means that nothing of it was kept.
+    async fn commit(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
+        self.topics.clear();
+        let done = self.attempt(batch).await;
+        if done.is_err() {
+            self.topics.clear();
+            // SQLite may have given up the transaction by itself; then there is nothing to roll back.
+            self.command("rollback").await.ok();
+        }
+        done
+    }
+
+    async fn attempt(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
+        if let [only] = batch {
+            self.command("begin immediate").await?;
+            if !only.run(self).await {
+                self.topics.clear();
+                return self.command("rollback").await;
+            }
+        } else {
+            self.command("begin immediate; savepoint work").await?;
+            for work in batch {
+                let topics = self.topics.clone();
+                if work.run(self).await {
+                    self.command("release work; savepoint work").await?;
+                } else {
+                    self.topics = topics;
+                    self.command("rollback to work").await?;
+                }
+            }
+        }
+        fail::fail_point!("store.before_commit");
+        self.command("commit").await?;
+        fail::fail_point!("store.after_commit");
+        Ok(())
+    }
+}
+
+/// A piece of work and whoever waits for its end.
+#[async_trait]
+trait Work: Send {
+    /// Whether nobody waits for it any more.
+    fn is_abandoned(&self) -> bool;
+    /// Runs it; answers whether its changes shall be kept.
+    async fn run(&mut self, tx: &mut Tx) -> bool;
+    /// Tells its caller, after the commit: `Err` when the commit failed.
+    fn answer(self: Box<Self>, committed: &Result<()>);
+}
+
+struct Piece<T, F> {
+    work: Option<F>,
+    result: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+#[async_trait]
+impl<T, F> Work for Piece<T, F>
+where
+    T: Send,
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    async fn run(&mut self, tx: &mut Tx) -> bool {
+        let Some(work) = self.work.take() else { return false };
+        let result = work(tx).await;
+        let keep = result.is_ok();
+        self.result = Some(result);
+        keep
+    }
+
+    fn answer(self: Box<Self>, committed: &Result<()>) {
+        let result = match (committed, self.result) {
+            (Ok(()), Some(result)) | (Err(_), Some(result @ Err(_))) => result,
+            (Err(error), _) => Err(error.shared()),
+            (Ok(()), None) => Err(StoreError::Database("the work was not run".into())),
+        };
+        // Nobody to tell: the caller went away, which changes nothing.
+        self.reply.send(result).ok();
+    }
+}
+
+/// The way to the writing task.
+#[derive(Debug)]
+pub(super) struct Writer {
+    // Taken when closed, which ends the task once it did what was sent before.
+    inbox: std::sync::Mutex<Option<mpsc::Sender<Box<dyn Work>>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the task. It ends when this is closed or dropped.
+    pub(super) fn start(tx: Tx, wakes: Wakes) -> Self {
+        let (inbox, work) = mpsc::channel(WAITING);
+        let task = tokio::spawn(run(tx, work, wakes));
+        Self { inbox: std::sync::Mutex::new(Some(inbox)), task: Mutex::new(Some(task)) }
+    }
+
+    /// Sends work and waits for its commit.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let stopped = || StoreError::Database("the database is closed".into());
+        let inbox = self.inbox.lock().map_err(|_| stopped())?.clone().ok_or_else(stopped)?;
+        let (reply, answer) = oneshot::channel();
+        let piece = Box::new(Piece { work: Some(work), result: None, reply });
+        inbox.send(piece).await.map_err(|_| stopped())?;
+        drop(inbox);
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Waits until all that was sent is written, then ends the task.
+    pub(super) async fn close(&self) {
+        if let Ok(mut inbox) = self.inbox.lock() {
+            inbox.take();
+        }
+        if let Some(task) = self.task.lock().await.take() {
+            task.await.ok();
+        }
+    }
+}
+
+async fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Box<dyn Work>>, wakes: Wakes) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while inbox.recv_many(&mut batch, BATCH).await > 0 {
+        batch.retain(|work| !work.is_abandoned());
+        if batch.is_empty() {
+            continue;
+        }
+        let committed = tx.commit(&mut batch).await;
+        if let Err(error) = &committed {
+            tracing::error!(error = %error, work = batch.len(), "nothing of a batch was written");
+        }
+        for work in batch.drain(..) {
+            work.answer(&committed);
+        }
+        for topic in tx.topics.drain(..) {
+            wakes.wake(topic);
+        }
+    }
+    if let Err(error) = tx.connection.close().await {
+        tracing::warn!(%error, "the database was not closed in order");
+    }
+}
