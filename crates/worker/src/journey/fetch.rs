@@ -1,0 +1,92 @@
+//! Fetching the input of a job: from its URL, or from an upload.
+
+use std::path::{Path, PathBuf};
+
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::id::UploadId;
+use reelhook_domain::job::{InputFacts, InputSource};
+use reelhook_files::{FilesError, Key};
+use reelhook_store::StoreError;
+use url::{Url, form_urlencoded};
+
+use super::Walk;
+use super::download::Download;
+use super::trouble::Trouble;
+
+/// An input on this machine's disk.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// Where it is. Not to be changed.
+    pub(super) path: PathBuf,
+    /// What is known of it.
+    pub(super) facts: InputFacts,
+}
+
+/// Longest name of an input that is kept, in characters.
+const LONGEST_NAME: usize = 200;
+
+impl Walk<'_> {
+    pub(super) async fn fetch(&self, scratch: &Path) -> Result<Input, Trouble> {
+        self.seat.gauge.note(Stage::Fetching, 0.0);
+        match &self.job.spec.input {
+            InputSource::Upload(id) => self.fetch_upload(*id, scratch).await,
+            InputSource::Url(url) => self.fetch_url(url, scratch).await,
+        }
+    }
+
+    async fn fetch_upload(&self, id: UploadId, scratch: &Path) -> Result<Input, Trouble> {
+        let gone = || {
+            let message = format!("the upload {id} does not exist any more; send the file again");
+            Trouble::Failed(JobFailure::request(Stage::Fetching, "upload_not_found", message))
+        };
+        let upload = match self.means.store.upload(self.job.account, id).await {
+            Err(StoreError::NotFound) => return Err(gone()),
+            other => other?,
+        };
+        let path = match self.means.files.local_path(&Key::upload(id), scratch).await {
+            Err(FilesError::NotFound) => return Err(gone()),
+            other => other.map_err(|error| Trouble::with_files(Stage::Fetching, &error))?,
+        };
+        let facts = InputFacts { name: upload.name, size_bytes: upload.size_bytes, sha256: upload.sha256, media: None };
+        Ok(Input { path, facts })
+    }
+
+    async fn fetch_url(&self, url: &Url, scratch: &Path) -> Result<Input, Trouble> {
+        let path = scratch.join("input");
+        let download = Download::new(self.means, url, &self.seat.gauge, &path);
+        let (size_bytes, sha256) = self.unless_interrupted(download.run()).await?.map_err(Trouble::Failed)?;
+        Ok(Input { path, facts: InputFacts { name: name_of(url), size_bytes, sha256, media: None } })
+    }
+}
+
+/// The last part of the path, as text that is safe to show; `input` where there is none.
+fn name_of(url: &Url) -> String {
+    let segment = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
+    // The one decoder at hand is for forms, which spell a space as a plus.
+    let coded = segment.replace('+', "%2B");
+    let decoded =
+        form_urlencoded::parse(coded.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default();
+    let name: String =
+        decoded.chars().filter(|c| !c.is_control() && !matches!(c, '/' | '\\')).take(LONGEST_NAME).collect();
+    if name.is_empty() { "input".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_is_named_after_the_end_of_its_url() {
+        for (url, name) in [
+            ("https://a.example/b/clip.mp4?token=secret#t", "clip.mp4"),
+            ("https://a.example/My%20clip+1.mp4", "My clip+1.mp4"),
+            ("https://a.example/a%2F..%2F%0Ab.mp4", "a..b.mp4"),
+            ("https://a.example/x=1&y=2.mp4", "x"),
+            ("https://a.example/", "input"),
+            ("https://a.example", "input"),
+        ] {
+            assert_eq!(name_of(&url.parse().unwrap()), name, "{url}");
+        }
+        assert_eq!(name_of(&format!("https://a.example/{}", "x".repeat(500)).parse().unwrap()).len(), LONGEST_NAME);
+    }
+}

@@ -1,0 +1,275 @@
+//! Making the outputs: plan, run each step, verify and keep each product.
+//!
+//! Outputs fail one by one. Where a step makes several products and fails, each is made again alone, so that one bad
+//! wish does not cost the others. Trouble that is not an output's own (the disk is full, the tool is gone) also ends only
+//! the outputs that met it; what was made before stays.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fail::fail_point;
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::job::{InputFacts, OutputFile, OutputSpec, OutputState};
+use reelhook_domain::media::MediaInfo;
+use reelhook_domain::recipe::Format;
+use reelhook_files::{Key, Stored};
+use reelhook_media::{Product, Progress, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan};
+use reelhook_store::OutputEnd;
+use serde_json::{Value, json};
+
+use super::trouble::{Trouble, machine_failed, out_of_disk};
+use super::{Walk, is_made};
+use crate::progress::{ENCODED, Share};
+
+/// With less room than this, whatever failed most likely failed for want of it.
+const NO_ROOM: u64 = 1 << 20;
+
+/// What the steps of one job work on.
+struct Bench<'a> {
+    toolbox: &'a Toolbox,
+    input: &'a Path,
+    facts: &'a InputFacts,
+    source: &'a Source,
+    scratch: &'a Path,
+    /// Which output of the job each output of the plan is.
+    places: &'a [usize],
+}
+
+/// A product that was verified, and what becomes of it.
+struct Made<'a> {
+    file: &'a Path,
+    media: &'a MediaInfo,
+    extension: &'a str,
+    mime_type: &'a str,
+    plan: Value,
+    checks: Value,
+}
+
+/// An output that was made.
+struct Settled {
+    end: OutputEnd,
+    /// How much of a damaged source is missing from it.
+    lost_seconds: f64,
+}
+
+impl Walk<'_> {
+    /// Makes the outputs that no earlier run made; how each ended is noted in `ends`.
+    pub(super) async fn make(
+        &mut self,
+        toolbox: &Toolbox,
+        input: &Path,
+        facts: &InputFacts,
+        source: &Source,
+        scratch: &Path,
+    ) -> Result<(), Trouble> {
+        let open = |place: &usize| !is_made(self.job.outputs[*place].state);
+        let places: Vec<usize> = (0..self.job.outputs.len()).filter(open).collect();
+        let recipes: Vec<_> = places.iter().map(|&place| &self.job.outputs[place].spec.recipe).collect();
+        let plan = plan(source, &recipes, toolbox.capabilities(), self.damage());
+        let bench = Bench { toolbox, input, facts, source, scratch, places: &places };
+        for (output, failure) in plan.refused {
+            self.fail(bench.places[output], Value::Array(Vec::new()), failure);
+        }
+        let steps = plan.steps.len();
+        for (number, step) in plan.steps.iter().enumerate() {
+            self.step(&bench, step, Share::of(number, steps), &format!("step-{number}")).await?;
+        }
+        Ok(())
+    }
+
+    /// Does one step, and where it fails its products one by one.
+    async fn step(&mut self, bench: &Bench<'_>, step: &Step, share: Share, name: &str) -> Result<(), Trouble> {
+        let failure = match self.attempt(bench, step, share, name).await {
+            Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => failure,
+            other => return other,
+        };
+        if step.products.len() == 1 {
+            self.fail_all(bench, step, &failure);
+            return Ok(());
+        }
+        tracing::info!(
+            code = failure.code,
+            products = step.products.len(),
+            "a shared step failed; each product is made alone"
+        );
+        for (number, alone) in step.alone().iter().enumerate() {
+            match self.attempt(bench, alone, share, &format!("{name}-{number}")).await {
+                Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => self.fail_all(bench, alone, &failure),
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a step and settles its products. Trouble of the run is answered; trouble of a product is noted.
+    async fn attempt(&mut self, bench: &Bench<'_>, step: &Step, share: Share, name: &str) -> Result<(), Trouble> {
+        let folder = bench.scratch.join(name);
+        let created = tokio::fs::create_dir(&folder).await;
+        created.map_err(|error| Trouble::Failed(machine_failed(Stage::Encoding, &error)))?;
+        let report = self.run(bench, step, share, &folder).await?;
+        fail_point!("worker.encoded");
+        for product in &step.products {
+            match self.settle(bench, step, product, report, &folder).await {
+                Ok(settled) => {
+                    self.lost_seconds = self.lost_seconds.max(settled.lost_seconds);
+                    self.ends[bench.places[product.output]] = Some(settled.end);
+                }
+                Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => {
+                    self.fail(bench.places[product.output], planned(product), failure);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        // The next step may need the room.
+        let _ = tokio::fs::remove_dir_all(&folder).await;
+        Ok(())
+    }
+
+    async fn run(&self, bench: &Bench<'_>, step: &Step, share: Share, folder: &Path) -> Result<StepReport, Trouble> {
+        let gauge = &self.seat.gauge;
+        let outputs: Vec<_> = step.products.iter().map(|product| self.spec(bench, product).id).collect();
+        let progress = |progress: Progress| {
+            gauge.note(Stage::Encoding, share.at(progress.fraction));
+            for &output in &outputs {
+                gauge.note_output(Stage::Encoding, output, progress.fraction * ENCODED);
+            }
+        };
+        progress(Progress { fraction: 0.0, rate: None, frames: 0 });
+        if step.keeps_source() {
+            return Ok(StepReport::default());
+        }
+        let watch = Watch { cancel: &self.seat.cancel, progress: &progress };
+        match bench.toolbox.run(step, bench.input, folder, bench.source, watch).await {
+            Ok(report) => Ok(report),
+            Err(error) => Err(self.run_failed(Trouble::with_media(Stage::Encoding, error))),
+        }
+    }
+
+    /// An encoder on a full disk fails in many words; there is one that helps.
+    fn run_failed(&self, trouble: Trouble) -> Trouble {
+        let is_full = self.means.files.free_bytes().is_ok_and(|free| free < NO_ROOM);
+        match trouble {
+            Trouble::Failed(_) if is_full => Trouble::Failed(out_of_disk(Stage::Encoding)),
+            other => other,
+        }
+    }
+
+    fn spec(&self, bench: &Bench<'_>, product: &Product) -> &OutputSpec {
+        &self.job.outputs[bench.places[product.output]].spec
+    }
+
+    /// Verifies a product and keeps it, or the source where that is better.
+    async fn settle(
+        &self,
+        bench: &Bench<'_>,
+        step: &Step,
+        product: &Product,
+        report: StepReport,
+        folder: &Path,
+    ) -> Result<Settled, Trouble> {
+        let spec = self.spec(bench, product);
+        self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
+        let file = if step.keeps_source() { bench.input.to_owned() } else { folder.join(&product.file_name) };
+        let verifying = bench.toolbox.verify(&product.expect, &file, folder);
+        let verified = self.unless_interrupted(verifying).await?;
+        let receipt = verified.map_err(|error| self.run_failed(Trouble::with_media(Stage::Verifying, error)))?;
+        fail_point!("worker.verified");
+
+        let source_bytes = bench.source.size_bytes;
+        let (extension, mime_type) = kept_as(&bench.source.info);
+        let is_larger = product.keep_source_if_larger && receipt.size_bytes >= source_bytes;
+        let lost_seconds = receipt.lost_seconds.filter(|&lost| lost > 0.0);
+        let checks = json!(receipt.checks);
+        let made = if is_larger {
+            let plan = kept_plan(&product.streams, receipt.size_bytes, source_bytes);
+            Made { file: bench.input, media: &bench.source.info, extension, mime_type, plan, checks }
+        } else if step.keeps_source() {
+            Made { file: &file, media: &bench.source.info, extension, mime_type, plan: planned(product), checks }
+        } else {
+            let (extension, mime_type) = (product.format.extension(), product.format.mime_type());
+            Made { file: &file, media: &receipt.info, extension, mime_type, plan: planned(product), checks }
+        };
+        let mut end = self.keep(bench, spec, made, report, step.products.len()).await?;
+        if let Some(lost) = lost_seconds {
+            end.receipt["lost_seconds"] = json!(lost);
+        }
+        fail_point!("worker.stored_one");
+        Ok(Settled { end, lost_seconds: lost_seconds.unwrap_or(0.0) })
+    }
+
+    async fn keep(
+        &self,
+        bench: &Bench<'_>,
+        spec: &OutputSpec,
+        made: Made<'_>,
+        report: StepReport,
+        shared_by: usize,
+    ) -> Result<OutputEnd, Trouble> {
+        self.seat.gauge.note_output(Stage::Storing, spec.id, ENCODED + 2.0);
+        if self.seat.cancel.is_cancelled() {
+            return Err(Trouble::Interrupted);
+        }
+        let key = Key::output(self.job.id, spec.id);
+        let kept = self.means.files.put_file(&key, made.file).await;
+        let Stored { size_bytes, sha256 } = kept.map_err(|error| Trouble::with_files(Stage::Storing, &error))?;
+        self.seat.gauge.note_output(Stage::Storing, spec.id, 99.0);
+        let receipt = json!({
+            "checks": made.checks,
+            "source_bytes": bench.source.size_bytes,
+            "output_bytes": size_bytes,
+            "input_sha256": bench.facts.sha256,
+            "wall_ms": millis(report.wall),
+            "cpu_ms": millis(report.cpu),
+            // Outputs made by one run share its time.
+            "shared_by": shared_by,
+        });
+        let file = OutputFile {
+            name: format!("{}.{}", spec.name, made.extension),
+            key: key.to_string(),
+            size_bytes,
+            sha256,
+            mime_type: made.mime_type.to_owned(),
+            media: made.media.clone(),
+        };
+        let state = OutputState::Completed;
+        Ok(OutputEnd { id: spec.id, state, file: Some(file), plan: made.plan, receipt, error: None })
+    }
+
+    fn fail_all(&mut self, bench: &Bench<'_>, step: &Step, failure: &JobFailure) {
+        for product in &step.products {
+            self.fail(bench.places[product.output], planned(product), failure.clone());
+        }
+    }
+
+    fn fail(&mut self, place: usize, plan: Value, failure: JobFailure) {
+        let id = self.job.outputs[place].spec.id;
+        tracing::info!(output.id = %id, code = failure.code, message = failure.message, "an output was not made");
+        let (state, error) = (OutputState::Failed, Some(failure));
+        self.ends[place] = Some(OutputEnd { id, state, file: None, plan, receipt: Value::Null, error });
+    }
+}
+
+fn planned(product: &Product) -> Value {
+    json!(product.streams)
+}
+
+/// The plan of a product that was made and then not taken.
+fn kept_plan(streams: &[StreamPlan], made_bytes: u64, source_bytes: u64) -> Value {
+    let reason = format!(
+        "the result ({made_bytes} bytes) was not smaller than the source ({source_bytes} bytes); the source is kept"
+    );
+    let kept = |stream: &StreamPlan| StreamPlan { action: "keep".to_owned(), reason: reason.clone(), ..stream.clone() };
+    json!(streams.iter().map(kept).collect::<Vec<_>>())
+}
+
+/// Extension and media type of a source that is kept as it is.
+fn kept_as(source: &MediaInfo) -> (&str, &'static str) {
+    match Format::from_word(&source.format) {
+        Some(format) => (format.extension(), format.mime_type()),
+        None => (&source.format, "application/octet-stream"),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

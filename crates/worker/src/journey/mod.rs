@@ -1,0 +1,187 @@
+//! The journey of a job: fetch, probe, plan, run, verify, keep, finish. Forward only.
+//!
+//! What cannot be done is a value that ends the job ([`Trouble::Failed`], [`Trouble::Rejected`]); a journey that is no
+//! longer wanted gives its lease back ([`Parting::Interrupted`]) and leaves nothing but what was kept already. Crash
+//! points stand in the order of the walk.
+
+mod download;
+mod ending;
+mod fetch;
+mod make;
+mod trouble;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fail::fail_point;
+use reelhook_domain::ambient::Ambient;
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::job::{InputFacts, Job, OnDamage, OutputState, Signal};
+use reelhook_egress::Client;
+use reelhook_files::Files;
+use reelhook_media::{Damage, Source, Toolbox};
+use reelhook_store::{ClaimedJob, JobEnd, Lease, OutputEnd, Store, StoreError};
+use tempfile::TempDir;
+
+use crate::held::Seat;
+use crate::progress::FETCHED;
+use crate::settings::WorkerSettings;
+use trouble::{Trouble, ffmpeg_missing, machine_failed};
+
+/// What journeys work with.
+pub(crate) struct Means {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) files: Files,
+    pub(crate) egress: Client,
+    pub(crate) toolbox: Option<Toolbox>,
+    pub(crate) ambient: Ambient,
+    pub(crate) settings: WorkerSettings,
+}
+
+impl std::fmt::Debug for Means {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means").field("files", &self.files).field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// How a journey came to its end.
+#[derive(Debug)]
+pub(crate) enum Parting {
+    /// The claim is used up, or left to run out.
+    Over,
+    /// The work was not wanted any more. The lease may be lost already.
+    Interrupted(Lease),
+}
+
+/// A job on its way, and what became of it so far.
+struct Walk<'a> {
+    means: &'a Means,
+    job: &'a Job,
+    seat: &'a Seat,
+    input: Option<InputFacts>,
+    /// One for each output of the job: how it ended in this journey.
+    ends: Vec<Option<OutputEnd>>,
+    /// The most that is missing from an output because the input was damaged.
+    lost_seconds: f64,
+}
+
+/// Walks one job to its end.
+pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) -> Parting {
+    let ClaimedJob { job, lease, claims } = claimed;
+    fail_point!("worker.claimed");
+    let began = means.ambient.now();
+    let ends = vec![None; job.outputs.len()];
+    let mut walk = Walk { means: &means, job: &job, seat: &seat, input: None, ends, lost_seconds: 0.0 };
+    let signal = match walk.walk(&lease, claims).await {
+        Ok(signal) => signal,
+        Err(Trouble::Failed(failure)) => Signal::Fail(failure),
+        Err(Trouble::Rejected(failure)) => Signal::Reject(failure),
+        Err(Trouble::Interrupted) => return Parting::Interrupted(lease),
+        Err(Trouble::Store(error)) => {
+            tracing::error!(%error, "the store did not do its part; the job is tried again when its lease runs out");
+            return Parting::Over;
+        }
+    };
+    fail_point!("worker.before_finish");
+    let took = means.ambient.now().since(began);
+    match walk.finish(lease, signal).await {
+        Ok(ended) => {
+            let code = ended.state.error().map(|error| error.code.as_str());
+            tracing::info!(job.state = ended.state.name(), code, took_ms = took.as_millis() as u64, "the job ended");
+        }
+        Err(StoreError::LeaseLost) => tracing::info!("the job was ended by somebody else"),
+        Err(error) => {
+            tracing::error!(%error, "the end of a job was not written; it is tried again when its lease runs out")
+        }
+    }
+    fail_point!("worker.finished");
+    Parting::Over
+}
+
+impl Walk<'_> {
+    async fn walk(&mut self, lease: &Lease, claims: u32) -> Result<Signal, Trouble> {
+        let most = self.means.settings.claims_before_giving_up;
+        if claims > most {
+            let message = format!("the job was tried {most} times and each time the server died with it");
+            return Err(Trouble::Failed(JobFailure::server(Stage::Fetching, "gave_up", message)));
+        }
+        let Some(toolbox) = &self.means.toolbox else {
+            return Err(Trouble::Failed(ffmpeg_missing(Stage::Probing)));
+        };
+        let failed = |error| Trouble::Failed(machine_failed(Stage::Fetching, &error));
+        let scratch = TempDir::with_prefix_in("job-", self.means.files.scratch()).map_err(failed)?;
+        let result = self.walk_within(lease, toolbox, scratch.path()).await;
+        // A folder with a large input takes a while to remove.
+        let removed = tokio::task::spawn_blocking(move || scratch.close()).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(%error, "the scratch folder of a job was not removed; the next start will");
+        }
+        result
+    }
+
+    async fn walk_within(&mut self, lease: &Lease, toolbox: &Toolbox, scratch: &Path) -> Result<Signal, Trouble> {
+        let input = self.fetch(scratch).await?;
+        self.input = Some(input.facts.clone());
+        fail_point!("worker.fetched");
+
+        self.seat.gauge.note(Stage::Probing, FETCHED);
+        let source = self.probe(toolbox, &input.path, scratch).await?;
+        let facts = InputFacts { media: Some(source.info.clone()), ..input.facts };
+        self.input = Some(facts.clone());
+        fail_point!("worker.probed");
+
+        self.means.store.start_processing(lease, facts.clone()).await?;
+        fail_point!("worker.started");
+
+        self.make(toolbox, &input.path, &facts, &source, scratch).await?;
+        Ok(self.signal(source.damage))
+    }
+
+    async fn probe(&self, toolbox: &Toolbox, input: &Path, scratch: &Path) -> Result<Source, Trouble> {
+        let probed = self.unless_interrupted(toolbox.probe(input, scratch)).await?;
+        let source = probed.map_err(|error| Trouble::with_media(Stage::Probing, error))?;
+        match (&source.damage, self.damage()) {
+            (Some(damage), Damage::Strict) => Err(Trouble::Failed(damage.clone())),
+            _ => Ok(source),
+        }
+    }
+
+    const fn damage(&self) -> Damage {
+        match self.job.spec.on_damage {
+            OnDamage::Strict => Damage::Strict,
+            OnDamage::Salvage => Damage::Salvage,
+        }
+    }
+
+    /// Does `work` unless it is not wanted any more.
+    ///
+    /// # Cancel safety
+    /// `work` is dropped in its middle.
+    async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Trouble> {
+        tokio::select! {
+            biased;
+            () = self.seat.cancel.cancelled() => Err(Trouble::Interrupted),
+            done = work => Ok(done),
+        }
+    }
+
+    fn signal(&self, damage: Option<JobFailure>) -> Signal {
+        let failure = |end: &Option<OutputEnd>| end.as_ref().and_then(|end| end.error.clone());
+        let failures: Vec<_> = self.ends.iter().map(failure).collect();
+        let lost = (self.lost_seconds > 0.0).then(|| {
+            let message = format!("the input is damaged; {:.3} seconds of it were lost", self.lost_seconds);
+            JobFailure::input(Stage::Encoding, "input_damaged", message)
+        });
+        ending::signal(&failures, damage.or(lost))
+    }
+
+    async fn finish(self, lease: Lease, signal: Signal) -> Result<Job, StoreError> {
+        let outputs = self.ends.into_iter().flatten().collect();
+        self.means.store.finish_job(lease, JobEnd { signal, input: self.input, outputs }).await
+    }
+}
+
+/// Whether an output is left as an earlier run made it.
+fn is_made(state: OutputState) -> bool {
+    state == OutputState::Completed
+}
