@@ -1,1 +1,36 @@
-//! Probe, plan, run, verify.
+//! Probe, plan, run, verify: the way of one input to its products.
+//!
+//! ```text
+//! input --sniff, ffprobe--> Source --plan (pure)--> Plan --run (ffmpeg, sandboxed)--> files --verify--> Receipt
+//! ```
+//!
+//! [`Toolbox`] holds the tools; [`plan`](plan::plan) never touches the machine and `run` never decides. A failure of
+//! the media or of what was asked is a value, [`JobFailure`](reelhook_domain::failure::JobFailure), inside
+//! [`MediaError::Rejected`] or [`MediaError::Failed`]; every other [`MediaError`] means that we could not do our part.
+//!
+//! An encoder's exit code proves nothing (it is 0 for a file that ends too early, among others), so nothing is a
+//! product until [`Toolbox::verify`] has measured it against the [`Expectation`] that the plan made.
+
+mod capabilities;
+mod error;
+mod extent;
+mod mp4;
+mod plan;
+mod probe;
+mod report;
+mod run;
+pub mod sandbox;
+mod sniff;
+mod step;
+mod tools;
+mod verify;
+
+pub use capabilities::Capabilities;
+pub use error::MediaError;
+pub use plan::{Damage, Plan, plan};
+pub use probe::Source;
+pub use run::{Progress, StepReport, Watch};
+pub use sandbox::{Layers, SandboxMode};
+pub use step::{Product, Step, StreamPlan};
+pub use tools::{Launcher, Limits, ToolSettings, Toolbox};
+pub use verify::{AudioExpectation, Check, Expectation, Frames, Receipt, Span, VideoExpectation};

@@ -1,0 +1,46 @@
+//! What can come of probing, running and verifying, by what the caller does next.
+
+use std::io;
+
+use reelhook_domain::failure::JobFailure;
+
+/// Why a tool's work came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// The input was refused before any work: it is not media, or is over a limit. A value for the caller.
+    #[error("refused: {}: {}", .0.code, .0.message)]
+    Rejected(JobFailure),
+    /// The media, or the work on it, failed. A value for the caller.
+    #[error("failed: {}: {}", .0.code, .0.message)]
+    Failed(JobFailure),
+    /// The work was ended because it was no longer wanted.
+    #[error("canceled")]
+    Canceled,
+    /// A program that is needed is not on this machine, or is too old. For the operator.
+    #[error("cannot use {program}: {hint}")]
+    ToolMissing {
+        /// The program as the settings name it.
+        program: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The sandbox is required and this machine lacks a layer of it, or the launcher cannot be started.
+    #[error("the sandbox cannot be entered: {reason}")]
+    Sandbox {
+        /// What is missing.
+        reason: String,
+    },
+    /// The machine failed us: a folder or a pipe.
+    #[error("the machine failed")]
+    Io(#[from] io::Error),
+}
+
+impl MediaError {
+    /// What the caller is told, where the caller is to be told something: of a refusal or a failure.
+    pub const fn failure(&self) -> Option<&JobFailure> {
+        match self {
+            Self::Rejected(failure) | Self::Failed(failure) => Some(failure),
+            Self::Canceled | Self::ToolMissing { .. } | Self::Sandbox { .. } | Self::Io(_) => None,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What becomes of the sound: copied where the target takes it as it is, encoded otherwise.
+
+use reelhook_domain::failure::JobFailure;
+use reelhook_domain::media::AudioInfo;
+use reelhook_domain::recipe::{Format, Quality};
+
+use super::Desk;
+use super::video::{missing, words};
+use crate::step::{AudioTrack, StreamPlan};
+use crate::verify::AudioExpectation;
+
+/// What a recipe wants of the sound.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    pub(super) format: Format,
+    pub(super) copy: Copy,
+    pub(super) kbps: Option<u32>,
+    pub(super) quality: Quality,
+}
+
+/// When the sound may be copied.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Copy {
+    /// Whenever the container takes it.
+    WhereItFits,
+    /// When the container takes it and it is at most this many thousand bits a second.
+    WhereSmall(u64),
+    /// Never, for this reason.
+    Never(&'static str),
+}
+
+/// The codecs that a container takes and players of it play.
+pub(super) fn holds(format: Format, codec: &str) -> bool {
+    match format {
+        Format::Mp4 => matches!(codec, "aac" | "mp3"),
+        Format::Mov => matches!(codec, "aac" | "mp3" | "alac" | "pcm_s16le"),
+        Format::Mkv => {
+            matches!(codec, "aac" | "mp3" | "opus" | "vorbis" | "flac" | "ac3" | "eac3" | "dts" | "pcm_s16le")
+        }
+        Format::Webm => matches!(codec, "opus" | "vorbis"),
+        Format::Mp3 => codec == "mp3",
+        Format::Aac => codec == "aac",
+        Format::Wav => codec == "pcm_s16le",
+        Format::Flac => codec == "flac",
+        Format::Opus => codec == "opus",
+        Format::Gif | Format::Jpg | Format::Png | Format::Webp => false,
+    }
+}
+
+/// The codec that is encoded for a format, its encoders, and thousand bits a second by tier.
+const fn encoders(format: Format) -> Option<(&'static str, &'static [&'static str], [u32; 3])> {
+    match format {
+        Format::Mp4 | Format::Mov | Format::Mkv => Some(("aac", &["aac"], [96, 128, 192])),
+        Format::Aac => Some(("aac", &["aac"], [96, 128, 192])),
+        Format::Webm | Format::Opus => Some(("opus", &["libopus"], [64, 96, 160])),
+        Format::Mp3 => Some(("mp3", &["libmp3lame", "libshine"], [128, 192, 320])),
+        Format::Wav => Some(("pcm_s16le", &["pcm_s16le"], [0, 0, 0])),
+        Format::Flac => Some(("flac", &["flac"], [0, 0, 0])),
+        Format::Gif | Format::Jpg | Format::Png | Format::Webp => None,
+    }
+}
+
+/// Plans the sound of a product.
+///
+/// # Errors
+/// `encoder_missing` where this machine has none for the codec.
+pub(super) fn carry(
+    desk: &Desk<'_>,
+    audio: &AudioInfo,
+    wish: Wish,
+) -> Result<(AudioTrack, Option<AudioExpectation>, StreamPlan), JobFailure> {
+    let fits = holds(wish.format, &audio.codec);
+    let why_not = match wish.copy {
+        _ if !fits => format!("{} does not go into {}", audio.codec, wish.format),
+        Copy::Never(reason) => reason.to_owned(),
+        Copy::WhereSmall(most) if audio.bit_rate.is_some_and(|rate| rate > most * 1000) => {
+            format!("{} kbit/s is more than {most}", audio.bit_rate.unwrap_or(0) / 1000)
+        }
+        Copy::WhereItFits | Copy::WhereSmall(_) => {
+            let expect = AudioExpectation { codec: audio.codec.clone(), channels: audio.channels };
+            let reason = format!("copied: already {}", audio.codec);
+            return Ok((AudioTrack::Copy, Some(expect), StreamPlan::new("audio", "copy", reason)));
+        }
+    };
+    let Some((codec, names, tiers)) = encoders(wish.format) else {
+        let reason = format!("{} holds no sound", wish.format);
+        return Ok((AudioTrack::None, None, StreamPlan::new("audio", "drop", reason)));
+    };
+    let name = desk.capabilities.first_of(names).ok_or_else(|| missing(codec))?;
+    let mut options = words(&["-c:a", name]);
+    let mut notes = vec![why_not];
+    let tier = match wish.quality {
+        Quality::Economy => tiers[0],
+        Quality::Standard => tiers[1],
+        Quality::Premium => tiers[2],
+    };
+    let lossy = tier > 0;
+    let channels = if lossy { audio.channels.clamp(1, 2) } else { audio.channels.min(8) };
+    if lossy {
+        let kbps = wish.kbps.unwrap_or(tier).clamp(8, 512);
+        options.extend(words(&["-b:a", &format!("{kbps}k")]));
+        notes.push(format!("{codec} at {kbps} kbit/s"));
+    } else {
+        notes.push(codec.to_owned());
+    }
+    if channels != audio.channels {
+        // Encoders disagree on layouts beyond stereo, and browsers mix them down anyway.
+        options.extend(words(&["-ac", &channels.to_string()]));
+        notes.push(format!("{} channels mixed to {channels}", audio.channels));
+    }
+    let expect = AudioExpectation { codec: codec.to_owned(), channels };
+    Ok((AudioTrack::Encode { options }, Some(expect), StreamPlan::new("audio", "encode", notes.join("; "))))
+}

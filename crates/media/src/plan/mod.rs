@@ -1,0 +1,287 @@
+//! What to run: from what the source is and what is asked for, never touching the machine.
+//!
+//! Each recipe has a planner of its name that turns one output into a [`Design`]; this file puts the designs together.
+//! Outputs that walk the whole timeline share one step, so that the source is read and decoded once. An output that
+//! needs a part only (`trim`), or that needs to read the source twice (a size in bytes, a long GIF), is a step of its
+//! own. A thumbnail is taken in passing where the timeline is decoded anyway; alone, it jumps. An input that is the
+//! product already is kept: no tool runs.
+
+mod audio;
+mod compress;
+mod convert;
+mod extract_audio;
+mod resize;
+mod size;
+mod thumbnail;
+mod timeline;
+mod trim;
+mod video;
+mod web_ready;
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::media::{AudioInfo, VideoInfo};
+use reelhook_domain::recipe::{Format, Recipe};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::compress::tightened;
+use crate::capabilities::Capabilities;
+use crate::probe::Source;
+use crate::step::{AudioTrack, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window};
+use crate::verify::{AudioExpectation, Expectation, Frames, Span, VideoExpectation};
+
+/// What is done about a damaged source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Damage {
+    /// The job fails.
+    Strict,
+    /// What can be read is used, and the receipt says how much was lost.
+    Salvage,
+}
+
+/// What will be run, and what will not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// In the order in which to run them; they do not depend on each other.
+    pub steps: Vec<Step>,
+    /// Outputs that cannot be made, by their index, and why.
+    pub refused: Vec<(usize, JobFailure)>,
+}
+
+/// What planners look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Desk<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) capabilities: &'a Capabilities,
+    pub(crate) damage: Damage,
+}
+
+/// One output, designed.
+#[derive(Debug, Clone)]
+struct Design {
+    format: Format,
+    place: Place,
+    making: Option<Making>,
+    streams: Vec<StreamPlan>,
+    video: Option<VideoExpectation>,
+    audio: Option<AudioExpectation>,
+    duration: Option<Span>,
+    frames: Option<Frames>,
+    max_bytes: Option<u64>,
+    keep_source_if_larger: bool,
+}
+
+/// In which step an output is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    /// In none: the source is kept.
+    Nowhere,
+    /// In the one that walks the whole timeline.
+    Shared,
+    /// In the shared one where it decodes the picture anyway; alone, after a jump to that second.
+    Passing(f64),
+    /// In its own.
+    Own(Window, Passes),
+}
+
+/// Decides how `outputs` are made of `source` on a machine with these `capabilities`.
+///
+/// Every output is either a product of exactly one step or refused.
+pub fn plan(source: &Source, outputs: &[&Recipe], capabilities: &Capabilities, damage: Damage) -> Plan {
+    let desk = Desk { source, capabilities, damage };
+    let mut refused = Vec::new();
+    let mut designs = Vec::new();
+    for (output, recipe) in outputs.iter().enumerate() {
+        match design(&desk, recipe) {
+            Ok(design) => designs.push((output, design)),
+            Err(failure) => refused.push((output, failure)),
+        }
+    }
+    Plan { steps: steps(&desk, designs), refused }
+}
+
+fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
+    if let (Damage::Strict, Some(damage)) = (desk.damage, &desk.source.damage) {
+        return Err(damage.clone());
+    }
+    match recipe {
+        Recipe::Compress(compress) => compress::design(desk, compress),
+        Recipe::Convert(convert) => convert::design(desk, convert),
+        Recipe::Resize(resize) => resize::design(desk, resize),
+        Recipe::Trim(trim) => trim::design(desk, trim),
+        Recipe::Thumbnail(thumbnail) => thumbnail::design(desk, thumbnail),
+        Recipe::ExtractAudio(extract) => extract_audio::design(desk, extract),
+        Recipe::WebReady(web_ready) => web_ready::design(desk, web_ready),
+    }
+}
+
+fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
+    let decodes = |design: &Design| {
+        let encodes = |making: &Making| matches!(making.video, VideoTrack::Encode { .. });
+        design.place == Place::Shared && design.making.as_ref().is_some_and(encodes)
+    };
+    let decoded_anyway = designs.iter().any(|(_, design)| decodes(design));
+    let mut shared = Vec::new();
+    let mut steps = Vec::new();
+    for (output, design) in designs {
+        let place = match design.place {
+            Place::Passing(_) if decoded_anyway => Place::Shared,
+            place => place,
+        };
+        let product = product(desk, output, design);
+        match place {
+            Place::Shared => shared.push(product),
+            Place::Nowhere => steps.push(step(desk, vec![product], Window::Whole, Passes::One)),
+            Place::Passing(second) => {
+                let (product, window) = thumbnail::alone(desk, product, second);
+                steps.push(step(desk, vec![product], window, Passes::One));
+            }
+            Place::Own(window, passes) => steps.push(step(desk, vec![product], window, passes)),
+        }
+    }
+    if !shared.is_empty() {
+        steps.push(step(desk, shared, Window::Whole, Passes::One));
+    }
+    steps
+}
+
+fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes) -> Step {
+    let source = desk.source;
+    let whole = source.info.duration_seconds.unwrap_or(0.0);
+    let timeline = match window {
+        Window::Jump { length, .. } => length,
+        Window::Walk { start, length } => start + length,
+        Window::Whole => whole,
+        Window::From { .. } => 0.0,
+    };
+    let reading = Reading {
+        demuxer: source.demuxer,
+        damage: desk.damage,
+        video: source.video_index,
+        audio: source.audio_index,
+        window,
+    };
+    let interlaced = source.info.video.as_ref().is_some_and(|video| video.interlaced);
+    let deinterlaced = interlaced && desk.capabilities.filters("bwdif");
+    let shared_filters = if deinterlaced { vec!["bwdif=mode=send_frame".to_owned()] } else { Vec::new() };
+    Step { products, reading, shared_filters, passes, timeline, threads: desk.capabilities.threads }
+}
+
+fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
+    let kept = design.making.is_none();
+    let expect = Expectation {
+        format: design.format,
+        duration: design.duration,
+        frames: design.frames,
+        video: design.video,
+        audio: design.audio,
+        fast_start: matches!(design.format, Format::Mp4 | Format::Mov | Format::Aac) && !kept,
+        max_bytes: design.max_bytes,
+        damage: desk.damage,
+        kept_source: kept.then_some(desk.source.size_bytes),
+    };
+    Product {
+        output,
+        file_name: format!("out-{output}.{}", design.format.extension()),
+        format: design.format,
+        streams: design.streams,
+        expect,
+        keep_source_if_larger: design.keep_source_if_larger,
+        making: design.making,
+    }
+}
+
+impl<'a> Desk<'a> {
+    /// The picture, for recipes that need a timeline of pictures.
+    fn video(&self) -> Result<&'a VideoInfo, JobFailure> {
+        if self.source.still {
+            let message = "the input is a still picture; only thumbnail takes one";
+            return Err(JobFailure::input(Stage::Planning, "still_picture", message));
+        }
+        self.picture()
+    }
+
+    /// The picture, moving or still.
+    fn picture(&self) -> Result<&'a VideoInfo, JobFailure> {
+        let message = "the input has no video stream";
+        self.source.info.video.as_ref().ok_or_else(|| JobFailure::input(Stage::Planning, "no_video_stream", message))
+    }
+
+    /// The sound, for recipes that make nothing else.
+    fn audio(&self) -> Result<&'a AudioInfo, JobFailure> {
+        let message = "the input has no audio stream";
+        self.source.info.audio.as_ref().ok_or_else(|| JobFailure::input(Stage::Planning, "no_audio_stream", message))
+    }
+
+    /// A product with picture and, where the source has it, sound.
+    fn both(&self, picture: &video::Wish, sound: audio::Wish) -> Result<Design, JobFailure> {
+        let info = self.video()?;
+        let (video, video_expect, video_plan) = video::encode(self, info, picture)?;
+        let mut streams = vec![video_plan];
+        let (audio, audio_expect) = match &self.source.info.audio {
+            Some(info) => {
+                let (track, expect, plan) = audio::carry(self, info, sound)?;
+                streams.push(plan);
+                (track, expect)
+            }
+            None => (AudioTrack::None, None),
+        };
+        let seconds = timeline::length(self.source, true, audio_expect.is_some());
+        Ok(Design {
+            format: picture.format,
+            place: Place::Shared,
+            making: Some(Making { video, audio }),
+            streams,
+            video: Some(video_expect),
+            audio: audio_expect,
+            duration: timeline::span(self.source, seconds, picture.format, Some(picture.frame_rate)),
+            frames: timeline::frames(self.source, info, picture.frame_rate, self.damage),
+            max_bytes: None,
+            keep_source_if_larger: false,
+        })
+    }
+
+    /// A product with sound alone.
+    fn sound(&self, wish: audio::Wish) -> Result<Design, JobFailure> {
+        let info = self.audio()?;
+        let (audio, expect, plan) = audio::carry(self, info, wish)?;
+        let mut streams = vec![plan];
+        if self.source.info.video.is_some() {
+            streams.insert(0, StreamPlan::new("video", "drop", format!("{} holds sound alone", wish.format)));
+        }
+        let seconds = timeline::length(self.source, false, true);
+        Ok(Design {
+            format: wish.format,
+            place: Place::Shared,
+            making: Some(Making { video: VideoTrack::None, audio }),
+            streams,
+            video: None,
+            audio: expect,
+            duration: timeline::span(self.source, seconds, wish.format, None),
+            frames: None,
+            max_bytes: None,
+            keep_source_if_larger: false,
+        })
+    }
+
+    /// The source itself as the product.
+    fn kept(&self, format: Format, streams: Vec<StreamPlan>) -> Design {
+        Design {
+            format,
+            place: Place::Nowhere,
+            making: None,
+            streams,
+            video: None,
+            audio: None,
+            duration: None,
+            frames: None,
+            max_bytes: None,
+            keep_source_if_larger: false,
+        }
+    }
+}

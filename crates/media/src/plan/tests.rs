@@ -1,0 +1,287 @@
+//! Plans as a whole: snapshots of what each recipe runs, and properties that hold for all.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use reelhook_domain::form::Form;
+use reelhook_domain::media::Color;
+use reelhook_domain::recipe::Recipe;
+use serde_json::{Value, json};
+
+use super::samples::{capabilities, clip, video};
+use super::{Damage, Plan, plan};
+use crate::probe::Source;
+use crate::step::{Step, VideoTrack};
+
+fn recipe(value: Value) -> Recipe {
+    Form::read(value, Recipe::read).expect("a recipe that can be read")
+}
+
+fn planned(source: &Source, recipes: &[Value]) -> Plan {
+    let recipes: Vec<Recipe> = recipes.iter().cloned().map(recipe).collect();
+    plan(source, &recipes.iter().collect::<Vec<_>>(), &capabilities(), Damage::Strict)
+}
+
+/// A plan as one reads it: the arguments of each run, an option with its value a line.
+fn shown(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (index, failure) in &plan.refused {
+        text += &format!("refused {index}: {}: {}\n", failure.code, failure.message);
+    }
+    for step in &plan.steps {
+        text += if step.keeps_source() { "keep\n" } else { "run\n" };
+        if !step.keeps_source() {
+            let input = Path::new("/in/clip");
+            for arguments in step.first_pass(input).into_iter().chain([step.arguments(input)]) {
+                text += "  ffmpeg";
+                for argument in &arguments {
+                    let argument = argument.to_string_lossy();
+                    let opens = argument.starts_with('-') && argument.len() > 1 || argument.starts_with("file:");
+                    text += if opens { "\n    " } else { " " };
+                    text += &argument;
+                }
+                text += "\n";
+            }
+        }
+        for product in &step.products {
+            text += &format!("  product {} {}\n", product.output, product.file_name);
+            for stream in &product.streams {
+                text += &format!("    {} {}: {}\n", stream.stream, stream.action, stream.reason);
+            }
+            let expect = serde_json::to_string(&product.expect).expect("an expectation");
+            text += &format!("    expect {expect}\n");
+        }
+    }
+    text
+}
+
+macro_rules! snapshot {
+    ($source:expr, $($recipe:tt),+ $(,)?) => {
+        insta::assert_snapshot!(shown(&planned(&$source, &[$(json!($recipe)),+])))
+    };
+}
+
+#[test]
+fn compress_encodes_the_picture_and_copies_fitting_sound() {
+    snapshot!(clip(), {"recipe": "compress"});
+}
+
+#[test]
+fn compress_to_a_size_reads_the_input_twice() {
+    snapshot!(clip(), {"recipe": "compress", "max_bytes": 1_000_000, "codec": "h265"});
+}
+
+#[test]
+fn convert_to_webm_uses_the_tier() {
+    snapshot!(clip(), {"recipe": "convert", "format": "webm", "resolution": "720p", "frame_rate": 12.5, "quality": "economy"});
+}
+
+#[test]
+fn convert_to_gif_chooses_a_palette() {
+    snapshot!(clip(), {"recipe": "convert", "format": "gif", "width": 64}, {"recipe": "convert", "format": "gif"});
+}
+
+#[test]
+fn resize_keeps_the_sound() {
+    snapshot!(clip(), {"recipe": "resize", "width": 641, "codec": "av1"});
+}
+
+#[test]
+fn trim_jumps_to_a_cut_on_the_grid_of_frames() {
+    snapshot!(clip(), {"recipe": "trim", "start_seconds": 3.3, "end_seconds": 4.3});
+}
+
+#[test]
+fn trim_without_an_index_reads_all_that_comes_before() {
+    let source = Source { demuxer: "mpegts", ..clip() };
+    snapshot!(source, {"recipe": "trim", "start_seconds": 3.3, "end_seconds": 4.3, "format": "mkv"});
+}
+
+#[test]
+fn a_thumbnail_alone_jumps() {
+    snapshot!(clip(), {"recipe": "thumbnail", "at_seconds": 5, "width": 320});
+}
+
+#[test]
+fn extract_audio_copies_where_it_can() {
+    snapshot!(clip(), {"recipe": "extract_audio"}, {"recipe": "extract_audio", "format": "mp3"});
+}
+
+#[test]
+fn web_ready_keeps_what_is_ready() {
+    snapshot!(clip(), {"recipe": "web_ready"});
+}
+
+#[test]
+fn web_ready_moves_the_index_without_encoding() {
+    let mut source = clip();
+    source.info.fast_start = Some(false);
+    snapshot!(source, {"recipe": "web_ready"});
+}
+
+#[test]
+fn web_ready_encodes_what_browsers_do_not_play() {
+    let mut source = clip();
+    source.info.video.as_mut().unwrap().codec = "h265".to_owned();
+    snapshot!(source, {"recipe": "web_ready"});
+}
+
+#[test]
+fn outputs_of_the_whole_timeline_share_one_decode() {
+    snapshot!(
+        clip(),
+        {"recipe": "compress"},
+        {"recipe": "convert", "format": "mp4", "resolution": "480p"},
+        {"recipe": "thumbnail", "at_seconds": 1},
+    );
+}
+
+#[test]
+fn high_dynamic_range_is_mapped_or_kept_by_codec() {
+    let mut source = clip();
+    let video = source.info.video.as_mut().unwrap();
+    video.pixel_format = Some("yuv420p10le".to_owned());
+    video.color = Color { transfer: Some("smpte2084".to_owned()), ..Color::default() };
+    snapshot!(source, {"recipe": "compress"}, {"recipe": "compress", "codec": "h265"});
+}
+
+#[test]
+fn what_cannot_be_made_is_refused_with_the_reason() {
+    let mut sound = clip();
+    sound.info.video = None;
+    let mut silent = clip();
+    silent.info.audio = None;
+    let mut still = clip();
+    still.still = true;
+    let refusals = [
+        planned(&sound, &[json!({"recipe": "compress"}), json!({"recipe": "thumbnail"})]),
+        planned(&silent, &[json!({"recipe": "extract_audio"}), json!({"recipe": "convert", "format": "mp3"})]),
+        planned(&still, &[json!({"recipe": "resize", "width": 64})]),
+        planned(
+            &clip(),
+            &[json!({"recipe": "trim", "start_seconds": 10}), json!({"recipe": "thumbnail", "at_seconds": 11})],
+        ),
+        planned(&clip(), &[json!({"recipe": "compress", "max_bytes": 10_000})]),
+    ];
+    insta::assert_snapshot!(refusals.iter().map(shown).collect::<String>());
+}
+
+#[test]
+fn a_missing_encoder_refuses_its_outputs_alone() {
+    let mut capabilities = capabilities();
+    capabilities.encoders.remove("libx265");
+    let recipes = [recipe(json!({"recipe": "compress", "codec": "h265"})), recipe(json!({"recipe": "compress"}))];
+    let plan = plan(&clip(), &recipes.iter().collect::<Vec<_>>(), &capabilities, Damage::Strict);
+    assert_eq!(plan.refused[0].1.code, "encoder_missing");
+    assert_eq!(plan.steps.len(), 1);
+}
+
+#[test]
+fn a_shared_step_can_be_taken_apart() {
+    let plan = planned(&clip(), &[json!({"recipe": "compress"}), json!({"recipe": "resize", "width": 64})]);
+    let alone = plan.steps[0].alone();
+    let outputs: Vec<_> = alone.iter().map(|step| step.products.iter().map(|p| p.output).collect::<Vec<_>>()).collect();
+    assert_eq!(outputs, [vec![0], vec![1]]);
+    assert!(alone[1].arguments(Path::new("/in")).iter().all(|argument| argument != "file:out-0.mp4"));
+}
+
+fn any_recipe() -> impl Strategy<Value = Recipe> {
+    let numbers = (0_u32..=7680, 2_u32..=7680, 0.0_f64..20.0, 0.001_f64..20.0);
+    let choices = (0_usize..13, 0_usize..5, 0_usize..4, 0_usize..7, 0_usize..7, any::<[bool; 5]>());
+    (numbers, choices).prop_filter_map("a recipe that is allowed", |(numbers, choices)| {
+        let (width, height, start, length) = numbers;
+        let (format, codec, quality, resolution, name, flags) = choices;
+        let formats = ["mp4", "webm", "mkv", "mov", "gif", "mp3", "aac", "wav", "flac", "opus", "jpg", "png", "webp"];
+        let mut value = json!({"recipe": Recipe::NAMES[name], "format": formats[format]});
+        let mut set = |key: &str, wanted: bool, field: Value| {
+            if wanted {
+                value[key] = field;
+            }
+        };
+        set("codec", codec < 4, json!(["h264", "h265", "vp9", "av1"][codec % 4]));
+        set("quality", quality < 3, json!(["economy", "standard", "premium"][quality % 3]));
+        set("resolution", resolution < 6, json!(["480p", "720p", "1080p", "1440p", "2160p", "4320p"][resolution % 6]));
+        set("width", flags[0] && width > 1, json!(width));
+        set("height", flags[1], json!(height));
+        set("enlarge", flags[2], json!(true));
+        set("start_seconds", name == 3, json!(start));
+        set("duration_seconds", name == 3 && flags[3], json!(length));
+        set("at_seconds", name == 4, json!(start));
+        set("frame_rate", flags[4], json!(length + 1.0));
+        set("max_bytes", flags[3], json!(10_000 + u64::from(width) * 1000));
+        // Fields that the recipe does not know are taken out until it can be read.
+        for _ in 0..12 {
+            match Form::read(value.clone(), Recipe::read) {
+                Ok(recipe) => return Some(recipe),
+                Err(violations) => {
+                    let path = violations.first()?.path.clone();
+                    value.as_object_mut()?.remove(path.as_str())?;
+                }
+            }
+        }
+        None
+    })
+}
+
+fn any_source() -> impl Strategy<Value = Source> {
+    let sides = (1_u32..9000, 1_u32..9000, prop::option::of(0.01_f64..240.0), prop::option::of(0.0_f64..50_000.0));
+    let facts = (any::<[bool; 9]>(), 0_usize..4, prop::option::of(0_u64..1_000_000), 0_u32..9);
+    (sides, facts).prop_map(|((width, height, frame_rate, duration), (flags, demuxer, frames, channels))| {
+        let mut source = clip();
+        let mut picture = video(width, height);
+        (picture.frame_rate, picture.frames) = (frame_rate, frames);
+        picture.duration_seconds = duration.filter(|_| flags[0]);
+        (picture.variable_frame_rate, picture.square_pixels, picture.interlaced) = (flags[1], flags[2], flags[3]);
+        picture.color.transfer = flags[4].then(|| "smpte2084".to_owned());
+        source.demuxer = ["mov", "matroska", "mpegts", "png_pipe"][demuxer];
+        (source.still, source.measured) = (demuxer == 3, flags[5]);
+        source.info.duration_seconds = duration;
+        source.info.video = flags[6].then_some(picture);
+        source.video_index = flags[6].then_some(0);
+        if let Some(audio) = source.info.audio.as_mut() {
+            audio.channels = channels;
+        }
+        if flags[7] {
+            (source.info.audio, source.audio_index) = (None, None);
+        }
+        source.info.fast_start = Some(flags[8]);
+        source
+    })
+}
+
+fn encodes_video(step: &Step) -> impl Iterator<Item = (&crate::step::Product, &crate::step::Encoder)> {
+    step.products.iter().filter_map(|product| match &product.making.as_ref()?.video {
+        VideoTrack::Encode { encoder, .. } => Some((product, encoder)),
+        VideoTrack::None | VideoTrack::Copy => None,
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_output_is_planned_once_or_refused(
+        source in any_source(), recipes in prop::collection::vec(any_recipe(), 1..5), strict in any::<bool>(), threads in 0_u32..3,
+    ) {
+        let damage = if strict { Damage::Strict } else { Damage::Salvage };
+        let capabilities = crate::capabilities::Capabilities { threads, ..capabilities() };
+        let plan = plan(&source, &recipes.iter().collect::<Vec<_>>(), &capabilities, damage);
+        let made = plan.steps.iter().flat_map(|step| &step.products).map(|product| product.output);
+        let mut seen: Vec<usize> = made.chain(plan.refused.iter().map(|(output, _)| *output)).collect();
+        seen.sort_unstable();
+        prop_assert_eq!(seen, (0..recipes.len()).collect::<Vec<_>>());
+        for step in &plan.steps {
+            let input = Path::new("/in/clip");
+            let runs = step.first_pass(input).into_iter().chain([step.arguments(input)]);
+            for argument in runs.flatten() {
+                let argument = argument.to_string_lossy().into_owned();
+                prop_assert!(!argument.contains("NaN") && !argument.contains("inf"), "{}", argument);
+                prop_assert!(argument != "-vsync");
+            }
+            for (product, encoder) in encodes_video(step) {
+                let expect = product.expect.video.as_ref().expect("a picture is expected");
+                prop_assert!(expect.width > 0 && expect.height > 0 && expect.width <= 7680 && expect.height <= 7680);
+                let any_side = matches!(encoder.name.as_str(), "gif" | "png" | "mjpeg" | "libwebp");
+                prop_assert!(any_side || (expect.width % 2 == 0 && expect.height % 2 == 0));
+            }
+        }
+    }
+}

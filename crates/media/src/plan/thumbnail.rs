@@ -1,0 +1,86 @@
+//! `thumbnail`: the frame that is shown at a second.
+//!
+//! The frame *shown* at a second is the last one that begins at or before it. The `fps` filter finds it, for even and
+//! uneven frames alike: told to start at that second, it drops every frame that is over by then, and the one that is
+//! not comes out first. `trim` ends the branch after it, so that nothing more is decoded for its sake.
+
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::recipe::{Fit, Format, Thumbnail};
+
+use super::video::{Geometry, Hdr, frames_and_size, missing, words};
+use super::{Design, Desk, Place, size, timeline};
+use crate::step::{AudioTrack, Encoder, Making, Product, StreamPlan, VideoTrack, Window, seconds};
+use crate::verify::{Frames, VideoExpectation};
+
+/// Containers in which a jump lands where it should, thanks to an index.
+const INDEXED: &[&str] = &["mov", "matroska", "avi"];
+
+pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, JobFailure> {
+    let video = desk.picture()?;
+    let second = second(desk, thumbnail.at_seconds)?;
+    let (width, height) = size::target(video, &never_enlarged(thumbnail), Fit::Inside, size::Sides::Any);
+    let (encoders, options, geometry, samples): (&[&str], _, _, _) = match thumbnail.format {
+        Format::Png => (&["png"], words(&[]), Geometry::Rgb, "rgb24"),
+        Format::Webp => (&["libwebp"], words(&["-quality", "80"]), Geometry::Webp, "yuv420p"),
+        _ => (&["mjpeg"], words(&["-q:v", "3"]), Geometry::Jfif, "yuvj420p"),
+    };
+    let name = desk.capabilities.first_of(encoders).ok_or_else(|| missing(thumbnail.format.as_str()))?;
+    let (filters, mut notes) = frames_and_size(video, None, (width, height), geometry);
+    let hdr = Hdr::standard(desk, video);
+    notes.extend(hdr.note());
+    // The mapping comes first here: what scales also sets the range that a still has.
+    let mut chain = if desk.source.still { Vec::new() } else { vec![pick(second)] };
+    chain.extend(hdr.filters(video));
+    chain.extend(filters);
+    chain.extend(["setsar=1".to_owned(), format!("format={samples}")]);
+    notes.insert(0, format!("the frame shown at {} s", seconds(second)));
+    let encoder = Encoder { name: name.to_owned(), options };
+    let track = VideoTrack::Encode { filters: chain, encoder, uneven: false, palette: false };
+    let codec = if thumbnail.format == Format::Jpg { "mjpeg" } else { thumbnail.format.as_str() };
+    Ok(Design {
+        format: thumbnail.format,
+        place: Place::Passing(second),
+        making: Some(Making { video: track, audio: AudioTrack::None }),
+        streams: vec![StreamPlan::new("video", "encode", notes.join("; "))],
+        video: Some(VideoExpectation { codec: codec.to_owned(), width, height }),
+        audio: None,
+        duration: None,
+        frames: Some(Frames { count: 1, tolerance: 0 }),
+        max_bytes: None,
+        keep_source_if_larger: false,
+    })
+}
+
+fn pick(second: f64) -> String {
+    format!("fps=90000:start_time={}:round=down,trim=end_frame=1", seconds(second))
+}
+
+fn never_enlarged(thumbnail: &Thumbnail) -> reelhook_domain::recipe::Size {
+    reelhook_domain::recipe::Size { enlarge: false, ..thumbnail.size.clone() }
+}
+
+/// The second asked for, or the last frame where it is the very end.
+fn second(desk: &Desk<'_>, asked: f64) -> Result<f64, JobFailure> {
+    let end = if desk.source.still { Some(0.0) } else { timeline::length(desk.source, true, false) };
+    let Some(end) = end.or(desk.source.info.duration_seconds) else { return Ok(asked) };
+    let frame = desk.source.info.video.as_ref().and_then(|video| video.frame_rate).map_or(0.0, |rate| 1.0 / rate);
+    if asked > end + frame {
+        let message = format!("at_seconds is {asked}; the input is {end:.3} seconds long");
+        return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
+    }
+    Ok(asked.min(end - frame / 2.0).max(0.0))
+}
+
+/// The product in a step of its own: jumping to the key frame before the second, where the container has an index.
+pub(super) fn alone(desk: &Desk<'_>, mut product: Product, second: f64) -> (Product, Window) {
+    if desk.source.still || second <= 0.0 || !INDEXED.contains(&desk.source.demuxer) {
+        return (product, Window::Whole);
+    }
+    if let Some(Making { video: VideoTrack::Encode { filters, .. }, .. }) = &mut product.making
+        && let Some(first) = filters.first_mut()
+    {
+        // Times count from where the jump was meant to go; frames before that have negative ones.
+        *first = pick(0.0);
+    }
+    (product, Window::From { start: second })
+}

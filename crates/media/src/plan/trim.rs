@@ -1,0 +1,116 @@
+//! `trim`: a part of the source, cut to the frame.
+//!
+//! Both streams are encoded: a copy could begin at key frames only. Where frames come evenly the cut is moved onto
+//! their grid, a little before the first frame that belongs to the part: encoders count in whole frames, and a cut
+//! between two of them would round one away.
+
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::recipe::{Fit, Trim};
+
+use super::convert::as_it_is;
+use super::video::{Keys, Rate, Wish, tier, tier_words};
+use super::{Damage, Design, Desk, Place, audio, size, timeline};
+use crate::step::{Passes, Window};
+use crate::verify::Frames;
+
+/// Containers in which a jump lands where it should, thanks to an index.
+const INDEXED: &[&str] = &["mov", "matroska", "avi"];
+
+/// A part of the timeline.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Part {
+    start: f64,
+    length: f64,
+    frames: Option<u64>,
+}
+
+pub(super) fn design(desk: &Desk<'_>, trim: &Trim) -> Result<Design, JobFailure> {
+    let alone = trim.format.is_audio();
+    let end = timeline::length(desk.source, !alone, true).or(desk.source.info.duration_seconds);
+    if let Some(end) = end.filter(|&end| trim.start_seconds >= end) {
+        let message = format!("start_seconds is {}; the input is {end:.3} seconds long", trim.start_seconds);
+        return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
+    }
+    let sound = audio::Wish {
+        format: trim.format,
+        copy: audio::Copy::Never("cut to the sample"),
+        kbps: None,
+        quality: trim.quality,
+    };
+    let (design, grid) = if alone {
+        (desk.sound(sound)?, None)
+    } else {
+        let video = desk.video()?;
+        let codec = trim.codec.or_else(|| trim.format.codecs().first().copied());
+        let codec = codec.ok_or_else(|| super::video::missing(trim.format.as_str()))?;
+        let wish = Wish {
+            codec,
+            format: trim.format,
+            quality: trim.quality,
+            rate: Rate::Factor(tier(codec, trim.quality).1),
+            size: size::target(video, &as_it_is(), Fit::Inside, size::Sides::Even),
+            frame_rate: None,
+            keys: Keys::Free,
+            reason: format!("cut to the frame; {}", tier_words(codec, trim.quality)),
+        };
+        (desk.both(&wish, sound)?, video.frame_rate.filter(|_| !video.variable_frame_rate))
+    };
+    let part = part(trim.start_seconds, trim.duration_seconds, end, grid);
+    let Part { start, length, .. } = part;
+    let jumps = !alone && INDEXED.contains(&desk.source.demuxer);
+    let window = if jumps { Window::Jump { start, length } } else { Window::Walk { start, length } };
+    let expected =
+        if end.is_some() || trim.duration_seconds.is_none() { length.min(end.unwrap_or(length)) } else { length };
+    let exact = desk.damage == Damage::Strict && desk.source.measured && end.is_some() && design.frames.is_some();
+    Ok(Design {
+        place: Place::Own(window, Passes::One),
+        duration: timeline::span(desk.source, Some(expected), trim.format, (!alone).then_some(None)),
+        frames: part.frames.filter(|_| exact).map(|count| Frames { count, tolerance: 1 }),
+        ..design
+    })
+}
+
+/// The part that begins at `start`: to the end of what there is at most, and on the grid where there is one.
+fn part(start: f64, duration: Option<f64>, end: Option<f64>, grid: Option<f64>) -> Part {
+    // A caller who names no end of an input of unknown length gets all of it.
+    let last = match (duration, end) {
+        (Some(duration), Some(end)) => (start + duration).min(end),
+        (Some(duration), None) => start + duration,
+        (None, Some(end)) => end,
+        (None, None) => start + reelhook_domain::recipe::LATEST_SECOND,
+    };
+    let Some(rate) = grid.filter(|&rate| rate > 0.0) else {
+        return Part { start, length: (last - start).max(0.001), frames: None };
+    };
+    // A thousandth of a frame is rounding, not intent.
+    let first_frame = (start * rate - 0.001).ceil().max(0.0);
+    let end_frame = (last * rate - 0.001).ceil().max(first_frame + 1.0);
+    let before = (0.25 / rate).min(0.001);
+    let on_grid = |frame: f64| (frame / rate - before).max(0.0);
+    let start = on_grid(first_frame);
+    Part { start, length: on_grid(end_frame) - start, frames: Some((end_frame - first_frame) as u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_even_frames_lies_on_their_grid() {
+        let part = part(3.3, Some(1.0), Some(10.0), Some(25.0));
+        assert_eq!(part.frames, Some(25));
+        assert!((part.start - 3.319).abs() < 1e-9 && (part.length - 1.0).abs() < 1e-9, "{part:?}");
+    }
+
+    #[test]
+    fn a_part_ends_with_the_source() {
+        assert_eq!(part(9.0, Some(5.0), Some(10.0), Some(25.0)).frames, Some(25));
+        assert_eq!(part(9.0, None, Some(10.0), None), Part { start: 9.0, length: 1.0, frames: None });
+    }
+
+    #[test]
+    fn less_than_a_frame_is_one_frame() {
+        assert_eq!(part(1.01, Some(0.001), Some(10.0), Some(25.0)).frames, Some(1));
+        assert_eq!(part(0.0, Some(0.001), Some(10.0), Some(25.0)).frames, Some(1));
+    }
+}

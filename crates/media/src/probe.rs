@@ -1,0 +1,160 @@
+//! Looking at an input: what it is, whether all of it is there, and whether it is within the limits.
+//!
+//! Nothing is decoded. The kind comes from [`crate::sniff`], the lengths that the container claims from
+//! [`crate::mp4`] and [`crate::extent`], the rest from ffprobe, which runs in the sandbox and is forced to the kind.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::media::MediaInfo;
+
+use crate::error::MediaError;
+use crate::extent;
+use crate::mp4;
+use crate::report::{Report, Stream};
+use crate::sniff::{self, Kind, Sniffed};
+use crate::tools::{Limits, Toolbox};
+
+/// An input that was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// What it holds.
+    pub info: MediaInfo,
+    /// ffmpeg's name of the demuxer that every tool is forced to.
+    pub demuxer: &'static str,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Which stream is [`MediaInfo::video`].
+    pub video_index: Option<u32>,
+    /// Which stream is [`MediaInfo::audio`].
+    pub audio_index: Option<u32>,
+    /// Whether it is one picture rather than a timeline.
+    pub still: bool,
+    /// Whether its length is measured, by an index or by time stamps, rather than guessed from its bit rate.
+    pub measured: bool,
+    /// What is missing, where the container claims more than there is. Refused when damage is to be strict about.
+    pub damage: Option<JobFailure>,
+}
+
+/// What our own look at the bytes says.
+pub(crate) struct Look {
+    pub(crate) kind: Kind,
+    size_bytes: u64,
+    layout: Option<mp4::Layout>,
+    damage: Option<JobFailure>,
+}
+
+pub(crate) async fn probe(toolbox: &Toolbox, input: &Path, scratch: &Path) -> Result<Source, MediaError> {
+    let path = input.to_owned();
+    let look = tokio::task::spawn_blocking(move || look(&path)).await.map_err(io::Error::other)??;
+    let report = toolbox.report(input, scratch, look.kind.demuxer, &[]).await?;
+    let Some(report) = report else {
+        let failure = look.damage.unwrap_or_else(|| {
+            let message = format!("the input looks like {} but cannot be read as that", look.kind.format);
+            JobFailure::input(Stage::Probing, "input_damaged", message)
+        });
+        return Err(MediaError::Failed(failure));
+    };
+    let source = judge(&look, &report)?;
+    within_limits(&source, &report, &toolbox.settings().limits).map_err(MediaError::Rejected)?;
+    Ok(source)
+}
+
+/// The kind of the file at `path` and what its bytes claim.
+pub(crate) fn look(path: &PathBuf) -> Result<Look, MediaError> {
+    let mut file = File::open(path)?;
+    let size_bytes = file.metadata()?.len();
+    let mut head = Vec::new();
+    file.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head)?;
+    let kind = match sniff::sniff(&head) {
+        Sniffed::Media(kind) => kind,
+        Sniffed::Empty => return Err(rejected("empty_file", "the input has no bytes")),
+        Sniffed::Other(what) => return Err(rejected("unsupported_media", format!("the input is {what}"))),
+    };
+    let layout = if kind.demuxer == "mov" { Some(mp4::layout(&mut file, size_bytes)?) } else { None };
+    let claimed = match layout {
+        Some(layout) => layout.claimed,
+        // Programs that write RIFF disagree on whether padding counts.
+        None => extent::claimed(&head, kind.demuxer).filter(|&claimed| claimed > size_bytes + 16),
+    };
+    let damage = claimed.filter(|&claimed| claimed > size_bytes).map(|claimed| {
+        let message = format!("the input ends after {size_bytes} bytes; its {} says {claimed}", kind.format);
+        JobFailure::input(Stage::Probing, "input_truncated", message)
+    });
+    if layout.is_some_and(|layout| !layout.has_index) {
+        let message = format!("the input has no index (moov box): the end of the {} is missing", kind.format);
+        return Err(MediaError::Failed(JobFailure::input(Stage::Probing, "input_truncated", message)));
+    }
+    Ok(Look { kind, size_bytes, layout, damage })
+}
+
+/// Joins both looks.
+pub(crate) fn judge(look: &Look, report: &Report) -> Result<Source, MediaError> {
+    let best = |fits: fn(&Stream) -> bool| {
+        let all = || report.streams.iter().filter(|stream| fits(stream));
+        all().find(|stream| stream.is_default()).or_else(|| all().next())
+    };
+    let (video, audio) = (best(Stream::is_video), best(Stream::is_audio));
+    if video.is_none() && audio.is_none() {
+        return Err(rejected("unsupported_media", "the input has neither a picture nor an audio stream"));
+    }
+    // A still is shown for as long as one likes; ffprobe's answer to that is the length of one frame.
+    let duration_seconds = report.format.duration_seconds().filter(|_| !look.kind.still);
+    let mut video_info = video.map(Stream::video);
+    if let Some(video) = video_info.as_mut().filter(|_| look.kind.still) {
+        (video.frame_rate, video.duration_seconds, video.frames) = (None, None, Some(1));
+    }
+    let info = MediaInfo {
+        format: look.kind.format.to_owned(),
+        duration_seconds,
+        bit_rate: report.format.bit_rate().filter(|_| !look.kind.still),
+        video: video_info,
+        audio: audio.map(Stream::audio),
+        streams: u32::try_from(report.streams.len()).unwrap_or(u32::MAX),
+        fast_start: look.layout.map(|layout| layout.index_first),
+    };
+    Ok(Source {
+        info,
+        demuxer: look.kind.demuxer,
+        size_bytes: look.size_bytes,
+        video_index: video.map(|stream| stream.index),
+        audio_index: audio.map(|stream| stream.index),
+        still: look.kind.still,
+        measured: look.kind.measured,
+        damage: look.damage.clone(),
+    })
+}
+
+fn within_limits(source: &Source, report: &Report, limits: &Limits) -> Result<(), JobFailure> {
+    let over = |what: &str| Err(JobFailure::input(Stage::Probing, "over_limit", format!("the input {what}")));
+    let pixels = report.streams.iter().filter(|stream| stream.is_video()).map(Stream::coded_pixels).max();
+    if let Some(pixels) = pixels.filter(|&pixels| pixels > limits.pixels) {
+        return over(&format!("has {pixels} pixels a frame; the limit is {}", limits.pixels));
+    }
+    let shown = source.info.video.as_ref().map_or(0, |video| u64::from(video.width) * u64::from(video.height));
+    // Absurd pixel aspects make a small picture large.
+    if shown > limits.pixels.saturating_mul(2) {
+        return over(&format!("is shown with {shown} pixels a frame; the limit is {}", limits.pixels));
+    }
+    let rate = source.info.video.as_ref().and_then(|video| video.frame_rate);
+    if let Some(rate) = rate.filter(|&rate| rate > limits.frame_rate) {
+        return over(&format!("has {rate:.2} frames per second; the limit is {}", limits.frame_rate));
+    }
+    let longest = limits.duration.as_secs_f64();
+    if let Some(length) = source.info.duration_seconds.filter(|&length| length > longest) {
+        return over(&format!("is {length:.1} seconds long; the limit is {longest}"));
+    }
+    if source.info.streams > limits.streams {
+        return over(&format!("has {} streams; the limit is {}", source.info.streams, limits.streams));
+    }
+    if report.chapters.len() > limits.chapters as usize {
+        return over(&format!("has {} chapters; the limit is {}", report.chapters.len(), limits.chapters));
+    }
+    Ok(())
+}
+
+fn rejected(code: &str, message: impl Into<String>) -> MediaError {
+    MediaError::Rejected(JobFailure::input(Stage::Probing, code, message))
+}

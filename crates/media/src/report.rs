@@ -1,0 +1,238 @@
+//! What ffprobe writes, as it writes it (`-of json`), and how its words become ours.
+//!
+//! # Source
+//! <https://ffmpeg.org/ffprobe.html>, and ffmpeg's `fftools/ffprobe.c` for the fields. Numbers of unsure range come as
+//! texts; what is unknown is absent, `N/A`, `0/0` or `unknown`.
+
+use std::collections::BTreeMap;
+
+use reelhook_domain::media::{AudioInfo, Color, VideoInfo};
+use serde::Deserialize;
+
+/// The whole report.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Report {
+    #[serde(default)]
+    pub(crate) streams: Vec<Stream>,
+    #[serde(default)]
+    pub(crate) chapters: Vec<serde::de::IgnoredAny>,
+    #[serde(default)]
+    pub(crate) format: Container,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Container {
+    duration: Option<String>,
+    bit_rate: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Stream {
+    pub(crate) index: u32,
+    codec_name: Option<String>,
+    codec_type: Option<String>,
+    profile: Option<String>,
+    level: Option<i64>,
+    width: Option<u32>,
+    height: Option<u32>,
+    sample_aspect_ratio: Option<String>,
+    pix_fmt: Option<String>,
+    color_range: Option<String>,
+    color_space: Option<String>,
+    color_transfer: Option<String>,
+    color_primaries: Option<String>,
+    field_order: Option<String>,
+    r_frame_rate: Option<String>,
+    avg_frame_rate: Option<String>,
+    start_time: Option<String>,
+    duration: Option<String>,
+    bit_rate: Option<String>,
+    nb_frames: Option<String>,
+    nb_read_packets: Option<String>,
+    channels: Option<u32>,
+    sample_rate: Option<String>,
+    disposition: BTreeMap<String, i64>,
+    tags: BTreeMap<String, String>,
+    side_data_list: Vec<SideData>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SideData {
+    rotation: Option<f64>,
+}
+
+fn number<T: std::str::FromStr>(text: Option<&String>) -> Option<T> {
+    text?.trim().parse().ok()
+}
+
+fn seconds(text: Option<&String>) -> Option<f64> {
+    number(text).filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)
+}
+
+/// `30000/1001`; `None` for `0/0`.
+fn ratio(text: Option<&String>, separator: char) -> Option<f64> {
+    let (above, below) = text?.split_once(separator)?;
+    let (above, below): (f64, f64) = (above.parse().ok()?, below.parse().ok()?);
+    (above > 0.0 && below > 0.0).then(|| above / below)
+}
+
+fn known(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !matches!(text.as_str(), "" | "unknown" | "N/A" | "reserved")).cloned()
+}
+
+/// Our word for a codec; ffmpeg's, except where the world says otherwise.
+fn codec(name: Option<&String>) -> String {
+    match name.map_or("unknown", String::as_str) {
+        "hevc" => "h265".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+impl Container {
+    pub(crate) fn duration_seconds(&self) -> Option<f64> {
+        seconds(self.duration.as_ref())
+    }
+
+    pub(crate) fn bit_rate(&self) -> Option<u64> {
+        number(self.bit_rate.as_ref())
+    }
+}
+
+impl Stream {
+    fn has(&self, disposition: &str) -> bool {
+        self.disposition.get(disposition).is_some_and(|&value| value != 0)
+    }
+
+    /// Whether it is a picture stream that plays: a cover image is not.
+    pub(crate) fn is_video(&self) -> bool {
+        self.codec_type.as_deref() == Some("video") && !self.has("attached_pic") && self.width.is_some_and(|w| w > 0)
+    }
+
+    pub(crate) fn is_audio(&self) -> bool {
+        self.codec_type.as_deref() == Some("audio") && self.channels.is_some_and(|channels| channels > 0)
+    }
+
+    /// Whether a player would choose it among its like.
+    pub(crate) fn is_default(&self) -> bool {
+        self.has("default")
+    }
+
+    /// Samples as coded, before rotation and pixel aspect: what decoding costs.
+    pub(crate) fn coded_pixels(&self) -> u64 {
+        u64::from(self.width.unwrap_or(0)) * u64::from(self.height.unwrap_or(0))
+    }
+
+    fn rotation(&self) -> u16 {
+        // The side data counts counter-clockwise, the old tag clockwise.
+        let turned = self.side_data_list.iter().find_map(|data| data.rotation).map(|angle| -angle);
+        let clockwise = turned.or_else(|| number(self.tags.get("rotate"))).unwrap_or(0.0).rem_euclid(360.0);
+        match clockwise {
+            angle if (angle - 90.0).abs() < 1.0 => 90,
+            angle if (angle - 180.0).abs() < 1.0 => 180,
+            angle if (angle - 270.0).abs() < 1.0 => 270,
+            _ => 0,
+        }
+    }
+
+    /// Length of this stream: its own field, or the tag that Matroska has in its place (`00:00:05.000000000`).
+    fn duration_seconds(&self) -> Option<f64> {
+        seconds(self.duration.as_ref()).or_else(|| {
+            let parts: Vec<f64> = self.tags.get("DURATION")?.split(':').filter_map(|part| part.parse().ok()).collect();
+            let [hours, minutes, seconds] = parts[..] else { return None };
+            let start: f64 = number(self.start_time.as_ref()).unwrap_or(0.0);
+            // The tag tells when the stream ends, from the beginning of the file.
+            Some(hours * 3600.0 + minutes * 60.0 + seconds - start.max(0.0)).filter(|length| *length > 0.0)
+        })
+    }
+
+    pub(crate) fn video(&self) -> VideoInfo {
+        let aspect = ratio(self.sample_aspect_ratio.as_ref(), ':').unwrap_or(1.0);
+        let square = (aspect - 1.0).abs() < 0.001;
+        let (coded_width, height) = (self.width.unwrap_or(0), self.height.unwrap_or(0));
+        let width = if square { coded_width } else { (f64::from(coded_width) * aspect).round().clamp(1.0, 1e6) as u32 };
+        let rotation = self.rotation();
+        let (width, height) = if rotation % 180 == 90 { (height, width) } else { (width, height) };
+        let interlaced = matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt"));
+        let mean = ratio(self.avg_frame_rate.as_ref(), '/');
+        let base = ratio(self.r_frame_rate.as_ref(), '/');
+        let frame_rate = mean.or(base);
+        let uneven = |(mean, base): (f64, f64)| {
+            let fields = interlaced && (base / mean - 2.0).abs() < 0.02;
+            (base / mean - 1.0).abs() > 0.01 && !fields
+        };
+        VideoInfo {
+            codec: codec(self.codec_name.as_ref()),
+            profile: known(self.profile.as_ref()),
+            level: self.level.filter(|level| *level > 0),
+            width,
+            height,
+            frame_rate,
+            frames: number(self.nb_frames.as_ref())
+                .or_else(|| number(self.nb_read_packets.as_ref()))
+                .filter(|n| *n > 0),
+            rotation,
+            variable_frame_rate: mean.zip(base).is_some_and(uneven),
+            pixel_format: known(self.pix_fmt.as_ref()),
+            square_pixels: square,
+            color: Color {
+                primaries: known(self.color_primaries.as_ref()),
+                transfer: known(self.color_transfer.as_ref()),
+                matrix: known(self.color_space.as_ref()),
+                range: known(self.color_range.as_ref()),
+            },
+            interlaced,
+            bit_rate: number(self.bit_rate.as_ref()),
+            duration_seconds: self.duration_seconds(),
+        }
+    }
+
+    pub(crate) fn audio(&self) -> AudioInfo {
+        AudioInfo {
+            codec: codec(self.codec_name.as_ref()),
+            channels: self.channels.unwrap_or(0),
+            sample_rate: number(self.sample_rate.as_ref()).unwrap_or(0),
+            bit_rate: number(self.bit_rate.as_ref()),
+            duration_seconds: self.duration_seconds(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn video(value: serde_json::Value) -> VideoInfo {
+        serde_json::from_value::<Stream>(value).unwrap().video()
+    }
+
+    #[test]
+    fn a_turned_picture_with_oblong_pixels_is_told_as_shown() {
+        let info = video(json!({
+            "width": 720, "height": 576, "sample_aspect_ratio": "16:15", "side_data_list": [{"rotation": -90}]
+        }));
+        assert_eq!((info.width, info.height, info.rotation, info.square_pixels), (576, 768, 90, false));
+        let info = video(json!({"width": 64, "height": 32, "tags": {"rotate": "270"}}));
+        assert_eq!((info.width, info.height, info.rotation), (32, 64, 270));
+    }
+
+    #[test]
+    fn uneven_frame_times_are_noticed() {
+        let uneven = |mean: &str, base: &str, order: &str| {
+            video(json!({"avg_frame_rate": mean, "r_frame_rate": base, "field_order": order})).variable_frame_rate
+        };
+        assert!(!uneven("25/1", "25/1", "progressive"));
+        assert!(!uneven("30000/1001", "30/1", "progressive"));
+        assert!(uneven("75/7", "25/1", "progressive"));
+        assert!(!uneven("25/1", "50/1", "tt"));
+        assert!(!uneven("0/0", "25/1", "unknown"));
+    }
+
+    #[test]
+    fn matroska_tells_the_length_of_a_stream_in_a_tag() {
+        let info = video(json!({"start_time": "0.5", "tags": {"DURATION": "00:01:05.500000000"}}));
+        assert_eq!(info.duration_seconds, Some(65.0));
+    }
+}

@@ -1,0 +1,155 @@
+//! Doing a step: starting the tools, listening to them, and saying what went wrong.
+//!
+//! Nothing is decided here about the media. What may happen more than once is a matter of the machine: a run that
+//! stalled is repeated once; a product that came out over the caller's cap is made again with fewer bits, as
+//! [`crate::plan`] computes them.
+
+mod blame;
+pub(crate) mod process;
+mod progress;
+mod ring;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use self::process::{Ended, Ending};
+use self::progress::Meter;
+pub use self::progress::Progress;
+use crate::error::MediaError;
+use crate::plan::tightened;
+use crate::probe::Source;
+use crate::step::Step;
+use crate::tools::{Errand, Toolbox};
+
+/// Who wants to know how a step gets on, and may end it.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// Canceled when the step is no longer wanted; its tools are gone within two seconds.
+    pub cancel: &'a CancellationToken,
+    /// Told of progress a few times a second.
+    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+impl fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("cancel", &self.cancel).finish_non_exhaustive()
+    }
+}
+
+/// What a step took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepReport {
+    /// Time that passed.
+    pub wall: Duration,
+    /// CPU time of its tools, user and system.
+    pub cpu: Duration,
+}
+
+/// How often a product that came out too large is made again.
+const TIGHTENINGS: u32 = 3;
+
+pub(crate) async fn run(
+    toolbox: &Toolbox,
+    step: &Step,
+    input: &Path,
+    scratch: &Path,
+    source: &Source,
+    watch: Watch<'_>,
+) -> Result<StepReport, MediaError> {
+    let began = Instant::now();
+    let input = std::path::absolute(input)?;
+    if step.keeps_source() {
+        keep(step, input, scratch).await?;
+        return Ok(StepReport { wall: began.elapsed(), cpu: Duration::ZERO });
+    }
+    let job = Job { toolbox, input: &input, scratch, source, watch };
+    let mut cpu = job.attempt(step).await?;
+    let mut step = step.clone();
+    for _ in 0..TIGHTENINGS {
+        let Some(tighter) = tightened(&step, size(&step, scratch).await) else { break };
+        tracing::info!("the output is over its cap; it is made again with fewer bits");
+        cpu += job.attempt(&tighter).await?;
+        step = tighter;
+    }
+    Ok(StepReport { wall: began.elapsed(), cpu })
+}
+
+struct Job<'a> {
+    toolbox: &'a Toolbox,
+    input: &'a Path,
+    scratch: &'a Path,
+    source: &'a Source,
+    watch: Watch<'a>,
+}
+
+impl Job<'_> {
+    /// All runs of a step, each repeated once when it stalls. Gives the CPU time.
+    async fn attempt(&self, step: &Step) -> Result<Duration, MediaError> {
+        let mut runs = vec![step.arguments(self.input)];
+        runs.splice(..0, step.first_pass(self.input));
+        let share = 1.0 / runs.len() as f64;
+        let mut cpu = Duration::ZERO;
+        for (number, arguments) in runs.into_iter().enumerate() {
+            let from = share * number as f64;
+            let mut ended = self.once(step, arguments.clone(), (from, from + share)).await?;
+            cpu += ended.cpu;
+            if ended.ending == Ending::Stalled {
+                tracing::warn!(said = ended.stderr.last_line(), "ffmpeg showed no sign of life and is started again");
+                ended = self.once(step, arguments, (from, from + share)).await?;
+                cpu += ended.cpu;
+            }
+            if ended.ending != Ending::Exited(0) {
+                return Err(self.blame(step, &ended).await);
+            }
+        }
+        (self.watch.progress)(Progress { fraction: 1.0, rate: None, frames: 0 });
+        Ok(cpu)
+    }
+
+    async fn once(&self, step: &Step, arguments: Vec<OsString>, share: (f64, f64)) -> Result<Ended, MediaError> {
+        let wall = self.wall(step);
+        let mut meter = Meter::new(step.timeline, share, self.watch.progress);
+        tracing::debug!(?arguments, "ffmpeg starts");
+        let program = self.toolbox.ffmpeg();
+        let errand = Errand { program, arguments, input: Some(self.input), scratch: self.scratch, wall };
+        let ended = self.toolbox.start(errand, &mut meter, self.watch.cancel).await?;
+        tracing::debug!(ending = ?ended.ending, wall = ?ended.wall, cpu = ?ended.cpu, "ffmpeg ended");
+        Ok(ended)
+    }
+
+    fn wall(&self, step: &Step) -> Duration {
+        let seconds = self.source.info.duration_seconds.unwrap_or(0.0).max(step.timeline);
+        self.toolbox.settings().limits.wall(seconds, step.products.len())
+    }
+}
+
+/// The input as the product: a second name for the same bytes where the file system can, else a copy.
+async fn keep(step: &Step, input: PathBuf, scratch: &Path) -> Result<(), MediaError> {
+    let targets: Vec<PathBuf> = step.products.iter().map(|product| scratch.join(&product.file_name)).collect();
+    let work = move || -> io::Result<()> {
+        let input = input.canonicalize()?;
+        for target in targets {
+            match std::fs::remove_file(&target) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            if std::fs::hard_link(&input, &target).is_err() {
+                std::fs::copy(&input, &target)?;
+            }
+        }
+        Ok(())
+    };
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??;
+    Ok(())
+}
+
+/// Size of a step's product, in bytes; zero where it is not there.
+async fn size(step: &Step, scratch: &Path) -> u64 {
+    let Some(product) = step.products.first() else { return 0 };
+    tokio::fs::metadata(scratch.join(&product.file_name)).await.map_or(0, |metadata| metadata.len())
+}

@@ -1,0 +1,329 @@
+//! A child process, tamed: the only place that starts one.
+//!
+//! A tool is started through the launcher (see [`crate::sandbox`]) as the leader of its own process group, with an
+//! empty environment, nothing on standard input and pipes for the rest. It ends in one of five ways ([`Ending`]), and
+//! however it ends the whole group is gone and reaped when [`Toolbox`](crate::Toolbox) is told; dropping the future
+//! kills the group as well.
+//!
+//! **Death with the server.** The launcher asks the kernel to kill it when its parent dies, so that `kill -9` of the
+//! server leaves no encoder behind. The kernel means the parent *thread*, and the runtime's threads come and go; hence
+//! [`Spawner`], one thread that starts all children and lives as long as the toolbox.
+//!
+//! **The watchdog.** Once in a while the tool's signs of life are compared: what it says of its progress, and the CPU
+//! time that the kernel counts. None changed for the stall time: it is hung (on a dead disk, a lock, a pipe).
+//!
+//! **CPU time.** When a child has ended but is not yet reaped, `/proc/PID/stat` still has its final CPU time. The end
+//! is noticed through a pidfd, so that nobody else reaps it first.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tokio::io::AsyncReadExt as _;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::ring::Ring;
+
+/// One run of a tool.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// The launcher with its arguments, then the tool with its own.
+    pub(crate) line: Vec<OsString>,
+    /// The scratch folder; the tool runs in it.
+    pub(crate) scratch: PathBuf,
+    /// Longest it may take.
+    pub(crate) wall: Duration,
+    /// Longest it may show no sign of life.
+    pub(crate) stall: Duration,
+}
+
+/// How a tool ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By this signal, not sent by us.
+    Killed(i32),
+    /// Ended by us: no sign of life.
+    Stalled,
+    /// Ended by us: over its wall-clock cap.
+    TimedOut,
+    /// Ended by us: no longer wanted.
+    Canceled,
+}
+
+/// What is known of a tool that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) ending: Ending,
+    pub(crate) stderr: Ring,
+    pub(crate) wall: Duration,
+    pub(crate) cpu: Duration,
+}
+
+/// Hears what a tool says on standard output.
+pub(crate) trait Listener: Send {
+    /// Takes the next bytes.
+    fn hear(&mut self, said: &[u8]);
+    /// Signs of life: anything that changes while the tool gets on.
+    fn mark(&self) -> [u64; 3];
+}
+
+/// Keeps what a tool says, up to a cap.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) cap: usize,
+}
+
+impl Collector {
+    pub(crate) const fn new(cap: usize) -> Self {
+        Self { bytes: Vec::new(), cap }
+    }
+
+    /// Whether more was said than is kept.
+    pub(crate) const fn overflowed(&self) -> bool {
+        self.bytes.len() > self.cap
+    }
+}
+
+impl Listener for Collector {
+    fn hear(&mut self, said: &[u8]) {
+        // One byte more than the cap marks that there was more.
+        let room = (self.cap + 1).saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(&said[..said.len().min(room)]);
+    }
+
+    fn mark(&self) -> [u64; 3] {
+        [self.bytes.len() as u64, 0, 0]
+    }
+}
+
+/// The thread that starts children. It ends when the toolbox is dropped.
+#[derive(Debug)]
+pub(crate) struct Spawner {
+    requests: mpsc::Sender<Request>,
+}
+
+struct Request {
+    command: std::process::Command,
+    reply: oneshot::Sender<io::Result<Guard>>,
+}
+
+impl Spawner {
+    pub(crate) fn start() -> io::Result<Self> {
+        let (requests, inbox) = mpsc::channel::<Request>();
+        std::thread::Builder::new().name("spawner".to_owned()).spawn(move || {
+            while let Ok(Request { mut command, reply }) = inbox.recv() {
+                // A reply that nobody awaits any more drops the guard, which kills the child.
+                let _ = reply.send(command.spawn().map(Guard::new));
+            }
+        })?;
+        Ok(Self { requests })
+    }
+
+    async fn spawn(&self, command: std::process::Command) -> io::Result<Guard> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || io::Error::other("the thread that starts processes is gone");
+        self.requests.send(Request { command, reply }).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+/// A child that does not outlive its owner.
+#[derive(Debug)]
+struct Guard {
+    child: Option<Child>,
+    group: Option<Pid>,
+}
+
+impl Guard {
+    fn new(child: Child) -> Self {
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        Self { child: Some(child), group }
+    }
+
+    /// Kills the whole group. Only while the leader is unreaped: its id is not given to anyone else until then.
+    fn kill(&self) {
+        if let (Some(_), Some(group)) = (&self.child, self.group) {
+            // Fails only when the group is gone already.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+
+    /// Reaps a child that has ended.
+    fn reap(mut self) -> io::Result<ExitStatus> {
+        self.kill();
+        self.child.take().map_or_else(|| Err(io::Error::other("reaped twice")), |mut child| child.wait())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.kill();
+        if let Some(mut child) = self.child.take() {
+            // A killed process may take a moment to die (in an uninterruptible read, say); nobody shall wait for that.
+            if !matches!(child.try_wait(), Ok(Some(_))) {
+                let _ = std::thread::Builder::new().name("reaper".to_owned()).spawn(move || child.wait());
+            }
+        }
+    }
+}
+
+/// Starts the tool and stays with it to its end.
+///
+/// # Errors
+/// When the launcher cannot be started or a pipe fails; how the tool itself fares is a value.
+///
+/// # Cancel safety
+/// Dropping the future kills the tool and all its children.
+pub(crate) async fn run(
+    spawner: &Spawner,
+    order: &Order,
+    listener: &mut dyn Listener,
+    cancel: &CancellationToken,
+) -> io::Result<Ended> {
+    let began = Instant::now();
+    let mut guard = spawner.spawn(command(order)?).await?;
+    let child = guard.child.as_mut().ok_or_else(|| io::Error::other("no child"))?;
+    let group = guard.group.ok_or_else(|| io::Error::other("no process id"))?;
+    let mut stdout = pipe(child.stdout.take().map(OwnedFd::from))?;
+    let mut stderr = pipe(child.stderr.take().map(OwnedFd::from))?;
+    #[expect(deprecated, reason = "its successor is unsafe for types that may close early; an OwnedFd does not")]
+    let exit = AsyncFd::new(pidfd_open(group, PidfdFlags::empty())?)?;
+
+    let mut ring = Ring::default();
+    let (mut said, mut complained) = ([0; 8192], [0; 4096]);
+    let (mut stdout_open, mut stderr_open) = (true, true);
+    let mut watchdog = Watchdog { since: began, signs: None };
+    let mut tick = tokio::time::interval(watchdog_period(order.stall));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+
+    let ended_by_us = loop {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => break Some(Ending::Canceled),
+            read = stdout.read(&mut said), if stdout_open => match read? {
+                0 => stdout_open = false,
+                length => listener.hear(&said[..length]),
+            },
+            read = stderr.read(&mut complained), if stderr_open => match read? {
+                0 => stderr_open = false,
+                length => ring.push(&complained[..length]),
+            },
+            ready = exit.readable() => {
+                ready?.retain_ready();
+                break None;
+            }
+            _ = tick.tick() => {
+                if began.elapsed() > order.wall {
+                    break Some(Ending::TimedOut);
+                }
+                if watchdog.look(listener.mark(), cpu_time(group)) > order.stall {
+                    break Some(Ending::Stalled);
+                }
+            }
+        }
+    };
+
+    guard.kill();
+    // The end may have been noticed before the last words were read. Nobody is left who could keep the pipes open,
+    // except a process stuck in the kernel: hence the deadline.
+    let last_words = async {
+        while let Ok(length @ 1..) = stdout.read(&mut said).await {
+            listener.hear(&said[..length]);
+        }
+        while let Ok(length @ 1..) = stderr.read(&mut complained).await {
+            ring.push(&complained[..length]);
+        }
+        exit.readable().await.map(|mut ready| ready.retain_ready())
+    };
+    let dead = matches!(tokio::time::timeout(Duration::from_secs(2), last_words).await, Ok(Ok(())));
+    let cpu = cpu_time(group);
+    let ending = match (ended_by_us, dead) {
+        (Some(ending), false) => ending,
+        (Some(ending), true) => guard.reap().map(|_| ending)?,
+        (None, _) => {
+            let status = guard.reap()?;
+            status.code().map_or_else(|| Ending::Killed(status.signal().unwrap_or_default()), Ending::Exited)
+        }
+    };
+    Ok(Ended { ending, stderr: ring, wall: began.elapsed(), cpu })
+}
+
+fn command(order: &Order) -> io::Result<std::process::Command> {
+    let (program, arguments) = order.line.split_first().ok_or_else(|| io::Error::other("nothing to start"))?;
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
+    let mut command = std::process::Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(&order.scratch)
+        .env_clear()
+        .envs([("LC_ALL", "C"), ("AV_LOG_FORCE_NOCOLOR", "1"), ("SVT_LOG", "1")])
+        .env("TMPDIR", &order.scratch)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    Ok(command)
+}
+
+fn pipe(end: Option<OwnedFd>) -> io::Result<Receiver> {
+    Receiver::from_owned_fd(end.ok_or_else(|| io::Error::other("a pipe is missing"))?)
+}
+
+/// How often the watchdog looks: often enough for the wall-clock cap, and several times in a stall.
+fn watchdog_period(stall: Duration) -> Duration {
+    (stall / 8).clamp(Duration::from_millis(20), Duration::from_secs(1))
+}
+
+struct Watchdog {
+    since: Instant,
+    signs: Option<([u64; 3], Duration)>,
+}
+
+impl Watchdog {
+    /// Compares the signs of life with those of the last look; gives for how long they have been the same.
+    fn look(&mut self, mark: [u64; 3], cpu: Duration) -> Duration {
+        if self.signs.replace((mark, cpu)) != Some((mark, cpu)) {
+            self.since = Instant::now();
+        }
+        self.since.elapsed()
+    }
+}
+
+/// CPU time of the process and its ended children so far, user and system; zero once it is reaped.
+///
+/// # Source
+/// proc_pid_stat(5): fields 14 to 17, in clock ticks; counted after the last `)`, as a name may hold anything.
+fn cpu_time(pid: Pid) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks: u64 = fields.split_whitespace().skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// Finds a program: a path is itself, a bare name is looked up in `PATH`.
+pub(crate) fn find(program: &Path) -> Option<PathBuf> {
+    let executable = |path: &PathBuf| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file();
+    if program.components().count() > 1 {
+        return Some(std::path::absolute(program).ok()?).filter(executable);
+    }
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(program)).find(executable)
+}
+
+/// An option and its value, for argument vectors.
+pub(crate) fn option(line: &mut Vec<OsString>, name: &str, value: impl AsRef<OsStr>) {
+    line.push(name.into());
+    line.push(value.as_ref().to_owned());
+}

@@ -1,0 +1,232 @@
+//! The room in which a tool runs: little to read, one folder to write, no network, bounded appetite.
+//!
+//! Layers can only be put on from inside the process that shall wear them, and code between `fork` and `exec` is
+//! unsafe in a program with threads. So the program starts *itself* as a launcher, with the layers as arguments;
+//! the launcher, a fresh process with one thread, puts them on and then becomes the tool:
+//!
+//! ```text
+//! LAUNCHER --mode auto --parent 4711 --read INPUT --write SCRATCH --file-size N ... -- /usr/bin/ffmpeg ...
+//! ```
+//!
+//! In order: death with the parent, resource limits and lowest priority, Landlock, seccomp, `exec`. Landlock and
+//! seccomp both set `no_new_privs`. A layer that the kernel lacks is left out in mode `auto` and is an end in mode
+//! `require`. With `--report` nothing is started: the layers that took hold are printed, one a line.
+
+mod landlock;
+mod limits;
+mod seccomp;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use self::limits::Bounds;
+
+/// Whether tools run in the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxMode {
+    /// With every layer that the kernel has.
+    Auto,
+    /// With all layers, or not at all.
+    Require,
+    /// With resource limits alone.
+    Off,
+}
+
+impl SandboxMode {
+    /// The spelling in settings and on the launcher's command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Require => "require",
+            Self::Off => "off",
+        }
+    }
+
+    /// The one of that spelling.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Auto, Self::Require, Self::Off].into_iter().find(|mode| mode.as_str() == word)
+    }
+}
+
+/// The layers of the sandbox that this machine offers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layers {
+    /// Landlock: which files may be touched.
+    pub landlock: bool,
+    /// seccomp: which system calls may be made; none that reach a network.
+    pub seccomp: bool,
+}
+
+impl Layers {
+    /// What is missing, in words; empty when nothing is.
+    pub fn missing(self) -> Vec<&'static str> {
+        let mut missing = Vec::new();
+        if !self.landlock {
+            missing.push("landlock");
+        }
+        if !self.seccomp {
+            missing.push("seccomp");
+        }
+        missing
+    }
+
+    pub(crate) fn parse(report: &str) -> Self {
+        let has = |layer| report.lines().any(|line| line.trim() == layer);
+        Self { landlock: has("landlock"), seccomp: has("seccomp") }
+    }
+}
+
+/// Exit code of the launcher when it could not become the tool. The tools themselves do not end with it.
+pub(crate) const LAUNCH_FAILED: i32 = 125;
+
+/// What the launcher was asked to do.
+#[derive(Debug, PartialEq)]
+struct Orders {
+    mode: SandboxMode,
+    report: bool,
+    parent: Option<i32>,
+    reads: Vec<PathBuf>,
+    writes: Vec<PathBuf>,
+    bounds: Bounds,
+    tool: Vec<OsString>,
+}
+
+/// Puts the sandbox on this process and becomes the tool named after `--`. Comes back only when that failed, or
+/// after `--report`.
+///
+/// The whole life of the launcher: call it from `main`, before any thread is started.
+pub fn enter(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let failure = match Orders::read(arguments.into_iter()).and_then(|orders| obey(&orders)) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(failure) => failure,
+    };
+    // Standard error is all that a launcher has; when even that is gone, the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "reelhook sandbox: {failure}");
+    ExitCode::from(125)
+}
+
+fn obey(orders: &Orders) -> Result<(), String> {
+    limits::die_with(orders.parent)?;
+    orders.bounds.apply()?;
+    let layers = match orders.mode {
+        SandboxMode::Off => Layers::default(),
+        SandboxMode::Auto | SandboxMode::Require => {
+            let tool = orders.tool.first().map(PathBuf::from);
+            let landlock = landlock::restrict(&orders.reads, &orders.writes, tool.as_deref());
+            let seccomp = seccomp::restrict();
+            if orders.mode == SandboxMode::Require {
+                landlock.as_ref().map_err(|error| format!("Landlock is required: {error}"))?;
+                seccomp.as_ref().map_err(|error| format!("seccomp is required: {error}"))?;
+            }
+            Layers { landlock: landlock.is_ok(), seccomp: seccomp.is_ok() }
+        }
+    };
+    if orders.report {
+        let mut out = std::io::stdout();
+        for (name, held) in [("landlock", layers.landlock), ("seccomp", layers.seccomp)] {
+            if held {
+                writeln!(out, "{name}").map_err(|error| error.to_string())?;
+            }
+        }
+        return Ok(());
+    }
+    let (program, arguments) = orders.tool.split_first().ok_or("no program is named after --")?;
+    #[expect(clippy::disallowed_methods, reason = "no process is started: this one becomes the tool")]
+    let error = std::process::Command::new(program).args(arguments).exec();
+    Err(format!("cannot start {}: {error}", program.display()))
+}
+
+impl Orders {
+    fn read(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let mut orders = Self {
+            mode: SandboxMode::Auto,
+            report: false,
+            parent: None,
+            reads: Vec::new(),
+            writes: Vec::new(),
+            bounds: Bounds::default(),
+            tool: Vec::new(),
+        };
+        while let Some(name) = arguments.next() {
+            let name = name.into_string().map_err(|_| "an option is not text".to_owned())?;
+            match name.as_str() {
+                "--" => {
+                    orders.tool = arguments.collect();
+                    break;
+                }
+                "--report" => orders.report = true,
+                _ => {
+                    let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+                    orders.set(&name, value)?;
+                }
+            }
+        }
+        Ok(orders)
+    }
+
+    fn set(&mut self, name: &str, value: OsString) -> Result<(), String> {
+        match name {
+            "--read" => {
+                self.reads.push(value.into());
+                return Ok(());
+            }
+            "--write" => {
+                self.writes.push(value.into());
+                return Ok(());
+            }
+            _ => {}
+        }
+        let text = value.to_str().ok_or_else(|| format!("{name} is not text"))?;
+        let number = || text.parse::<u64>().map_err(|_| format!("{name} must be a whole number"));
+        match name {
+            "--mode" => {
+                self.mode = SandboxMode::from_word(text).ok_or("--mode must be auto, require or off")?;
+            }
+            "--parent" => self.parent = Some(text.parse().map_err(|_| "--parent must be a process id".to_owned())?),
+            "--address-space" => self.bounds.address_space_bytes = Some(number()?),
+            "--file-size" => self.bounds.file_size_bytes = Some(number()?),
+            "--cpu-seconds" => self.bounds.cpu_seconds = Some(number()?),
+            _ => return Err(format!("{name} is not known here")),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Orders, String> {
+        Orders::read(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn what_follows_the_two_dashes_is_the_tools_own() {
+        let orders =
+            read(&["--mode", "require", "--read", "/in", "--write", "/out", "--", "ffmpeg", "--read"]).unwrap();
+        assert_eq!(orders.mode, SandboxMode::Require);
+        assert_eq!(orders.reads, [PathBuf::from("/in")]);
+        assert_eq!(orders.writes, [PathBuf::from("/out")]);
+        assert_eq!(orders.tool, ["ffmpeg", "--read"]);
+    }
+
+    #[test]
+    fn an_order_that_is_not_understood_is_refused() {
+        for wrong in [&["--mode", "maybe"][..], &["--read"], &["--color", "red"], &["--file-size", "-1"]] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_report_names_the_layers_that_hold() {
+        let layers = Layers::parse("landlock\n");
+        assert_eq!(layers, Layers { landlock: true, seccomp: false });
+        assert_eq!(layers.missing(), ["seccomp"]);
+    }
+}

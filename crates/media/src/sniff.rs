@@ -1,0 +1,301 @@
+//! What a file is, told from its first bytes; never from its name.
+//!
+//! ffmpeg left to itself guesses, and among its guesses are text formats that name other files: a playlist called
+//! `clip.mp4` makes it read them. So the kind is decided here, ffmpeg is forced to it (`-f`), and what is not in this
+//! table is not media.
+//!
+//! # Source
+//! The signatures are those of the formats' own specifications; the demuxer names are ffmpeg's (`ffmpeg -demuxers`).
+
+/// How many bytes of the beginning are looked at.
+pub(crate) const HEAD: usize = 64 * 1024;
+
+/// A kind of file that we take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// ffmpeg's name of the demuxer that it is forced to.
+    pub(crate) demuxer: &'static str,
+    /// The word for it in [`MediaInfo::format`](reelhook_domain::media::MediaInfo::format).
+    pub(crate) format: &'static str,
+    /// Whether it is one picture.
+    pub(crate) still: bool,
+    /// Whether its length is measured (by an index or by time stamps) rather than guessed from its bit rate.
+    pub(crate) measured: bool,
+}
+
+const fn media(demuxer: &'static str, format: &'static str) -> Kind {
+    Kind { demuxer, format, still: false, measured: true }
+}
+
+const fn guessed(demuxer: &'static str, format: &'static str) -> Kind {
+    Kind { demuxer, format, still: false, measured: false }
+}
+
+const fn still(demuxer: &'static str, format: &'static str) -> Kind {
+    Kind { demuxer, format, still: true, measured: true }
+}
+
+/// What the first bytes of a file say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sniffed {
+    /// Media that we take.
+    Media(Kind),
+    /// Something else, in words that follow "the input is".
+    Other(&'static str),
+    /// There are no bytes.
+    Empty,
+}
+
+/// Tells the kind of a file from its `head`, the first [`HEAD`] bytes or the whole file where it is shorter.
+pub(crate) fn sniff(head: &[u8]) -> Sniffed {
+    if head.is_empty() {
+        return Sniffed::Empty;
+    }
+    if let Some(what) = refused_binary(head) {
+        return Sniffed::Other(what);
+    }
+    if let Some(kind) = container(head).or_else(|| picture(head)).or_else(|| audio(head)).or_else(|| stream(head)) {
+        return Sniffed::Media(kind);
+    }
+    Sniffed::Other(text(head).unwrap_or("in no format that is known here"))
+}
+
+fn at(head: &[u8], offset: usize, signature: &[u8]) -> bool {
+    head.get(offset..offset + signature.len()) == Some(signature)
+}
+
+fn contains(head: &[u8], needle: &[u8]) -> bool {
+    head.windows(needle.len()).any(|window| window == needle)
+}
+
+fn container(head: &[u8]) -> Option<Kind> {
+    match head.get(4..8) {
+        Some(b"ftyp") if at(head, 8, b"qt  ") => return Some(media("mov", "mov")),
+        Some(b"ftyp") => return Some(media("mov", "mp4")),
+        // QuickTime from before there was `ftyp`.
+        Some(b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot") => return Some(media("mov", "mov")),
+        _ => {}
+    }
+    if head.starts_with(b"\x1A\x45\xDF\xA3") {
+        let webm = contains(&head[..head.len().min(256)], b"webm");
+        return Some(media("matroska", if webm { "webm" } else { "mkv" }));
+    }
+    if head.starts_with(b"RIFF") {
+        return match head.get(8..12)? {
+            b"AVI " => Some(media("avi", "avi")),
+            b"WAVE" => Some(media("wav", "wav")),
+            b"WEBP" => Some(still("webp_pipe", "webp")),
+            _ => None,
+        };
+    }
+    if (head.starts_with(b"RF64") || head.starts_with(b"BW64")) && at(head, 8, b"WAVE") {
+        return Some(media("wav", "wav"));
+    }
+    let table: &[(&[u8], Kind)] = &[
+        (b"OggS", media("ogg", "ogg")),
+        (b"FLV\x01", guessed("flv", "flv")),
+        (b"\x30\x26\xB2\x75\x8E\x66\xCF\x11", media("asf", "asf")),
+        (b"\x06\x0E\x2B\x34\x02\x05\x01\x01", media("mxf", "mxf")),
+        (b"YUV4MPEG2 ", guessed("yuv4mpegpipe", "y4m")),
+        (b"DKIF\0\0", guessed("ivf", "ivf")),
+    ];
+    table.iter().find(|(signature, _)| head.starts_with(signature)).map(|(_, kind)| *kind)
+}
+
+fn picture(head: &[u8]) -> Option<Kind> {
+    if head.starts_with(b"\x89PNG\r\n\x1A\n") {
+        // An animated PNG says so before its first picture.
+        let before = head.windows(4).position(|chunk| chunk == b"IDAT").unwrap_or(head.len());
+        let animated = contains(&head[..before], b"acTL");
+        return Some(if animated { guessed("apng", "png") } else { still("png_pipe", "png") });
+    }
+    let table: &[(&[u8], Kind)] = &[
+        (b"GIF87a", media("gif", "gif")),
+        (b"GIF89a", media("gif", "gif")),
+        (b"\xFF\xD8\xFF", still("jpeg_pipe", "jpg")),
+        (b"II*\0", still("tiff_pipe", "tiff")),
+        (b"MM\0*", still("tiff_pipe", "tiff")),
+    ];
+    let found = table.iter().find(|(signature, _)| head.starts_with(signature)).map(|(_, kind)| *kind);
+    // "BM" alone is too short to mean anything; the reserved words of a bitmap's header are zero.
+    found.or_else(|| (head.starts_with(b"BM") && at(head, 6, &[0; 4])).then_some(still("bmp_pipe", "bmp")))
+}
+
+fn audio(head: &[u8]) -> Option<Kind> {
+    let table: &[(&[u8], Kind)] = &[
+        (b"fLaC", media("flac", "flac")),
+        (b"#!AMR", guessed("amr", "amr")),
+        (b"caff\0\x01", media("caf", "caf")),
+        (b"wvpk", media("wv", "wv")),
+        (b"\x0B\x77", guessed("ac3", "ac3")),
+    ];
+    if let Some((_, kind)) = table.iter().find(|(signature, _)| head.starts_with(signature)) {
+        return Some(*kind);
+    }
+    if head.starts_with(b"FORM") && (at(head, 8, b"AIFF") || at(head, 8, b"AIFC")) {
+        return Some(media("aiff", "aiff"));
+    }
+    if head.starts_with(b"ID3") {
+        // Four bytes of seven bits each: how long the tag is.
+        let length = head.get(6..10)?.iter().fold(0, |length, &byte| length << 7 | usize::from(byte & 0x7F));
+        return match head.get(10 + length..) {
+            // A tag longer than the head (a big cover) nearly always belongs to an mp3.
+            None | Some([]) => Some(guessed("mp3", "mp3")),
+            Some(rest) if rest.starts_with(b"fLaC") => Some(media("flac", "flac")),
+            Some(rest) => mpeg_audio(rest).or_else(|| Some(guessed("mp3", "mp3"))),
+        };
+    }
+    mpeg_audio(head)
+}
+
+/// MPEG audio layers 1 to 3, or AAC in ADTS: eleven set bits, then the layer, which is zero for AAC.
+fn mpeg_audio(head: &[u8]) -> Option<Kind> {
+    let &[first, second, third, ..] = head else { return None };
+    if first != 0xFF || second & 0xE0 != 0xE0 {
+        return None;
+    }
+    if second & 0xF6 == 0xF0 {
+        return Some(guessed("aac", "aac"));
+    }
+    let (version, layer, rate) = (second >> 3 & 3, second >> 1 & 3, third >> 2 & 3);
+    if version == 1 || layer == 0 || rate == 3 || third >> 4 == 15 {
+        return None;
+    }
+    // The first frame of a well-made file tells the number of frames.
+    let first_frame = &head[..head.len().min(512)];
+    let counted = [&b"Xing"[..], b"Info", b"VBRI"].iter().any(|word| contains(first_frame, word));
+    Some(if counted { media("mp3", "mp3") } else { guessed("mp3", "mp3") })
+}
+
+/// MPEG transport and program streams, and bare MPEG video.
+fn stream(head: &[u8]) -> Option<Kind> {
+    let synced = |first: usize, packet: usize| (0..5).all(|n| at(head, first + n * packet, &[0x47]));
+    // 188 bytes a packet; a camcorder puts four bytes of time before each.
+    if synced(0, 188) || synced(4, 192) {
+        return Some(media("mpegts", "mpegts"));
+    }
+    if head.starts_with(&[0, 0, 1, 0xBA]) {
+        return Some(guessed("mpeg", "mpeg"));
+    }
+    head.starts_with(&[0, 0, 1, 0xB3]).then_some(guessed("mpegvideo", "mpeg"))
+}
+
+fn refused_binary(head: &[u8]) -> Option<&'static str> {
+    if at(head, 4, b"ftyp") {
+        let brand = head.get(8..12)?;
+        return match brand {
+            b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc" => Some("a HEIF picture, which is not taken here"),
+            b"avif" | b"avis" => Some("an AVIF picture, which is not taken here"),
+            _ => None,
+        };
+    }
+    if head.starts_with(b"RIFF") && at(head, 8, b"WEBP") && at(head, 12, b"VP8X") && head.get(20)? & 2 != 0 {
+        return Some("an animated WebP, which is not taken here");
+    }
+    let table: &[(&[u8], &str)] = &[
+        (b"PK\x03\x04", "a zip archive, not media"),
+        (b"\x1F\x8B", "gzip data, not media"),
+        (b"\x28\xB5\x2F\xFD", "zstd data, not media"),
+        (b"7z\xBC\xAF", "a 7-zip archive, not media"),
+        (b"Rar!", "a RAR archive, not media"),
+        (b"%PDF", "a PDF document, not media"),
+        (b"\x7FELF", "a program, not media"),
+        (b"MZ", "a program, not media"),
+    ];
+    table.iter().find(|(signature, _)| head.starts_with(signature)).map(|(_, what)| *what)
+}
+
+/// The text formats that come instead of media, some of them to make a server read what it should not.
+fn text(head: &[u8]) -> Option<&'static str> {
+    let start = &head[..head.len().min(4096)];
+    let bare = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
+    let lower = bare.to_ascii_lowercase();
+    let begins = |word: &str| lower.starts_with(word.as_bytes());
+    let has = |word: &str| contains(&lower, word.as_bytes());
+    let table = [
+        (begins("#extm3u"), "a playlist (m3u8), not media"),
+        (begins("[playlist]") || begins("rtsptext"), "a playlist, not media"),
+        (begins("ffconcat"), "a concat script, not media"),
+        (begins("file '") || begins("file \"") || begins("file "), "a concat script, not media"),
+        (begins("v=0") && (has("\no=") || has("\nm=")), "a session description (SDP), not media"),
+        (has("<mpd"), "a DASH manifest, not media"),
+        (has("<smoothstreamingmedia"), "a streaming manifest, not media"),
+        (has("<svg"), "an SVG drawing, which is not taken here"),
+        (begins("<!doctype html") || has("<html"), "an HTML page, not media"),
+        (begins("<?xml") || begins("<"), "an XML document, not media"),
+        (begins("webvtt"), "a subtitle file, not media"),
+        (begins("{") || begins("["), "a JSON document, not media"),
+    ];
+    if let Some((_, what)) = table.iter().find(|(found, _)| *found) {
+        return Some(what);
+    }
+    let printable = start.iter().all(|&byte| byte >= 0x20 && byte != 0x7F || byte.is_ascii_whitespace());
+    printable.then_some("a text, not media")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demuxer(head: &[u8]) -> &'static str {
+        match sniff(head) {
+            Sniffed::Media(kind) => kind.demuxer,
+            Sniffed::Other(what) => what,
+            Sniffed::Empty => "empty",
+        }
+    }
+
+    #[test]
+    fn media_is_known_by_its_signature() {
+        let mut transport = vec![0; 188 * 5];
+        (0..5).for_each(|packet| transport[packet * 188] = 0x47);
+        let cases: &[(&[u8], &str)] = &[
+            (b"\0\0\0\x20ftypisom\0\0\x02\0", "mov"),
+            (b"\0\0\0\x20ftypqt  \0\0\x02\0", "mov"),
+            (b"\x1A\x45\xDF\xA3\x9F\x42\x82\x84webm", "matroska"),
+            (b"RIFF\0\0\0\0AVI LIST", "avi"),
+            (b"RIFF\0\0\0\0WAVEfmt ", "wav"),
+            (b"OggS\0\x02", "ogg"),
+            (b"\xFF\xF1\x50\x80\x02", "aac"),
+            (b"\xFF\xFB\x90\x64\x00", "mp3"),
+            (b"ID3\x04\0\0\0\0\0\x02??\xFF\xFB\x90\x64", "mp3"),
+            (b"fLaC\0\0\0\x22", "flac"),
+            (b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR", "png_pipe"),
+            (b"GIF89a\x01\0", "gif"),
+            (b"\xFF\xD8\xFF\xE0", "jpeg_pipe"),
+            (&transport, "mpegts"),
+            (b"\0\0\x01\xBA\x44", "mpeg"),
+        ];
+        for (head, expected) in cases {
+            assert_eq!(demuxer(head), *expected, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_media_is_named() {
+        let cases: &[(&[u8], &str)] = &[
+            (b"", "empty"),
+            (b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n", "a playlist (m3u8), not media"),
+            (b"\xEF\xBB\xBF\n #EXTM3U\n", "a playlist (m3u8), not media"),
+            (b"ffconcat version 1.0\nfile /etc/passwd\n", "a concat script, not media"),
+            (b"<?xml version='1.0'?>\n<svg xmlns='...'/>", "an SVG drawing, which is not taken here"),
+            (b"<!-- x --><MPD></MPD>", "a DASH manifest, not media"),
+            (b"<!DOCTYPE html><p>404", "an HTML page, not media"),
+            (b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\n", "a session description (SDP), not media"),
+            (b"root:x:0:0:root:/root:/bin/bash\n", "a text, not media"),
+            (b"\x00\x01\x02\x03", "in no format that is known here"),
+        ];
+        for (head, expected) in cases {
+            assert_eq!(demuxer(head), *expected, "{}", String::from_utf8_lossy(head));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(head in proptest::collection::vec(proptest::num::u8::ANY, 0..2048)) {
+            let _ = sniff(&head);
+            let _ = sniff(&[b"ID3\x04\0\0", &head[..]].concat());
+            let _ = sniff(&[b"RIFF\0\0\0\0WEBPVP8X", &head[..]].concat());
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The toolbox: ffmpeg and ffprobe as found on this machine, with the settings under which they run.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::capabilities::{self, Capabilities};
+use crate::error::MediaError;
+use crate::probe::{self, Source};
+use crate::report::Report;
+use crate::run::process::{self, Collector, Ended, Ending, Listener, Order, Spawner, option};
+use crate::run::{self, StepReport, Watch};
+use crate::sandbox::{LAUNCH_FAILED, Layers, SandboxMode};
+use crate::step::Step;
+use crate::verify::{self, Expectation, Receipt};
+
+/// Which tools are used, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSettings {
+    /// The ffmpeg program; a bare name is looked up in `PATH`.
+    pub ffmpeg: PathBuf,
+    /// The ffprobe program; a bare name is looked up in `PATH`.
+    pub ffprobe: PathBuf,
+    /// What puts the sandbox on and becomes the tool.
+    pub launcher: Launcher,
+    /// Whether tools run in the sandbox.
+    pub sandbox: SandboxMode,
+    /// How much an input may be and a tool may take.
+    pub limits: Limits,
+    /// Threads that one tool may use; 0 leaves it to the tool.
+    pub threads: u32,
+    /// How long a tool may show no sign of life.
+    pub stall: Duration,
+}
+
+impl ToolSettings {
+    /// The tools in `PATH`, in the sandbox as far as the machine has it.
+    pub fn new(launcher: Launcher) -> Self {
+        Self {
+            ffmpeg: "ffmpeg".into(),
+            ffprobe: "ffprobe".into(),
+            launcher,
+            sandbox: SandboxMode::Auto,
+            limits: Limits::default(),
+            threads: 0,
+            stall: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A program that ends in [`sandbox::enter`](crate::sandbox::enter), and the arguments that lead it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launcher {
+    /// The program, usually this one itself.
+    pub program: PathBuf,
+    /// What comes before the launcher's own arguments, such as a subcommand.
+    pub args: Vec<OsString>,
+}
+
+/// How much an input may be, and how much a tool may take. An input over one of them is `rejected` before any work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Most pixels in a frame.
+    pub pixels: u64,
+    /// Most frames per second.
+    pub frame_rate: f64,
+    /// Longest input.
+    pub duration: Duration,
+    /// Most streams of any kind.
+    pub streams: u32,
+    /// Most chapters.
+    pub chapters: u32,
+    /// Largest file that a tool may write, in bytes.
+    pub output_bytes: u64,
+    /// Most address space that a tool may take, in bytes. Encoders with many threads reserve much more than they use.
+    pub address_space_bytes: u64,
+    /// Seconds that a tool may take for each second of media and each output.
+    pub wall_factor: f64,
+    /// What a tool may take in any case.
+    pub wall_floor: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            pixels: 7680 * 4320,
+            frame_rate: 240.0,
+            duration: Duration::from_secs(12 * 3600),
+            streams: 64,
+            chapters: 10_000,
+            output_bytes: 100 << 30,
+            address_space_bytes: 32 << 30,
+            wall_factor: 120.0,
+            wall_floor: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Limits {
+    /// Longest that a tool may take over `seconds` of media for `outputs` outputs.
+    pub(crate) fn wall(&self, seconds: f64, outputs: usize) -> Duration {
+        let extra = (seconds * self.wall_factor * outputs as f64).clamp(0.0, 1e9);
+        self.wall_floor + Duration::from_secs_f64(extra)
+    }
+}
+
+/// What a tool reads and writes.
+pub(crate) struct Errand<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) input: Option<&'a Path>,
+    pub(crate) scratch: &'a Path,
+    pub(crate) wall: Duration,
+}
+
+/// The tools of this machine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Toolbox {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: ToolSettings,
+    ffmpeg: PathBuf,
+    ffprobe: PathBuf,
+    capabilities: Capabilities,
+    spawner: Spawner,
+}
+
+/// What a tool may say about itself or about an input, in bytes.
+const MOST_SAID: usize = 16 << 20;
+
+/// How long a tool may take to say what it is, or what an input is.
+const ASKED: Duration = Duration::from_secs(120);
+
+impl Toolbox {
+    /// Finds the tools and asks them what they can do.
+    ///
+    /// # Errors
+    /// [`MediaError::ToolMissing`] when a program is not there or too old, [`MediaError::Sandbox`] when the sandbox is
+    /// required and a layer is missing, or the launcher does not work.
+    pub async fn detect(settings: ToolSettings) -> Result<Self, MediaError> {
+        let found = |program: &Path, option: &str| {
+            process::find(program).ok_or_else(|| MediaError::ToolMissing {
+                program: program.display().to_string(),
+                hint: format!("install ffmpeg {} or newer, or say where it is with {option}", capabilities::OLDEST),
+            })
+        };
+        let (ffmpeg, ffprobe) = (found(&settings.ffmpeg, "ffmpeg")?, found(&settings.ffprobe, "ffprobe")?);
+        let spawner = Spawner::start()?;
+        let capabilities = Capabilities::default();
+        let mut inner = Inner { settings, ffmpeg, ffprobe, capabilities, spawner };
+        inner.capabilities = inner.ask().await?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What the tools can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.inner.capabilities
+    }
+
+    /// Looks at an input. `scratch` is a folder that the tool may write to.
+    ///
+    /// # Errors
+    /// [`MediaError::Rejected`] for what is not media, is empty or is over a limit; [`MediaError::Failed`] for media
+    /// that cannot be read. Media that is cut short but can be read is no error here: see [`Source::damage`].
+    pub async fn probe(&self, input: &Path, scratch: &Path) -> Result<Source, MediaError> {
+        probe::probe(self, input, scratch).await
+    }
+
+    /// Does a step: its products are in `scratch` afterwards, under their file names, and are to be verified.
+    ///
+    /// # Errors
+    /// [`MediaError::Failed`] with what went wrong, [`MediaError::Canceled`] when `watch.cancel` was canceled.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the tool; half-made files stay in `scratch`.
+    pub async fn run(
+        &self,
+        step: &Step,
+        input: &Path,
+        scratch: &Path,
+        source: &Source,
+        watch: Watch<'_>,
+    ) -> Result<StepReport, MediaError> {
+        run::run(self, step, input, scratch, source, watch).await
+    }
+
+    /// Measures a product against what the plan expects of it.
+    ///
+    /// # Errors
+    /// [`MediaError::Failed`] with `output_invalid` and the checks that did not pass.
+    pub async fn verify(&self, expect: &Expectation, file: &Path, scratch: &Path) -> Result<Receipt, MediaError> {
+        verify::verify(self, expect, file, scratch).await
+    }
+
+    pub(crate) fn settings(&self) -> &ToolSettings {
+        &self.inner.settings
+    }
+
+    pub(crate) fn ffmpeg(&self) -> &Path {
+        &self.inner.ffmpeg
+    }
+
+    /// Runs ffprobe, forced to `demuxer`. `None` when it cannot make sense of the file.
+    pub(crate) async fn report(
+        &self,
+        input: &Path,
+        scratch: &Path,
+        demuxer: &str,
+        more: &[&str],
+    ) -> Result<Option<Report>, MediaError> {
+        let input = std::path::absolute(input)?;
+        let mut arguments: Vec<OsString> = ["-hide_banner", "-v", "error", "-of", "json"].map(Into::into).into();
+        arguments.extend(["-show_format", "-show_streams", "-show_chapters"].map(Into::into));
+        arguments.extend(more.iter().map(Into::into));
+        option(&mut arguments, "-protocol_whitelist", "file");
+        option(&mut arguments, "-f", demuxer);
+        let mut operand = OsString::from("file:");
+        operand.push(&input);
+        option(&mut arguments, "-i", operand);
+        let errand = Errand { program: &self.inner.ffprobe, arguments, input: Some(&input), scratch, wall: ASKED };
+        let mut said = Collector::new(MOST_SAID);
+        let ended = self.inner.start(errand, &mut said, &CancellationToken::new()).await?;
+        if ended.ending != Ending::Exited(0) || said.overflowed() {
+            tracing::info!(ending = ?ended.ending, said = ended.stderr.last_line(), "ffprobe could not read a file");
+            return Ok(None);
+        }
+        Ok(serde_json::from_slice(&said.bytes).ok())
+    }
+
+    pub(crate) async fn start(
+        &self,
+        errand: Errand<'_>,
+        listener: &mut dyn Listener,
+        cancel: &CancellationToken,
+    ) -> Result<Ended, MediaError> {
+        self.inner.start(errand, listener, cancel).await
+    }
+}
+
+impl Inner {
+    /// Runs a tool through the launcher.
+    async fn start(
+        &self,
+        errand: Errand<'_>,
+        listener: &mut dyn Listener,
+        cancel: &CancellationToken,
+    ) -> Result<Ended, MediaError> {
+        let scratch = std::path::absolute(errand.scratch)?;
+        let mut line = self.launch(&scratch, errand.input, errand.wall);
+        line.push("--".into());
+        line.push(errand.program.into());
+        line.extend(errand.arguments);
+        let order = Order { line, scratch, wall: errand.wall, stall: self.settings.stall };
+        let ended = process::run(&self.spawner, &order, listener, cancel).await?;
+        if ended.ending == Ending::Exited(LAUNCH_FAILED) {
+            return Err(MediaError::Sandbox { reason: ended.stderr.last_line() });
+        }
+        Ok(ended)
+    }
+
+    /// The launcher and its orders.
+    fn launch(&self, scratch: &Path, input: Option<&Path>, wall: Duration) -> Vec<OsString> {
+        let Launcher { program, args } = &self.settings.launcher;
+        let limits = &self.settings.limits;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let mut line: Vec<OsString> = vec![program.into()];
+        line.extend(args.iter().cloned());
+        option(&mut line, "--mode", self.settings.sandbox.as_str());
+        option(&mut line, "--parent", std::process::id().to_string());
+        option(&mut line, "--address-space", limits.address_space_bytes.to_string());
+        option(&mut line, "--file-size", limits.output_bytes.to_string());
+        option(&mut line, "--cpu-seconds", wall.as_secs().saturating_mul(cores).to_string());
+        option(&mut line, "--write", scratch);
+        if let Some(input) = input {
+            option(&mut line, "--read", input);
+        }
+        line
+    }
+
+    async fn ask(&self) -> Result<Capabilities, MediaError> {
+        let layers = self.layers().await?;
+        let (version, encoders, muxers, filters) = tokio::try_join!(
+            self.answer(&self.ffmpeg, "-version"),
+            self.answer(&self.ffmpeg, "-encoders"),
+            self.answer(&self.ffmpeg, "-muxers"),
+            self.answer(&self.ffmpeg, "-filters"),
+        )?;
+        self.answer(&self.ffprobe, "-version").await?;
+        let unusable = |hint: String| MediaError::ToolMissing { program: self.ffmpeg.display().to_string(), hint };
+        let (version, number) =
+            capabilities::version(&version).ok_or_else(|| unusable("it does not say that it is ffmpeg".to_owned()))?;
+        if number.is_some_and(|number| number < capabilities::OLDEST) {
+            return Err(unusable(format!("it is version {version}; install {} or newer", capabilities::OLDEST)));
+        }
+        let [encoders, muxers, filters] = [encoders, muxers, filters].map(|said| capabilities::names(&said));
+        Ok(Capabilities { version, encoders, muxers, filters, layers, threads: self.settings.threads })
+    }
+
+    /// What the launcher says of the sandbox.
+    async fn layers(&self) -> Result<Layers, MediaError> {
+        let folder = tempfile::tempdir()?;
+        let mut line = self.launch(folder.path(), None, ASKED);
+        line.push("--report".into());
+        let order = Order { line, scratch: folder.path().to_owned(), wall: ASKED, stall: ASKED };
+        let mut said = Collector::new(4096);
+        let ended =
+            process::run(&self.spawner, &order, &mut said, &CancellationToken::new()).await.map_err(|error| {
+                let reason =
+                    format!("the launcher {} cannot be started: {error}", self.settings.launcher.program.display());
+                MediaError::Sandbox { reason }
+            })?;
+        if ended.ending != Ending::Exited(0) {
+            return Err(MediaError::Sandbox { reason: ended.stderr.last_line() });
+        }
+        Ok(Layers::parse(&String::from_utf8_lossy(&said.bytes)))
+    }
+
+    /// What a tool answers to a question about itself.
+    async fn answer(&self, program: &Path, question: &str) -> Result<String, MediaError> {
+        let folder = tempfile::tempdir()?;
+        let arguments = vec!["-hide_banner".into(), question.into()];
+        let errand = Errand { program, arguments, input: None, scratch: folder.path(), wall: ASKED };
+        let mut said = Collector::new(MOST_SAID);
+        let ended = self.start(errand, &mut said, &CancellationToken::new()).await?;
+        if ended.ending != Ending::Exited(0) {
+            let hint = format!("{question} ended with {:?}: {}", ended.ending, ended.stderr.last_line());
+            return Err(MediaError::ToolMissing { program: program.display().to_string(), hint });
+        }
+        Ok(String::from_utf8_lossy(&said.bytes).into_owned())
+    }
+}

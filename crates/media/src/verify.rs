@@ -1,0 +1,298 @@
+//! Measuring a product against what the plan expects: only what passes is a product.
+
+use std::io;
+use std::path::Path;
+
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::media::MediaInfo;
+use reelhook_domain::recipe::Format;
+use serde::{Deserialize, Serialize};
+
+use crate::error::MediaError;
+use crate::plan::Damage;
+use crate::probe;
+use crate::tools::Toolbox;
+
+/// What a product has to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// Its format.
+    pub format: Format,
+    /// Its length; absent where the source's own is a guess, and for stills.
+    pub duration: Option<Span>,
+    /// Its number of frames; absent where the source's is not known.
+    pub frames: Option<Frames>,
+    /// Its picture; absent where it has none.
+    pub video: Option<VideoExpectation>,
+    /// Its sound; absent where it has none.
+    pub audio: Option<AudioExpectation>,
+    /// Whether its index comes first.
+    pub fast_start: bool,
+    /// Its largest size in bytes, where the caller gave one.
+    pub max_bytes: Option<u64>,
+    /// Whether it may be shorter than it should be.
+    pub damage: Damage,
+    /// Set where the product is the source itself, to the source's size in bytes: then only this is compared.
+    pub kept_source: Option<u64>,
+}
+
+/// A length with its tolerance, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// How long.
+    pub seconds: f64,
+    /// How far off it may be, either way.
+    pub tolerance: f64,
+}
+
+/// A number of frames with its tolerance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frames {
+    /// How many.
+    pub count: u64,
+    /// How far off it may be, either way.
+    pub tolerance: u64,
+}
+
+/// What a picture stream has to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoExpectation {
+    /// Codec, by our word for it.
+    pub codec: String,
+    /// Width as shown, in pixels.
+    pub width: u32,
+    /// Height as shown, in pixels.
+    pub height: u32,
+}
+
+/// What an audio stream has to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioExpectation {
+    /// Codec, by our word for it.
+    pub codec: String,
+    /// Number of channels.
+    pub channels: u32,
+}
+
+/// What a product was found to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// What it holds.
+    pub info: MediaInfo,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// What was compared.
+    pub checks: Vec<Check>,
+    /// How much of the source is missing from it, in seconds, where damage was salvaged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lost_seconds: Option<f64>,
+}
+
+/// One comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What was compared: `size`, `format`, `video`, `audio`, `duration`, `frames`, `fast_start`, `max_bytes`.
+    pub name: String,
+    /// Whether it is as it has to be.
+    pub passed: bool,
+    /// How it has to be.
+    pub expected: String,
+    /// How it is.
+    pub measured: String,
+}
+
+impl Check {
+    fn new(name: &str, passed: bool, expected: impl Into<String>, measured: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), passed, expected: expected.into(), measured: measured.into() }
+    }
+}
+
+pub(crate) async fn verify(
+    toolbox: &Toolbox,
+    expect: &Expectation,
+    file: &Path,
+    scratch: &Path,
+) -> Result<Receipt, MediaError> {
+    let path = file.to_owned();
+    let seen = tokio::task::spawn_blocking(move || probe::look(&path)).await.map_err(io::Error::other)?;
+    let look = match seen {
+        Ok(look) => look,
+        Err(MediaError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Err(broken("it is not there")),
+        Err(MediaError::Rejected(failure) | MediaError::Failed(failure)) => return Err(broken(&failure.message)),
+        Err(other) => return Err(other),
+    };
+    // Containers that do not tell their number of frames are read through; nothing is decoded.
+    let counted = matches!(expect.format, Format::Webm | Format::Mkv | Format::Gif) && expect.frames.is_some();
+    let more: &[&str] = if counted { &["-count_packets"] } else { &[] };
+    let Some(report) = toolbox.report(file, scratch, look.kind.demuxer, more).await? else {
+        return Err(broken("it cannot be read"));
+    };
+    let measured = match probe::judge(&look, &report) {
+        Ok(source) => source,
+        Err(MediaError::Rejected(failure)) => return Err(broken(&failure.message)),
+        Err(other) => return Err(other),
+    };
+    if let Some(damage) = measured.damage.filter(|_| expect.kept_source.is_none()) {
+        return Err(broken(&damage.message));
+    }
+    let checks = compare(expect, &measured.info, measured.size_bytes);
+    if let Some(failure) = failure(&checks) {
+        return Err(MediaError::Failed(failure));
+    }
+    let lost_seconds = lost(expect, &measured.info);
+    Ok(Receipt { info: measured.info, size_bytes: measured.size_bytes, checks, lost_seconds })
+}
+
+/// All comparisons that the expectation calls for.
+fn compare(expect: &Expectation, info: &MediaInfo, size_bytes: u64) -> Vec<Check> {
+    if let Some(source) = expect.kept_source {
+        return vec![Check::new(
+            "size",
+            size_bytes == source,
+            format!("{source} bytes"),
+            format!("{size_bytes} bytes"),
+        )];
+    }
+    let mut checks = vec![
+        Check::new("size", size_bytes > 0, "more than 0 bytes", format!("{size_bytes} bytes")),
+        Check::new("format", info.format == container(expect.format), container(expect.format), &*info.format),
+    ];
+    let picture = |codec: &str, width, height| format!("{codec} {width}x{height}");
+    let expected = expect.video.as_ref().map(|video| picture(&video.codec, video.width, video.height));
+    let measured = info.video.as_ref().map(|video| picture(&video.codec, video.width, video.height));
+    checks.push(alike("video", expected, measured));
+    let sound = |codec: &str, channels| format!("{codec}, {channels} channels");
+    let expected = expect.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));
+    let measured = info.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));
+    checks.push(alike("audio", expected, measured));
+    checks.extend(expect.duration.map(|span| duration(expect, span, info.duration_seconds)));
+    if let (Some(expected), Some(video)) = (expect.frames, &info.video) {
+        let passed = video.frames.is_some_and(|frames| frames.abs_diff(expected.count) <= expected.tolerance);
+        let measured = video.frames.map_or_else(|| "unknown".to_owned(), |frames| frames.to_string());
+        checks.push(Check::new("frames", passed, within(expected.count, expected.tolerance), measured));
+    }
+    if expect.fast_start {
+        checks.push(Check::new(
+            "fast_start",
+            info.fast_start == Some(true),
+            "index first",
+            match info.fast_start {
+                Some(true) => "index first",
+                Some(false) => "index last",
+                None => "no index",
+            },
+        ));
+    }
+    if let Some(most) = expect.max_bytes {
+        let expected = format!("at most {most} bytes");
+        checks.push(Check::new("max_bytes", size_bytes <= most, expected, format!("{size_bytes} bytes")));
+    }
+    checks
+}
+
+fn alike(name: &str, expected: Option<String>, measured: Option<String>) -> Check {
+    let passed = expected == measured;
+    let words = |side: Option<String>| side.unwrap_or_else(|| "none".to_owned());
+    Check::new(name, passed, words(expected), words(measured))
+}
+
+fn within(count: u64, tolerance: u64) -> String {
+    if tolerance == 0 { count.to_string() } else { format!("{count} +- {tolerance}") }
+}
+
+fn duration(expect: &Expectation, span: Span, measured: Option<f64>) -> Check {
+    let passed = measured.is_some_and(|seconds| {
+        let close = (seconds - span.seconds).abs() <= span.tolerance;
+        close || (expect.damage == Damage::Salvage && seconds > 0.0 && seconds < span.seconds)
+    });
+    let expected = format!("{:.3} s +- {:.3}", span.seconds, span.tolerance);
+    let measured = measured.map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds:.3} s"));
+    Check::new("duration", passed, expected, measured)
+}
+
+/// How much is missing, where something may be.
+fn lost(expect: &Expectation, info: &MediaInfo) -> Option<f64> {
+    let (span, seconds) = (expect.duration?, info.duration_seconds?);
+    let lost = span.seconds - seconds;
+    (expect.damage == Damage::Salvage && lost > span.tolerance).then_some((lost * 1000.0).round() / 1000.0)
+}
+
+/// The first check that did not pass, as a failure.
+fn failure(checks: &[Check]) -> Option<JobFailure> {
+    let check = checks.iter().find(|check| !check.passed)?;
+    let Check { name, expected, measured, .. } = check;
+    let message = format!("the output's {name} is {measured}; it should be {expected}");
+    Some(match name.as_str() {
+        "max_bytes" => JobFailure::request(Stage::Verifying, "target_too_small", message),
+        // The tools succeeded and yet something is missing: the source has a hole that they did not notice.
+        "duration" | "frames" => JobFailure::input(Stage::Verifying, "output_invalid", message),
+        _ => JobFailure::server(Stage::Verifying, "output_invalid", message),
+    })
+}
+
+fn broken(why: &str) -> MediaError {
+    let message = format!("the output is not usable: {why}");
+    MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message))
+}
+
+/// Our word for the container of a format.
+const fn container(format: Format) -> &'static str {
+    match format {
+        Format::Aac => "mp4",
+        Format::Opus => "ogg",
+        other => other.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::samples;
+
+    fn expectation() -> Expectation {
+        Expectation {
+            format: Format::Mp4,
+            duration: Some(Span { seconds: 10.0, tolerance: 0.1 }),
+            frames: Some(Frames { count: 250, tolerance: 0 }),
+            video: Some(VideoExpectation { codec: "h264".to_owned(), width: 1920, height: 1080 }),
+            audio: Some(AudioExpectation { codec: "aac".to_owned(), channels: 2 }),
+            fast_start: true,
+            max_bytes: None,
+            damage: Damage::Strict,
+            kept_source: None,
+        }
+    }
+
+    fn failing(expect: &Expectation, change: impl FnOnce(&mut MediaInfo)) -> Vec<String> {
+        let mut info = samples::clip().info;
+        change(&mut info);
+        let checks = compare(expect, &info, 1000);
+        checks.into_iter().filter(|check| !check.passed).map(|check| check.name).collect()
+    }
+
+    #[test]
+    fn what_is_as_planned_passes() {
+        assert!(failing(&expectation(), |_| {}).is_empty());
+    }
+
+    #[test]
+    fn every_deviation_is_named() {
+        let expect = expectation();
+        assert_eq!(failing(&expect, |info| info.duration_seconds = Some(9.8)), ["duration"]);
+        assert_eq!(failing(&expect, |info| info.duration_seconds = None), ["duration"]);
+        assert_eq!(failing(&expect, |info| info.audio = None), ["audio"]);
+        assert_eq!(failing(&expect, |info| info.fast_start = Some(false)), ["fast_start"]);
+        assert_eq!(failing(&expect, |info| info.format = "mov".to_owned()), ["format"]);
+        assert_eq!(failing(&expect, |info| info.video.as_mut().unwrap().frames = Some(249)), ["frames"]);
+        assert_eq!(failing(&expect, |info| info.video.as_mut().unwrap().width = 1918), ["video"]);
+        assert_eq!(failing(&Expectation { max_bytes: Some(999), ..expect }, |_| {}), ["max_bytes"]);
+    }
+
+    #[test]
+    fn what_was_salvaged_may_be_shorter_and_says_by_how_much() {
+        let expect = Expectation { damage: Damage::Salvage, frames: None, ..expectation() };
+        assert!(failing(&expect, |info| info.duration_seconds = Some(6.25)).is_empty());
+        let info = MediaInfo { duration_seconds: Some(6.25), ..samples::clip().info };
+        assert_eq!(lost(&expect, &info), Some(3.75));
+    }
+}
