@@ -24,7 +24,7 @@ check: ## Formatting and lints; what warns, fails.
 
 bench: ## Measure the release build and write docs/benchmarks.md.
 	@scripts/need.sh cc ffmpeg
-	@scripts/bench.sh
+	@scripts/bench.sh $(ARGS)
 
 docs: ## Write the generated pages anew: settings and states.
 	@scripts/docs.sh
