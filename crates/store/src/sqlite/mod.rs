@@ -17,6 +17,8 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod jobs;
+#[cfg(test)]
+mod plans;
 mod rows;
 mod sending;
 mod settings;

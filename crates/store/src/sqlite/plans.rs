@@ -1,0 +1,84 @@
+//! The hot queries use their indexes: what is done with never makes it slow to find what is to be done.
+
+use reelhook_domain::ambient::{Ambient, Clock, Dice};
+use reelhook_domain::time::Timestamp;
+use sqlx::Row;
+use std::sync::Arc;
+
+use super::{SqliteStore, accounts, deliveries, endpoints, events, jobs, sending, work};
+use crate::MasterKey;
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(0)
+    }
+}
+
+impl Dice for Still {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(4);
+    }
+}
+
+/// The plan of each query, one step a line.
+async fn plans(queries: &[(&str, &'static str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let ambient = Ambient::new(Arc::new(Still), Arc::new(Still));
+    let store = SqliteStore::open(&folder.path().join("plans.db"), MasterKey::new(1, [1; 32]), ambient).await.unwrap();
+    let mut text = String::new();
+    for (name, sql) in queries {
+        text += &format!("{name}\n");
+        let explain = sqlx::AssertSqlSafe(format!("explain query plan {sql}"));
+        for row in sqlx::query(explain).fetch_all(&store.readers).await.unwrap() {
+            text += &format!("  {}\n", row.get::<&str, _>("detail"));
+        }
+    }
+    text
+}
+
+/// Steps that read a whole table: all rows that ever were. A parameter's own rows, the few that a step before it chose,
+/// and a partial index of waiting rows are no such thing.
+fn scans(plan: &str) -> Vec<&str> {
+    let partial = ["jobs_queued", "jobs_leased", "deliveries_due", "deliveries_leased"];
+    let table = |line: &&str| ["jobs", "deliveries", "events", "endpoints", "bodies", "attempts", "api_keys", "waiting"]
+        .iter()
+        .any(|table| line.trim_start().starts_with(&format!("SCAN {table}")));
+    plan.lines().filter(table).filter(|line| !partial.iter().any(|index| line.contains(index))).collect()
+}
+
+#[tokio::test]
+async fn no_hot_query_reads_a_whole_table() {
+    let plan = plans(&[
+        ("key lookup", accounts::FIND_KEY),
+        ("claim_jobs", work::NEXT_QUEUED),
+        ("claim_jobs, expired", work::EXPIRED),
+        ("renew_jobs", work::RENEW),
+        ("queue", jobs::QUEUE),
+        ("list_jobs", jobs::LIST_JOBS),
+        ("outbox", events::OUTBOX),
+        ("fan_out, endpoints", endpoints::BY_IDS),
+        ("fan_out, events", sending::SENDERS),
+        ("fan_out, present", sending::PRESENT),
+        ("claim_due", sending::CLAIM_DUE),
+        ("claim_due, take", sending::TAKE),
+        ("claim_due, expired", sending::RELEASE),
+        ("next_due", sending::NEXT_DUE),
+        ("settle, found", sending::FOUND),
+        ("settle", sending::SETTLE),
+        ("renew_deliveries", sending::RENEW),
+        ("pull", deliveries::PULL),
+    ])
+    .await;
+    assert!(scans(&plan).is_empty(), "{:#?}\n{plan}", scans(&plan));
+    for index in ["jobs_queued", "jobs_leased", "jobs_of_account", "deliveries_due", "deliveries_leased", "deliveries_of_endpoint"] {
+        assert!(plan.contains(index), "{index} is not used\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn this_test_sees_a_scan() {
+    let plan = plans(&[("all", "select * from deliveries where waiting_reason = 'x'")]).await;
+    assert_eq!(scans(&plan).len(), 1, "{plan}");
+}

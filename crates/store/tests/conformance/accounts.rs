@@ -1,0 +1,61 @@
+//! Accounts, keys and what an account has set.
+
+use reelhook_domain::event::EventFilter;
+use reelhook_domain::endpoint::EndpointRole;
+use reelhook_domain::job::Dialect;
+use reelhook_store::{DefaultWebhook, JobEndpoint, NewApiKey};
+use std::time::Duration;
+
+use crate::conformance;
+use crate::world::{World, is_not_found};
+
+fn new_key(world: &World, byte: u8) -> NewApiKey {
+    let hint = format!("rh_{byte}");
+    NewApiKey { id: world.id(), account: world.account, name: "ci".to_owned(), hint, hash: [byte; 32] }
+}
+
+conformance! {
+    async fn there_is_one_first_account_however_many_ask(world: &World) {
+        let asked = futures::future::join_all((0..20).map(|_| world.store.first_account())).await;
+        assert!(asked.into_iter().all(|account| account.unwrap().id == world.account));
+    }
+
+    async fn a_key_is_found_by_its_hash_until_it_is_revoked(world: &World) {
+        assert!(!world.store.has_keys().await.unwrap());
+        let key = world.store.create_key(new_key(world, 1)).await.unwrap();
+        assert!(world.store.has_keys().await.unwrap());
+        assert_eq!(world.store.find_key(&[1; 32]).await.unwrap(), Some(key.clone()));
+        assert_eq!(world.store.find_key(&[2; 32]).await.unwrap(), None);
+
+        let revoked = world.store.revoke_key(world.account, key.id).await.unwrap();
+        assert_eq!(revoked.revoked_at, Some(world.now()));
+        assert_eq!(world.store.find_key(&[1; 32]).await.unwrap(), None);
+        world.pass(Duration::from_secs(1));
+        assert_eq!(world.store.revoke_key(world.account, key.id).await.unwrap(), revoked, "a second revocation changes nothing");
+    }
+
+    async fn keys_are_listed_newest_first_with_those_revoked(world: &World) {
+        let first = world.store.create_key(new_key(world, 1)).await.unwrap();
+        world.pass(Duration::from_secs(1));
+        let second = world.store.create_key(new_key(world, 2)).await.unwrap();
+        world.store.revoke_key(world.account, first.id).await.unwrap();
+        let listed: Vec<_> = world.store.list_keys(world.account).await.unwrap().into_iter().map(|key| key.id).collect();
+        assert_eq!(listed, [second.id, first.id]);
+        assert!(world.store.list_keys(world.id()).await.unwrap().is_empty());
+        assert!(is_not_found(&world.store.revoke_key(world.id(), second.id).await), "another account's key");
+    }
+
+    async fn the_default_webhook_is_what_was_set_last(world: &World) {
+        assert_eq!(world.store.default_webhook(world.account).await.unwrap(), None);
+        let url = "https://example.com/default".parse().unwrap();
+        let wanted = JobEndpoint { account: world.account, role: EndpointRole::Default, url, dialect: Dialect::Native };
+        let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
+        for events in [EventFilter::default(), EventFilter::new(vec!["job.failed".to_owned()])] {
+            let webhook = DefaultWebhook { endpoint, events };
+            world.store.set_default_webhook(world.account, Some(webhook.clone())).await.unwrap();
+            assert_eq!(world.store.default_webhook(world.account).await.unwrap(), Some(webhook));
+        }
+        world.store.set_default_webhook(world.account, None).await.unwrap();
+        assert_eq!(world.store.default_webhook(world.account).await.unwrap(), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! What every backend of the store does, written once against the traits.
+//!
+//! To add a backend: a maker of [`world::World`] beside [`world::sqlite`], and a module of tests in [`conformance`].
+
+#![allow(clippy::unwrap_used, reason = "these are tests: a panic is how they fail")]
+
+mod accounts;
+mod deliveries;
+mod endpoints;
+mod events;
+mod jobs;
+mod sending;
+mod sqlite_file;
+mod uploads;
+mod wakes;
+mod work;
+mod world;
+
+/// Turns cases into one test for each backend.
+macro_rules! conformance {
+    ($(async fn $case:ident($world:ident: &World) $body:block)*) => {
+        $(async fn $case($world: &World) $body)*
+
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(&crate::world::sqlite().await).await;
+            })*
+        }
+    };
+}
+use conformance;
