@@ -17,12 +17,9 @@ use reelhook_media::{Product, Progress, Source, Step, StepReport, StreamPlan, To
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
 
-use super::trouble::{Trouble, machine_failed, out_of_disk};
+use super::trouble::{OUT_OF_DISK, Trouble, machine_failed};
 use super::{Walk, is_made};
 use crate::progress::{ENCODED, Share};
-
-/// With less room than this, whatever failed most likely failed for want of it.
-const NO_ROOM: u64 = 1 << 20;
 
 /// What the steps of one job work on.
 struct Bench<'a> {
@@ -83,7 +80,8 @@ impl Walk<'_> {
             Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => failure,
             other => return other,
         };
-        if step.products.len() == 1 {
+        // With no room for all there is none for one.
+        if step.products.len() == 1 || failure.code == OUT_OF_DISK {
             self.fail_all(bench, step, &failure);
             return Ok(());
         }
@@ -139,19 +137,8 @@ impl Walk<'_> {
             return Ok(StepReport::default());
         }
         let watch = Watch { cancel: &self.seat.cancel, progress: &progress };
-        match bench.toolbox.run(step, bench.input, folder, bench.source, watch).await {
-            Ok(report) => Ok(report),
-            Err(error) => Err(self.run_failed(Trouble::with_media(Stage::Encoding, error))),
-        }
-    }
-
-    /// An encoder on a full disk fails in many words; there is one that helps.
-    fn run_failed(&self, trouble: Trouble) -> Trouble {
-        let is_full = self.means.files.free_bytes().is_ok_and(|free| free < NO_ROOM);
-        match trouble {
-            Trouble::Failed(_) if is_full => Trouble::Failed(out_of_disk(Stage::Encoding)),
-            other => other,
-        }
+        let ran = bench.toolbox.run(step, bench.input, folder, bench.source, watch).await;
+        ran.map_err(|error| Trouble::with_media(Stage::Encoding, error))
     }
 
     fn spec(&self, bench: &Bench<'_>, product: &Product) -> &OutputSpec {
@@ -172,7 +159,7 @@ impl Walk<'_> {
         let file = if step.keeps_source() { bench.input.to_owned() } else { folder.join(&product.file_name) };
         let verifying = bench.toolbox.verify(&product.expect, &file, folder);
         let verified = self.unless_interrupted(verifying).await?;
-        let receipt = verified.map_err(|error| self.run_failed(Trouble::with_media(Stage::Verifying, error)))?;
+        let receipt = verified.map_err(|error| Trouble::with_media(Stage::Verifying, error))?;
         fail_point!("worker.verified");
 
         let source_bytes = bench.source.size_bytes;

@@ -66,9 +66,12 @@ pub(super) fn ffmpeg_missing(stage: Stage) -> JobFailure {
     JobFailure::server(stage, "ffmpeg_missing", "the server has no usable ffmpeg; its operator was told")
 }
 
+/// The code that `media` uses too.
+pub(super) const OUT_OF_DISK: &str = "out_of_disk";
+
 /// There is no room left.
 pub(super) fn out_of_disk(stage: Stage) -> JobFailure {
-    JobFailure::server(stage, "out_of_disk", "the server has no room left on its disk; try again later")
+    JobFailure::server(stage, OUT_OF_DISK, "the server has no room left on its disk; try again later")
 }
 
 fn server_failed(stage: Stage) -> JobFailure {
