@@ -6,8 +6,8 @@
 - every relative link of a tracked Markdown file leads to a file, and to a heading or anchor in it;
 - every `reelhook` command in a fenced `sh` block is one the program knows, flags included (target/debug/reelhook);
 - every fenced `json` block is JSON;
-- docs/errors.md explains every error code in the sources, and none that is not there (`--write` brings the table of
-  refusals up to date);
+- docs/errors.md explains every error code in the sources, and none that is not there; docs/states.md has the tables of
+  the code (`--write` brings both up to date);
 - no tracked file names a path of one developer's machine.
 """
 
@@ -167,6 +167,40 @@ def written(match):
     return match[1] + refusals() + match[2]
 
 
+# States
+
+STATES = ROOT / "docs" / "states.md"
+STATES_PAGE = """\
+# States
+
+Each table reads: in the state of the row, the signal of the column leads to the state in the cell. Where the cell is
+empty the signal is refused. `make docs` writes this page from the tables that the tests of `domain` hold still.
+
+## Jobs
+
+{job}
+
+## Deliveries
+
+{delivery}
+"""
+
+
+def states():
+    snapshots = ROOT / "crates" / "domain" / "src" / "snapshots"
+    name = "reelhook_domain__{}__tests__the_state_table_is_the_documented_one.snap"
+    tables = {
+        noun: (snapshots / name.format(noun)).read_text(encoding="utf-8").split("---\n", 2)[2].strip()
+        for noun in ("job", "delivery")
+    }
+    return STATES_PAGE.format(**tables)
+
+
+def check_states(report):
+    page = STATES.read_text(encoding="utf-8") if STATES.exists() else None
+    report.check(page == states(), "docs/states.md: the tables are not those of the code; run `make docs`")
+
+
 def check_blocks(report, page, text, has_program):
     for language, block in FENCE.findall(text):
         if language == "json":
@@ -184,6 +218,7 @@ def check_blocks(report, page, text, has_program):
 def main():
     if "--write" in sys.argv:
         ERRORS.write_text(TABLE.sub(written, ERRORS.read_text(encoding="utf-8")), encoding="utf-8")
+        STATES.write_text(states(), encoding="utf-8")
         return
     has_program = PROGRAM.exists()
     if not has_program and "--require-binary" in sys.argv:
@@ -194,6 +229,7 @@ def main():
         check_links(report, page, text)
         check_blocks(report, page, text, has_program)
     check_codes(report)
+    check_states(report)
     for path in tracked():
         content = path.read_bytes()
         found = None if b"\0" in content else MACHINE_PATH.search(content.decode("utf-8", "replace"))
