@@ -22,6 +22,8 @@ pub enum Clip {
     Long,
     /// One second, H.264 at a rate so low that no encoding makes it smaller.
     Squeezed,
+    /// [`Clip::Video`] with noise in its picture and sound that is whole.
+    Noisy,
     /// A playlist, which is not media here.
     Playlist,
     /// Bytes that are nothing.
@@ -38,6 +40,7 @@ impl Clip {
             Self::Picture => "picture.png",
             Self::Long => "long.mp4",
             Self::Squeezed => "squeezed.mp4",
+            Self::Noisy => "noisy.mp4",
             Self::Playlist => "list.m3u8",
             Self::Garbage => "garbage.bin",
         }
@@ -66,6 +69,7 @@ impl Clip {
                 "-f lavfi -i color=gray:s=320x180:r=25:d=1 -c:v libx264 -preset veryslow -crf 51 -pix_fmt yuv420p \
                  -movflags +faststart"
             }
+            Self::Noisy => "-c copy -bsf:v noise=amount=3 -movflags +faststart",
             Self::Playlist | Self::Garbage => "",
         }
     }
@@ -90,6 +94,11 @@ pub fn clip(kind: Clip) -> PathBuf {
                 .expect("the folder can be written to")
         }
         Clip::Garbage => fs::write(&made, [0x5a; 4096]).expect("the folder can be written to"),
+        Clip::Noisy => {
+            let source = clip(Clip::Video);
+            let input = [OsStr::new("-i"), source.as_os_str()];
+            ffmpeg(input.into_iter().chain(kind.arguments().split_whitespace().map(OsStr::new)), &made);
+        }
         _ => ffmpeg(kind.arguments().split_whitespace(), &made),
     }
     fs::rename(&made, &path).expect("both are in the same folder");

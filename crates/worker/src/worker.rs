@@ -110,6 +110,9 @@ impl Shift {
     /// Soon while others hold jobs, because the end of a lease wakes nobody.
     async fn until_next_look(&self) -> Duration {
         let rest = self.means.settings.look_again;
+        if self.free() == 0 {
+            return rest;
+        }
         match self.means.store.queue(None).await {
             Ok(queue) if queue.running <= self.journeys.len() as u64 => rest,
             _ => SOON.min(rest),

@@ -29,6 +29,8 @@ async fn an_upload_becomes_verified_outputs_and_the_end_is_told() {
         assert_eq!(bench.bytes(file).await.len() as u64, file.size_bytes);
         assert_eq!(output.receipt["input_sha256"], input.sha256);
         assert_eq!(output.receipt["output_bytes"], file.size_bytes);
+        // All three came out of one run.
+        assert_eq!(output.receipt["shared_by"], 3);
         let checks = output.receipt["checks"].as_array().unwrap();
         assert!(!checks.is_empty() && checks.iter().all(|check| check["passed"] == true), "{checks:?}");
         assert!(!output.plan.as_array().unwrap().is_empty());
@@ -55,6 +57,21 @@ async fn an_output_that_cannot_be_made_does_not_cost_the_others() {
     let again = bench.ended(id).await;
     assert!(matches!(again.state, JobState::Partial { .. }), "{:?}", again.state);
     assert_eq!(again.outputs[1].file, job.outputs[1].file);
+    bench.stop_and_look().await;
+}
+
+#[tokio::test]
+async fn what_one_run_cannot_make_together_is_made_one_by_one() {
+    let mut bench = Bench::new().await;
+    bench.start();
+    let input = bench.upload("noisy.mp4", clips::bytes(Clip::Noisy)).await;
+    // Both walk the whole input, so one run shall make both; the picture ends it.
+    let id = bench.submit(input, &[compress(), extract_audio()]).await;
+    let job = bench.ended(id).await;
+    let JobState::Partial { error } = &job.state else { panic!("{job:#?}") };
+    assert_eq!((error.code.as_str(), error.fault), ("input_damaged", Fault::Input));
+    assert_eq!((job.outputs[0].state, job.outputs[1].state), (OutputState::Failed, OutputState::Completed));
+    assert_eq!(job.outputs[1].receipt["shared_by"], 1);
     bench.stop_and_look().await;
 }
 

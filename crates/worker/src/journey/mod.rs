@@ -138,7 +138,11 @@ impl Walk<'_> {
     }
 
     async fn probe(&self, toolbox: &Toolbox, input: &Path, scratch: &Path) -> Result<Source, Trouble> {
-        let probed = self.unless_interrupted(toolbox.probe(input, scratch)).await?;
+        // A folder of its own: what the tool may write to has nothing in it, the input least of all.
+        let folder = scratch.join("probe");
+        let created = tokio::fs::create_dir(&folder).await;
+        created.map_err(|error| Trouble::Failed(machine_failed(Stage::Probing, &error)))?;
+        let probed = self.unless_interrupted(toolbox.probe(input, &folder)).await?;
         let source = probed.map_err(|error| Trouble::with_media(Stage::Probing, error))?;
         match (&source.damage, self.damage()) {
             (Some(damage), Damage::Strict) => Err(Trouble::Failed(damage.clone())),
