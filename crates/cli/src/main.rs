@@ -1,2 +1,42 @@
-//! The program `reelhook`.
-fn main() {}
+//! The program `reelhook`: parse, resolve, wire, run.
+//!
+//! Everything happens in [`commands`], one file a command; [`wiring`] puts the server together for `serve` and `demo`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod ambient;
+mod api_key;
+mod args;
+mod client;
+mod commands;
+#[cfg(feature = "failpoints")]
+mod crash;
+mod data_folder;
+mod download;
+mod follow;
+mod logging;
+mod master_key;
+mod output;
+mod samples;
+mod settings;
+mod signals;
+mod sse;
+mod wiring;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    // Before all else: each child process of a job passes through here on its way into the sandbox.
+    if words.next().is_some_and(|word| word == "sandbox-exec") {
+        return reelhook_media::sandbox::enter(words);
+    }
+    match commands::run(args::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) if error.is::<output::Gone>() => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(format_args!("reelhook: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The client of our own HTTP API: JSON, uploads, downloads, event streams.
+//!
+//! It talks to the operator's own server, so it may go anywhere; it goes through `egress` all the same, for its
+//! deadlines and caps.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
+use reelhook_egress::{Client, Failure, FailureKind, Policy, Request, RequestBody, Response, SystemResolver};
+use serde_json::Value;
+use url::Url;
+
+use crate::args::Connect;
+
+/// The longest answer in JSON that is read.
+const LARGEST_ANSWER: u64 = 64 << 20;
+/// How long a short question may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an upload, a download or an event stream may take.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A client that may go anywhere.
+pub(crate) fn unrestricted() -> anyhow::Result<Client> {
+    let settings = reelhook_egress::Settings { policy: Policy::unrestricted(), ..reelhook_egress::Settings::default() };
+    Ok(Client::new(settings, Arc::new(SystemResolver))?)
+}
+
+/// One server, and the key to it.
+#[derive(Clone)]
+pub(crate) struct Api {
+    http: Client,
+    base: Url,
+    authorization: HeaderValue,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// A file on its way to the server.
+pub(crate) struct Outbound {
+    /// The name it shall have there.
+    pub(crate) name: String,
+    /// How many bytes, where that is known.
+    pub(crate) length: Option<u64>,
+    /// The bytes.
+    pub(crate) stream: BoxStream<'static, io::Result<Bytes>>,
+}
+
+impl Api {
+    /// The server that the command line names.
+    pub(crate) fn connect(connect: &Connect) -> anyhow::Result<Self> {
+        let Some(key) = connect.key.as_deref() else {
+            bail!(
+                "no API key: give --key or set REELHOOK_KEY; the server printed the first one at its first start, \
+                 and `reelhook keys create --data DIR` makes another"
+            );
+        };
+        Self::new(connect.url.clone(), key)
+    }
+
+    /// That server, with that key.
+    pub(crate) fn new(base: Url, key: &str) -> anyhow::Result<Self> {
+        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
+            bail!("the server's URL is {base}; it must start with http:// or https://");
+        }
+        let mut authorization = HeaderValue::try_from(format!("Bearer {key}"))
+            .context("the API key has characters that no key has; copy it again")?;
+        authorization.set_sensitive(true);
+        Ok(Self { http: unrestricted()?, base, authorization })
+    }
+
+    /// The URL of a path below `/v1`, given as its parts, so that no part can lead elsewhere.
+    pub(crate) fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.base.clone();
+        url.set_query(None);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("v1").extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// Reads JSON.
+    pub(crate) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        self.exchange(Request::get(self.url(path, query)), PATIENCE).await
+    }
+
+    /// Reads JSON that may let itself be waited for.
+    pub(crate) async fn get_within(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        patience: Duration,
+    ) -> anyhow::Result<Value> {
+        self.exchange(Request::get(self.url(path, query)), patience).await
+    }
+
+    /// Posts JSON and reads JSON.
+    pub(crate) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        let mut request = Request::post(self.url(path, &[]), Bytes::from(serde_json::to_vec(body)?));
+        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.exchange(request, PATIENCE).await
+    }
+
+    /// Deletes.
+    pub(crate) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
+        let mut request = Request::get(self.url(path, &[]));
+        request.method = Method::DELETE;
+        self.exchange(request, PATIENCE).await.map(drop)
+    }
+
+    /// Sends a file.
+    pub(crate) async fn upload(&self, file: Outbound) -> anyhow::Result<Value> {
+        let mut request = Request::post(self.url(&["uploads"], &[("name", &file.name)]), Bytes::new());
+        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        request.body = RequestBody::Stream { length: file.length, stream: file.stream };
+        self.exchange(request, DAY).await
+    }
+
+    /// Opens the bytes of an output; a redirect to where they are kept is followed.
+    pub(crate) async fn open_output(&self, job: &str, name: &str) -> anyhow::Result<Response> {
+        let mut request = Request::get(self.url(&["jobs", job, "outputs", name], &[]));
+        request.redirects = 3;
+        request.stall = Some(Duration::from_secs(60));
+        self.open(request).await
+    }
+
+    /// Opens the event stream of a job, after the event of that id.
+    pub(crate) async fn open_events(&self, job: &str, after: &str) -> anyhow::Result<Response> {
+        let mut request = Request::get(self.url(&["jobs", job, "events"], &[]));
+        request.headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(after) = HeaderValue::from_str(after).ok().filter(|after| !after.is_empty()) {
+            request.headers.insert("last-event-id", after);
+        }
+        self.open(request).await
+    }
+
+    async fn open(&self, mut request: Request) -> anyhow::Result<Response> {
+        request.headers.insert(AUTHORIZATION, self.authorization.clone());
+        request.deadline = DAY;
+        request.response_cap = u64::MAX;
+        let mut response = self.http.open(request).await.map_err(|failure| self.unreachable(failure))?;
+        if response.status.is_success() {
+            return Ok(response);
+        }
+        let mut body = Vec::new();
+        while let Some(piece) = response.body.next().await {
+            body.extend_from_slice(&piece?);
+            if body.len() > 1 << 20 {
+                break;
+            }
+        }
+        Err(Problem::read(response.status, &body).into())
+    }
+
+    async fn exchange(&self, mut request: Request, patience: Duration) -> anyhow::Result<Value> {
+        request.headers.insert(AUTHORIZATION, self.authorization.clone());
+        request.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        request.deadline = patience;
+        request.response_cap = LARGEST_ANSWER;
+        let exchange = self.http.send(request).await.map_err(|failure| self.unreachable(failure))?;
+        if !exchange.status.is_success() {
+            return Err(Problem::read(exchange.status, &exchange.body).into());
+        }
+        if exchange.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&exchange.body)
+            .with_context(|| format!("{} did not answer in JSON; is a Reelhook server there?", self.base))
+    }
+
+    fn unreachable(&self, failure: Failure) -> anyhow::Error {
+        let hint = match failure.kind {
+            FailureKind::Refused => "; is the server running? `reelhook serve` starts one",
+            FailureKind::Dns | FailureKind::Unreachable => "; check --url or REELHOOK_URL",
+            _ => "",
+        };
+        let text = format!("cannot reach {}: {}{hint}", self.base, failure.public_reason());
+        anyhow::Error::new(failure).context(text)
+    }
+}
+
+/// The server said no: `application/problem+json`.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// The HTTP status.
+    pub(crate) status: StatusCode,
+    code: String,
+    detail: String,
+    violations: Vec<String>,
+    request: Option<String>,
+}
+
+impl std::error::Error for Problem {}
+
+impl Problem {
+    fn read(status: StatusCode, body: &[u8]) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        let violations = body["violations"].as_array().into_iter().flatten();
+        let violations = violations.map(|violation| {
+            let path = violation["path"].as_str().unwrap_or_default();
+            let message = violation["message"].as_str().unwrap_or_default();
+            match &violation["value"] {
+                Value::Null => format!("{path} {message}"),
+                value => format!("{path} is {value}: {message}"),
+            }
+        });
+        Self {
+            status,
+            code: text("code").unwrap_or_else(|| status.as_str().to_owned()),
+            detail: text("detail").or_else(|| text("title")).unwrap_or_else(|| status.to_string()),
+            violations: violations.collect(),
+            request: text("request_id"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.violations.as_slice() {
+            [] => write!(f, "{}: {}", self.code, self.detail)?,
+            // The detail repeats them in one line, for those who show nothing else.
+            violations => write!(f, "{}: the request was refused:\n  {}", self.code, violations.join("\n  "))?,
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            f.write_str("\n  check --key or REELHOOK_KEY; `reelhook keys create --data DIR` makes a key")?;
+        }
+        if let Some(request) = self.request.as_ref().filter(|_| self.status.is_server_error()) {
+            write!(f, "\n  the server's log has more under {request}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_path_cannot_lead_elsewhere() {
+        let api = Api::new("https://example.com/media/".parse().unwrap(), "rh_x").unwrap();
+        assert_eq!(api.url(&["jobs", "../keys?x"], &[]).as_str(), "https://example.com/media/v1/jobs/..%2Fkeys%3Fx");
+        assert_eq!(api.url(&["jobs"], &[("state", "a b")]).as_str(), "https://example.com/media/v1/jobs?state=a+b");
+        assert!(Api::new("file:///tmp".parse().unwrap(), "rh_x").is_err());
+    }
+
+    #[test]
+    fn a_problem_is_told_with_all_its_violations() {
+        let body = br#"{"code": "invalid_request", "title": "The request is not valid",
+            "detail": "input is required; outputs[0].crf must be 0 to 51", "request_id": "req_1", "violations": [
+            {"path": "outputs[0].crf", "value": 99, "message": "must be 0 to 51"}, {"path": "input", "value": null, "message": "is required"}]}"#;
+        insta::assert_snapshot!(Problem::read(StatusCode::UNPROCESSABLE_ENTITY, body), @r"
+        invalid_request: the request was refused:
+          outputs[0].crf is 99: must be 0 to 51
+          input is required
+        ");
+        assert_eq!(Problem::read(StatusCode::BAD_GATEWAY, b"<html>").to_string(), "502: 502 Bad Gateway");
+    }
+}

@@ -1,0 +1,156 @@
+//! `reelhook demo`: everything at once, for real, in a temporary folder.
+//!
+//! The same wiring as `serve`, a clip made by ffmpeg, a receiver that verifies signatures as a user would; then one job
+//! with three outputs, followed over the same HTTP API that everybody uses. It ends with 0 only when all of that happened.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use reelhook_domain::ambient::Ambient;
+use reelhook_domain::event::EventType;
+use reelhook_signature::Secret;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use self::receiver::Receiver;
+use super::jobs;
+use super::submit::upload;
+use crate::client::Api;
+use crate::follow::{self, JobBars};
+use crate::output::{self, Bars};
+use crate::settings::{LogFormat, Settings};
+use crate::signals::{INTERRUPTED, Signals};
+use crate::{ambient, logging, wiring};
+
+mod clip;
+mod receiver;
+mod report;
+
+const EXAMPLES: &str = "\
+Examples:
+  reelhook demo
+  reelhook demo --input holiday.mov --keep
+
+It starts a real server on a free port, makes a clip, submits it as one job with three outputs, receives
+the webhooks and verifies their signatures. Ctrl-C leaves nothing behind.";
+
+/// How long a webhook may take after its job has ended.
+const WEBHOOK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// See all of it work: a real server, a real clip, real webhooks, in a temporary folder
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A clip of your own, instead of one made for the demo
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Keep the folder with the database and the results
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Shows it.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    logging::start("warn", LogFormat::Text)?;
+    let mut signals = Signals::take()?;
+    let folder = tempfile::Builder::new().prefix("reelhook-demo-").tempdir();
+    let folder = folder.context("no temporary folder can be made")?;
+    let shown = show(&args, folder.path(), &mut signals).await;
+    leave(folder, args.keep)?;
+    shown
+}
+
+fn leave(folder: TempDir, keep: bool) -> anyhow::Result<()> {
+    if keep {
+        output::note(format_args!("Everything is kept in {}", folder.keep().display()));
+        return Ok(());
+    }
+    folder.close().context("the temporary folder cannot be removed")
+}
+
+async fn show(args: &Args, folder: &Path, signals: &mut Signals) -> anyhow::Result<ExitCode> {
+    let ambient = ambient::system();
+    let settings =
+        Settings { listen: ([127, 0, 0, 1], 0).into(), data: folder.join("data"), dev: true, ..Settings::default() };
+    let making = async {
+        match &args.input {
+            Some(path) => Ok(path.clone()),
+            None => clip::make(&settings, folder).await,
+        }
+    };
+    let clip = tokio::select! {
+        clip = making => clip?,
+        () = signals.next() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
+    let server = wiring::start(&settings, &ambient).await?;
+    let address = server.address().context("the server does not listen")?;
+    let key = server.first_key().context("the server made no key")?.to_owned();
+    let base = Url::parse(&format!("http://{address}"))?;
+    let stop = CancellationToken::new();
+    let mut serving = tokio::spawn(server.run_until(stop.clone()));
+    // Whichever comes first; then the server stops well in any case, and nothing of it is left.
+    let walked = tokio::select! {
+        walked = walk(&base, &key, &clip, &ambient) => walked.map(|()| ExitCode::SUCCESS),
+        ended = &mut serving => return Err(ended?.err().unwrap_or_else(|| anyhow!("the server ended by itself"))),
+        () = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
+    };
+    stop.cancel();
+    serving.await??;
+    walked
+}
+
+/// What the job shall make.
+fn outputs() -> Value {
+    json!([
+        {"name": "web", "recipe": "compress", "format": "mp4"},
+        {"name": "hd", "recipe": "convert", "format": "webm", "resolution": "720p", "quality": "economy"},
+        {"name": "still", "recipe": "thumbnail", "at_seconds": 1.0, "width": 640},
+    ])
+}
+
+async fn walk(base: &Url, key: &str, clip: &Path, ambient: &Ambient) -> anyhow::Result<()> {
+    output::line(format_args!("1. The server listens on {base} and made its first API key."))?;
+    let api = &Api::new(base.clone(), key)?;
+    let mut receiver = Receiver::start().await?;
+    let events = [EventType::JOB_STARTED, EventType::JOB_COMPLETED];
+    let endpoint = api.post(&["endpoints"], &json!({"url": receiver.url(), "events": events})).await?;
+    let secret = Secret::parse(endpoint["secret"].as_str().unwrap_or_default()).context("the server gave no secret")?;
+    output::line(format_args!("2. A receiver listens on {} and wants {}.", receiver.url(), events.join(" and ")))?;
+
+    let bars = Bars::new();
+    let upload = upload(api, clip, &bars).await?;
+    let job = api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs()})).await?;
+    let id = job["id"].as_str().context("the server named no job")?;
+    let name = clip.file_name().unwrap_or_default().to_string_lossy();
+    output::line(format_args!("3. {name} is uploaded, and {id} accepted: three outputs from one decode."))?;
+    let mut shown = JobBars::new(bars);
+    let ended = follow::to_the_end(api, id, |job| shown.show(job)).await?;
+    shown.finish();
+    if ended["state"] != "completed" {
+        bail!("the job did not complete: {}", jobs::summary(&ended));
+    }
+    output::line("4. The job completed; every output was probed and measured before it was called done.")?;
+
+    for expected in events {
+        let webhook = timeout(WEBHOOK_PATIENCE, receiver.next()).await;
+        let webhook =
+            webhook.with_context(|| format!("no {expected} came within {} s", WEBHOOK_PATIENCE.as_secs()))??;
+        let body = webhook.open(&secret, ambient)?;
+        ensure!(body["type"] == expected, "{} came where {expected} was due", body["type"]);
+        ensure!(body["data"]["id"] == id, "the webhook is of another job");
+        output::line(format_args!(
+            "5. Webhook {expected}, {}: the signature is genuine.",
+            webhook.header("webhook-id")
+        ))?;
+        if expected == EventType::JOB_COMPLETED {
+            report::webhook(&webhook, &body)?;
+        }
+    }
+    report::outputs(&ended)?;
+    report::by_hand(clip, &ended)
+}

@@ -1,0 +1,111 @@
+//! What the demo shows at its end: the webhook, the outputs, and how to do the same by hand.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::receiver::Received;
+use crate::output::{self, size};
+
+/// The headers that matter and the body, with long lists cut.
+pub(super) fn webhook(webhook: &Received, body: &Value) -> anyhow::Result<()> {
+    for name in ["webhook-id", "webhook-timestamp", "webhook-signature", "reelhook-delivery", "reelhook-attempt"] {
+        output::line(format_args!("   {name}: {}", webhook.header(name)))?;
+    }
+    let mut body = body.clone();
+    shorten(&mut body);
+    for line in serde_json::to_string_pretty(&body)?.lines() {
+        output::line(format_args!("   {line}"))?;
+    }
+    Ok(())
+}
+
+/// Leaves of each output what a reader looks for first.
+fn shorten(body: &mut Value) {
+    const KEPT: [&str; 6] = ["id", "name", "recipe", "state", "file", "error"];
+    for made in body["data"]["outputs"].as_array_mut().into_iter().flatten() {
+        if let Some(made) = made.as_object_mut() {
+            made.retain(|name, _| KEPT.contains(&name.as_str()));
+        }
+        if let Some(file) = made["file"].as_object_mut() {
+            file.retain(|name, _| name != "media");
+        }
+    }
+}
+
+/// One row an output: what it was, what it is, and what was checked.
+pub(super) fn outputs(job: &Value) -> anyhow::Result<()> {
+    let before = job["input"]["size_bytes"].as_u64().unwrap_or(0);
+    let mut rows =
+        vec![["OUTPUT", "RECIPE", "BEFORE", "AFTER", "LENGTH", "TOOK", "CHECKS"].map(str::to_owned).to_vec()];
+    for made in job["outputs"].as_array().into_iter().flatten() {
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let seconds =
+            |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"));
+        rows.push(vec![
+            text(&made["file"]["name"]),
+            text(&made["recipe"]),
+            size(before),
+            size(made["file"]["size_bytes"].as_u64().unwrap_or(0)),
+            seconds(&made["file"]["media"]["duration_seconds"]),
+            made["receipt"]["wall_ms"]
+                .as_f64()
+                .map_or_else(|| "-".to_owned(), |millis| format!("{:.2} s", millis / 1000.0)),
+            checks(&made["receipt"]["checks"]),
+        ]);
+    }
+    output::line("")?;
+    output::table(&rows)?;
+    if job["outputs"].as_array().into_iter().flatten().any(|made| made["receipt"]["shared_by"].as_u64() > Some(1)) {
+        output::line("Outputs that one run of ffmpeg made share its time: the clip was decoded once.")?;
+    }
+    Ok(())
+}
+
+/// `5 of 5`: how many of the checks passed.
+fn checks(checks: &Value) -> String {
+    let Some(checks) = checks.as_array() else { return "-".to_owned() };
+    let passed = checks.iter().filter(|check| check["passed"] == true).count();
+    format!("{passed} of {} passed", checks.len())
+}
+
+/// The same, typed.
+pub(super) fn by_hand(clip: &Path, job: &Value) -> anyhow::Result<()> {
+    let clip = clip.file_name().unwrap_or_default().to_string_lossy();
+    let id = job["id"].as_str().unwrap_or("job_...");
+    output::line(format_args!(
+        r#"
+The same by hand:
+  reelhook serve --dev                                  # prints your key
+  export REELHOOK_URL=http://127.0.0.1:8080 REELHOOK_KEY=rh_...
+  reelhook listen --forward-to http://localhost:3000/hook &
+  reelhook submit {clip} --wait --output web=compress,format=mp4 \
+    --output hd=convert,format=webm,resolution=720p,quality=economy --output still=thumbnail,at_seconds=1,width=640
+
+or with curl:
+  curl -H "Authorization: Bearer $REELHOOK_KEY" --data-binary @{clip} -H "Content-Type: video/mp4" "$REELHOOK_URL/v1/uploads?name={clip}"
+  curl -H "Authorization: Bearer $REELHOOK_KEY" -H "Content-Type: application/json" "$REELHOOK_URL/v1/jobs" \
+    -d '{{"input": {{"upload": "upl_..."}}, "outputs": [{{"recipe": "compress"}}], "webhook": {{"url": "http://localhost:3000/hook"}}}}'
+  curl -H "Authorization: Bearer $REELHOOK_KEY" "$REELHOOK_URL/v1/jobs/{id}""#
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_webhook_is_shown_without_its_details() {
+        let mut body = json!({"data": {"outputs": [{"id": "out_1", "plan": [1], "receipt": {}, "file": {"name": "a", "media": {}}}]}});
+        shorten(&mut body);
+        assert_eq!(body, json!({"data": {"outputs": [{"id": "out_1", "file": {"name": "a"}}]}}));
+    }
+
+    #[test]
+    fn checks_are_counted() {
+        assert_eq!(checks(&json!([{"passed": true}, {"passed": false}])), "1 of 2 passed");
+        assert_eq!(checks(&Value::Null), "-");
+    }
+}

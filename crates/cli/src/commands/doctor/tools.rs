@@ -1,0 +1,108 @@
+//! ffmpeg, ffprobe and the sandbox.
+
+use reelhook_media::{Capabilities, MediaError, Toolbox};
+
+use super::Finding;
+use crate::settings::Settings;
+use crate::wiring;
+
+/// What recipes need: any encoder of a group will do.
+const NEEDED: &[(&str, &[&str])] = &[
+    ("h264", &["libx264"]),
+    ("h265", &["libx265"]),
+    ("vp9", &["libvpx-vp9"]),
+    ("av1", &["libsvtav1", "libaom-av1"]),
+    ("aac", &["aac"]),
+    ("mp3", &["libmp3lame"]),
+    ("opus", &["libopus"]),
+    ("flac", &["flac"]),
+    ("jpg", &["mjpeg"]),
+    ("png", &["png"]),
+    ("webp", &["libwebp"]),
+    ("gif", &["gif"]),
+];
+
+pub(super) async fn look(settings: &Settings) -> Vec<Finding> {
+    let mut findings = match wiring::tool_settings(settings) {
+        Ok(tools) => match Toolbox::detect(tools).await {
+            Ok(toolbox) => found(toolbox.capabilities()),
+            Err(error) => vec![not_found(&error)],
+        },
+        Err(error) => vec![Finding::fail("ffmpeg", format!("{error:#}"), "")],
+    };
+    findings.push(no_new_privs());
+    findings
+}
+
+fn not_found(error: &MediaError) -> Finding {
+    match error {
+        MediaError::ToolMissing { program, hint } => {
+            Finding::fail("ffmpeg", format!("cannot use {program}"), hint.clone())
+        }
+        MediaError::Sandbox { reason } => Finding::fail(
+            "sandbox",
+            reason.clone(),
+            "use a kernel with Landlock (5.13) and seccomp, or set media.sandbox to auto",
+        ),
+        other => Finding::fail("ffmpeg", other.to_string(), "run ffmpeg -version by hand to see more"),
+    }
+}
+
+fn found(capabilities: &Capabilities) -> Vec<Finding> {
+    let mut findings = vec![Finding::pass("ffmpeg", format!("ffmpeg {} and ffprobe", capabilities.version))];
+    let (there, missing): (Vec<_>, Vec<_>) =
+        NEEDED.iter().partition(|(_, encoders)| encoders.iter().any(|encoder| capabilities.encodes(encoder)));
+    let names =
+        |group: Vec<&(&'static str, _)>| group.into_iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let (there, missing) = (names(there), names(missing));
+    findings.push(if missing.is_empty() {
+        Finding::pass("encoders", there)
+    } else {
+        let advice = "outputs that need them fail with a clear error; an ffmpeg with more libraries has them";
+        Finding::warn("encoders", format!("{there}; not {missing}"), advice)
+    });
+    for (name, held, advice) in [
+        (
+            "landlock",
+            capabilities.layers.landlock,
+            "ffmpeg could read files of the server's user; use a kernel from 5.13 with Landlock switched on",
+        ),
+        (
+            "seccomp",
+            capabilities.layers.seccomp,
+            "ffmpeg could open network sockets; use a kernel with seccomp filters",
+        ),
+    ] {
+        findings.push(if held { Finding::pass(name, "takes hold") } else { Finding::warn(name, "missing", advice) });
+    }
+    findings
+}
+
+/// The kernel shows the bit for every process, if it has it.
+fn no_new_privs() -> Finding {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if status.lines().any(|line| line.starts_with("NoNewPrivs:")) {
+        Finding::pass("privileges", "no_new_privs is there")
+    } else {
+        Finding::warn("privileges", "no_new_privs is not seen", "mount /proc, or use a kernel from 3.5")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::Verdict;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let mut capabilities = Capabilities { version: "7.1".to_owned(), ..Capabilities::default() };
+        capabilities.encoders =
+            NEEDED.iter().filter(|(name, _)| *name != "av1").map(|(_, all)| all[0].to_owned()).collect();
+        let findings = found(&capabilities);
+        assert_eq!(findings[1].verdict, Verdict::Warn);
+        assert!(findings[1].seen.ends_with("not av1"), "{}", findings[1].seen);
+        assert_eq!(findings[2].verdict, Verdict::Warn);
+        capabilities.encoders.insert("libaom-av1".to_owned());
+        assert_eq!(found(&capabilities)[1].verdict, Verdict::Pass);
+    }
+}

@@ -1,0 +1,186 @@
+//! `reelhook jobs`: list, show, watch, cancel and retry.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::args::Connect;
+use crate::client::Api;
+use crate::follow::{self, JobBars};
+use crate::output::{self, Bars};
+use crate::signals::Signals;
+
+const EXAMPLES: &str = "\
+Examples:
+  reelhook jobs list --state failed --limit 5
+  reelhook jobs get job_06c8pmt4vz3fk7qyq4q9w7m2hc
+  reelhook jobs watch job_06c8pmt4vz3fk7qyq4q9w7m2hc      exits with 0 when it completed
+  reelhook jobs list --json | jq -r '.jobs[].id'";
+
+/// List, show, watch, cancel and retry jobs
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List jobs, newest first
+    List {
+        /// Only jobs in this state, such as failed
+        #[arg(long)]
+        state: Option<String>,
+        /// Most jobs in one answer, 1 to 100
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        /// Where the list before ended
+        #[arg(long)]
+        cursor: Option<String>,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Show one job
+    Get(One),
+    /// Follow one job to its end
+    Watch(One),
+    /// End one job
+    Cancel(One),
+    /// Do again what failed of one job
+    Retry(One),
+}
+
+#[derive(Debug, clap::Args)]
+struct One {
+    /// The job
+    #[arg(value_name = "JOB_ID")]
+    id: String,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+/// Does it.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.verb {
+        Verb::List { state, limit, cursor, connect } => {
+            let limit = limit.to_string();
+            let mut query = vec![("limit", limit.as_str())];
+            query.extend(state.as_deref().map(|state| ("state", state)));
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let answer = Api::connect(&connect)?.get(&["jobs"], &query).await?;
+            if connect.json {
+                output::json(&answer)?
+            } else {
+                list(&answer)?
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Get(One { id, connect }) => {
+            let job = Api::connect(&connect)?.get(&["jobs", &id], &[]).await?;
+            if connect.json {
+                output::json(&job)?
+            } else {
+                show(&job)?
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Watch(One { id, connect }) => {
+            let api = Api::connect(&connect)?;
+            Signals::take()?.unless(watch(&api, &id, connect.json)).await
+        }
+        Verb::Cancel(one) => change(&one, "cancel").await,
+        Verb::Retry(one) => change(&one, "retry").await,
+    }
+}
+
+async fn change(one: &One, verb: &str) -> anyhow::Result<ExitCode> {
+    let job = Api::connect(&one.connect)?.post(&["jobs", &one.id, verb], &json!({})).await?;
+    if one.connect.json {
+        output::json(&job)?
+    } else {
+        output::line(summary(&job))?
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn watch(api: &Api, id: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let mut bars = JobBars::new(Bars::new());
+    let job = follow::to_the_end(api, id, |job| bars.show(job)).await?;
+    bars.finish();
+    if json {
+        output::json(&job)?
+    } else {
+        show(&job)?
+    }
+    Ok(exit_code(&job))
+}
+
+/// 0 when the job completed, 1 when it ended in any other way.
+pub(crate) fn exit_code(job: &Value) -> ExitCode {
+    if job["state"] == "completed" { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The job in one line, with what went wrong.
+pub(crate) fn summary(job: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut line = format!("{} {}", text(&job["id"]), text(&job["state"]));
+    if job["error"].is_object() {
+        line += &format!(": {}: {}", text(&job["error"]["code"]), text(&job["error"]["message"]));
+    }
+    line
+}
+
+fn list(answer: &Value) -> anyhow::Result<()> {
+    let mut rows = vec![["ID", "STATE", "%", "INPUT", "OUTPUTS", "CREATED"].map(str::to_owned).to_vec()];
+    for job in answer["jobs"].as_array().into_iter().flatten() {
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let names = job["outputs"].as_array().into_iter().flatten().map(|output| text(&output["name"]));
+        rows.push(vec![
+            text(&job["id"]),
+            text(&job["state"]),
+            job["progress"].to_string(),
+            text(&job["input"]["name"]),
+            names.collect::<Vec<_>>().join(","),
+            text(&job["created_at"]),
+        ]);
+    }
+    output::table(&rows)?;
+    if let Some(cursor) = answer["next_cursor"].as_str() {
+        output::note(format_args!("There are more: --cursor {cursor}"));
+    }
+    Ok(())
+}
+
+fn show(job: &Value) -> anyhow::Result<()> {
+    output::line(summary(job))?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if job["input"].is_object() {
+        let size = job["input"]["size_bytes"].as_u64().map(output::size).unwrap_or_default();
+        output::line(format_args!("  input  {}  {size}", text(&job["input"]["name"])))?;
+    }
+    for made in job["outputs"].as_array().into_iter().flatten() {
+        let result = match (&made["file"], &made["error"]) {
+            (file, _) if file.is_object() => {
+                format!("{}  {}", file["size_bytes"].as_u64().map(output::size).unwrap_or_default(), text(&file["url"]))
+            }
+            (_, error) if error.is_object() => format!("{}: {}", text(&error["code"]), text(&error["message"])),
+            _ => format!("{} %", made["progress"]),
+        };
+        output::line(format_args!(
+            "  output {} ({})  {}  {result}",
+            text(&made["name"]),
+            text(&made["recipe"]),
+            text(&made["state"])
+        ))?;
+    }
+    for sent in job["deliveries"].as_array().into_iter().flatten() {
+        let line =
+            format!("  webhook {}  {}  attempts: {}", text(&sent["event"]), text(&sent["state"]), sent["attempts"]);
+        output::line(line)?;
+    }
+    if job["waiting"].is_object() {
+        output::line(format_args!("  waits: {}", text(&job["waiting"]["reason"])))?;
+    }
+    Ok(())
+}

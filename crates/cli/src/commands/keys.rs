@@ -1,0 +1,127 @@
+//! `reelhook keys`: API keys, directly in the database, also while the server runs.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use reelhook_domain::id::KeyId;
+use reelhook_store::{Accounts as _, ApiKey, StoreError};
+use serde_json::{Value, json};
+
+use crate::data_folder::DataFolder;
+use crate::{ambient, api_key, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  export REELHOOK_KEY=$(reelhook keys create --data ./reelhook-data --name laptop)
+  reelhook keys list --data ./reelhook-data
+  reelhook keys revoke key_06c8pmt4vz3fk7qyq4q9w7m2hc --data ./reelhook-data
+
+A key is shown once, when it is made; only its hash is kept. The server need not be stopped.";
+
+/// Create, list and revoke API keys, directly in the database of a data folder
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Make a key; prints it alone on stdout
+    Create {
+        #[command(flatten)]
+        place: Place,
+        /// A name for people
+        #[arg(long, default_value = "cli", value_name = "NAME")]
+        name: String,
+    },
+    /// List the keys, newest first
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// End a key at once
+    Revoke {
+        #[command(flatten)]
+        place: Place,
+        /// Its id
+        #[arg(value_name = "KEY_ID")]
+        id: KeyId,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The data folder of the server
+    #[arg(long, env = "REELHOOK_DATA", hide_env_values = true, value_name = "DIR", default_value = "./reelhook-data")]
+    data: PathBuf,
+    /// Answer in JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let ambient = ambient::system();
+    let place = match &args.verb {
+        Verb::Create { place, .. } | Verb::List { place } | Verb::Revoke { place, .. } => place,
+    };
+    let json = place.json;
+    // Only making a key may make a folder: a mistyped one should not look like an empty server.
+    let folder = match args.verb {
+        Verb::Create { .. } => DataFolder::create(&place.data)?,
+        Verb::List { .. } | Verb::Revoke { .. } => DataFolder::at(&place.data)?,
+    };
+    let (store, _) = folder.open(&ambient).await?;
+    let account = store.first_account().await?.id;
+    match args.verb {
+        Verb::Create { name, .. } => {
+            let (text, kept) = api_key::create(&*store, &ambient, &name).await?;
+            if json {
+                let mut shown = show(&kept);
+                shown["key"] = Value::String(text);
+                output::json(&shown)?;
+            } else {
+                output::line(text)?;
+            }
+        }
+        Verb::List { .. } => {
+            let keys = store.list_keys(account).await?;
+            if json {
+                output::json(&json!({"keys": keys.iter().map(show).collect::<Vec<_>>()}))?;
+            } else {
+                list(&keys)?;
+            }
+        }
+        Verb::Revoke { id, .. } => {
+            let key = match store.revoke_key(account, id).await {
+                Err(StoreError::NotFound) => anyhow::bail!("there is no key {id}; `reelhook keys list` shows them"),
+                other => other.context("the key cannot be revoked")?,
+            };
+            if json {
+                output::json(&show(&key))?
+            } else {
+                output::line(format_args!("{} ({}) is revoked", key.id, key.name))?
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(key: &ApiKey) -> Value {
+    json!({
+        "id": key.id, "name": key.name, "hint": key.hint, "created_at": key.created_at, "revoked_at": key.revoked_at,
+    })
+}
+
+fn list(keys: &[ApiKey]) -> anyhow::Result<()> {
+    let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
+    let mut rows = vec![row(["ID", "KEY", "NAME", "CREATED", "REVOKED"])];
+    rows.extend(keys.iter().map(|key| {
+        let revoked = key.revoked_at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        row([&key.id.to_string(), &format!("{}...", key.hint), &key.name, &key.created_at.to_string(), &revoked])
+    }));
+    output::table(&rows)
+}

@@ -1,0 +1,103 @@
+//! The data folder: everything the server keeps, in one place that only its owner may enter.
+//!
+//! It holds the database, the master key, the files, and a lock that is held as long as a server runs on it: two servers
+//! would void each other's leases. Commands that only read or add a row go without the lock.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use reelhook_domain::ambient::Ambient;
+use reelhook_store::sqlite::SqliteStore;
+
+use crate::master_key::{self, MasterKey};
+
+/// The folder.
+#[derive(Debug, Clone)]
+pub(crate) struct DataFolder(PathBuf);
+
+/// Proof that no other server uses the folder; until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "holding the file is holding the lock")] File);
+
+impl DataFolder {
+    /// The folder at that path, made (for its owner alone) when it is missing.
+    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.with_context(|| format!("the data folder {} cannot be made", path.display()))?;
+        Self::at(path)
+    }
+
+    /// The folder at that path.
+    pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
+        let path =
+            fs::canonicalize(path).with_context(|| format!("the data folder {} is not there", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.join("reelhook.db")
+    }
+
+    /// The files of jobs and uploads.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.0.join("files")
+    }
+
+    /// The file of the master key.
+    pub(crate) fn master_key(&self) -> PathBuf {
+        self.0.join(master_key::FILE)
+    }
+
+    /// Takes the lock of the folder.
+    pub(crate) fn lock(&self) -> anyhow::Result<Lock> {
+        let path = self.0.join("reelhook.lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.with_context(|| format!("the lock {} cannot be opened", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => bail!(
+                "another server runs on {}; stop it first, or give this one a folder of its own with --data",
+                self.0.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("the lock {} cannot be taken", path.display()))
+            }
+        }
+    }
+
+    /// Opens the database, made with its master key when there is none.
+    pub(crate) async fn open(&self, ambient: &Ambient) -> anyhow::Result<(Arc<SqliteStore>, MasterKey)> {
+        let key = MasterKey::load_or_create(&self.0, ambient)?;
+        let database = self.database();
+        let store = SqliteStore::open(&database, key.for_store(), ambient.clone()).await;
+        Ok((store.with_context(|| format!("the database {} cannot be opened", database.display()))?, key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_its_owners_and_one_servers() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let folder = DataFolder::create(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        let lock = folder.lock().unwrap();
+        assert!(folder.lock().unwrap_err().to_string().contains("another server"));
+        drop(lock);
+        folder.lock().unwrap();
+    }
+}

@@ -1,0 +1,307 @@
+//! Settings: defaults, then a TOML file, then `REELHOOK_*`, then flags; resolved once into plain structs.
+//!
+//! [`table`] names every setting once, with what it may be; the four layers are read against it, so a mistyped key, a
+//! number out of range or a word that is none is refused wherever it was written, all of them at once, with the place.
+//! [`reference`] prints the same table as the page `docs/settings.md`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use figment::Figment;
+use figment::providers::Serialized;
+use reelhook_egress::Policy;
+use reelhook_media::sandbox::SandboxMode;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+mod allowance;
+mod layer;
+pub(crate) mod reference;
+mod table;
+
+pub(crate) use allowance::Allowance;
+pub(crate) use layer::Sources;
+
+/// All settings of `serve`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// The folder of everything that is kept.
+    pub(crate) data: PathBuf,
+    /// Plain HTTP and loopback are allowed.
+    pub(crate) dev: bool,
+    /// What callers put before `/v1`; where the server listens when absent.
+    pub(crate) public_url: Option<Url>,
+    /// What this process does.
+    pub(crate) roles: Vec<Role>,
+    /// Which log lines are written.
+    pub(crate) log: String,
+    /// How they are written.
+    pub(crate) log_format: LogFormat,
+    /// Working on jobs.
+    pub(crate) worker: WorkerSettings,
+    /// Downloading inputs.
+    pub(crate) fetch: FetchSettings,
+    /// Taking uploads.
+    pub(crate) upload: UploadSettings,
+    /// Processing media.
+    pub(crate) media: MediaSettings,
+    /// Delivering webhooks.
+    pub(crate) delivery: DeliverySettings,
+    /// What may be reached.
+    pub(crate) egress: EgressSettings,
+    /// Links to results.
+    pub(crate) links: LinksSettings,
+    /// The HTTP API.
+    pub(crate) api: ApiSettings,
+}
+
+/// One of the things that a process can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Answers HTTP.
+    Api,
+    /// Works on jobs.
+    Worker,
+    /// Delivers webhooks.
+    Delivery,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Working on jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WorkerSettings {
+    /// Jobs at once; 0 is half of the cores.
+    pub(crate) slots: usize,
+    /// Claims without an end before a job is given up.
+    pub(crate) claims_before_giving_up: u32,
+}
+
+/// Downloading inputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FetchSettings {
+    /// Largest input.
+    pub(crate) max_bytes: u64,
+    /// From DNS to the last byte.
+    pub(crate) deadline_seconds: u64,
+    /// Longest gap between two bytes.
+    pub(crate) stall_seconds: u64,
+}
+
+/// Taking uploads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UploadSettings {
+    /// Largest upload.
+    pub(crate) max_bytes: u64,
+    /// How long an upload waits for its job.
+    pub(crate) keep_hours: u64,
+}
+
+/// Processing media.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MediaSettings {
+    /// The program ffmpeg.
+    pub(crate) ffmpeg: String,
+    /// The program ffprobe.
+    pub(crate) ffprobe: String,
+    /// Threads of one ffmpeg; 0 is one a core.
+    pub(crate) threads: u32,
+    /// What to do where the kernel lacks a layer of the sandbox.
+    pub(crate) sandbox: SandboxMode,
+    /// Largest picture.
+    pub(crate) max_pixels: u64,
+    /// Longest input.
+    pub(crate) max_duration_seconds: u64,
+    /// How long ffmpeg may make no headway.
+    pub(crate) stall_seconds: u64,
+}
+
+/// Delivering webhooks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeliverySettings {
+    /// Requests at once, over all endpoints.
+    pub(crate) in_flight: usize,
+}
+
+/// What may be reached by webhooks and downloads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EgressSettings {
+    /// Plain http too.
+    pub(crate) allow_http: bool,
+    /// Addresses and ports that are reached though they are not public.
+    pub(crate) allow: Vec<Allowance>,
+}
+
+/// Links to results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LinksSettings {
+    /// How long a link works.
+    pub(crate) keep_days: u64,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ApiSettings {
+    /// Largest JSON body.
+    pub(crate) max_body_bytes: usize,
+    /// Connections at once.
+    pub(crate) max_connections: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data: PathBuf::from("./reelhook-data"),
+            dev: false,
+            public_url: None,
+            roles: vec![Role::Api, Role::Worker, Role::Delivery],
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            worker: WorkerSettings { slots: 0, claims_before_giving_up: 5 },
+            fetch: FetchSettings { max_bytes: 10 << 30, deadline_seconds: 3600, stall_seconds: 30 },
+            upload: UploadSettings { max_bytes: 10 << 30, keep_hours: 24 },
+            media: MediaSettings {
+                ffmpeg: "ffmpeg".to_owned(),
+                ffprobe: "ffprobe".to_owned(),
+                threads: 0,
+                sandbox: SandboxMode::Auto,
+                max_pixels: 7680 * 4320,
+                max_duration_seconds: 12 * 3600,
+                stall_seconds: 60,
+            },
+            delivery: DeliverySettings { in_flight: 512 },
+            egress: EgressSettings { allow_http: false, allow: Vec::new() },
+            links: LinksSettings { keep_days: 30 },
+            api: ApiSettings { max_body_bytes: 1 << 20, max_connections: 4096 },
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the layers, the later ones over the earlier.
+    pub(crate) fn resolve(sources: Sources) -> anyhow::Result<Self> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        for layer in sources.read()? {
+            figment = figment.merge(layer);
+        }
+        let settings: Self = figment.extract()?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.dev || self.listen.ip().is_loopback(),
+            "--dev opens this machine's own services to everyone who may submit a job, so it listens on loopback only; \
+             {} is not loopback: use --listen 127.0.0.1:{} or leave out --dev",
+            self.listen,
+            self.listen.port()
+        );
+        anyhow::ensure!(!self.roles.is_empty(), "roles is empty; name at least one of api, worker, delivery");
+        if let Some(url) = &self.public_url {
+            let is_web = matches!(url.scheme(), "http" | "https") && url.host().is_some();
+            anyhow::ensure!(
+                is_web,
+                "public_url is {url}; it must be an http or https URL such as https://media.example.com"
+            );
+        }
+        Ok(())
+    }
+
+    /// Where webhooks and downloads may go.
+    pub(crate) fn policy(&self) -> Policy {
+        let mut policy = if self.dev { Policy::development() } else { Policy::public() };
+        if self.egress.allow_http {
+            policy = policy.allow_http();
+        }
+        self.egress.allow.iter().fold(policy, |policy, allowance| policy.allow(allowance.net, allowance.ports.clone()))
+    }
+
+    /// Whether this process has that role.
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(file: &str, env: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reelhook.toml");
+        std::fs::write(&path, file).unwrap();
+        let sources = Sources {
+            file: Some(path),
+            env: env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            flags: flags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        };
+        let folder = folder.path().display().to_string();
+        Settings::resolve(sources).map_err(|error| format!("{error:#}").replace(&folder, "FOLDER"))
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let file = "listen = '127.0.0.1:1'\ndata = 'file'\n[worker]\nslots = 1\n[delivery]\nin_flight = 7";
+        let env =
+            [("REELHOOK_DATA", "env"), ("REELHOOK_WORKER_SLOTS", "3"), ("PATH", "/bin"), ("REELHOOK_KEY", "rh_x")];
+        let settings = resolve(file, &env, &[("data", "flag")]).unwrap();
+        assert_eq!(settings.listen.port(), 1);
+        assert_eq!(settings.data, PathBuf::from("flag"));
+        assert_eq!((settings.worker.slots, settings.delivery.in_flight), (3, 7));
+        assert_eq!(settings.fetch, Settings::default().fetch);
+    }
+
+    #[test]
+    fn lists_are_separated_by_commas_and_words_are_checked() {
+        let env = [("REELHOOK_ROLES", "api, worker"), ("REELHOOK_EGRESS_ALLOW", "10.0.0.0/8:8000-9000,fd00::/8:443")];
+        let settings = resolve("[media]\nsandbox = 'require'", &env, &[]).unwrap();
+        assert_eq!(settings.roles, [Role::Api, Role::Worker]);
+        assert_eq!(settings.egress.allow.len(), 2);
+        assert_eq!(settings.media.sandbox, SandboxMode::Require);
+        assert!(settings.policy().judge_url(&"https://10.1.2.3:8443/".parse().unwrap()).is_ok());
+        assert!(settings.policy().judge_url(&"https://10.1.2.3:443/".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_all_at_once_with_its_place() {
+        let file = "lisen = '127.0.0.1:1'\n[worker]\nslots = 0\n[delivery]\nin_fligth = 3\n[media]\nsandbox = 'maybe'";
+        let env = [("REELHOOK_WORKER_SLOT", "2"), ("REELHOOK_DEV", "perhaps")];
+        let flags = [("egress.alow_http", "true"), ("upload.keep_hours", "soon")];
+        insta::assert_snapshot!(resolve(file, &env, &flags).unwrap_err());
+    }
+
+    #[test]
+    fn dev_listens_on_loopback_only() {
+        assert!(
+            resolve("dev = true", &[], &[])
+                .unwrap()
+                .policy()
+                .judge_url(&"http://localhost:3000".parse().unwrap())
+                .is_ok()
+        );
+        assert!(resolve("dev = true\nlisten = '[::1]:8080'", &[], &[]).is_ok());
+        let error = resolve("dev = true\nlisten = '0.0.0.0:9000'", &[], &[]).unwrap_err();
+        assert!(error.contains("use --listen 127.0.0.1:9000"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_no_toml_is_named() {
+        assert!(resolve("listen =", &[], &[]).unwrap_err().contains("reelhook.toml"));
+        let sources = Sources { file: Some("/nowhere/reelhook.toml".into()), ..Sources::default() };
+        let error = format!("{:#}", Settings::resolve(sources).unwrap_err());
+        assert!(error.contains("/nowhere/reelhook.toml"), "{error}");
+    }
+}

@@ -1,0 +1,146 @@
+//! The layers above the defaults: file, environment, flags. Each is read against the table before they are merged.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use figment::providers::{Format as _, Toml};
+use figment::util::nest;
+use figment::value::{Dict, Map, Value};
+use figment::{Metadata, Profile, Provider};
+
+use super::table::{self, SETTINGS};
+
+/// Variables that start like settings and belong to somebody else: the client commands, and, in a build for them, the
+/// crash tests.
+#[cfg(not(feature = "failpoints"))]
+const NOT_SETTINGS: &[&str] = &["REELHOOK_URL", "REELHOOK_KEY", "REELHOOK_CONFIG"];
+#[cfg(feature = "failpoints")]
+const NOT_SETTINGS: &[&str] = &["REELHOOK_URL", "REELHOOK_KEY", "REELHOOK_CONFIG", crate::crash::VARIABLE];
+
+/// Where settings come from, besides the defaults.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sources {
+    /// A TOML file.
+    pub(crate) file: Option<PathBuf>,
+    /// The environment, or as much of it as concerns us.
+    pub(crate) env: Vec<(String, String)>,
+    /// Keys with the texts that flags gave them.
+    pub(crate) flags: Vec<(String, String)>,
+}
+
+/// One layer, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Layer {
+    name: String,
+    values: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+impl Sources {
+    /// The layers, lowest first.
+    pub(crate) fn read(self) -> anyhow::Result<Vec<Layer>> {
+        let mut wrong = Vec::new();
+        let mut layers = Vec::new();
+        if let Some(path) = &self.file {
+            layers.push(read_file(path, &mut wrong)?);
+        }
+        layers.push(read_env(self.env, &mut wrong));
+        layers.push(read_flags(self.flags, &mut wrong));
+        if wrong.is_empty() {
+            return Ok(layers);
+        }
+        bail!("the settings cannot be used:\n  {}", wrong.join("\n  "))
+    }
+}
+
+fn read_file(path: &Path, wrong: &mut Vec<String>) -> anyhow::Result<Layer> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the settings file {} cannot be read", path.display()))?;
+    let data =
+        Toml::string(&text).data().with_context(|| format!("the settings file {} is no TOML", path.display()))?;
+    let values = data.into_values().next().unwrap_or_default();
+    let name = path.display().to_string();
+    for (key, value) in flatten("", &values) {
+        check(&key, value, &format!("in {name}"), wrong);
+    }
+    Ok(Layer { name, values })
+}
+
+fn read_env(env: Vec<(String, String)>, wrong: &mut Vec<String>) -> Layer {
+    let names: Vec<String> = SETTINGS.iter().map(table::Setting::env).collect();
+    let mut values = Dict::new();
+    for (name, text) in env {
+        if !name.starts_with("REELHOOK_") || NOT_SETTINGS.contains(&name.as_str()) {
+            continue;
+        }
+        let Some(setting) = SETTINGS.iter().zip(&names).find(|(_, known)| **known == name).map(|(setting, _)| setting)
+        else {
+            wrong.push(unknown(&name, names.iter().map(String::as_str), "in the environment"));
+            continue;
+        };
+        let value = setting.read(&text);
+        check(setting.key, &value, &format!("in {name}"), wrong);
+        insert(&mut values, setting.key, value);
+    }
+    Layer { name: "the environment".to_owned(), values }
+}
+
+fn read_flags(flags: Vec<(String, String)>, wrong: &mut Vec<String>) -> Layer {
+    let mut values = Dict::new();
+    for (key, text) in flags {
+        let value = table::find(&key).map_or_else(|| Value::from(text.as_str()), |setting| setting.read(&text));
+        check(&key, &value, "on the command line", wrong);
+        insert(&mut values, &key, value);
+    }
+    Layer { name: "the command line".to_owned(), values }
+}
+
+fn check(key: &str, value: &Value, place: &str, wrong: &mut Vec<String>) {
+    match table::find(key) {
+        None => wrong.push(unknown(key, SETTINGS.iter().map(|setting| setting.key), place)),
+        Some(setting) if !setting.allows(value) => {
+            let value = serde_json::to_string(value).unwrap_or_default();
+            wrong.push(format!("{key} is {value} {place}; it must be {}", setting.allowed()));
+        }
+        Some(_) => {}
+    }
+}
+
+fn unknown<'a>(word: &str, known: impl Iterator<Item = &'a str>, place: &str) -> String {
+    match table::nearest(word, known) {
+        Some(near) => format!("{word} {place} is no setting; did you mean {near}?"),
+        None => format!("{word} {place} is no setting; `reelhook settings` lists them"),
+    }
+}
+
+/// The values with their dotted keys. A list is a value.
+fn flatten<'a>(prefix: &str, values: &'a Dict) -> Vec<(String, &'a Value)> {
+    let mut flat = Vec::new();
+    for (name, value) in values {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Dict(_, inner) => flat.extend(flatten(&key, inner)),
+            other => flat.push((key, other)),
+        }
+    }
+    flat
+}
+
+fn insert(values: &mut Dict, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => drop(values.insert(key.to_owned(), value)),
+        Some((head, rest)) => match values.get_mut(head) {
+            Some(Value::Dict(_, inner)) => insert(inner, rest, value),
+            _ => drop(values.insert(head.to_owned(), nest(rest, value))),
+        },
+    }
+}

@@ -1,0 +1,189 @@
+//! Every setting, once: its key, what it may be, and what it is for.
+
+use figment::value::Value;
+
+/// One setting. Its name in the environment follows from its key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting {
+    /// The key in the file: `worker.slots`.
+    pub(crate) key: &'static str,
+    /// What it may be.
+    pub(crate) kind: Kind,
+    /// The flag of `reelhook serve`, where it has one besides `--set`.
+    pub(crate) flag: Option<&'static str>,
+    /// What it is for, in a sentence or two.
+    pub(crate) doc: &'static str,
+}
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text,
+    /// On or off.
+    Switch,
+    /// A whole number in that range.
+    Whole(u64, u64),
+    /// One of those words.
+    Word(&'static [&'static str]),
+    /// Some of those words.
+    Words(&'static [&'static str]),
+    /// Any texts.
+    Texts,
+}
+
+const fn plain(key: &'static str, kind: Kind, doc: &'static str) -> Setting {
+    Setting { key, kind, flag: None, doc }
+}
+
+const fn flagged(key: &'static str, kind: Kind, flag: &'static str, doc: &'static str) -> Setting {
+    Setting { key, kind, flag: Some(flag), doc }
+}
+
+const PETABYTE: u64 = 1 << 50;
+const DAY: u64 = 24 * 3600;
+
+/// All settings, in the order of the reference.
+pub(crate) const SETTINGS: &[Setting] = &[
+    flagged("listen", Kind::Text, "--listen", "Address and port to listen on. Port 0 takes a free one."),
+    flagged(
+        "data",
+        Kind::Text,
+        "--data",
+        "Folder of everything that is kept: database, files, master key. Made when missing.",
+    ),
+    flagged(
+        "dev",
+        Kind::Switch,
+        "--dev",
+        "For your own machine only: webhooks and downloads may use plain HTTP and reach loopback; listens on loopback only.",
+    ),
+    flagged(
+        "public_url",
+        Kind::Text,
+        "--public-url",
+        "What callers put before `/v1`, such as `https://media.example.com`; links to results start with it. When absent, where the server listens.",
+    ),
+    flagged("roles", Kind::Words(&["api", "worker", "delivery"]), "--roles", "What this process does."),
+    flagged(
+        "log",
+        Kind::Text,
+        "--log",
+        "Which log lines are written: a level, or levels by part such as `info,reelhook_worker=debug`. `RUST_LOG` stands in for it.",
+    ),
+    flagged("log_format", Kind::Word(&["text", "json"]), "--log-format", "How log lines are written to stderr."),
+    plain(
+        "worker.slots",
+        Kind::Whole(0, 256),
+        "Jobs that are worked on at once; 0 is half of the cores, for an encoder uses several.",
+    ),
+    plain(
+        "worker.claims_before_giving_up",
+        Kind::Whole(1, 100),
+        "How often a job is begun without coming to an end, because the server died under it, before it is failed.",
+    ),
+    plain("fetch.max_bytes", Kind::Whole(1, PETABYTE), "Largest input that is downloaded, in bytes."),
+    plain("fetch.deadline_seconds", Kind::Whole(1, 7 * DAY), "Time for one download, from DNS to the last byte."),
+    plain("fetch.stall_seconds", Kind::Whole(1, DAY), "Longest gap between two bytes of a download."),
+    plain("upload.max_bytes", Kind::Whole(1, PETABYTE), "Largest upload, in bytes."),
+    plain(
+        "upload.keep_hours",
+        Kind::Whole(1, 8760),
+        "How long an upload is kept; what a job reads is kept until it has ended.",
+    ),
+    plain("media.ffmpeg", Kind::Text, "The program ffmpeg (5.1 to 9): a path, or a name looked up in `PATH`."),
+    plain("media.ffprobe", Kind::Text, "The program ffprobe, likewise."),
+    plain("media.threads", Kind::Whole(0, 1024), "Threads of one ffmpeg; 0 is one for each core."),
+    plain(
+        "media.sandbox",
+        Kind::Word(&["auto", "require", "off"]),
+        "The cage of ffmpeg: `auto` uses every layer the kernel has, `require` runs nothing where one is missing, `off` uses none. `reelhook doctor` shows the layers.",
+    ),
+    plain("media.max_pixels", Kind::Whole(1, 1 << 40), "Largest picture of an input, width times height."),
+    plain("media.max_duration_seconds", Kind::Whole(1, 30 * DAY), "Longest input."),
+    plain(
+        "media.stall_seconds",
+        Kind::Whole(1, DAY),
+        "How long ffmpeg may make no headway before it is ended and tried once more.",
+    ),
+    plain("delivery.in_flight", Kind::Whole(1, 65_536), "Webhook requests at once, over all endpoints."),
+    plain("egress.allow_http", Kind::Switch, "Whether webhooks and downloads may use plain HTTP."),
+    plain(
+        "egress.allow",
+        Kind::Texts,
+        "Addresses that webhooks and downloads may reach though they are not public: blocks with ports, such as `10.0.0.0/8:8000-9000`.",
+    ),
+    plain("links.keep_days", Kind::Whole(1, 3650), "How long results and the links to them are kept."),
+    plain(
+        "api.max_body_bytes",
+        Kind::Whole(1024, 1 << 30),
+        "Largest JSON body of a request, in bytes; uploads have their own limit.",
+    ),
+    plain("api.max_connections", Kind::Whole(1, 1 << 20), "HTTP connections at once; more wait to be accepted."),
+];
+
+impl Setting {
+    /// Its name in the environment: `REELHOOK_WORKER_SLOTS`.
+    pub(crate) fn env(&self) -> String {
+        format!("REELHOOK_{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// What it may be, in words.
+    pub(crate) fn allowed(&self) -> String {
+        match self.kind {
+            Kind::Text => "text".to_owned(),
+            Kind::Switch => "true or false".to_owned(),
+            Kind::Whole(least, most) => format!("a whole number from {least} to {most}"),
+            Kind::Word(words) => format!("one of {}", words.join(", ")),
+            Kind::Words(words) => format!("a list of {}", words.join(", ")),
+            Kind::Texts => "a list of texts".to_owned(),
+        }
+    }
+
+    /// Whether it may be that.
+    pub(crate) fn allows(&self, value: &Value) -> bool {
+        let is_word = |value: &Value, words: &[&str]| value.as_str().is_some_and(|word| words.contains(&word));
+        match self.kind {
+            Kind::Text => value.as_str().is_some(),
+            Kind::Switch => value.to_bool().is_some(),
+            Kind::Whole(least, most) => value
+                .to_i128()
+                .or_else(|| value.to_u128().and_then(|number| i128::try_from(number).ok()))
+                .is_some_and(|number| (i128::from(least)..=i128::from(most)).contains(&number)),
+            Kind::Word(words) => is_word(value, words),
+            Kind::Words(words) => {
+                value.as_array().is_some_and(|values| values.iter().all(|value| is_word(value, words)))
+            }
+            Kind::Texts => value.as_array().is_some_and(|values| values.iter().all(|value| value.as_str().is_some())),
+        }
+    }
+
+    /// What a text of the environment or of a flag says; the text itself where it says nothing allowed.
+    pub(crate) fn read(&self, text: &str) -> Value {
+        match self.kind {
+            Kind::Text | Kind::Word(_) => Value::from(text),
+            Kind::Switch => match text {
+                "true" | "1" => Value::from(true),
+                "false" | "0" => Value::from(false),
+                _ => Value::from(text),
+            },
+            Kind::Whole(..) => text.replace('_', "").parse::<u64>().map_or_else(|_| Value::from(text), Value::from),
+            Kind::Words(_) | Kind::Texts => {
+                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+                Value::from(parts.map(Value::from).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+/// The setting of that key.
+pub(crate) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The one of `known` that `word` was most likely meant to be, if any is near.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
+    let best = scored.max_by(|left, right| left.0.total_cmp(&right.0))?;
+    (best.0 > 0.75).then_some(best.1)
+}

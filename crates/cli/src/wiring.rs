@@ -1,0 +1,180 @@
+//! The server put together, for `serve` and for `demo`.
+//!
+//! # Theory of operation
+//! [`start`] opens what must be there (folder, lock, database, port) and fails loudly where it is not; what may be missing
+//! for now (ffmpeg) is looked for in the background, so that the server answers at once. Leases that a server before this
+//! one left are void: it held the lock, so it is dead.
+//!
+//! [`Server::run_until`] owns every task. When told to stop, all stop together: the API finishes requests under way, the
+//! worker puts its jobs back, deliveries in flight end. What has not ended after [`DRAIN`] is dropped, which is as safe as
+//! a crash. When one of them ends by itself, the others are stopped too: half a server is worse than none.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use reelhook_domain::ambient::Ambient;
+use reelhook_egress::{Client, SystemResolver};
+use reelhook_files::{Files, Links};
+use reelhook_store::sqlite::SqliteStore;
+use reelhook_store::{Accounts as _, Deliveries as _, Jobs as _, Store};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::api_key;
+use crate::commands::serve::cannot_listen;
+use crate::data_folder::{DataFolder, Lock};
+use crate::settings::{Role, Settings};
+
+mod engines;
+
+pub(crate) use engines::tool_settings;
+
+/// How long what is under way may take to end: requests in flight have 20 s, and what became of them is then written.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// A part of the server that runs until it is stopped.
+type Part = (&'static str, anyhow::Result<()>);
+
+/// A server that has started.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: Option<SocketAddr>,
+    first_key: Option<String>,
+    parts: JoinSet<Part>,
+    stop: CancellationToken,
+    store: Arc<SqliteStore>,
+    _lock: Lock,
+}
+
+/// What the parts share.
+#[derive(Debug, Clone)]
+struct Shared {
+    store: Arc<dyn Store>,
+    files: Files,
+    links: Links,
+    egress: Client,
+    ambient: Ambient,
+}
+
+/// Starts a server.
+pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Result<Server> {
+    let folder = DataFolder::create(&settings.data)?;
+    let lock = folder.lock()?;
+    // Before the database: a port that is taken should not cost a first key.
+    let listener = listen(settings).await?;
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let (store, master_key) = folder.open(ambient).await?;
+    void_leases(&store).await?;
+    let first_key =
+        if store.has_keys().await? { None } else { Some(api_key::create(&*store, ambient, "first").await?.0) };
+
+    let policy = settings.policy();
+    let egress = reelhook_egress::Settings { policy, ..reelhook_egress::Settings::default() };
+    let shared = Shared {
+        store: store.clone(),
+        files: open_files(&folder, ambient)?,
+        links: Links::new(public_url(settings, address)?, master_key.derive("links")),
+        egress: Client::new(egress, Arc::new(SystemResolver))?,
+        ambient: ambient.clone(),
+    };
+    let stop = CancellationToken::new();
+    let mut parts = JoinSet::new();
+    if let Some(listener) = listener {
+        engines::api(&mut parts, settings, &shared, listener, stop.clone());
+    }
+    if settings.has(Role::Worker) {
+        engines::worker(&mut parts, settings, &shared, stop.clone())?;
+    }
+    if settings.has(Role::Delivery) {
+        engines::delivery(&mut parts, settings, &shared, stop.clone());
+    }
+    let listens = address.map(tracing::field::display);
+    tracing::info!(address = listens, data = %folder.path().display(), roles = ?settings.roles, "started");
+    Ok(Server { address, first_key, parts, stop, store, _lock: lock })
+}
+
+async fn listen(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
+    if !settings.has(Role::Api) {
+        return Ok(None);
+    }
+    let bound = TcpListener::bind(settings.listen).await;
+    bound.map(Some).map_err(|error| cannot_listen(settings.listen, error))
+}
+
+async fn void_leases(store: &SqliteStore) -> anyhow::Result<()> {
+    let jobs = store.void_job_leases().await?;
+    let deliveries = store.void_delivery_leases().await?;
+    if jobs + deliveries > 0 {
+        tracing::info!(jobs, deliveries, "work that the last server left is taken up again");
+    }
+    Ok(())
+}
+
+fn open_files(folder: &DataFolder, ambient: &Ambient) -> anyhow::Result<Files> {
+    let root = folder.files();
+    Files::local(&root, ambient.clone()).with_context(|| format!("the files in {} cannot be used", root.display()))
+}
+
+fn public_url(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Result<Url> {
+    match &settings.public_url {
+        Some(url) => Ok(url.clone()),
+        None => {
+            let mut address = address.unwrap_or(settings.listen);
+            if address.ip().is_unspecified() {
+                tracing::warn!("public_url is not set: links to results lead to this machine's own loopback");
+                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            Ok(Url::parse(&format!("http://{address}"))?)
+        }
+    }
+}
+
+impl Server {
+    /// Where it listens, if it does.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// The API key that was made, if there was none. Nobody can find it again.
+    pub(crate) fn first_key(&self) -> Option<&str> {
+        self.first_key.as_deref()
+    }
+
+    /// Runs until `stop`, then lets everything end well.
+    pub(crate) async fn run_until(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let early = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            ended = self.parts.join_next() => judge(ended),
+        };
+        self.stop.cancel();
+        let drained = tokio::time::timeout(DRAIN, async {
+            let mut result = Ok(());
+            while let Some(ended) = self.parts.join_next().await {
+                result = result.and(ended.context("a part of the server panicked").and_then(|(_, result)| result));
+            }
+            result
+        });
+        let ended = drained.await.unwrap_or_else(|_| {
+            tracing::warn!("some work did not end in time and is dropped; it is taken up again at the next start");
+            Ok(())
+        });
+        self.parts.shutdown().await;
+        self.store.close().await;
+        tracing::info!("stopped");
+        early.and(ended)
+    }
+}
+
+/// What it means that a part ended though nobody stopped it.
+fn judge(ended: Option<Result<Part, tokio::task::JoinError>>) -> anyhow::Result<()> {
+    match ended {
+        None => Err(anyhow!("no part of the server runs")),
+        Some(Err(error)) => Err(error).context("a part of the server panicked"),
+        Some(Ok((name, Ok(())))) => Err(anyhow!("the {name} ended by itself")),
+        Some(Ok((name, Err(error)))) => Err(error.context(format!("the {name} ended"))),
+    }
+}

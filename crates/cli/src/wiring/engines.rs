@@ -1,0 +1,138 @@
+//! One engine each: from settings to a task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reelhook_api::{Desk, Limits, Parts};
+use reelhook_delivery::{Engine, Link};
+use reelhook_media::{Launcher, MediaError, ToolSettings, Toolbox};
+use reelhook_worker::{FetchLimits, Worker, WorkerSettings};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Part, Shared};
+use crate::settings::Settings;
+
+const HOUR: u64 = 3600;
+
+/// Which tools are used, and how: this program is its own launcher.
+pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings> {
+    let media = &settings.media;
+    let program = std::env::current_exe().context("this program cannot be found, to start it as a launcher")?;
+    let defaults = ToolSettings::new(Launcher { program, args: vec!["sandbox-exec".into()] });
+    Ok(ToolSettings {
+        ffmpeg: (&media.ffmpeg).into(),
+        ffprobe: (&media.ffprobe).into(),
+        sandbox: media.sandbox,
+        threads: media.threads,
+        stall: Duration::from_secs(media.stall_seconds),
+        limits: reelhook_media::Limits {
+            pixels: media.max_pixels,
+            duration: Duration::from_secs(media.max_duration_seconds),
+            ..defaults.limits
+        },
+        ..defaults
+    })
+}
+
+/// Answers HTTP.
+pub(super) fn api(
+    parts: &mut JoinSet<Part>,
+    settings: &Settings,
+    shared: &Shared,
+    listener: TcpListener,
+    stop: CancellationToken,
+) {
+    let desk = Desk::new(Parts {
+        store: shared.store.clone(),
+        files: shared.files.clone(),
+        links: shared.links.clone(),
+        policy: settings.policy(),
+        ambient: shared.ambient.clone(),
+        limits: Limits {
+            body_bytes: settings.api.max_body_bytes,
+            upload_bytes: settings.upload.max_bytes,
+            upload_keep: Duration::from_secs(settings.upload.keep_hours * HOUR),
+            link_keep: link_keep(settings),
+            connections: settings.api.max_connections,
+        },
+    });
+    parts.spawn(async move { ("API", reelhook_api::serve(listener, desk, stop).await.map_err(Into::into)) });
+}
+
+/// Works on jobs, once it is known what the tools of this machine can do.
+pub(super) fn worker(
+    parts: &mut JoinSet<Part>,
+    settings: &Settings,
+    shared: &Shared,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let tools = tool_settings(settings)?;
+    let defaults = WorkerSettings::default();
+    let settings = WorkerSettings {
+        slots: if settings.worker.slots == 0 { defaults.slots } else { settings.worker.slots },
+        claims_before_giving_up: settings.worker.claims_before_giving_up,
+        fetch: FetchLimits {
+            bytes: settings.fetch.max_bytes,
+            deadline: Duration::from_secs(settings.fetch.deadline_seconds),
+            stall: Duration::from_secs(settings.fetch.stall_seconds),
+            ..defaults.fetch
+        },
+        ..defaults
+    };
+    let Shared { store, files, egress, ambient, .. } = shared.clone();
+    parts.spawn(async move {
+        let found = tokio::select! {
+            found = find_tools(tools) => found,
+            () = stop.cancelled() => return ("worker", Ok(())),
+        };
+        match found {
+            Ok(toolbox) => Worker::new(store, files, egress, toolbox, ambient, settings).run(stop).await,
+            Err(error) => return ("worker", Err(error)),
+        }
+        ("worker", Ok(()))
+    });
+    Ok(())
+}
+
+/// Without ffmpeg the server stays up and tells each caller so; without a sandbox that is required it does not.
+async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
+    match Toolbox::detect(tools).await {
+        Ok(toolbox) => {
+            let found = toolbox.capabilities();
+            tracing::info!(ffmpeg.version = %found.version, "ffmpeg is ready");
+            for layer in found.layers.missing() {
+                tracing::warn!(layer, "the sandbox lacks a layer; `reelhook doctor` says what to do");
+            }
+            Ok(Some(toolbox))
+        }
+        Err(error @ MediaError::ToolMissing { .. }) => {
+            tracing::error!(%error, "jobs will fail until ffmpeg is there and the server is started again");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Delivers webhooks.
+pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &Shared, stop: CancellationToken) {
+    let keep = link_keep(settings);
+    let Shared { store, links, egress, ambient, .. } = shared.clone();
+    let clock = ambient.clone();
+    let link: Link = Arc::new(move |job, name| links.output(job, name, clock.now() + keep).into());
+    let settings = reelhook_delivery::Settings {
+        in_flight: settings.delivery.in_flight,
+        ..reelhook_delivery::Settings::default()
+    };
+    let engine = Engine::new(store, egress, link, ambient, settings);
+    parts.spawn(async move {
+        engine.run(stop).await;
+        ("delivery engine", Ok(()))
+    });
+}
+
+fn link_keep(settings: &Settings) -> Duration {
+    Duration::from_secs(settings.links.keep_days * 24 * HOUR)
+}
