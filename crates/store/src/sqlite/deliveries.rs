@@ -1,4 +1,4 @@
-//! Deliveries: what callers do with them. How they are made and sent is in [`super::sending`].
+//! Deliveries: what callers do with them. How they are made is in [`super::fanout`], how they are sent in [`super::sending`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::rows::{self, column, hexes, key};
 use super::writer::Tx;
-use super::{SqliteStore, sending};
+use super::{SqliteStore, fanout, sending};
 use crate::wakes::Topic;
 use crate::{ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, Page, Result, Settlement, StoreError};
 
@@ -39,7 +39,7 @@ const COUNTS: &str = "
 #[async_trait]
 impl Deliveries for SqliteStore {
     async fn fan_out(&self, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
-        self.write(move |tx| sending::fan_out(tx, batch, lease).boxed()).await
+        self.write(move |tx| fanout::fan_out(tx, batch, lease).boxed()).await
     }
 
     async fn claim_due(

@@ -1,7 +1,7 @@
 //! SQLite: everything in one file, for one machine.
 //!
 //! # Theory of operation
-//! One task owns the only connection that writes ([`writer`]); everybody else sends it closures and waits. It runs all
+//! One task owns the only connection that writes (`writer`); everybody else sends it closures and waits. It runs all
 //! that are waiting in one transaction and commits once, so that many callers share one fsync, and it answers only
 //! after the commit. A few connections that can only read serve the rest; thanks to the write-ahead log they never
 //! wait for the writer.
@@ -16,12 +16,14 @@ mod accounts;
 mod deliveries;
 mod endpoints;
 mod events;
+mod fanout;
 mod jobs;
 #[cfg(test)]
 mod plans;
 mod rows;
 mod sending;
 mod settings;
+mod submit;
 mod uploads;
 mod work;
 mod writer;

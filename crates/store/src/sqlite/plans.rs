@@ -5,7 +5,7 @@ use reelhook_domain::time::Timestamp;
 use sqlx::Row;
 use std::sync::Arc;
 
-use super::{SqliteStore, accounts, deliveries, endpoints, events, jobs, sending, work};
+use super::{SqliteStore, accounts, deliveries, endpoints, events, fanout, jobs, sending, work};
 use crate::MasterKey;
 
 struct Still;
@@ -59,8 +59,8 @@ async fn no_hot_query_reads_a_whole_table() {
         ("list_jobs", jobs::LIST_JOBS),
         ("outbox", events::OUTBOX),
         ("fan_out, endpoints", endpoints::BY_IDS),
-        ("fan_out, events", sending::SENDERS),
-        ("fan_out, present", sending::PRESENT),
+        ("fan_out, events", fanout::SENDERS),
+        ("fan_out, present", fanout::PRESENT),
         ("claim_due", sending::CLAIM_DUE),
         ("claim_due, take", sending::TAKE),
         ("claim_due, expired", sending::RELEASE),

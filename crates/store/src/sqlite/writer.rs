@@ -69,6 +69,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Takes back what failed work changed. When SQLite gave up the whole transaction before, as it does on a full disk,
+    /// there is nothing to go back to: then the work's error is everybody's.
+    async fn take_back(&mut self, sql: &'static str, error: StoreError) -> Result<()> {
+        self.command(sql).await.map_err(|_| error)
+    }
+
     /// Runs a batch in one transaction. An error means that nothing of it was kept.
     async fn commit(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
         self.topics.clear();
@@ -84,19 +90,20 @@ impl Tx {
     async fn attempt(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
         if let [only] = batch {
             self.command("begin immediate").await?;
-            if !only.run(self).await {
+            if let Err(error) = only.run(self).await {
                 self.topics.clear();
-                return self.command("rollback").await;
+                return self.take_back("rollback", error).await;
             }
         } else {
             self.command("begin immediate; savepoint work").await?;
             for work in batch {
                 let topics = self.topics.clone();
-                if work.run(self).await {
-                    self.command("release work; savepoint work").await?;
-                } else {
-                    self.topics = topics;
-                    self.command("rollback to work").await?;
+                match work.run(self).await {
+                    Ok(()) => self.command("release work; savepoint work").await?,
+                    Err(error) => {
+                        self.topics = topics;
+                        self.take_back("rollback to work", error).await?;
+                    }
                 }
             }
         }
@@ -112,8 +119,8 @@ impl Tx {
 trait Work: Send {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
-    /// Runs it; answers whether its changes shall be kept.
-    async fn run(&mut self, tx: &mut Tx) -> bool;
+    /// Runs it. An error, which its caller is told too, means that its changes shall be taken back.
+    async fn run(&mut self, tx: &mut Tx) -> Result<()>;
     /// Tells its caller, after the commit: `Err` when the commit failed.
     fn answer(self: Box<Self>, committed: &Result<()>);
 }
@@ -134,12 +141,12 @@ where
         self.reply.is_closed()
     }
 
-    async fn run(&mut self, tx: &mut Tx) -> bool {
-        let Some(work) = self.work.take() else { return false };
+    async fn run(&mut self, tx: &mut Tx) -> Result<()> {
+        let Some(work) = self.work.take() else { return Ok(()) };
         let result = work(tx).await;
-        let keep = result.is_ok();
+        let run = result.as_ref().map(drop).map_err(StoreError::shared);
         self.result = Some(result);
-        keep
+        run
     }
 
     fn answer(self: Box<Self>, committed: &Result<()>) {
@@ -215,5 +222,99 @@ async fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Box<dyn Work>>, wakes: Wakes)
     }
     if let Err(error) = tx.connection.close().await {
         tracing::warn!(%error, "the database was not closed in order");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::FutureExt;
+    use futures::future::join_all;
+    use reelhook_domain::ambient::{Clock, Dice};
+
+    use super::*;
+    use crate::MasterKey;
+    use crate::sqlite::SqliteStore;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(0)
+        }
+    }
+
+    impl Dice for Still {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(4);
+        }
+    }
+
+    async fn store() -> (tempfile::TempDir, Arc<SqliteStore>) {
+        let folder = tempfile::tempdir().unwrap();
+        let ambient = Ambient::new(Arc::new(Still), Arc::new(Still));
+        let store = SqliteStore::open(&folder.path().join("w.db"), MasterKey::new(1, [1; 32]), ambient).await.unwrap();
+        (folder, store)
+    }
+
+    /// Writes an account with a name of that many letters, then fails if asked to.
+    async fn write(store: &SqliteStore, id: u8, letters: i64, then: Result<()>) -> Result<()> {
+        async fn work(tx: &mut Tx, id: u8, letters: i64, then: Result<()>) -> Result<()> {
+            let insert = sqlx::query("insert into accounts (id, name, created_at) values (?, hex(zeroblob(? / 2)), 0)");
+            insert.bind(vec![id; 16]).bind(letters).execute(tx.sql()).await?;
+            tx.wake(Topic::Event);
+            then
+        }
+        store.write(move |tx| work(tx, id, letters, then).boxed()).await
+    }
+
+    async fn accounts(store: &SqliteStore) -> i64 {
+        sqlx::query_scalar("select count(*) from accounts").fetch_one(&store.readers).await.unwrap()
+    }
+
+    async fn limit_pages(store: &SqliteStore, sql: &'static str) {
+        store.write(move |tx| tx.command(sql).boxed()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn of_a_batch_only_what_failed_is_taken_back() {
+        let (_folder, store) = store().await;
+        let results = join_all((0..100).map(|id| {
+            let then = if id % 3 == 0 { Err(StoreError::NotFound) } else { Ok(()) };
+            write(&store, id, 10, then)
+        }));
+        let results = results.await;
+        assert!(results.iter().enumerate().all(|(id, result)| result.is_err() == (id % 3 == 0)));
+        assert_eq!(accounts(&store).await, 66);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_not_begun() {
+        let (_folder, store) = store().await;
+        {
+            let write = write(&store, 1, 10, Ok(()));
+            futures::pin_mut!(write);
+            assert!(futures::poll!(write).is_pending());
+        }
+        write(&store, 2, 10, Ok(())).await.unwrap();
+        assert_eq!(accounts(&store).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_apart_and_changes_nothing() {
+        let (_folder, store) = store().await;
+        limit_pages(&store, "pragma max_page_count = 1").await;
+        let mut wake = store.wakes.listen(Topic::Event);
+        assert!(matches!(write(&store, 0, 1_000_000, Ok(())).await, Err(StoreError::Full)));
+        // SQLite gives up the whole transaction, so those who shared it are told the same.
+        let results = join_all((1..20).map(|id| write(&store, id, if id == 10 { 1_000_000 } else { 10 }, Ok(())))).await;
+        assert!(results.iter().all(|result| matches!(result, Err(StoreError::Full))), "{results:?}");
+        assert_eq!(accounts(&store).await, 0);
+        assert!(wake.wait().now_or_never().is_none(), "nobody is woken for nothing");
+
+        limit_pages(&store, "pragma max_page_count = 100000").await;
+        write(&store, 0, 1_000_000, Ok(())).await.unwrap();
+        assert_eq!(accounts(&store).await, 1);
     }
 }

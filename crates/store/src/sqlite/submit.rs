@@ -1,0 +1,100 @@
+//! How a job is kept for the first time, once however often it is sent.
+
+use std::time::Duration;
+
+use reelhook_domain::job::{InputSource, Job, Output};
+use reelhook_domain::time::Timestamp;
+
+use super::events;
+use super::jobs::{confirm_until, load};
+use super::rows::{self, column, hex, json, key, rank};
+use super::writer::Tx;
+use crate::wakes::Topic;
+use crate::{Idempotency, Result, Submitted};
+
+/// How long an idempotency key is remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) async fn submit(tx: &mut Tx, job: Job, idempotency: Option<Idempotency>) -> Result<Submitted> {
+    let now = tx.now();
+    if let Some(idempotency) = &idempotency {
+        let found = sqlx::query("select fingerprint, job from idempotency where account = ? and key = ? and created_at > ?");
+        let found = found.bind(key(job.account)).bind(idempotency.key.clone()).bind((now - REMEMBERED).as_millis());
+        if let Some(row) = found.fetch_optional(tx.sql()).await? {
+            if column::<&[u8]>(&row, "fingerprint")? != idempotency.fingerprint {
+                return Ok(Submitted::Conflict);
+            }
+            return Ok(Submitted::Repeated(load(tx, rows::id(&row, "job")?).await?.job));
+        }
+    }
+    insert(tx, &job).await?;
+    if let Some(idempotency) = idempotency {
+        remember(tx, &job, idempotency, now).await?;
+    }
+    events::write_state(tx, &job, now).await?;
+    tx.wake(Topic::JobQueued);
+    tx.wake(Topic::JobChanged);
+    Ok(Submitted::New(job))
+}
+
+async fn insert(tx: &mut Tx, job: &Job) -> Result<()> {
+    let upload = match &job.spec.input {
+        InputSource::Upload(id) => Some(key(*id)),
+        InputSource::Url(_) => None,
+    };
+    sqlx::query(
+        "insert into jobs (id, account, state, error, confirm_until, stage, progress, spec, input, upload, priority,
+            created_at, queued_at, started_at, finished_at)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14)",
+    )
+    .bind(key(job.id))
+    .bind(key(job.account))
+    .bind(job.state.name())
+    .bind(job.state.error().map(json))
+    .bind(confirm_until(&job.state))
+    .bind(job.stage.map(|stage| stage.as_str()))
+    .bind(job.progress)
+    .bind(json(&job.spec))
+    .bind(job.input.as_ref().map(json))
+    .bind(upload)
+    .bind(rank(job.spec.priority))
+    .bind(job.created_at.as_millis())
+    .bind(job.started_at.map(Timestamp::as_millis))
+    .bind(job.finished_at.map(Timestamp::as_millis))
+    .execute(tx.sql())
+    .await?;
+    sqlx::query(
+        "insert into outputs (job, position, id, name, state, progress, plan, receipt)
+        select ?1, key, unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?2)",
+    )
+    .bind(key(job.id))
+    .bind(json(&job.outputs.iter().map(new_output).collect::<Vec<_>>()))
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+fn new_output(output: &Output) -> (String, &str, &'static str, u8, String, String) {
+    let Output { spec, state, progress, plan, receipt, .. } = output;
+    (hex(spec.id), &spec.name, state.as_str(), *progress, json(plan), json(receipt))
+}
+
+/// Remembers the key, and forgets two that are too old: more than come in, so that the table does not grow for ever.
+async fn remember(tx: &mut Tx, job: &Job, idempotency: Idempotency, now: Timestamp) -> Result<()> {
+    sqlx::query(
+        "delete from idempotency where (account, key) in (
+            select account, key from idempotency where created_at <= ? order by created_at limit 2)",
+    )
+    .bind((now - REMEMBERED).as_millis())
+    .execute(tx.sql())
+    .await?;
+    sqlx::query("insert or replace into idempotency (account, key, fingerprint, job, created_at) values (?, ?, ?, ?, ?)")
+        .bind(key(job.account))
+        .bind(idempotency.key)
+        .bind(idempotency.fingerprint.to_vec())
+        .bind(key(job.id))
+        .bind(now.as_millis())
+        .execute(tx.sql())
+        .await?;
+    Ok(())
+}
