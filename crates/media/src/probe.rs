@@ -30,6 +30,10 @@ pub struct Source {
     pub video_index: Option<u32>,
     /// Which stream is [`MediaInfo::audio`].
     pub audio_index: Option<u32>,
+    /// How long after the beginning of the file its picture begins, in seconds.
+    pub video_start: f64,
+    /// How long after the beginning of the file its sound begins, in seconds.
+    pub audio_start: f64,
     /// Whether it is one picture rather than a timeline.
     pub still: bool,
     /// Whether its length is measured, by an index or by time stamps, rather than guessed from its bit rate.
@@ -121,6 +125,8 @@ pub(crate) fn judge(look: &Look, report: &Report) -> Result<Source, MediaError> 
         size_bytes: look.size_bytes,
         video_index: video.map(|stream| stream.index),
         audio_index: audio.map(|stream| stream.index),
+        video_start: video.map_or(0.0, |stream| stream.begins_after(&report.format)),
+        audio_start: audio.map_or(0.0, |stream| stream.begins_after(&report.format)),
         still: look.kind.still,
         measured: look.kind.measured,
         damage: look.damage.clone(),

@@ -22,6 +22,7 @@ pub(crate) struct Report {
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Container {
+    start_time: Option<String>,
     duration: Option<String>,
     bit_rate: Option<String>,
 }
@@ -95,6 +96,10 @@ impl Container {
         seconds(self.duration.as_ref())
     }
 
+    fn start_seconds(&self) -> f64 {
+        number(self.start_time.as_ref()).filter(|start: &f64| start.is_finite()).unwrap_or(0.0)
+    }
+
     pub(crate) fn bit_rate(&self) -> Option<u64> {
         number(self.bit_rate.as_ref())
     }
@@ -134,6 +139,12 @@ impl Stream {
             angle if (angle - 270.0).abs() < 1.0 => 270,
             _ => 0,
         }
+    }
+
+    /// How long after the beginning of the file this stream begins.
+    pub(crate) fn begins_after(&self, container: &Container) -> f64 {
+        let start: Option<f64> = number(self.start_time.as_ref()).filter(|start: &f64| start.is_finite());
+        start.map_or(0.0, |start| (start - container.start_seconds()).max(0.0))
     }
 
     /// Length of this stream: its own field, or the tag that Matroska has in its place (`00:00:05.000000000`).

@@ -72,6 +72,9 @@ pub(crate) struct Reading {
     pub(crate) damage: Damage,
     pub(crate) video: Option<u32>,
     pub(crate) audio: Option<u32>,
+    /// How long after the beginning of the file picture and sound begin, in seconds.
+    pub(crate) video_start: f64,
+    pub(crate) audio_start: f64,
     pub(crate) window: Window,
 }
 
@@ -228,8 +231,10 @@ impl Step {
             .collect();
         let mut shared = self.shared_filters.clone();
         if let Window::Walk { start, length } = self.reading.window {
-            let (start, end) = (seconds(start), seconds(start + length));
-            shared.insert(0, format!("trim=start={start}:end={end},setpts=PTS-{start}/TB"));
+            let (start, end, begins) = (seconds(start), seconds(start + length), seconds(self.reading.video_start));
+            let part =
+                format!("{},trim=start={start}:end={end},setpts=PTS-{start}/TB", on_file_time("setpts", &begins));
+            shared.insert(0, part);
         }
         match &chains[..] {
             [] => None,
@@ -291,7 +296,9 @@ impl Step {
                 line.words(&["-map", &format!("0:{index}")]);
                 if let Window::Walk { start, length } = self.reading.window {
                     let (start, end) = (seconds(start), seconds(start + length));
-                    line.words(&["-filter:a", &format!("atrim=start={start}:end={end},asetpts=PTS-{start}/TB")]);
+                    let part = format!("atrim=start={start}:end={end},asetpts=PTS-{start}/TB");
+                    let begins = seconds(self.reading.audio_start);
+                    line.words(&["-filter:a", &format!("{},{part}", on_file_time("asetpts", &begins))]);
                 }
                 line.texts(options);
             }
@@ -346,6 +353,12 @@ fn muxer(format: Format) -> &'static [&'static str] {
         Format::Jpg | Format::Png => &["-frames:v", "1", "-f", "image2pipe"],
         Format::Webp => &["-frames:v", "1", "-f", "webp"],
     }
+}
+
+/// A filter that makes times count from the beginning of the file. Where time stamps begin anywhere, ffmpeg counts from
+/// the first packet of the streams that happen to be used: for one output another one than for several.
+pub(crate) fn on_file_time(filter: &str, begins: &str) -> String {
+    format!("{filter}=PTS-STARTPTS+{begins}/TB")
 }
 
 /// Seconds as ffmpeg reads them: never in scientific notation, to the microsecond.

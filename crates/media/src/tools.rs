@@ -114,6 +114,7 @@ pub(crate) struct Errand<'a> {
     pub(crate) input: Option<&'a Path>,
     pub(crate) scratch: &'a Path,
     pub(crate) wall: Duration,
+    pub(crate) stall: Duration,
 }
 
 /// The tools of this machine. Cheap to clone.
@@ -223,7 +224,8 @@ impl Toolbox {
         let mut operand = OsString::from("file:");
         operand.push(&input);
         option(&mut arguments, "-i", operand);
-        let errand = Errand { program: &self.inner.ffprobe, arguments, input: Some(&input), scratch, wall: ASKED };
+        let errand =
+            Errand { program: &self.inner.ffprobe, arguments, input: Some(&input), scratch, wall: ASKED, stall: ASKED };
         let mut said = Collector::new(MOST_SAID);
         let ended = self.inner.start(errand, &mut said, &CancellationToken::new()).await?;
         if ended.ending != Ending::Exited(0) || said.overflowed() {
@@ -256,7 +258,7 @@ impl Inner {
         line.push("--".into());
         line.push(errand.program.into());
         line.extend(errand.arguments);
-        let order = Order { line, scratch, wall: errand.wall, stall: self.settings.stall };
+        let order = Order { line, scratch, wall: errand.wall, stall: errand.stall };
         let ended = process::run(&self.spawner, &order, listener, cancel).await?;
         if ended.ending == Ending::Exited(LAUNCH_FAILED) {
             return Err(MediaError::Sandbox { reason: ended.stderr.last_line() });
@@ -325,7 +327,7 @@ impl Inner {
     async fn answer(&self, program: &Path, question: &str) -> Result<String, MediaError> {
         let folder = tempfile::tempdir()?;
         let arguments = vec!["-hide_banner".into(), question.into()];
-        let errand = Errand { program, arguments, input: None, scratch: folder.path(), wall: ASKED };
+        let errand = Errand { program, arguments, input: None, scratch: folder.path(), wall: ASKED, stall: ASKED };
         let mut said = Collector::new(MOST_SAID);
         let ended = self.start(errand, &mut said, &CancellationToken::new()).await?;
         if ended.ending != Ending::Exited(0) {

@@ -59,9 +59,6 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
     let hdr = Hdr::standard(desk, video);
     filters.extend(hdr.filters(video));
     notes.extend(hdr.note());
-    if !video.square_pixels {
-        filters.push("setsar=1".to_owned());
-    }
     notes.insert(0, "gif with a palette of its own".to_owned());
     let seconds = timeline::length(desk.source, true, false);
     let bytes = seconds.unwrap_or(f64::MAX) * frame_rate.unwrap_or(own) * f64::from(width) * f64::from(height) * 4.0;

@@ -164,6 +164,8 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
         damage: desk.damage,
         video: source.video_index,
         audio: source.audio_index,
+        video_start: source.video_start,
+        audio_start: source.audio_start,
         window,
     };
     let interlaced = source.info.video.as_ref().is_some_and(|video| video.interlaced);

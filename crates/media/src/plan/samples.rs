@@ -52,6 +52,8 @@ pub(crate) fn clip() -> Source {
         size_bytes: 2_750_000,
         video_index: Some(0),
         audio_index: Some(1),
+        video_start: 0.0,
+        audio_start: 0.0,
         still: false,
         measured: true,
         damage: None,

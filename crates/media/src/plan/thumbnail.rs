@@ -9,7 +9,7 @@ use reelhook_domain::recipe::{Fit, Format, Thumbnail};
 
 use super::video::{Geometry, Hdr, frames_and_size, missing, words};
 use super::{Design, Desk, Place, size, timeline};
-use crate::step::{AudioTrack, Encoder, Making, Product, StreamPlan, VideoTrack, Window, seconds};
+use crate::step::{AudioTrack, Encoder, Making, Product, StreamPlan, VideoTrack, Window, on_file_time, seconds};
 use crate::verify::{Frames, VideoExpectation};
 
 /// Containers in which a jump lands where it should, thanks to an index.
@@ -29,10 +29,10 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
     let hdr = Hdr::standard(desk, video);
     notes.extend(hdr.note());
     // The mapping comes first here: what scales also sets the range that a still has.
-    let mut chain = if desk.source.still { Vec::new() } else { vec![pick(second)] };
+    let mut chain = if desk.source.still { Vec::new() } else { vec![pick(desk, second)] };
     chain.extend(hdr.filters(video));
     chain.extend(filters);
-    chain.extend(["setsar=1".to_owned(), format!("format={samples}")]);
+    chain.push(format!("format={samples}"));
     notes.insert(0, format!("the frame shown at {} s", seconds(second)));
     let encoder = Encoder { name: name.to_owned(), options };
     let track = VideoTrack::Encode { filters: chain, encoder, uneven: false, palette: false };
@@ -51,8 +51,12 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
     })
 }
 
-fn pick(second: f64) -> String {
-    format!("fps=90000:start_time={}:round=down,trim=end_frame=1", seconds(second))
+fn pick(desk: &Desk<'_>, second: f64) -> String {
+    let frame = format!("fps=90000:start_time={}:round=down,trim=end_frame=1", seconds(second));
+    if INDEXED.contains(&desk.source.demuxer) {
+        return frame;
+    }
+    format!("{},{frame}", on_file_time("setpts", &seconds(desk.source.video_start)))
 }
 
 fn never_enlarged(thumbnail: &Thumbnail) -> reelhook_domain::recipe::Size {
@@ -62,7 +66,8 @@ fn never_enlarged(thumbnail: &Thumbnail) -> reelhook_domain::recipe::Size {
 /// The second asked for, or the last frame where it is the very end.
 fn second(desk: &Desk<'_>, asked: f64) -> Result<f64, JobFailure> {
     let end = if desk.source.still { Some(0.0) } else { timeline::length(desk.source, true, false) };
-    let Some(end) = end.or(desk.source.info.duration_seconds) else { return Ok(asked) };
+    let end = end.map(|length| desk.source.video_start + length).or(desk.source.info.duration_seconds);
+    let Some(end) = end else { return Ok(asked) };
     let frame = desk.source.info.video.as_ref().and_then(|video| video.frame_rate).map_or(0.0, |rate| 1.0 / rate);
     if asked > end + frame {
         let message = format!("at_seconds is {asked}; the input is {end:.3} seconds long");
@@ -80,7 +85,7 @@ pub(super) fn alone(desk: &Desk<'_>, mut product: Product, second: f64) -> (Prod
         && let Some(first) = filters.first_mut()
     {
         // Times count from where the jump was meant to go; frames before that have negative ones.
-        *first = pick(0.0);
+        *first = pick(desk, 0.0);
     }
     (product, Window::From { start: second })
 }

@@ -24,6 +24,17 @@ struct Part {
     frames: Option<u64>,
 }
 
+/// Where frames of a source that come evenly are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Grid {
+    /// Frames per second.
+    rate: f64,
+    /// Where the first one is, in seconds.
+    first: f64,
+    /// How many there are.
+    count: Option<f64>,
+}
+
 pub(super) fn design(desk: &Desk<'_>, trim: &Trim) -> Result<Design, JobFailure> {
     let alone = trim.format.is_audio();
     let end = timeline::length(desk.source, !alone, true).or(desk.source.info.duration_seconds);
@@ -53,10 +64,20 @@ pub(super) fn design(desk: &Desk<'_>, trim: &Trim) -> Result<Design, JobFailure>
             keys: Keys::Free,
             reason: format!("cut to the frame; {}", tier_words(codec, trim.quality)),
         };
-        (desk.both(&wish, sound)?, video.frame_rate.filter(|_| !video.variable_frame_rate))
+        let rate = video.frame_rate.filter(|&rate| rate > 0.0 && !video.variable_frame_rate);
+        let grid = rate.map(|rate| Grid {
+            rate,
+            first: desk.source.video_start,
+            count: video.duration_seconds.filter(|_| desk.source.measured).map(|length| (length * rate).round()),
+        });
+        (desk.both(&wish, sound)?, grid)
     };
     let part = part(trim.start_seconds, trim.duration_seconds, end, grid);
-    let Part { start, length, .. } = part;
+    let Part { start, length, frames } = part;
+    if frames == Some(0) {
+        let message = format!("start_seconds is {}; the last picture comes before that", trim.start_seconds);
+        return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
+    }
     let jumps = !alone && INDEXED.contains(&desk.source.demuxer);
     let window = if jumps { Window::Jump { start, length } } else { Window::Walk { start, length } };
     let expected =
@@ -65,13 +86,13 @@ pub(super) fn design(desk: &Desk<'_>, trim: &Trim) -> Result<Design, JobFailure>
     Ok(Design {
         place: Place::Own(window, Passes::One),
         duration: timeline::span(desk.source, Some(expected), trim.format, (!alone).then_some(None)),
-        frames: part.frames.filter(|_| exact).map(|count| Frames { count, tolerance: 1 }),
+        frames: frames.filter(|_| exact).map(|count| Frames { count, tolerance: 1 }),
         ..design
     })
 }
 
 /// The part that begins at `start`: to the end of what there is at most, and on the grid where there is one.
-fn part(start: f64, duration: Option<f64>, end: Option<f64>, grid: Option<f64>) -> Part {
+fn part(start: f64, duration: Option<f64>, end: Option<f64>, grid: Option<Grid>) -> Part {
     // A caller who names no end of an input of unknown length gets all of it.
     let last = match (duration, end) {
         (Some(duration), Some(end)) => (start + duration).min(end),
@@ -79,38 +100,51 @@ fn part(start: f64, duration: Option<f64>, end: Option<f64>, grid: Option<f64>) 
         (None, Some(end)) => end,
         (None, None) => start + reelhook_domain::recipe::LATEST_SECOND,
     };
-    let Some(rate) = grid.filter(|&rate| rate > 0.0) else {
+    let Some(Grid { rate, first, count }) = grid else {
         return Part { start, length: (last - start).max(0.001), frames: None };
     };
     // A thousandth of a frame is rounding, not intent.
-    let first_frame = (start * rate - 0.001).ceil().max(0.0);
-    let end_frame = (last * rate - 0.001).ceil().max(first_frame + 1.0);
+    let frame_at = |second: f64| ((second - first) * rate - 0.001).ceil().max(0.0);
+    let first_frame = frame_at(start);
+    let end_frame = frame_at(last).max(first_frame + 1.0);
     let before = (0.25 / rate).min(0.001);
-    let on_grid = |frame: f64| (frame / rate - before).max(0.0);
+    let on_grid = |frame: f64| (first + frame / rate - before).max(0.0);
     let start = on_grid(first_frame);
-    Part { start, length: on_grid(end_frame) - start, frames: Some((end_frame - first_frame) as u64) }
+    // The sound may go on after the last picture.
+    let frames = (end_frame.min(count.unwrap_or(end_frame)) - first_frame).max(0.0);
+    Part { start, length: on_grid(end_frame) - start, frames: Some(frames as u64) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const GRID: Option<Grid> = Some(Grid { rate: 25.0, first: 0.0, count: Some(250.0) });
+
     #[test]
     fn a_part_of_even_frames_lies_on_their_grid() {
-        let part = part(3.3, Some(1.0), Some(10.0), Some(25.0));
+        let part = part(3.3, Some(1.0), Some(10.0), GRID);
         assert_eq!(part.frames, Some(25));
         assert!((part.start - 3.319).abs() < 1e-9 && (part.length - 1.0).abs() < 1e-9, "{part:?}");
     }
 
     #[test]
     fn a_part_ends_with_the_source() {
-        assert_eq!(part(9.0, Some(5.0), Some(10.0), Some(25.0)).frames, Some(25));
+        assert_eq!(part(9.0, Some(5.0), Some(10.0), GRID).frames, Some(25));
         assert_eq!(part(9.0, None, Some(10.0), None), Part { start: 9.0, length: 1.0, frames: None });
     }
 
     #[test]
+    fn a_picture_that_begins_late_or_ends_early_has_its_own_grid() {
+        let late = Some(Grid { rate: 25.0, first: 0.021, count: Some(25.0) });
+        let part = part(0.5, Some(1.0), Some(3.0), late);
+        assert_eq!(part.frames, Some(13));
+        assert!((part.start - 0.5).abs() < 0.001, "{part:?}");
+    }
+
+    #[test]
     fn less_than_a_frame_is_one_frame() {
-        assert_eq!(part(1.01, Some(0.001), Some(10.0), Some(25.0)).frames, Some(1));
-        assert_eq!(part(0.0, Some(0.001), Some(10.0), Some(25.0)).frames, Some(1));
+        assert_eq!(part(1.01, Some(0.001), Some(10.0), GRID).frames, Some(1));
+        assert_eq!(part(0.0, Some(0.001), Some(10.0), GRID).frames, Some(1));
     }
 }

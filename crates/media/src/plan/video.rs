@@ -83,9 +83,6 @@ pub(super) fn encode(
     notes.insert(0, wish.reason.clone());
     filters.extend(hdr.filters(video));
     notes.extend(hdr.note());
-    if !video.square_pixels {
-        filters.push("setsar=1".to_owned());
-    }
     filters.push(format!("format={}", if hdr == Hdr::Kept { "yuv420p10le" } else { "yuv420p" }));
     let mut options = rate_options(name, wish);
     if wish.codec == VideoCodec::H265 && matches!(wish.format, Format::Mp4 | Format::Mov) {
@@ -203,6 +200,8 @@ pub(super) fn frames_and_size(
     } else if !shown || !scale.is_empty() {
         let size = format!("scale={width}:{height}");
         filters.push([vec![size.as_str()], scale].concat().join(":"));
+        // Sides that were rounded, or a box of another shape, would make pixels oblong to keep the aspect.
+        filters.push("setsar=1".to_owned());
         if !shown {
             notes.push(format!("{width}x{height}"));
         }

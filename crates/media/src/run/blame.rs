@@ -89,9 +89,9 @@ impl Job<'_> {
             option(&mut arguments, "-map", format!("0:{index}"));
         }
         arguments.extend(["-fps_mode", "passthrough", "-f", "null", "-"].map(Into::into));
-        let program = self.toolbox.ffmpeg();
+        let (program, stall) = (self.toolbox.ffmpeg(), self.toolbox.settings().stall);
         let wall = self.wall(step);
-        let errand = Errand { program, arguments, input: Some(self.input), scratch: self.scratch, wall };
+        let errand = Errand { program, arguments, input: Some(self.input), scratch: self.scratch, wall, stall };
         let mut meter = Meter::new(0.0, (0.0, 0.0), &|_| {});
         let ended = self.toolbox.start(errand, &mut meter, self.watch.cancel).await?;
         match ended.ending {

@@ -115,8 +115,8 @@ impl Job<'_> {
         let wall = self.wall(step);
         let mut meter = Meter::new(step.timeline, share, self.watch.progress);
         tracing::debug!(?arguments, "ffmpeg starts");
-        let program = self.toolbox.ffmpeg();
-        let errand = Errand { program, arguments, input: Some(self.input), scratch: self.scratch, wall };
+        let (program, stall) = (self.toolbox.ffmpeg(), self.toolbox.settings().stall);
+        let errand = Errand { program, arguments, input: Some(self.input), scratch: self.scratch, wall, stall };
         let ended = self.toolbox.start(errand, &mut meter, self.watch.cancel).await?;
         tracing::debug!(ending = ?ended.ending, wall = ?ended.wall, cpu = ?ended.cpu, "ffmpeg ended");
         Ok(ended)

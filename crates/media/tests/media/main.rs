@@ -1,0 +1,9 @@
+//! The whole way with the real tools: clips are made with ffmpeg, go through probe, plan, run and verify, and what
+//! comes out is measured by other means than the crate's own.
+
+mod clips;
+mod damage;
+mod machine;
+mod recipes;
+mod rig;
+mod sandbox;
