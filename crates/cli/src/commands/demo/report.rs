@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::receiver::Received;
 use crate::output::{self, size};
 
-/// The headers that matter and the body, with long lists cut.
+/// The headers that matter, and the body without its details.
 pub(super) fn webhook(webhook: &Received, body: &Value) -> anyhow::Result<()> {
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature", "reelhook-delivery", "reelhook-attempt"] {
         output::line(format_args!("   {name}: {}", webhook.header(name)))?;
@@ -20,16 +20,16 @@ pub(super) fn webhook(webhook: &Received, body: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Leaves of each output what a reader looks for first.
+/// Leaves out what a first look does not need: details of media and plans, and what is not there.
 fn shorten(body: &mut Value) {
-    const KEPT: [&str; 6] = ["id", "name", "recipe", "state", "file", "error"];
-    for made in body["data"]["outputs"].as_array_mut().into_iter().flatten() {
-        if let Some(made) = made.as_object_mut() {
-            made.retain(|name, _| KEPT.contains(&name.as_str()));
+    const LEFT_OUT: [&str; 6] = ["media", "plan", "receipt", "codec", "crf", "quality"];
+    match body {
+        Value::Object(fields) => {
+            fields.retain(|name, value| !value.is_null() && !LEFT_OUT.contains(&name.as_str()));
+            fields.values_mut().for_each(shorten);
         }
-        if let Some(file) = made["file"].as_object_mut() {
-            file.retain(|name, _| name != "media");
-        }
+        Value::Array(values) => values.iter_mut().for_each(shorten),
+        _ => {}
     }
 }
 
@@ -70,9 +70,8 @@ fn checks(checks: &Value) -> String {
 }
 
 /// The same, typed.
-pub(super) fn by_hand(clip: &Path, job: &Value) -> anyhow::Result<()> {
+pub(super) fn by_hand(clip: &Path) -> anyhow::Result<()> {
     let clip = clip.file_name().unwrap_or_default().to_string_lossy();
-    let id = job["id"].as_str().unwrap_or("job_...");
     output::line(format_args!(
         r#"
 The same by hand:
@@ -86,7 +85,7 @@ or with curl:
   curl -H "Authorization: Bearer $REELHOOK_KEY" --data-binary @{clip} -H "Content-Type: video/mp4" "$REELHOOK_URL/v1/uploads?name={clip}"
   curl -H "Authorization: Bearer $REELHOOK_KEY" -H "Content-Type: application/json" "$REELHOOK_URL/v1/jobs" \
     -d '{{"input": {{"upload": "upl_..."}}, "outputs": [{{"recipe": "compress"}}], "webhook": {{"url": "http://localhost:3000/hook"}}}}'
-  curl -H "Authorization: Bearer $REELHOOK_KEY" "$REELHOOK_URL/v1/jobs/{id}""#
+  curl -H "Authorization: Bearer $REELHOOK_KEY" "$REELHOOK_URL/v1/jobs/job_...""#
     ))
 }
 
@@ -98,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_webhook_is_shown_without_its_details() {
-        let mut body = json!({"data": {"outputs": [{"id": "out_1", "plan": [1], "receipt": {}, "file": {"name": "a", "media": {}}}]}});
+        let mut body = json!({"data": {"outputs": [{"id": "out_1", "plan": [1], "error": null, "file": {"name": "a", "media": {}}}]}});
         shorten(&mut body);
         assert_eq!(body, json!({"data": {"outputs": [{"id": "out_1", "file": {"name": "a"}}]}}));
     }
