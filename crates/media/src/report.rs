@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use reelhook_domain::media::{AudioInfo, Color, VideoInfo};
 use serde::Deserialize;
 
+/// Most frames a second that a picture stream without a known mean is believed.
+const MOST_LIKELY_RATE: f64 = 240.0;
+
 /// The whole report.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Report {
@@ -168,10 +171,12 @@ impl Stream {
         let interlaced = matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt"));
         let mean = ratio(self.avg_frame_rate.as_ref(), '/');
         let base = ratio(self.r_frame_rate.as_ref(), '/');
-        let frame_rate = mean.or(base);
+        // Where the mean is not known, the base may be the clock rather than a rate.
+        let frame_rate = mean.or(base.filter(|&base| base <= MOST_LIKELY_RATE));
         let uneven = |(mean, base): (f64, f64)| {
             let fields = interlaced && (base / mean - 2.0).abs() < 0.02;
-            (base / mean - 1.0).abs() > 0.01 && !fields
+            // Half of what is between 30 and 29.97: phones that miss the grid by less do not miss it.
+            (base / mean - 1.0).abs() > 0.0005 && !fields
         };
         VideoInfo {
             codec: codec(self.codec_name.as_ref()),
@@ -184,7 +189,7 @@ impl Stream {
                 .or_else(|| number(self.nb_read_packets.as_ref()))
                 .filter(|n| *n > 0),
             rotation,
-            variable_frame_rate: mean.zip(base).is_some_and(uneven),
+            variable_frame_rate: mean.zip(base).map_or(frame_rate.is_none(), uneven),
             pixel_format: known(self.pix_fmt.as_ref()),
             square_pixels: square,
             color: Color {
@@ -235,7 +240,9 @@ mod tests {
             video(json!({"avg_frame_rate": mean, "r_frame_rate": base, "field_order": order})).variable_frame_rate
         };
         assert!(!uneven("25/1", "25/1", "progressive"));
-        assert!(!uneven("30000/1001", "30/1", "progressive"));
+        assert!(!uneven("30000/1001", "30000/1001", "progressive"));
+        assert!(uneven("29917/1000", "30/1", "progressive"));
+        assert!(uneven("0/0", "1000/1", "unknown"));
         assert!(uneven("75/7", "25/1", "progressive"));
         assert!(!uneven("25/1", "50/1", "tt"));
         assert!(!uneven("0/0", "25/1", "unknown"));

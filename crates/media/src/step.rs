@@ -199,10 +199,12 @@ impl Step {
         if self.threads > 0 {
             line.words(&["-threads", &self.threads.to_string()]);
         }
+        // For pictures only: sound that was cut out of a stream begins in the middle of a frame more often than not, and
+        // decoders say so without being asked.
         // After a jump into an open group of pictures the first frames refer to what was not read. They are dropped
         // unseen, but with `explode` the decoder would not start at all; `-xerror` alone still catches concealment.
         if *damage == Damage::Strict && !matches!(window, Window::Jump { .. } | Window::From { .. }) {
-            line.words(&["-err_detect", "explode"]);
+            line.words(&["-err_detect:v", "explode"]);
         }
         match window {
             Window::Jump { start, length } => line.words(&["-ss", &seconds(*start), "-t", &seconds(*length)]),

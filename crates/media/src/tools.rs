@@ -112,9 +112,18 @@ pub(crate) struct Errand<'a> {
     pub(crate) program: &'a Path,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) input: Option<&'a Path>,
+    /// Where it runs.
     pub(crate) scratch: &'a Path,
+    pub(crate) writes: Writes,
     pub(crate) wall: Duration,
     pub(crate) stall: Duration,
+}
+
+/// What a tool may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    Nothing,
+    Scratch,
 }
 
 /// The tools of this machine. Cheap to clone.
@@ -224,8 +233,15 @@ impl Toolbox {
         let mut operand = OsString::from("file:");
         operand.push(&input);
         option(&mut arguments, "-i", operand);
-        let errand =
-            Errand { program: &self.inner.ffprobe, arguments, input: Some(&input), scratch, wall: ASKED, stall: ASKED };
+        let errand = Errand {
+            program: &self.inner.ffprobe,
+            arguments,
+            input: Some(&input),
+            scratch,
+            writes: Writes::Nothing,
+            wall: ASKED,
+            stall: ASKED,
+        };
         let mut said = Collector::new(MOST_SAID);
         let ended = self.inner.start(errand, &mut said, &CancellationToken::new()).await?;
         if ended.ending != Ending::Exited(0) || said.overflowed() {
@@ -254,7 +270,10 @@ impl Inner {
         cancel: &CancellationToken,
     ) -> Result<Ended, MediaError> {
         let scratch = std::path::absolute(errand.scratch)?;
-        let mut line = self.launch(&scratch, errand.input, errand.wall);
+        let mut line = self.launch(errand.input, errand.wall);
+        if errand.writes == Writes::Scratch {
+            option(&mut line, "--write", &scratch);
+        }
         line.push("--".into());
         line.push(errand.program.into());
         line.extend(errand.arguments);
@@ -267,7 +286,7 @@ impl Inner {
     }
 
     /// The launcher and its orders.
-    fn launch(&self, scratch: &Path, input: Option<&Path>, wall: Duration) -> Vec<OsString> {
+    fn launch(&self, input: Option<&Path>, wall: Duration) -> Vec<OsString> {
         let Launcher { program, args } = &self.settings.launcher;
         let limits = &self.settings.limits;
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
@@ -278,7 +297,6 @@ impl Inner {
         option(&mut line, "--address-space", limits.address_space_bytes.to_string());
         option(&mut line, "--file-size", limits.output_bytes.to_string());
         option(&mut line, "--cpu-seconds", wall.as_secs().saturating_mul(cores).to_string());
-        option(&mut line, "--write", scratch);
         if let Some(input) = input {
             option(&mut line, "--read", input);
         }
@@ -307,7 +325,7 @@ impl Inner {
     /// What the launcher says of the sandbox.
     async fn layers(&self) -> Result<Layers, MediaError> {
         let folder = tempfile::tempdir()?;
-        let mut line = self.launch(folder.path(), None, ASKED);
+        let mut line = self.launch(None, ASKED);
         line.push("--report".into());
         let order = Order { line, scratch: folder.path().to_owned(), wall: ASKED, stall: ASKED };
         let mut said = Collector::new(4096);
@@ -327,7 +345,15 @@ impl Inner {
     async fn answer(&self, program: &Path, question: &str) -> Result<String, MediaError> {
         let folder = tempfile::tempdir()?;
         let arguments = vec!["-hide_banner".into(), question.into()];
-        let errand = Errand { program, arguments, input: None, scratch: folder.path(), wall: ASKED, stall: ASKED };
+        let errand = Errand {
+            program,
+            arguments,
+            input: None,
+            scratch: folder.path(),
+            writes: Writes::Nothing,
+            wall: ASKED,
+            stall: ASKED,
+        };
         let mut said = Collector::new(MOST_SAID);
         let ended = self.start(errand, &mut said, &CancellationToken::new()).await?;
         if ended.ending != Ending::Exited(0) {

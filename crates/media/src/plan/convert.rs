@@ -76,7 +76,7 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
         streams,
         video: Some(VideoExpectation { codec: "gif".to_owned(), width, height }),
         audio: None,
-        duration: timeline::span(desk.source, seconds, Format::Gif, Some(frame_rate)),
+        duration: timeline::span(desk.source, seconds, Format::Gif, Some(frame_rate), &AudioTrack::None),
         frames: timeline::frames(desk.source, video, frame_rate, desk.damage),
         max_bytes: None,
         keep_source_if_larger: false,

@@ -126,8 +126,7 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
         design.place == Place::Shared && design.making.as_ref().is_some_and(encodes)
     };
     let decoded_anyway = designs.iter().any(|(_, design)| decodes(design));
-    let mut shared = Vec::new();
-    let mut steps = Vec::new();
+    let (mut shared, mut steps, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     for (output, design) in designs {
         let place = match design.place {
             Place::Passing(_) if decoded_anyway => Place::Shared,
@@ -136,7 +135,7 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
         let product = product(desk, output, design);
         match place {
             Place::Shared => shared.push(product),
-            Place::Nowhere => steps.push(step(desk, vec![product], Window::Whole, Passes::One)),
+            Place::Nowhere => kept.push(step(desk, vec![product], Window::Whole, Passes::One)),
             Place::Passing(second) => {
                 let (product, window) = thumbnail::alone(desk, product, second);
                 steps.push(step(desk, vec![product], window, Passes::One));
@@ -147,6 +146,8 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
     if !shared.is_empty() {
         steps.push(step(desk, shared, Window::Whole, Passes::One));
     }
+    // Last: a kept source is a second name for the input, in a folder that tools may write to.
+    steps.extend(kept);
     steps
 }
 
@@ -234,6 +235,7 @@ impl<'a> Desk<'a> {
             None => (AudioTrack::None, None),
         };
         let seconds = timeline::length(self.source, true, audio_expect.is_some());
+        let duration = timeline::span(self.source, seconds, picture.format, Some(picture.frame_rate), &audio);
         Ok(Design {
             format: picture.format,
             place: Place::Shared,
@@ -241,7 +243,7 @@ impl<'a> Desk<'a> {
             streams,
             video: Some(video_expect),
             audio: audio_expect,
-            duration: timeline::span(self.source, seconds, picture.format, Some(picture.frame_rate)),
+            duration,
             frames: timeline::frames(self.source, info, picture.frame_rate, self.damage),
             max_bytes: None,
             keep_source_if_larger: false,
@@ -257,6 +259,7 @@ impl<'a> Desk<'a> {
             streams.insert(0, StreamPlan::new("video", "drop", format!("{} holds sound alone", wish.format)));
         }
         let seconds = timeline::length(self.source, false, true);
+        let duration = timeline::span(self.source, seconds, wish.format, None, &audio);
         Ok(Design {
             format: wish.format,
             place: Place::Shared,
@@ -264,7 +267,7 @@ impl<'a> Desk<'a> {
             streams,
             video: None,
             audio: expect,
-            duration: timeline::span(self.source, seconds, wish.format, None),
+            duration,
             frames: None,
             max_bytes: None,
             keep_source_if_larger: false,

@@ -8,6 +8,7 @@ use reelhook_domain::recipe::Format;
 
 use super::Damage;
 use crate::probe::Source;
+use crate::step::AudioTrack;
 use crate::verify::{Frames, Span};
 
 /// What the contract allows beside one frame, in seconds.
@@ -30,8 +31,15 @@ pub(super) fn length(source: &Source, with_video: bool, with_audio: bool) -> Opt
     known.or(source.info.duration_seconds.filter(|_| alone || source.info.streams == 1))
 }
 
-/// The expected length with its tolerance; `None` where the source's own is a guess.
-pub(super) fn span(source: &Source, seconds: Option<f64>, format: Format, video: Option<Option<f64>>) -> Option<Span> {
+/// The expected length with its tolerance, for a picture at that rate (its own where `Some(None)`) and that sound;
+/// `None` where the source's own is a guess.
+pub(super) fn span(
+    source: &Source,
+    seconds: Option<f64>,
+    format: Format,
+    video: Option<Option<f64>>,
+    audio: &AudioTrack,
+) -> Option<Span> {
     let seconds = seconds.filter(|_| source.measured && !source.still)?;
     let frame = match (&source.info.video, video) {
         (Some(info), Some(rate)) => {
@@ -45,6 +53,8 @@ pub(super) fn span(source: &Source, seconds: Option<f64>, format: Format, video:
     };
     let rate = f64::from(source.info.audio.as_ref().map_or(48_000, |audio| audio.sample_rate.max(8_000)));
     let blocks = match format {
+        // Packets that are copied are as long as they were.
+        Format::Mp4 | Format::Mov | Format::Mkv | Format::Webm if !matches!(audio, AudioTrack::Encode { .. }) => 0.0,
         // Two granules of 1152 samples, and the decoder's delay which some readers count.
         Format::Mp3 => 3.0 * 1152.0 / rate.min(48_000.0) + 0.05,
         Format::Mp4 | Format::Mov | Format::Mkv | Format::Aac => 2.0 * 1024.0 / rate,

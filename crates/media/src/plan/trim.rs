@@ -10,7 +10,7 @@ use reelhook_domain::recipe::{Fit, Trim};
 use super::convert::as_it_is;
 use super::video::{Keys, Rate, Wish, tier, tier_words};
 use super::{Damage, Design, Desk, Place, audio, size, timeline};
-use crate::step::{Passes, Window};
+use crate::step::{AudioTrack, Passes, Window};
 use crate::verify::Frames;
 
 /// Containers in which a jump lands where it should, thanks to an index.
@@ -83,9 +83,11 @@ pub(super) fn design(desk: &Desk<'_>, trim: &Trim) -> Result<Design, JobFailure>
     let expected =
         if end.is_some() || trim.duration_seconds.is_none() { length.min(end.unwrap_or(length)) } else { length };
     let exact = desk.damage == Damage::Strict && desk.source.measured && end.is_some() && design.frames.is_some();
+    let sound = design.making.as_ref().map_or(&AudioTrack::None, |making| &making.audio);
+    let duration = timeline::span(desk.source, Some(expected), trim.format, (!alone).then_some(None), sound);
     Ok(Design {
         place: Place::Own(window, Passes::One),
-        duration: timeline::span(desk.source, Some(expected), trim.format, (!alone).then_some(None)),
+        duration,
         frames: frames.filter(|_| exact).map(|count| Frames { count, tolerance: 1 }),
         ..design
     })

@@ -110,6 +110,7 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
         None => (AudioTrack::None, None),
     };
     let seconds = timeline::length(desk.source, true, audio_expect.is_some());
+    let duration = timeline::span(desk.source, seconds, Format::Mp4, Some(None), &audio);
     Ok(Design {
         format: Format::Mp4,
         place: Place::Shared,
@@ -117,7 +118,7 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
         streams,
         video: Some(VideoExpectation { codec: video.codec.clone(), width: video.width, height: video.height }),
         audio: audio_expect,
-        duration: timeline::span(desk.source, seconds, Format::Mp4, Some(None)),
+        duration,
         frames: timeline::frames(desk.source, video, None, desk.damage),
         max_bytes: None,
         keep_source_if_larger: false,

@@ -14,7 +14,7 @@ use super::progress::Meter;
 use crate::error::MediaError;
 use crate::plan::Damage;
 use crate::step::Step;
-use crate::tools::Errand;
+use crate::tools::{Errand, Writes};
 
 /// ffmpeg's exit code, where it has one for each reason (7 and newer): the low byte of `-ENOSPC`.
 const NO_SPACE: i32 = 256 - libc::ENOSPC;
@@ -78,7 +78,7 @@ impl Job<'_> {
             ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error"].map(Into::into).into();
         arguments.extend(["-progress", "pipe:1"].map(Into::into));
         if step.reading.damage == Damage::Strict {
-            arguments.extend(["-xerror", "-err_detect", "explode"].map(Into::into));
+            arguments.extend(["-xerror", "-err_detect:v", "explode"].map(Into::into));
         }
         option(&mut arguments, "-protocol_whitelist", "file,pipe");
         option(&mut arguments, "-f", step.reading.demuxer);
@@ -91,7 +91,15 @@ impl Job<'_> {
         arguments.extend(["-fps_mode", "passthrough", "-f", "null", "-"].map(Into::into));
         let (program, stall) = (self.toolbox.ffmpeg(), self.toolbox.settings().stall);
         let wall = self.wall(step);
-        let errand = Errand { program, arguments, input: Some(self.input), scratch: self.scratch, wall, stall };
+        let errand = Errand {
+            program,
+            arguments,
+            input: Some(self.input),
+            scratch: self.scratch,
+            writes: Writes::Scratch,
+            wall,
+            stall,
+        };
         let mut meter = Meter::new(0.0, (0.0, 0.0), &|_| {});
         let ended = self.toolbox.start(errand, &mut meter, self.watch.cancel).await?;
         match ended.ending {

@@ -24,7 +24,7 @@ use crate::error::MediaError;
 use crate::plan::tightened;
 use crate::probe::Source;
 use crate::step::Step;
-use crate::tools::{Errand, Toolbox};
+use crate::tools::{Errand, Toolbox, Writes};
 
 /// Who wants to know how a step gets on, and may end it.
 #[derive(Clone, Copy)]
@@ -90,6 +90,10 @@ struct Job<'a> {
 impl Job<'_> {
     /// All runs of a step, each repeated once when it stalls. Gives the CPU time.
     async fn attempt(&self, step: &Step) -> Result<Duration, MediaError> {
+        // What an earlier attempt left may be another name for the input, which must not be written over.
+        for product in &step.products {
+            remove(&self.scratch.join(&product.file_name))?;
+        }
         let mut runs = vec![step.arguments(self.input)];
         runs.splice(..0, step.first_pass(self.input));
         let share = 1.0 / runs.len() as f64;
@@ -116,7 +120,15 @@ impl Job<'_> {
         let mut meter = Meter::new(step.timeline, share, self.watch.progress);
         tracing::debug!(?arguments, "ffmpeg starts");
         let (program, stall) = (self.toolbox.ffmpeg(), self.toolbox.settings().stall);
-        let errand = Errand { program, arguments, input: Some(self.input), scratch: self.scratch, wall, stall };
+        let errand = Errand {
+            program,
+            arguments,
+            input: Some(self.input),
+            scratch: self.scratch,
+            writes: Writes::Scratch,
+            wall,
+            stall,
+        };
         let ended = self.toolbox.start(errand, &mut meter, self.watch.cancel).await?;
         tracing::debug!(ending = ?ended.ending, wall = ?ended.wall, cpu = ?ended.cpu, "ffmpeg ended");
         Ok(ended)
@@ -134,10 +146,7 @@ async fn keep(step: &Step, input: PathBuf, scratch: &Path) -> Result<(), MediaEr
     let work = move || -> io::Result<()> {
         let input = input.canonicalize()?;
         for target in targets {
-            match std::fs::remove_file(&target) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            remove(&target)?;
             if std::fs::hard_link(&input, &target).is_err() {
                 std::fs::copy(&input, &target)?;
             }
@@ -146,6 +155,13 @@ async fn keep(step: &Step, input: PathBuf, scratch: &Path) -> Result<(), MediaEr
     };
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??;
     Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Size of a step's product, in bytes; zero where it is not there.

@@ -167,11 +167,12 @@ async fn an_output_over_the_limit_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_from_a_failing_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let work = "exec /usr/bin/ffmpeg -v error -y -f lavfi -i sine=d=5 -f wav /dev/full";
     // Without Landlock, which rightly keeps a tool away from a device.
-    let rig = Rig::with(ToolSettings { sandbox: SandboxMode::Off, ..settings() }).await;
+    let rig = Rig::with(ToolSettings { sandbox: SandboxMode::Off, ..with_fake(&folder, work) }).await;
     let input = rig.clip("in.mp4");
     usual(&input);
-    std::os::unix::fs::symlink("/dev/full", rig.scratch().join("out-0.wav")).unwrap();
     let failure = rig.fail(&input, json!({"recipe": "convert", "format": "wav"})).await;
     assert_eq!((&*failure.code, failure.retryable), ("out_of_disk", true));
 }

@@ -278,3 +278,47 @@ async fn a_cover_is_not_a_picture_stream() {
     let made = rig.make(&song, json!({"recipe": "convert", "format": "wav"})).await.unwrap();
     assert!((made.receipt.info.duration_seconds.unwrap() - 2.0).abs() < 0.1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inputs_of_every_container_are_taken() {
+    let rig = Rig::new().await;
+    for (name, video, sound) in [
+        ("a.avi", "mpeg4", "libmp3lame"),
+        ("b.mpg", "mpeg2video", "mp2"),
+        ("c.flv", "flv", "libmp3lame -ar 44100"),
+        ("d.wmv", "wmv2", "wmav2"),
+        ("e.ogv", "libtheora", "libvorbis"),
+        ("f.mov", "prores -pix_fmt yuv422p10le", "pcm_s16le"),
+        ("g.mkv", "libx264 -pix_fmt yuv444p", "flac"),
+        ("h.webm", "libvpx -deadline realtime", "libvorbis"),
+        ("i.mp4", "libx265 -preset ultrafast -x265-params log-level=error", "ac3 -ac 6"),
+        ("j.3gp", "mpeg4", "aac -ar 8000 -ac 1"),
+        ("k.mp4", "libx264 -preset ultrafast", "aac -movflags +frag_keyframe+empty_moov"),
+        ("l.ts", "libx264 -flags +ildct+ilme -x264-params tff=1", "mp2"),
+        ("m.mov", "mjpeg -pix_fmt yuvj420p", "aac"),
+        ("n.mxf", "mpeg2video", "pcm_s16le"),
+        ("o.mkv", "libaom-av1 -cpu-used 8 -usage realtime", "libopus"),
+    ] {
+        let input = rig.clip(name);
+        numbered(&input, video, &format!("-c:a {sound}"));
+        let recipes =
+            [json!({"recipe": "convert", "format": "mp4", "quality": "economy"}), json!({"recipe": "extract_audio"})];
+        let made =
+            rig.make_all(&input, &recipes, Damage::Strict).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert_eq!(numbers(&made[0].path), (0..50).collect::<Vec<_>>(), "{name}");
+        assert_eq!(told(&made[0].path, "pix_fmt"), "yuv420p", "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_cut_out_of_a_stream_is_not_damaged() {
+    let rig = Rig::new().await;
+    let (whole, cut) = (rig.clip("whole.mp3"), rig.clip("cut.mp3"));
+    ffmpeg("-f lavfi -i anoisesrc=d=5:a=0.1 -c:a libmp3lame -b:a 96k -write_xing 0 -id3v2_version 0 {}", &[&whole]);
+    let bytes = std::fs::read(&whole).unwrap();
+    // From one frame to the middle of another: 96 kbit/s at 44.1 kHz are 313 or 314 bytes a frame.
+    let begin = (10_000..).find(|&at| bytes[at] == 0xFF && bytes[at + 1] == 0xFB).unwrap();
+    std::fs::write(&cut, &bytes[begin..40_000]).unwrap();
+    let made = rig.make(&cut, json!({"recipe": "convert", "format": "wav"})).await.unwrap();
+    assert!(made.receipt.info.duration_seconds.unwrap() > 2.0);
+}

@@ -1,6 +1,7 @@
 //! What a tool in the sandbox can reach. Each test runs a shell in the place of ffmpeg and asks it to do what it
 //! should not be able to do.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -105,6 +106,23 @@ fn a_tool_does_not_start_when_its_parent_is_not_who_it_should_be() {
     let output = command.args(["--parent", "1", "--", "/bin/true"]).output().unwrap();
     assert_eq!(output.status.code(), Some(125));
     assert!(String::from_utf8_lossy(&output.stderr).contains("the parent is gone"));
+}
+
+#[test]
+fn a_tool_dies_with_its_parent_even_by_kill_9() {
+    let place = Place::new();
+    let launcher = env!("CARGO_BIN_EXE_reelhook-sandbox");
+    let script = format!("{launcher} --parent $$ --write . -- /bin/sh -c 'echo $$; exec sleep 1000' & wait");
+    #[expect(clippy::disallowed_methods, reason = "the launcher itself is under test")]
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &script]).current_dir(place.folder.path()).stdout(Stdio::piped());
+    let mut parent = command.spawn().unwrap();
+    let mut said = BufReader::new(parent.stdout.take().unwrap());
+    said.read_line(&mut String::new()).unwrap();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // The pipe ends when its last writer, the child, is gone.
+    assert_eq!(said.read_line(&mut String::new()).unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
