@@ -14,8 +14,9 @@ use crate::error::MediaError;
 use crate::extent;
 use crate::mp4;
 use crate::report::{Report, Stream};
+use crate::settings::Limits;
 use crate::sniff::{self, Kind, Sniffed};
-use crate::tools::{Limits, Toolbox};
+use crate::tools::Toolbox;
 
 /// An input that was looked at.
 #[derive(Debug, Clone, PartialEq)]

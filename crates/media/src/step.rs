@@ -1,8 +1,7 @@
 //! A step: one run of ffmpeg that reads the input once and makes one or several products; or no run at all, where
 //! the input already is the product.
 //!
-//! Everything is decided; this file only spells it as arguments. The tool runs in the scratch folder, so products are
-//! named relative to it.
+//! Everything is decided; [`crate::spell`] only spells it as arguments.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,7 +10,7 @@ use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Damage;
-use crate::run::process::option;
+use crate::spell::Pass;
 use crate::verify::Expectation;
 
 /// One run of a tool, or none.
@@ -136,16 +135,6 @@ pub(crate) struct Encoder {
     pub(crate) options: Vec<String>,
 }
 
-/// Which run of the tool is spelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    First,
-    Last,
-}
-
-const PALETTE: &str = "palette.png";
-const STATISTICS: &str = "statistics";
-
 impl Step {
     /// Whether nothing is run: the input itself is the product.
     pub fn keeps_source(&self) -> bool {
@@ -166,230 +155,5 @@ impl Step {
     pub fn alone(&self) -> Vec<Self> {
         let alone = |product: &Product| Self { products: vec![product.clone()], ..self.clone() };
         self.products.iter().map(alone).collect()
-    }
-
-    fn spell(&self, input: &Path, pass: Pass) -> Vec<OsString> {
-        let mut line = Line(Vec::new());
-        line.words(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-y"]);
-        if self.reading.damage == Damage::Strict {
-            line.words(&["-xerror"]);
-        } else {
-            // ffmpeg gives up when more than two thirds of the frames are broken; here every frame counts.
-            line.words(&["-max_error_rate", "1"]);
-        }
-        line.words(&["-progress", "pipe:1"]);
-        self.spell_input(&mut line, input);
-        let from_palette = self.passes == Passes::Palette && pass == Pass::Last;
-        if from_palette {
-            line.words(&["-f", "png_pipe", "-i", &format!("file:{PALETTE}")]);
-        }
-        if let Some(graph) = self.graph(pass) {
-            line.words(&["-filter_complex", &graph]);
-        }
-        for (number, product) in self.products.iter().enumerate() {
-            if let Some(making) = &product.making {
-                self.spell_product(&mut line, number, product, making, pass);
-            }
-        }
-        line.0
-    }
-
-    fn spell_input(&self, line: &mut Line, input: &Path) {
-        let Reading { demuxer, damage, window, .. } = &self.reading;
-        if self.threads > 0 {
-            line.words(&["-threads", &self.threads.to_string()]);
-        }
-        // For pictures only: sound that was cut out of a stream begins in the middle of a frame more often than not, and
-        // decoders say so without being asked.
-        // After a jump into an open group of pictures the first frames refer to what was not read. They are dropped
-        // unseen, but with `explode` the decoder would not start at all; `-xerror` alone still catches concealment.
-        if *damage == Damage::Strict && !matches!(window, Window::Jump { .. } | Window::From { .. }) {
-            line.words(&["-err_detect:v", "explode"]);
-        }
-        match window {
-            Window::Jump { start, length } => line.words(&["-ss", &seconds(*start), "-t", &seconds(*length)]),
-            Window::From { start } => line.words(&["-noaccurate_seek", "-ss", &seconds(*start)]),
-            Window::Whole | Window::Walk { .. } => {}
-        }
-        line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer]);
-        let mut operand = OsString::from("file:");
-        operand.push(input);
-        option(&mut line.0, "-i", operand);
-    }
-
-    /// The graph of all pictures that are encoded: decoded once, split, each with its own filters.
-    fn graph(&self, pass: Pass) -> Option<String> {
-        let index = self.reading.video?;
-        let chains: Vec<(usize, String)> = self
-            .products
-            .iter()
-            .enumerate()
-            .filter_map(|(number, product)| match &product.making.as_ref()?.video {
-                VideoTrack::Encode { filters, palette, .. } => {
-                    Some((number, self.chain(number, filters, *palette, pass)))
-                }
-                VideoTrack::None | VideoTrack::Copy => None,
-            })
-            .collect();
-        let mut shared = self.shared_filters.clone();
-        if let Window::Walk { start, length } = self.reading.window {
-            let (start, end, begins) = (seconds(start), seconds(start + length), seconds(self.reading.video_start));
-            let part =
-                format!("{},trim=start={start}:end={end},setpts=PTS-{start}/TB", on_file_time("setpts", &begins));
-            shared.insert(0, part);
-        }
-        match &chains[..] {
-            [] => None,
-            [(_, chain)] => {
-                shared.push(chain.clone());
-                Some(format!("[0:{index}]{}", shared.join(",")))
-            }
-            _ => {
-                let ends: String = chains.iter().map(|(number, _)| format!("[s{number}]")).collect();
-                shared.push(format!("split={}{ends}", chains.len()));
-                let mut parts = vec![format!("[0:{index}]{}", shared.join(","))];
-                parts.extend(chains.iter().map(|(number, chain)| format!("[s{number}]{chain}")));
-                Some(parts.join(";"))
-            }
-        }
-    }
-
-    /// The filters of one product up to its label `[vN]`.
-    fn chain(&self, n: usize, filters: &[String], palette: bool, pass: Pass) -> String {
-        let filters = if filters.is_empty() { "null".to_owned() } else { filters.join(",") };
-        match (palette, self.passes, pass) {
-            (true, Passes::Palette, Pass::First) => format!("{filters},palettegen=stats_mode=diff[v{n}]"),
-            (true, Passes::Palette, Pass::Last) => {
-                format!("{filters}[x{n}];[x{n}][1:0]paletteuse=diff_mode=rectangle[v{n}]")
-            }
-            (true, _, _) => format!(
-                "{filters},split=2[a{n}][b{n}];[a{n}]palettegen=stats_mode=diff[p{n}];\
-                 [b{n}][p{n}]paletteuse=diff_mode=rectangle[v{n}]"
-            ),
-            (false, _, _) => format!("{filters}[v{n}]"),
-        }
-    }
-
-    fn spell_product(&self, line: &mut Line, number: usize, product: &Product, making: &Making, pass: Pass) {
-        let first = pass == Pass::First;
-        match (&making.video, self.reading.video) {
-            (VideoTrack::Copy, Some(index)) => line.words(&["-map", &format!("0:{index}"), "-c:v", "copy"]),
-            (VideoTrack::Encode { encoder, uneven, .. }, Some(_)) => {
-                line.words(&["-map", &format!("[v{number}]")]);
-                if first && self.passes == Passes::Palette {
-                    line.words(&["-c:v", "png", "-frames:v", "1", "-f", "image2pipe", &format!("file:{PALETTE}")]);
-                    return;
-                }
-                self.spell_encoder(line, encoder, pass);
-                line.words(&["-fps_mode:v", "vfr"]);
-                if *uneven {
-                    line.words(&["-enc_time_base:v", "1:90000"]);
-                }
-            }
-            _ => {}
-        }
-        if first {
-            line.words(&["-f", "null", "-"]);
-            return;
-        }
-        match (&making.audio, self.reading.audio) {
-            (AudioTrack::Copy, Some(index)) => line.words(&["-map", &format!("0:{index}"), "-c:a", "copy"]),
-            (AudioTrack::Encode { options }, Some(index)) => {
-                line.words(&["-map", &format!("0:{index}")]);
-                if let Window::Walk { start, length } = self.reading.window {
-                    let (start, end) = (seconds(start), seconds(start + length));
-                    let part = format!("atrim=start={start}:end={end},asetpts=PTS-{start}/TB");
-                    let begins = seconds(self.reading.audio_start);
-                    line.words(&["-filter:a", &format!("{},{part}", on_file_time("asetpts", &begins))]);
-                }
-                line.texts(options);
-            }
-            _ => {}
-        }
-        // Nothing of the source's descriptions is carried on: they hold places, names and devices as often as titles.
-        line.words(&["-map_metadata", "-1", "-map_chapters", "-1"]);
-        line.words(muxer(product.format));
-        line.words(&[&format!("file:{}", product.file_name)]);
-    }
-
-    fn spell_encoder(&self, line: &mut Line, encoder: &Encoder, pass: Pass) {
-        line.words(&["-c:v", &encoder.name]);
-        line.texts(&encoder.options);
-        let number = if pass == Pass::First { "1" } else { "2" };
-        let two = self.passes == Passes::Bitrate;
-        match encoder.name.as_str() {
-            "libx265" => {
-                let mut parameters = vec!["log-level=error".to_owned()];
-                if self.threads > 0 {
-                    parameters.push(format!("pools={}", self.threads));
-                }
-                if two {
-                    parameters.push(format!("pass={number}:stats={STATISTICS}"));
-                }
-                line.words(&["-x265-params", &parameters.join(":")]);
-            }
-            "libsvtav1" if self.threads > 0 => line.words(&["-svtav1-params", &format!("lp={}", self.threads)]),
-            "libsvtav1" => {}
-            _ if two => line.words(&["-pass", number, "-passlogfile", STATISTICS]),
-            _ => {}
-        }
-        if self.threads > 0 {
-            line.words(&["-threads", &self.threads.to_string()]);
-        }
-    }
-}
-
-/// How a format is written: bare pictures through `image2pipe`, as `image2` would read `%` in a name as a pattern.
-fn muxer(format: Format) -> &'static [&'static str] {
-    match format {
-        Format::Mp4 => &["-movflags", "+faststart", "-f", "mp4"],
-        Format::Mov => &["-movflags", "+faststart", "-f", "mov"],
-        Format::Aac => &["-movflags", "+faststart", "-f", "ipod"],
-        Format::Webm => &["-f", "webm"],
-        Format::Mkv => &["-f", "matroska"],
-        Format::Gif => &["-f", "gif"],
-        Format::Mp3 => &["-f", "mp3"],
-        Format::Wav => &["-f", "wav"],
-        Format::Flac => &["-f", "flac"],
-        Format::Opus => &["-f", "opus"],
-        Format::Jpg | Format::Png => &["-frames:v", "1", "-f", "image2pipe"],
-        Format::Webp => &["-frames:v", "1", "-f", "webp"],
-    }
-}
-
-/// A filter that makes times count from the beginning of the file. Where time stamps begin anywhere, ffmpeg counts from
-/// the first packet of the streams that happen to be used: for one output another one than for several.
-pub(crate) fn on_file_time(filter: &str, begins: &str) -> String {
-    format!("{filter}=PTS-STARTPTS+{begins}/TB")
-}
-
-/// Seconds as ffmpeg reads them: never in scientific notation, to the microsecond.
-pub(crate) fn seconds(seconds: f64) -> String {
-    let text = format!("{seconds:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// A growing argument vector.
-struct Line(Vec<OsString>);
-
-impl Line {
-    fn words(&mut self, words: &[&str]) {
-        self.0.extend(words.iter().map(OsString::from));
-    }
-
-    fn texts(&mut self, texts: &[String]) {
-        self.0.extend(texts.iter().map(OsString::from));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_are_plain_numbers() {
-        for (value, text) in [(0.0, "0"), (1.5, "1.5"), (10.0, "10"), (604_800.0, "604800"), (0.000_000_1, "0")] {
-            assert_eq!(seconds(value), text);
-        }
     }
 }

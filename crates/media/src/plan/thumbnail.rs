@@ -9,7 +9,8 @@ use reelhook_domain::recipe::{Fit, Format, Thumbnail};
 
 use super::video::{Geometry, Hdr, frames_and_size, missing, words};
 use super::{Design, Desk, Place, size, timeline};
-use crate::step::{AudioTrack, Encoder, Making, Product, StreamPlan, VideoTrack, Window, on_file_time, seconds};
+use crate::spell::{on_file_time, seconds};
+use crate::step::{AudioTrack, Encoder, Making, Product, StreamPlan, VideoTrack, Window};
 use crate::verify::{Frames, VideoExpectation};
 
 /// Containers in which a jump lands where it should, thanks to an index.

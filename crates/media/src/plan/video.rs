@@ -5,7 +5,8 @@ use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::{Format, Quality, VideoCodec};
 
 use super::Desk;
-use crate::step::{Encoder, StreamPlan, VideoTrack, seconds};
+use crate::spell::seconds;
+use crate::step::{Encoder, StreamPlan, VideoTrack};
 use crate::verify::VideoExpectation;
 
 /// What a recipe wants of the picture.

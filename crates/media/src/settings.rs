@@ -1,0 +1,97 @@
+//! Which tools are used, and how much they and their inputs may take.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::sandbox::SandboxMode;
+
+/// Which tools are used, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSettings {
+    /// The ffmpeg program; a bare name is looked up in `PATH`.
+    pub ffmpeg: PathBuf,
+    /// The ffprobe program; a bare name is looked up in `PATH`.
+    pub ffprobe: PathBuf,
+    /// What puts the sandbox on and becomes the tool.
+    pub launcher: Launcher,
+    /// Whether tools run in the sandbox.
+    pub sandbox: SandboxMode,
+    /// How much an input may be and a tool may take.
+    pub limits: Limits,
+    /// Threads that one tool may use; 0 leaves it to the tool.
+    pub threads: u32,
+    /// How long a tool may show no sign of life.
+    pub stall: Duration,
+}
+
+impl ToolSettings {
+    /// The tools in `PATH`, in the sandbox as far as the machine has it.
+    pub fn new(launcher: Launcher) -> Self {
+        Self {
+            ffmpeg: "ffmpeg".into(),
+            ffprobe: "ffprobe".into(),
+            launcher,
+            sandbox: SandboxMode::Auto,
+            limits: Limits::default(),
+            threads: 0,
+            stall: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A program that ends in [`sandbox::enter`](crate::sandbox::enter), and the arguments that lead it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launcher {
+    /// The program, usually this one itself.
+    pub program: PathBuf,
+    /// What comes before the launcher's own arguments, such as a subcommand.
+    pub args: Vec<OsString>,
+}
+
+/// How much an input may be, and how much a tool may take. An input over one of them is `rejected` before any work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Most pixels in a frame.
+    pub pixels: u64,
+    /// Most frames per second.
+    pub frame_rate: f64,
+    /// Longest input.
+    pub duration: Duration,
+    /// Most streams of any kind.
+    pub streams: u32,
+    /// Most chapters.
+    pub chapters: u32,
+    /// Largest file that a tool may write, in bytes.
+    pub output_bytes: u64,
+    /// Most address space that a tool may take, in bytes. Encoders with many threads reserve much more than they use.
+    pub address_space_bytes: u64,
+    /// Seconds that a tool may take for each second of media and each output.
+    pub wall_factor: f64,
+    /// What a tool may take in any case.
+    pub wall_floor: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            pixels: 7680 * 4320,
+            frame_rate: 240.0,
+            duration: Duration::from_secs(12 * 3600),
+            streams: 64,
+            chapters: 10_000,
+            output_bytes: 100 << 30,
+            address_space_bytes: 32 << 30,
+            wall_factor: 120.0,
+            wall_floor: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Limits {
+    /// Longest that a tool may take over `seconds` of media for `outputs` outputs.
+    pub(crate) fn wall(&self, seconds: f64, outputs: usize) -> Duration {
+        let extra = (seconds * self.wall_factor * outputs as f64).clamp(0.0, 1e9);
+        self.wall_floor + Duration::from_secs_f64(extra)
+    }
+}
