@@ -5,8 +5,8 @@
 //! send sends one request and goes to the end of the row. A lane that may not send leaves the row until something of it
 //! ends, something comes, or its time comes, so a thousand lanes that wait cost nothing.
 //!
-//! A lane that holds its share (the pool divided by the busy lanes; the same for accounts) goes only when nobody below
-//! his share wants to. The last eighth of the pool is kept for lanes that have nothing out: a pool full of black holes
+//! The pool is shared by the accounts that are busy, and the share of each by its busy lanes. Who holds his share goes
+//! only when nobody below his wants to. The last eighth of the pool is kept for lanes that have nothing out: a pool full of black holes
 //! still has room for a healthy endpoint, and so has the memory, where every lane may hold a handful even when the
 //! queues together are full.
 //!
@@ -77,7 +77,6 @@ pub(crate) struct Lanes {
     /// When lanes that wait for their time are looked at again.
     timers: BinaryHeap<Reverse<(Timestamp, EndpointId)>>,
     load: Load,
-    busy_lanes: usize,
     accounts: HashMap<AccountId, Share>,
     endings: Endings,
     /// Whether the store may hold earlier deliveries of lanes that are not known yet.
@@ -99,7 +98,6 @@ impl Lanes {
             turns: VecDeque::new(),
             timers: BinaryHeap::new(),
             load: Load::default(),
-            busy_lanes: 0,
             accounts: HashMap::new(),
             endings: Endings::default(),
             begins_parked: true,
@@ -166,13 +164,10 @@ impl Lanes {
 
     fn is_within_share(&self, endpoint: EndpointId, is_reserve: bool) -> bool {
         let Some(lane) = self.lanes.get(&endpoint) else { return false };
-        let held = lane.load().in_flight;
-        if is_reserve {
-            return held == 0;
-        }
-        let share = |among: usize| (self.settings.in_flight / among.max(1)).max(1);
         let account = self.accounts.get(&lane.account()).copied().unwrap_or_default();
-        held < share(self.busy_lanes) && account.in_flight < share(self.accounts.len())
+        let share_of_account = (self.settings.in_flight / self.accounts.len().max(1)).max(1);
+        let share = if is_reserve { 1 } else { (share_of_account / account.busy_lanes.max(1)).max(1) };
+        account.in_flight < share_of_account && lane.load().in_flight < share
     }
 
     fn start(&mut self, endpoint: EndpointId, now: Timestamp) -> Option<ClaimedDelivery> {
@@ -348,7 +343,6 @@ impl Lanes {
         if share.busy_lanes == 0 {
             self.accounts.remove(&account);
         }
-        self.busy_lanes = self.busy_lanes + usize::from(after.is_busy()) - usize::from(before.is_busy());
         self.load.in_flight = self.load.in_flight + after.in_flight - before.in_flight;
         self.load.waiting = self.load.waiting + after.waiting - before.waiting;
 
@@ -380,3 +374,5 @@ fn has_room(lane: &Lane, capacity: usize, refill: usize) -> bool {
     !lane.is_probing() && lane.load().waiting + refill <= capacity
 }
 
+#[cfg(test)]
+mod tests;
