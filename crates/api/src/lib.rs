@@ -1,1 +1,21 @@
-//! Routes, the desk, auth, errors and the OpenAPI document.
+//! The HTTP face: routes, the desk, auth, errors and the OpenAPI document.
+//!
+//! A request is authenticated ([`auth`]), read into a request of `dialects` (which names everything that is wrong with it),
+//! and handed to the [`Desk`], which has the verbs that native routes and dialects share. The desk talks to the store and
+//! to `files`, and to nobody else: it knows neither worker nor delivery engine, which learn of new work from the store.
+
+mod auth;
+mod body;
+mod content;
+mod desk;
+mod metrics;
+mod openapi;
+mod problem;
+mod reference;
+mod routes;
+mod server;
+
+pub use desk::{Caller, Desk, Limits, Parts};
+pub use openapi::document as openapi_document;
+pub use problem::Problem;
+pub use server::serve;

@@ -1,0 +1,77 @@
+//! Reading request bodies within their caps.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+
+use crate::desk::Desk;
+use crate::problem::Problem;
+
+/// How long a caller may take to send a JSON body.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A JSON body: the value, and the bytes it was read from (for idempotency).
+#[derive(Debug)]
+pub(crate) struct Json {
+    pub(crate) value: Value,
+    pub(crate) bytes: Bytes,
+}
+
+impl FromRequest<Desk> for Json {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, desk: &Desk) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            let status = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Problem::new(status, "unsupported_media_type", "the Content-Type must be application/json"));
+        }
+        let bytes = read(request.into_body(), desk.limits().body_bytes).await?;
+        Ok(Self { value: parse(&bytes)?, bytes })
+    }
+}
+
+/// A JSON body that may be left out: then an empty object.
+#[derive(Debug)]
+pub(crate) struct OptionalJson(pub(crate) Value);
+
+impl FromRequest<Desk> for OptionalJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, desk: &Desk) -> Result<Self, Problem> {
+        let bytes = read(request.into_body(), desk.limits().body_bytes).await?;
+        if bytes.is_empty() { Ok(Self(Value::Object(serde_json::Map::new()))) } else { parse(&bytes).map(Self) }
+    }
+}
+
+/// Whether the body says that it is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
+    let collected = tokio::time::timeout(PATIENCE, Limited::new(body, cap).collect()).await;
+    match collected {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Problem::too_large(format!("the body may have at most {cap} bytes")))
+        }
+        Ok(Err(_)) => Err(Problem::malformed("the body ended before all of it had come")),
+        Err(_) => Err(Problem::new(
+            http::StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "the body did not come within 30 seconds",
+        )),
+    }
+}
+
+/// Parses JSON. Nesting is bounded by the parser (128 levels).
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))
+}

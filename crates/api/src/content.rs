@@ -1,0 +1,129 @@
+//! Sending a kept file: ranges, entity tags, and headers that keep a browser from being fooled.
+//!
+//! # Source
+//! RFC 9110 sections 13 and 14 (conditional and range requests), RFC 6266 and 8187 (file names).
+
+use std::ops::Range;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, StatusCode};
+use reelhook_domain::job::OutputFile;
+use reelhook_files::{Files, Key};
+
+use crate::problem::Problem;
+
+/// What a `Range` header asks for, of a file of that size.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    /// All of it: no header, or one that may be ignored (several ranges, another unit).
+    Whole,
+    /// One part.
+    Part(Range<u64>),
+    /// Nothing that is there.
+    Outside,
+}
+
+fn asked(header: Option<&str>, size: u64) -> Asked {
+    let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Asked::Whole };
+    let Some((first, last)) = spec.split_once('-') else { return Asked::Whole };
+    let (first, last) = (first.trim(), last.trim());
+    if spec.contains(',') {
+        return Asked::Whole;
+    }
+    match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) if first > last => Asked::Whole,
+        (Ok(first), _) if first >= size && (last.is_empty() || last.parse::<u64>().is_ok()) => Asked::Outside,
+        (Ok(first), Ok(last)) => Asked::Part(first..last.saturating_add(1).min(size)),
+        (Ok(first), Err(_)) if last.is_empty() => Asked::Part(first..size),
+        (Err(_), Ok(0)) if first.is_empty() => Asked::Outside,
+        (Err(_), Ok(_)) if first.is_empty() && size == 0 => Asked::Outside,
+        (Err(_), Ok(count)) if first.is_empty() => Asked::Part(size.saturating_sub(count)..size),
+        _ => Asked::Whole,
+    }
+}
+
+/// Answers a request for a kept file.
+///
+/// # Errors
+/// What the files say; a range outside of the file is an answer (416), not an error.
+pub(crate) async fn send(
+    files: &Files,
+    key: &Key,
+    file: &OutputFile,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let etag = format!("\"{}\"", file.sha256);
+    let mut response = Response::new(Body::empty());
+    let answered = response.headers_mut();
+    answered.insert(ETAG, ascii(&etag));
+    answered.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    answered.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600"));
+    answered.insert(CONTENT_TYPE, ascii(&file.mime_type));
+    answered.insert(CONTENT_DISPOSITION, ascii(&format!("attachment; filename=\"{}\"", file.name)));
+    answered.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answered.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    if text(IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(|tag| tag.trim() == etag)) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(response);
+    }
+    let range = text(RANGE).filter(|_| text(IF_RANGE).is_none_or(|tag| tag.trim() == etag));
+    let part = match asked(range, file.size_bytes) {
+        Asked::Whole => None,
+        Asked::Part(part) => Some(part),
+        Asked::Outside => {
+            answered.insert(CONTENT_RANGE, ascii(&format!("bytes */{}", file.size_bytes)));
+            *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+            return Ok(response);
+        }
+    };
+    let length = part.as_ref().map_or(file.size_bytes, |part| part.end - part.start);
+    answered.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if let Some(part) = &part {
+        let range = format!("bytes {}-{}/{}", part.start, part.end - 1, file.size_bytes);
+        answered.insert(CONTENT_RANGE, ascii(&range));
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    if method != Method::HEAD {
+        *response.body_mut() = Body::from_stream(files.get(key, part).await?.stream);
+    }
+    Ok(response)
+}
+
+/// Names, types and tags of ours are plain: output names by rule, the rest by construction.
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("application/octet-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_the_standard_says() {
+        for (header, expected) in [
+            (None, Asked::Whole),
+            (Some("bytes=0-0"), Asked::Part(0..1)),
+            (Some("bytes=2-"), Asked::Part(2..10)),
+            (Some("bytes=-3"), Asked::Part(7..10)),
+            (Some("bytes=-30"), Asked::Part(0..10)),
+            (Some("bytes=5-999"), Asked::Part(5..10)),
+            (Some("bytes=10-"), Asked::Outside),
+            (Some("bytes=10-20"), Asked::Outside),
+            (Some("bytes=-0"), Asked::Outside),
+            (Some("bytes=5-2"), Asked::Whole),
+            (Some("bytes=0-1,3-4"), Asked::Whole),
+            (Some("lines=1-2"), Asked::Whole),
+            (Some("bytes=a-b"), Asked::Whole),
+        ] {
+            assert_eq!(asked(header, 10), expected, "{header:?}");
+        }
+        assert_eq!(asked(Some("bytes=-1"), 0), Asked::Outside);
+    }
+}

@@ -1,0 +1,240 @@
+//! Verbs of endpoints, of the default webhook, and of the secrets that sign.
+
+use std::time::Duration;
+
+use reelhook_dialects::native::reply::{AttemptReply, DeliveryReply, EndpointReply, PULL_SCHEME};
+use reelhook_dialects::{EndpointAddress, EndpointPatch, EndpointRequest, SettingsRequest};
+use reelhook_domain::circuit::Circuit;
+use reelhook_domain::endpoint::{Endpoint, EndpointRole, EndpointState};
+use reelhook_domain::event::EventType;
+use reelhook_domain::id::EndpointId;
+use reelhook_domain::job::Dialect;
+use reelhook_signature::{Secret, SigningKey};
+use reelhook_store::{
+    DefaultWebhook, DeliveryFilter, EndpointChange, JobEndpoint, NewEvent, Page, SealedFor, SigningSecret, Topic,
+};
+use serde_json::json;
+use url::Url;
+
+use super::{Caller, Desk};
+use crate::problem::{Problem, missing};
+
+/// How long an old secret goes on signing beside a new one, where the caller does not say.
+pub(crate) const OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+/// What a test call came to.
+#[derive(Debug)]
+pub(crate) struct TestOutcome {
+    pub(crate) status: Option<u16>,
+    pub(crate) ok: bool,
+    pub(crate) attempt: Option<AttemptReply>,
+    pub(crate) reason: Option<String>,
+}
+
+impl Desk {
+    /// Registers an endpoint; the answer has its secret, which is not shown again.
+    pub(crate) async fn create_endpoint(
+        &self,
+        caller: Caller,
+        request: EndpointRequest,
+    ) -> Result<EndpointReply, Problem> {
+        let id: EndpointId = self.ambient().id();
+        let (url, pull) = match request.address {
+            EndpointAddress::Push(url) => {
+                self.judge("url", &url)?;
+                (url, false)
+            }
+            EndpointAddress::Pull => (pull_url(id), true),
+        };
+        self.ensure_account_secrets(caller).await?;
+        let endpoint = Endpoint {
+            id,
+            account: caller.account,
+            role: EndpointRole::Registered,
+            url,
+            events: request.events,
+            dialect: Dialect::Native,
+            description: request.description,
+            headers: request.headers,
+            retry: request.retry,
+            rate: request.rate,
+            timeout_ms: request.timeout_ms,
+            // Deliveries to an endpoint that asks for its events itself are made and numbered, but never sent: the same as
+            // held, so the delivery engine needs no second notion.
+            state: if pull { EndpointState::Disabled } else { EndpointState::Enabled },
+            disabled_reason: pull.then(|| PULL_SCHEME.to_owned()),
+            circuit: Circuit::default(),
+            failing: None,
+            created_at: self.ambient().now(),
+        };
+        let secret = self.new_secret(SealedFor::Endpoint(id));
+        let text = secret.text.clone();
+        self.store().create_endpoint(endpoint.clone(), secret).await?;
+        Ok(EndpointReply::of(&endpoint, Some(text)))
+    }
+
+    /// Changes an endpoint.
+    pub(crate) async fn patch_endpoint(
+        &self,
+        caller: Caller,
+        id: EndpointId,
+        patch: EndpointPatch,
+    ) -> Result<EndpointReply, Problem> {
+        if let Some(url) = &patch.url {
+            self.judge("url", url)?;
+            self.refuse_pull(caller, id).await?;
+        }
+        let change = EndpointChange {
+            url: patch.url,
+            events: patch.events,
+            description: patch.description,
+            headers: patch.headers,
+            retry: patch.retry,
+            rate: patch.rate,
+            timeout_ms: patch.timeout_ms,
+            state: None,
+        };
+        let endpoint = self.store().change_endpoint(caller.account, id, change).await.map_err(missing("endpoint"))?;
+        Ok(EndpointReply::of(&endpoint, None))
+    }
+
+    /// Turns an endpoint on or off by hand.
+    pub(crate) async fn switch_endpoint(
+        &self,
+        caller: Caller,
+        id: EndpointId,
+        state: EndpointState,
+    ) -> Result<EndpointReply, Problem> {
+        self.refuse_pull(caller, id).await?;
+        let reason = (state == EndpointState::Disabled).then(|| "by_hand".to_owned());
+        let change = EndpointChange { state: Some((state, reason)), ..EndpointChange::default() };
+        let endpoint = self.store().change_endpoint(caller.account, id, change).await.map_err(missing("endpoint"))?;
+        Ok(EndpointReply::of(&endpoint, None))
+    }
+
+    async fn refuse_pull(&self, caller: Caller, id: EndpointId) -> Result<(), Problem> {
+        let endpoint = self.store().endpoint(caller.account, id).await.map_err(missing("endpoint"))?;
+        if endpoint.url.scheme() == PULL_SCHEME {
+            return Err(Problem::conflict(
+                "pull_endpoint",
+                "this endpoint asks for its events itself; it has no URL to call",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Sends `webhook.test` to an endpoint and waits for what comes of its first attempt.
+    pub(crate) async fn test_endpoint(&self, caller: Caller, endpoint: &Endpoint) -> Result<TestOutcome, Problem> {
+        let mut settled = self.store().wakes().listen(Topic::Settled);
+        let event = NewEvent {
+            id: self.ambient().id(),
+            account: caller.account,
+            kind: EventType::ours(EventType::WEBHOOK_TEST),
+            data: json!({
+                "endpoint": endpoint.id,
+                "message": "This is a test. If you can read it and its signature is right, your receiver is ready.",
+            }),
+            only: Some(endpoint.id),
+        };
+        let id = event.id;
+        self.store().publish(vec![event]).await?;
+        let filter = DeliveryFilter {
+            endpoint: Some(endpoint.id),
+            event_type: Some(EventType::WEBHOOK_TEST.to_owned()),
+            ..DeliveryFilter::default()
+        };
+        let deadline = tokio::time::Instant::now() + endpoint.timeout() + Duration::from_secs(5);
+        let page = Page { before: None, limit: 20 };
+        loop {
+            let deliveries = self.store().list_deliveries(caller.account, &filter, page).await?;
+            if let Some(delivery) = deliveries.iter().find(|delivery| delivery.event == id && delivery.attempts > 0) {
+                let record = self.store().delivery(caller.account, delivery.id).await?;
+                // One try is a test; the schedule would make it a nuisance.
+                if let Err(error) = self.store().cancel_delivery(caller.account, delivery.id).await {
+                    tracing::debug!(error = %error, "the test delivery had ended");
+                }
+                let shown = DeliveryReply::of(&record.delivery, &record.attempts);
+                let attempt = shown.attempts.into_iter().next();
+                let status = attempt.as_ref().and_then(|attempt| attempt.status);
+                let ok = status.is_some_and(|status| (200..300).contains(&status));
+                let reason = attempt.as_ref().filter(|_| !ok).map(|attempt| attempt.outcome.clone());
+                return Ok(TestOutcome { status, ok, attempt, reason });
+            }
+            // Settling is told within this process; another node's is only seen by looking.
+            let look_again = tokio::time::Instant::now() + Duration::from_secs(1);
+            tokio::select! {
+                () = settled.wait() => {}
+                () = tokio::time::sleep_until(look_again.min(deadline)) => {}
+            }
+            if tokio::time::Instant::now() >= deadline {
+                let reason =
+                    Some("no attempt was made in time: the endpoint is disabled, or its circuit is open".to_owned());
+                return Ok(TestOutcome { status: None, ok: false, attempt: None, reason });
+            }
+        }
+    }
+
+    /// Replaces an endpoint's secret, or the account's; the old one signs beside it for `overlap`.
+    pub(crate) async fn rotate_secret(&self, owner: SealedFor, overlap: Duration) -> Result<String, Problem> {
+        let secret = self.new_secret(owner);
+        let text = secret.text.clone();
+        self.store().add_secret(secret, self.ambient().now() + overlap).await?;
+        Ok(text)
+    }
+
+    /// Sets or clears the default webhook.
+    pub(crate) async fn change_settings(&self, caller: Caller, request: SettingsRequest) -> Result<(), Problem> {
+        let webhook = match request.default_webhook {
+            None => None,
+            Some(webhook) => {
+                self.judge("default_webhook.url", &webhook.url)?;
+                self.ensure_account_secrets(caller).await?;
+                let wanted = JobEndpoint {
+                    account: caller.account,
+                    role: EndpointRole::Default,
+                    url: webhook.url,
+                    dialect: Dialect::Native,
+                };
+                let endpoint = self.store().endpoint_for(wanted).await?;
+                Some(DefaultWebhook { endpoint: endpoint.id, events: webhook.events })
+            }
+        };
+        Ok(self.store().set_default_webhook(caller.account, webhook).await?)
+    }
+
+    /// The secrets of the account: made when there are none.
+    pub(crate) async fn ensure_account_secrets(&self, caller: Caller) -> Result<Vec<SigningSecret>, Problem> {
+        let owner = SealedFor::Account(caller.account);
+        let known = self.store().secrets(owner).await?;
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        let _first = self.inner.first_secrets.lock().await;
+        let known = self.store().secrets(owner).await?;
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        let now = self.ambient().now();
+        let key = SigningKey::from_seed(self.ambient().random());
+        let asymmetric = SigningSecret { scheme: "ed25519".to_owned(), text: key.reveal(), ..self.new_secret(owner) };
+        self.store().add_secret(self.new_secret(owner), now).await?;
+        self.store().add_secret(asymmetric, now).await?;
+        Ok(self.store().secrets(owner).await?)
+    }
+
+    fn new_secret(&self, owner: SealedFor) -> SigningSecret {
+        SigningSecret {
+            id: self.ambient().id(),
+            owner,
+            scheme: "hmac".to_owned(),
+            text: Secret::generate(self.ambient().random()).reveal(),
+            created_at: self.ambient().now(),
+            until: None,
+        }
+    }
+}
+
+/// The URL of an endpoint that has none: names it, so that two are not one.
+fn pull_url(id: EndpointId) -> Url {
+    Url::parse(&format!("{PULL_SCHEME}:{id}")).expect("a scheme and an id are a URL")
+}

@@ -1,0 +1,152 @@
+//! The desk: the verbs that native routes and dialects share.
+
+mod endpoints;
+mod jobs;
+mod uploads;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reelhook_domain::ambient::Ambient;
+use reelhook_domain::id::{AccountId, JobId, KeyId};
+use reelhook_domain::time::Timestamp;
+use reelhook_egress::Policy;
+use reelhook_files::{Files, Links};
+use reelhook_store::Store;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+
+pub(crate) use endpoints::{OVERLAP, TestOutcome};
+pub(crate) use jobs::JobInput;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Their account.
+    pub account: AccountId,
+    /// The key they showed.
+    pub key: KeyId,
+}
+
+/// Numbers that bound requests.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest JSON body, in bytes.
+    pub body_bytes: usize,
+    /// Largest upload, in bytes.
+    pub upload_bytes: u64,
+    /// How long an upload is kept.
+    pub upload_keep: Duration,
+    /// How long the links to results work.
+    pub link_keep: Duration,
+    /// Most connections at once.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 3600;
+        Self {
+            body_bytes: 1 << 20,
+            upload_bytes: 10 << 30,
+            upload_keep: Duration::from_secs(DAY),
+            link_keep: Duration::from_secs(30 * DAY),
+            connections: 4096,
+        }
+    }
+}
+
+/// What a desk is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// Inputs and results.
+    pub files: Files,
+    /// Makes and checks links to results.
+    pub links: Links,
+    /// Where callers' URLs may lead.
+    pub policy: Policy,
+    /// The clock and the dice.
+    pub ambient: Ambient,
+    /// Numbers that bound requests.
+    pub limits: Limits,
+}
+
+/// The verbs that native routes and dialects share. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Parts,
+    metrics: Metrics,
+    /// Ends long-lived answers when the server stops.
+    stop: CancellationToken,
+    /// Held while an account gets its first secrets, so that it gets them once.
+    first_secrets: Mutex<()>,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("limits", &self.inner.parts.limits).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// A desk of those parts.
+    pub fn new(parts: Parts) -> Self {
+        let inner =
+            Inner { parts, metrics: Metrics::new(), stop: CancellationToken::new(), first_secrets: Mutex::new(()) };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.inner.parts.store
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.inner.parts.files
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.inner.parts.limits
+    }
+
+    pub(crate) fn ambient(&self) -> &Ambient {
+        &self.inner.parts.ambient
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.inner.stop
+    }
+
+    pub(crate) fn links(&self) -> &Links {
+        &self.inner.parts.links
+    }
+
+    /// A link to an output, good for as long as links are.
+    pub(crate) fn link(&self, job: JobId, name: &str) -> String {
+        let expires: Timestamp = self.ambient().now() + self.limits().link_keep;
+        self.links().output(job, name, expires).into()
+    }
+
+    /// Refuses a URL that the policy does not let us reach.
+    fn judge(&self, path: &str, url: &Url) -> Result<(), Problem> {
+        self.inner.parts.policy.judge_url(url).map_err(|refusal| {
+            // A URL with a password in it is not repeated.
+            let shown = if refusal.rule == "userinfo" { serde_json::Value::Null } else { url.as_str().into() };
+            Problem::violation(path, shown, refusal.message)
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! Verbs of uploads.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use reelhook_files::Key;
+use reelhook_store::Upload;
+
+use super::{Caller, Desk};
+use crate::problem::Problem;
+
+/// How long a sender may pause.
+const STALL: Duration = Duration::from_secs(60);
+
+impl Desk {
+    /// Streams an upload to where it is kept, within the cap, and notes it.
+    pub(crate) async fn receive<S, E>(&self, caller: Caller, name: &str, stream: S) -> Result<Upload, Problem>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let id = self.ambient().id();
+        let patient = futures::stream::unfold(Some(stream), |stream| async {
+            let mut stream = stream?;
+            match tokio::time::timeout(STALL, stream.next()).await {
+                Ok(None) => None,
+                Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(stream))),
+                Ok(Some(Err(error))) => Some((Err(std::io::Error::other(error)), None)),
+                Err(_) => Some((Err(std::io::ErrorKind::TimedOut.into()), None)),
+            }
+        });
+        let stored = self.files().put_stream(&Key::upload(id), Box::pin(patient), self.limits().upload_bytes).await?;
+        fail::fail_point!("api.upload_stored");
+        let now = self.ambient().now();
+        let upload = Upload {
+            id,
+            account: caller.account,
+            name: shown_name(name),
+            size_bytes: stored.size_bytes,
+            sha256: stored.sha256,
+            created_at: now,
+            expires_at: now + self.limits().upload_keep,
+        };
+        self.store().create_upload(upload.clone()).await?;
+        Ok(upload)
+    }
+}
+
+/// A name that is safe to show and to save under: the last part of a path, without control characters, at most 255 bytes.
+fn shown_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut shown: String = last.chars().filter(|letter| !letter.is_control()).collect();
+    while shown.len() > 255 {
+        shown.pop();
+    }
+    if shown.trim_matches(['.', ' ']).is_empty() { "input".to_owned() } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_safe_to_show() {
+        for (name, expected) in [
+            ("clip.mp4", "clip.mp4"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\clips\\a.mov", "a.mov"),
+            ("a\nb\r\0.mp4", "ab.mp4"),
+            ("..", "input"),
+            ("", "input"),
+            ("-rf %d.mp4", "-rf %d.mp4"),
+        ] {
+            assert_eq!(shown_name(name), expected, "{name:?}");
+        }
+        assert!(shown_name(&"é".repeat(300)).len() <= 255);
+    }
+}

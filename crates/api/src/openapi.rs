@@ -1,0 +1,304 @@
+//! The OpenAPI document, generated from the code.
+//!
+//! Paths and replies come from the handlers and their types. Requests are read by hand in `dialects` (so that all that is
+//! wrong is named at once); their schemas stand here, and a test holds their fields equal to those that are read.
+
+use std::collections::BTreeMap;
+
+use reelhook_domain::endpoint::Rate;
+use reelhook_domain::job::{OnDamage, Priority};
+use reelhook_domain::recipe::Recipe;
+use serde_json::Value;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use crate::problem::Problem;
+use crate::routes;
+
+/// A job to be done.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema: requests are read by dialects::native::request")]
+pub(crate) struct JobRequest {
+    /// What is read; left out when the file comes with the request.
+    input: Option<InputRequest>,
+    /// What is made: 1 to 20.
+    #[schema(min_items = 1, max_items = 20)]
+    outputs: Vec<OutputRequest>,
+    /// Where this job's events go; the account's default webhook where it is left out.
+    webhook: Option<WebhookRequest>,
+    /// Up to 20 pairs of texts of up to 500 bytes.
+    metadata: Option<BTreeMap<String, String>>,
+    /// Which jobs go first; `standard` by default.
+    priority: Option<Priority>,
+    /// What becomes of a damaged source; `strict` by default.
+    on_damage: Option<OnDamage>,
+    /// Must be false in this version.
+    confirm: Option<bool>,
+    /// Must be false in this version.
+    draft: Option<bool>,
+}
+
+/// Where an input comes from: exactly one of the two.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct InputRequest {
+    /// A URL to download.
+    url: Option<String>,
+    /// The id of an upload.
+    upload: Option<String>,
+}
+
+/// One thing to make: a recipe with its parameters, and a name.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct OutputRequest {
+    /// Unique in the job; the recipe's name, numbered when repeated, where it is left out.
+    name: Option<String>,
+    /// `recipe` and its parameters.
+    #[schema(inline = false)]
+    #[serde(flatten)]
+    recipe: Recipe,
+}
+
+/// A URL for events.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct WebhookRequest {
+    /// Where.
+    url: String,
+    /// Types, or globs such as `job.*`; all but progress where it is left out.
+    events: Option<Vec<String>>,
+}
+
+/// What is done again.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct RetryRequest {
+    /// `failed` (the default) or `all`.
+    outputs: Option<String>,
+}
+
+/// A new endpoint.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct EndpointRequest {
+    /// Where it is; left out with `pull`.
+    url: Option<String>,
+    /// Whether it asks for its events itself.
+    pull: Option<bool>,
+    /// Types, or globs such as `job.*`; all but progress where it is left out.
+    events: Option<Vec<String>>,
+    /// `native`.
+    dialect: Option<String>,
+    /// Your own words.
+    description: Option<String>,
+    /// Extra request headers, up to 20.
+    headers: Option<BTreeMap<String, String>>,
+    /// Its own schedule: 1 to 20 waits in seconds, one attempt each, the first usually 0.
+    retry_seconds: Option<Vec<u64>>,
+    /// Its own rate limit.
+    rate: Option<Rate>,
+    /// Deadline of an attempt: 1 to 60, 15 by default.
+    timeout_seconds: Option<f64>,
+}
+
+/// A change of an endpoint: fields that are left out stay; null clears `retry_seconds` and `rate`.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct EndpointPatch {
+    /// Where it is.
+    url: Option<String>,
+    /// Which events.
+    events: Option<Vec<String>>,
+    /// Your own words.
+    description: Option<String>,
+    /// Extra request headers.
+    headers: Option<BTreeMap<String, String>>,
+    /// Its own schedule.
+    retry_seconds: Option<Vec<u64>>,
+    /// Its own rate limit.
+    rate: Option<Rate>,
+    /// Deadline of an attempt.
+    timeout_seconds: Option<f64>,
+}
+
+/// Settings of the account.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct SettingsRequest {
+    /// Where the events of jobs go that bring no webhook; null clears.
+    default_webhook: Option<WebhookRequest>,
+}
+
+/// One event, or several as `events`.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct PublishRequest {
+    /// Its type, such as `invoice.paid`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What it carries: any JSON, up to 256 KiB.
+    #[schema(value_type = Object)]
+    payload: Value,
+}
+
+/// The name of a new key.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct KeyRequest {
+    /// For people.
+    name: String,
+}
+
+/// How a secret is replaced.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct RotateRequest {
+    /// How long the old one signs too: 0 to 604800, 86400 by default.
+    overlap_seconds: Option<u64>,
+}
+
+/// Events of a job.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct EventList {
+    /// In order; each as the body of its webhook, with its id.
+    events: Vec<EventReply>,
+}
+
+/// An event.
+#[derive(Debug, ToSchema)]
+#[schema(as = Event)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct EventReply {
+    /// Its id.
+    id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    kind: String,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    timestamp: String,
+    /// Its place among all events.
+    sequence: i64,
+    /// The job as it was then, or what was published.
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
+/// Events of an endpoint, as they would have been sent.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct PulledEvents {
+    /// In order.
+    events: Vec<PulledEvent>,
+    /// Ask for what comes after this next.
+    last_sequence: i64,
+}
+
+/// One event as it would have been sent.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct PulledEvent {
+    /// Its place among the deliveries to this endpoint.
+    sequence: i64,
+    /// The headers, its signature among them.
+    headers: BTreeMap<String, String>,
+    /// The exact body, to check the signature with.
+    body: String,
+}
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key: `rh_...`")).build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Reelhook",
+        description = "A media-job server: submit a file, get a signed webhook with the result.\n\nJSON in and out, `snake_case`; \
+            times are RFC 3339 UTC with milliseconds, sizes are bytes, durations are seconds. Errors are \
+            `application/problem+json` with a stable `code` and every violation with its path.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        routes::submit_job, routes::list_jobs, routes::get_job, routes::cancel_job, routes::retry_job, routes::job_events,
+        routes::get_output, routes::create_upload, routes::get_upload, routes::create_endpoint, routes::list_endpoints,
+        routes::get_endpoint, routes::change_endpoint, routes::delete_endpoint, routes::enable_endpoint,
+        routes::disable_endpoint, routes::rotate_endpoint_secret, routes::test_endpoint, routes::pull_events,
+        routes::publish_events, routes::list_deliveries, routes::get_delivery, routes::resend_delivery,
+        routes::cancel_delivery, routes::get_settings, routes::put_settings, routes::test_default_webhook,
+        routes::get_webhook_secret, routes::rotate_webhook_secret, routes::list_webhook_keys, routes::create_key,
+        routes::list_keys, routes::revoke_key, routes::healthz, routes::readyz, routes::metrics,
+    ),
+    components(schemas(Recipe, Problem)),
+    modifiers(&Bearer),
+    security(("api_key" = [])),
+)]
+struct Document;
+
+/// The OpenAPI 3.1 document, pretty-printed JSON.
+pub fn document() -> String {
+    let mut document = Document::openapi();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    document.to_pretty_json().expect("the document is plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reelhook_dialects::native::request;
+    use reelhook_domain::form::Violation;
+    use serde_json::json;
+
+    fn properties(schema: &str) -> Vec<String> {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let fields = document["components"]["schemas"][schema]["properties"].as_object().cloned();
+        let mut names: Vec<_> =
+            fields.unwrap_or_else(|| panic!("no schema {schema}")).into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        names
+    }
+
+    /// The names that a reader knows, from its own answer to a name it does not.
+    fn known(violations: Vec<Violation>, at: &str) -> Vec<String> {
+        let message = violations.into_iter().find(|violation| violation.path == at).unwrap().message;
+        message.rsplit_once("known are ").unwrap().1.split(", ").map(ToOwned::to_owned).collect()
+    }
+
+    #[test]
+    fn request_schemas_have_the_fields_that_are_read() {
+        let bogus = || json!({"zzz": 1});
+        assert_eq!(properties("JobRequest"), known(request::job(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("EndpointRequest"), known(request::endpoint(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("EndpointPatch"), known(request::endpoint_patch(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("SettingsRequest"), known(request::settings(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("KeyRequest"), known(request::key(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("RetryRequest"), known(request::retry(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("PublishRequest"), known(request::publish(bogus()).unwrap_err(), "zzz"));
+        let webhook = json!({"default_webhook": bogus()});
+        assert_eq!(properties("WebhookRequest"), known(request::settings(webhook).unwrap_err(), "default_webhook.zzz"));
+        let input = json!({"input": bogus()});
+        assert_eq!(properties("InputRequest"), known(request::job(input).unwrap_err(), "input.zzz"));
+    }
+
+    #[test]
+    fn every_path_and_its_answers_are_in_the_document() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let mut lines = Vec::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let answers: Vec<_> = operation["responses"].as_object().unwrap().keys().cloned().collect();
+                lines.push(format!("{} {path}: {}", method.to_uppercase(), answers.join(" ")));
+            }
+        }
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Errors as `application/problem+json`.
+//!
+//! # Source
+//! RFC 9457. `code` and `violations` are extension members.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reelhook_domain::form::Violation;
+use reelhook_files::FilesError;
+use reelhook_store::StoreError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A refusal, as its caller sees it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Where the code is explained.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The code in words.
+    title: String,
+    /// HTTP status.
+    status: u16,
+    /// Stable and short.
+    code: &'static str,
+    /// What was wrong and what is allowed.
+    detail: String,
+    /// Each thing that is wrong with the request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    violations: Vec<Violation>,
+    /// Names the request in the server's log; also the header `x-request-id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request_id: Option<String>,
+    #[serde(skip)]
+    retry_after_seconds: Option<u32>,
+}
+
+impl Problem {
+    /// A refusal with that status and code.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("/docs/errors#{code}"),
+            title: code.replace('_', " "),
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            violations: Vec::new(),
+            request_id: None,
+            retry_after_seconds: None,
+        }
+    }
+
+    /// 400: the bytes cannot be read.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed_request", detail)
+    }
+
+    /// 401.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// 404: there is none, or it is another account's.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+    }
+
+    /// 409: what is asked does not go with the state.
+    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 422: everything that is wrong with the request.
+    pub fn invalid(violations: Vec<Violation>) -> Self {
+        let detail = violations
+            .iter()
+            .map(|violation| format!("{} {}", violation.path, violation.message).trim_start().to_owned())
+            .take(5)
+            .collect::<Vec<_>>()
+            .join("; ");
+        Self { violations, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail) }
+    }
+
+    /// 422 with one violation.
+    pub fn violation(path: &str, value: serde_json::Value, message: impl Into<String>) -> Self {
+        Self::invalid(vec![Violation { path: path.to_owned(), value, message: message.into() }])
+    }
+
+    /// 413.
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    /// 503: try again in a moment.
+    pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { retry_after_seconds: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
+    }
+
+    /// 500: our fault; the log has the reason.
+    pub fn internal() -> Self {
+        let detail = "something went wrong on our side; the server's log has the reason under this request's id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after_seconds;
+        let copy = self.clone();
+        let mut response = (status, Json(self)).into_response();
+        // The middleware adds the request's id, which is not known here.
+        response.extensions_mut().insert(copy);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::not_found("thing"),
+            StoreError::IllegalJobStep(error) => Self::conflict("state_conflict", error.to_string()),
+            StoreError::IllegalDeliveryStep(error) => Self::conflict("state_conflict", error.to_string()),
+            StoreError::AlreadyExists => Self::conflict("already_exists", "that exists already"),
+            StoreError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was kept"),
+            error @ (StoreError::LeaseLost | StoreError::Corrupt { .. } | StoreError::Database(_)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<FilesError> for Problem {
+    fn from(error: FilesError) -> Self {
+        match error {
+            FilesError::NotFound => Self::not_found("file"),
+            FilesError::TooLarge { cap } => Self::too_large(format!("a file may have at most {cap} bytes")),
+            FilesError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was kept"),
+            FilesError::Broken(_) => {
+                Self::malformed("the upload ended before all of its bytes had come; nothing was kept")
+            }
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the files failed a request");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// Says what was not found, where the store only says that something was not.
+pub(crate) fn missing(what: &'static str) -> impl FnOnce(StoreError) -> Problem {
+    move |error| match error {
+        StoreError::NotFound => Problem::not_found(what),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,97 @@
+//! `/v1/deliveries`.
+
+use axum::Json;
+use axum::extract::{OriginalUri, Path, State};
+use http::StatusCode;
+use reelhook_dialects::native::reply::DeliveryReply;
+use reelhook_domain::delivery::DeliveryState;
+use reelhook_store::DeliveryFilter;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::listing::{Query, id, next_cursor};
+use crate::desk::{Caller, Desk};
+use crate::problem::{Problem, missing};
+
+/// A page of deliveries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeliveryList {
+    /// Newest first; their attempts are shown one by one.
+    deliveries: Vec<DeliveryReply>,
+    /// Asks for the next page; null after the last.
+    next_cursor: Option<String>,
+}
+
+/// List deliveries
+#[utoipa::path(get, path = "/v1/deliveries", tag = "Webhooks",
+    params(("endpoint" = Option<String>, Query), ("job" = Option<String>, Query),
+        ("state" = Option<String>, Query, description = "One state"),
+        ("event" = Option<String>, Query, description = "One event type"),
+        ("since" = Option<String>, Query, description = "Made at or after (RFC 3339)"),
+        ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = DeliveryList), (status = 422, body = Problem)))]
+pub(crate) async fn list_deliveries(
+    State(desk): State<Desk>,
+    caller: Caller,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Json<DeliveryList>, Problem> {
+    let mut query = Query::of(&uri);
+    let filter = DeliveryFilter {
+        endpoint: query.parsed("endpoint"),
+        job: query.parsed("job"),
+        state: query.words("state", DeliveryState::NAMES).into_iter().next(),
+        event_type: query.text("event"),
+        since: query.parsed("since"),
+    };
+    let page = query.page();
+    query.finish()?;
+    let deliveries = desk.store().list_deliveries(caller.account, &filter, page).await?;
+    let next_cursor = next_cursor(page, deliveries.len(), deliveries.last().map(|delivery| delivery.id));
+    Ok(Json(DeliveryList {
+        deliveries: deliveries.iter().map(|delivery| DeliveryReply::of(delivery, &[])).collect(),
+        next_cursor,
+    }))
+}
+
+/// Get a delivery
+///
+/// With every attempt: when, where to, how long each phase took, and what was answered.
+#[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "Webhooks", params(("id" = String, Path)),
+    responses((status = 200, body = DeliveryReply), (status = 404, body = Problem)))]
+pub(crate) async fn get_delivery(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(delivery): Path<String>,
+) -> Result<Json<DeliveryReply>, Problem> {
+    let record =
+        desk.store().delivery(caller.account, id(&delivery, "delivery")?).await.map_err(missing("delivery"))?;
+    Ok(Json(DeliveryReply::of(&record.delivery, &record.attempts)))
+}
+
+/// Resend a delivery
+///
+/// Sends an ended delivery again: the same id and body, its schedule begun anew.
+#[utoipa::path(post, path = "/v1/deliveries/{id}/resend", tag = "Webhooks", params(("id" = String, Path)),
+    responses((status = 202, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn resend_delivery(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(delivery): Path<String>,
+) -> Result<(StatusCode, Json<DeliveryReply>), Problem> {
+    let delivery =
+        desk.store().resend(caller.account, id(&delivery, "delivery")?).await.map_err(missing("delivery"))?;
+    Ok((StatusCode::ACCEPTED, Json(DeliveryReply::of(&delivery, &[]))))
+}
+
+/// Cancel a delivery
+#[utoipa::path(post, path = "/v1/deliveries/{id}/cancel", tag = "Webhooks", params(("id" = String, Path)),
+    responses((status = 200, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn cancel_delivery(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(delivery): Path<String>,
+) -> Result<Json<DeliveryReply>, Problem> {
+    let delivery =
+        desk.store().cancel_delivery(caller.account, id(&delivery, "delivery")?).await.map_err(missing("delivery"))?;
+    Ok(Json(DeliveryReply::of(&delivery, &[])))
+}

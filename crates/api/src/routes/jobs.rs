@@ -1,0 +1,296 @@
+//! `/v1/jobs`.
+
+use axum::Json;
+use axum::extract::{FromRequest as _, Multipart, OriginalUri, Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::{Method, StatusCode};
+use reelhook_dialects::native;
+use reelhook_dialects::native::reply::JobReply;
+use reelhook_domain::id::JobId;
+use reelhook_domain::job::JobState;
+use reelhook_files::Key;
+use reelhook_store::{Idempotency, JobFilter, Retry, Submitted};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::listing::{Query, id, next_cursor};
+use super::stream;
+use crate::auth::MaybeCaller;
+use crate::body::{self, OptionalJson, is_json};
+use crate::content;
+use crate::desk::{Caller, Desk, JobInput};
+use crate::openapi;
+use crate::problem::{Problem, missing};
+
+/// The header by which a caller says that two requests are the same.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// A page of jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JobList {
+    /// Newest first.
+    jobs: Vec<JobReply>,
+    /// Asks for the next page; null after the last.
+    next_cursor: Option<String>,
+}
+
+/// Submit a job
+///
+/// The answer is durable: once it is 202, the job will come to an end and its events will be delivered, whatever happens
+/// to the server. Send JSON, or `multipart/form-data` with a part `job` (the JSON without `input`) and a part `file`.
+/// With an `Idempotency-Key`, a repeated request answers 200 with the first one's job.
+#[utoipa::path(post, path = "/v1/jobs", tag = "Jobs", request_body = openapi::JobRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Up to 255 characters; remembered for 24 hours")),
+    responses((status = 202, body = JobReply), (status = 200, body = JobReply, description = "Repeated"),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn submit_job(
+    State(desk): State<Desk>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(request.headers())?;
+    let (value, fingerprint, input) = if is_json(request.headers()) {
+        let json = body::Json::from_request(request, &desk).await?;
+        (json.value, Sha256::digest(&json.bytes).into(), JobInput::Asked)
+    } else if is_multipart(request.headers()) {
+        read_multipart(&desk, caller, request).await?
+    } else {
+        let detail = "the Content-Type must be application/json or multipart/form-data";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    };
+    let job = native::request::job(value).map_err(Problem::invalid)?;
+    let idempotency = key.map(|key| Idempotency { key, fingerprint });
+    let (status, job) = match desk.submit(caller, job, input, idempotency).await? {
+        Submitted::New(job) => (StatusCode::ACCEPTED, job),
+        Submitted::Repeated(job) => (StatusCode::OK, job),
+        Submitted::Conflict => {
+            let detail = "this Idempotency-Key was used for another request within the last 24 hours";
+            return Err(Problem::conflict("idempotency_conflict", detail));
+        }
+    };
+    let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).expect("ids are visible ASCII");
+    Ok((status, [(LOCATION, location)], Json(desk.job_reply(&job).await?)).into_response())
+}
+
+fn is_multipart(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.to_ascii_lowercase().starts_with("multipart/form-data")
+}
+
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    match key.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::violation("Idempotency-Key", Value::Null, "must be 1 to 255 visible ASCII characters")),
+    }
+}
+
+/// Reads the parts `job` and `file`, in any order; the file is streamed to where uploads are kept.
+async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result<(Value, [u8; 32], JobInput), Problem> {
+    let unreadable = |error: axum::extract::multipart::MultipartError| {
+        Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
+    };
+    let request =
+        request.map(|body| axum::body::Body::new(http_body_util::BodyExt::map_err(body, std::io::Error::other)));
+    let mut parts = Multipart::from_request(without_limit(request), desk)
+        .await
+        .map_err(|error| Problem::malformed(error.body_text()))?;
+    let mut job: Option<(Value, Bytes)> = None;
+    let mut upload = None;
+    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+        match part.name() {
+            Some("job") if job.is_none() => {
+                let bytes = capped(part, desk.limits().body_bytes).await?;
+                job = Some((body::parse(&bytes)?, bytes));
+            }
+            Some("file") if upload.is_none() => {
+                let name = part.file_name().unwrap_or_default().to_owned();
+                upload = Some(desk.receive(caller, &name, part).await?);
+            }
+            other => {
+                let name = other.unwrap_or("without a name").to_owned();
+                return Err(Problem::violation(
+                    &name,
+                    Value::Null,
+                    "is a part too many: one `job` and one `file` are read",
+                ));
+            }
+        }
+    }
+    let Some((value, bytes)) = job else {
+        return Err(Problem::violation("job", Value::Null, "is a part that is required"));
+    };
+    let Some(upload) = upload else {
+        return Err(Problem::violation("file", Value::Null, "is a part that is required"));
+    };
+    let fingerprint = Sha256::new().chain_update(&bytes).chain_update(upload.sha256.as_bytes()).finalize().into();
+    Ok((value, fingerprint, JobInput::Sent(upload.id)))
+}
+
+/// Our own caps are counted while the body streams; the framework's would cut an upload at 2 MB.
+pub(super) fn without_limit(mut request: Request) -> Request {
+    axum::extract::DefaultBodyLimit::disable().apply(&mut request);
+    request
+}
+
+/// Reads a small part whole.
+async fn capped(mut part: axum::extract::multipart::Field<'_>, cap: usize) -> Result<Bytes, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = part.chunk().await.map_err(|error| Problem::malformed(error.body_text()))? {
+        if bytes.len() + chunk.len() > cap {
+            return Err(Problem::too_large(format!("the part `job` may have at most {cap} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
+}
+
+/// List jobs
+#[utoipa::path(get, path = "/v1/jobs", tag = "Jobs",
+    params(("state" = Option<String>, Query, description = "One or more states, separated by commas"),
+        ("since" = Option<String>, Query, description = "Made at or after (RFC 3339)"),
+        ("until" = Option<String>, Query, description = "Made before (RFC 3339)"),
+        ("limit" = Option<u32>, Query, description = "1 to 100, 20 by default"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses((status = 200, body = JobList), (status = 422, body = Problem)))]
+pub(crate) async fn list_jobs(
+    State(desk): State<Desk>,
+    caller: Caller,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Json<JobList>, Problem> {
+    let mut query = Query::of(&uri);
+    let filter = JobFilter {
+        states: query.words("state", JobState::NAMES),
+        since: query.parsed("since"),
+        until: query.parsed("until"),
+    };
+    let page = query.page();
+    query.finish()?;
+    let jobs = desk.list_jobs(caller, &filter, page).await?;
+    let next_cursor = next_cursor(page, jobs.len(), jobs.last().map(|job| job.id));
+    Ok(Json(JobList { jobs: jobs.iter().map(|job| desk.job_reply_without_waiting(job)).collect(), next_cursor }))
+}
+
+/// Get a job
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "Jobs", params(("id" = String, Path)),
+    responses((status = 200, body = JobReply), (status = 404, body = Problem)))]
+pub(crate) async fn get_job(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(job): Path<String>,
+) -> Result<Json<JobReply>, Problem> {
+    Ok(Json(desk.show_job(caller, id(&job, "job")?).await?))
+}
+
+/// Cancel a job
+///
+/// From any state that is not terminal; a running encoder is stopped within two seconds.
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "Jobs", params(("id" = String, Path)),
+    responses((status = 200, body = JobReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn cancel_job(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(job): Path<String>,
+) -> Result<Json<JobReply>, Problem> {
+    Ok(Json(desk.cancel_job(caller, id(&job, "job")?).await?))
+}
+
+/// Retry a job
+///
+/// Queues a job again that is partial, failed, rejected or canceled: its failed outputs, or all of them.
+#[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "Jobs", params(("id" = String, Path)), request_body = Option<openapi::RetryRequest>,
+    responses((status = 202, body = JobReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn retry_job(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(job): Path<String>,
+    OptionalJson(value): OptionalJson,
+) -> Result<(StatusCode, Json<JobReply>), Problem> {
+    let whole = native::request::retry(value).map_err(Problem::invalid)?;
+    let what = if whole { Retry::Whole } else { Retry::FailedOutputs };
+    Ok((StatusCode::ACCEPTED, Json(desk.retry_job(caller, id(&job, "job")?, what).await?)))
+}
+
+/// Follow a job
+///
+/// Its events so far as JSON, or, with `Accept: text/event-stream`, as they come: resumes after `Last-Event-ID`, and also
+/// tells of progress (`job.progress`, without an id). The stream ends when the job does.
+#[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "Jobs",
+    params(("id" = String, Path), ("after" = Option<i64>, Query, description = "Only events after this sequence number")),
+    responses((status = 200, body = openapi::EventList), (status = 404, body = Problem)))]
+pub(crate) async fn job_events(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(job): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let job: JobId = id(&job, "job")?;
+    let mut query = Query::of(&uri);
+    let after = query.integer("after", 0..=i64::MAX as u64).map(|after| after as i64);
+    query.finish()?;
+    if wants_stream(&headers) {
+        let last =
+            headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+        return stream::job(&desk, caller, job, last.or(after).unwrap_or(0)).await;
+    }
+    let events = desk.store().job_events(caller.account, job, after.unwrap_or(0)).await.map_err(missing("job"))?;
+    let events: Result<Vec<_>, _> = events.iter().map(|event| stream::value(&desk, event)).collect();
+    Ok(Json(serde_json::json!({ "events": events? })).into_response())
+}
+
+pub(super) fn wants_stream(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
+/// Download an output
+///
+/// With an API key, or by the signed link that a job shows. Ranges and entity tags are honoured.
+#[utoipa::path(get, path = "/v1/jobs/{id}/outputs/{name}", tag = "Jobs",
+    params(("id" = String, Path), ("name" = String, Path), ("expires" = Option<i64>, Query), ("signature" = Option<String>, Query)),
+    responses((status = 200, description = "The bytes"), (status = 206, description = "A part of them"), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem, description = "Not made yet"), (status = 416)))]
+pub(crate) async fn get_output(
+    State(desk): State<Desk>,
+    MaybeCaller(caller): MaybeCaller,
+    Path((job, name)): Path<(String, String)>,
+    OriginalUri(uri): OriginalUri,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let job: JobId = id(&job, "job")?;
+    let mut query = Query::of(&uri);
+    let expires = query.parsed::<i64>("expires");
+    let signature = query.text("signature");
+    query.finish()?;
+    let account = match (caller, expires, signature) {
+        (Some(caller), ..) => Some(caller.account),
+        (None, Some(expires), Some(signature)) => {
+            let now = desk.ambient().now();
+            if !desk.links().check(job, &name, expires, &signature, now) {
+                let detail =
+                    if expires <= now.as_seconds() { "the link has expired" } else { "the link's signature is wrong" };
+                return Err(Problem::new(StatusCode::FORBIDDEN, "link_not_valid", detail));
+            }
+            None
+        }
+        (None, ..) => return Err(Problem::unauthorized("an API key or a signed link is needed")),
+    };
+    let job = match account {
+        Some(account) => desk.store().job(account, job).await,
+        None => desk.store().job_by_id(job).await,
+    };
+    let job = job.map_err(missing("job"))?;
+    let Some(output) = job.outputs.iter().find(|output| output.spec.name == name) else {
+        return Err(Problem::not_found("output"));
+    };
+    let Some(file) = &output.file else {
+        let detail = format!("this output is {}; it has no file", output.state);
+        return Err(Problem::conflict("output_not_ready", detail));
+    };
+    content::send(desk.files(), &Key::output(job.id, output.spec.id), file, &method, &headers).await
+}

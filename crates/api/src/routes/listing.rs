@@ -1,0 +1,116 @@
+//! Query parameters: ids in paths, cursors, limits, filters.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Uri;
+use reelhook_domain::form::Violation;
+use reelhook_domain::id::{Id, Kind};
+use reelhook_store::Page;
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+/// Most items of a page, and how many there are where the caller says nothing.
+const PAGE: (u32, u32) = (100, 20);
+
+/// Reads an id from a path; whatever is not one names nothing.
+pub(super) fn id<K: Kind>(text: &str, what: &str) -> Result<Id<K>, Problem> {
+    text.parse().map_err(|_| Problem::not_found(what))
+}
+
+/// The query parameters of a request, each taken once; those nobody took are refused by name.
+#[derive(Debug)]
+pub(super) struct Query {
+    pairs: BTreeMap<String, String>,
+    known: Vec<&'static str>,
+    violations: Vec<Violation>,
+}
+
+impl Query {
+    pub(super) fn of(uri: &Uri) -> Self {
+        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        Self { pairs, known: Vec::new(), violations: Vec::new() }
+    }
+
+    fn refuse(&mut self, name: &str, value: String, message: String) {
+        let value = Value::String(value.chars().take(120).collect());
+        self.violations.push(Violation { path: format!("?{name}"), value, message });
+    }
+
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
+        self.pairs.remove(name).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn parsed<T>(&mut self, name: &'static str) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: std::fmt::Display,
+    {
+        let text = self.text(name)?;
+        match text.parse() {
+            Ok(parsed) => Some(parsed),
+            Err(error) => {
+                self.refuse(name, text, error.to_string());
+                None
+            }
+        }
+    }
+
+    pub(super) fn integer(&mut self, name: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let text = self.text(name)?;
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Some(number),
+            _ => {
+                self.refuse(name, text, format!("must be a whole number, {} to {}", range.start(), range.end()));
+                None
+            }
+        }
+    }
+
+    /// Takes one or more words, separated by commas.
+    pub(super) fn words(&mut self, name: &'static str, allowed: &[&str]) -> Vec<String> {
+        let Some(text) = self.text(name) else { return Vec::new() };
+        let words: Vec<_> = text.split(',').map(|word| word.trim().to_owned()).collect();
+        if let Some(wrong) = words.iter().find(|word| !allowed.contains(&word.as_str())) {
+            self.refuse(
+                name,
+                wrong.clone(),
+                format!("must be one or more of {}, separated by commas", allowed.join(", ")),
+            );
+        }
+        words
+    }
+
+    /// Takes `cursor` and `limit`.
+    pub(super) fn page(&mut self) -> Page {
+        let limit = self.integer("limit", 1..=u64::from(PAGE.0)).map_or(PAGE.1, |limit| limit as u32);
+        let before = self.text("cursor").and_then(|cursor| {
+            let bytes = URL_SAFE_NO_PAD.decode(&cursor).ok().and_then(|bytes| bytes.try_into().ok());
+            if bytes.is_none() {
+                self.refuse("cursor", cursor, "must be a next_cursor of an answer before".to_owned());
+            }
+            bytes.map(u128::from_be_bytes)
+        });
+        Page { before, limit }
+    }
+
+    /// Ends the reading.
+    pub(super) fn finish(mut self) -> Result<(), Problem> {
+        for (name, value) in std::mem::take(&mut self.pairs) {
+            let message = format!("is not known here; known are {}", self.known.join(", "));
+            let name: String = name.chars().take(64).collect();
+            self.refuse(&name, value, message);
+        }
+        if self.violations.is_empty() { Ok(()) } else { Err(Problem::invalid(self.violations)) }
+    }
+}
+
+/// The cursor after a page that is full; none after the last.
+pub(super) fn next_cursor<K>(page: Page, count: usize, last: Option<Id<K>>) -> Option<String> {
+    let full = u32::try_from(count).is_ok_and(|count| count >= page.limit);
+    last.filter(|_| full).map(|id| URL_SAFE_NO_PAD.encode(id.to_bytes()))
+}

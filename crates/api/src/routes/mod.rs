@@ -1,0 +1,100 @@
+//! The route table.
+
+mod deliveries;
+mod docs;
+mod endpoints;
+mod events;
+mod jobs;
+mod keys;
+mod listing;
+mod operations;
+mod settings;
+mod stream;
+mod uploads;
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use http::header::HeaderValue;
+use http::{HeaderName, StatusCode};
+use reelhook_domain::id::{RequestId, RequestKind};
+
+use crate::desk::Desk;
+use crate::metrics::RequestLabels;
+use crate::problem::Problem;
+
+pub(crate) use {deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, settings::*, uploads::*};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Every path that is served.
+pub(crate) fn router(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/jobs", post(submit_job).get(list_jobs))
+        .route("/v1/jobs/{id}", get(get_job))
+        .route("/v1/jobs/{id}/cancel", post(cancel_job))
+        .route("/v1/jobs/{id}/retry", post(retry_job))
+        .route("/v1/jobs/{id}/events", get(job_events))
+        .route("/v1/jobs/{id}/outputs/{name}", get(get_output))
+        .route("/v1/uploads", post(create_upload))
+        .route("/v1/uploads/{id}", get(get_upload))
+        .route("/v1/endpoints", post(create_endpoint).get(list_endpoints))
+        .route("/v1/endpoints/{id}", get(get_endpoint).patch(change_endpoint).delete(delete_endpoint))
+        .route("/v1/endpoints/{id}/enable", post(enable_endpoint))
+        .route("/v1/endpoints/{id}/disable", post(disable_endpoint))
+        .route("/v1/endpoints/{id}/rotate-secret", post(rotate_endpoint_secret))
+        .route("/v1/endpoints/{id}/test", post(test_endpoint))
+        .route("/v1/endpoints/{id}/events", get(pull_events))
+        .route("/v1/events", post(publish_events))
+        .route("/v1/deliveries", get(list_deliveries))
+        .route("/v1/deliveries/{id}", get(get_delivery))
+        .route("/v1/deliveries/{id}/resend", post(resend_delivery))
+        .route("/v1/deliveries/{id}/cancel", post(cancel_delivery))
+        .route("/v1/settings", get(get_settings).put(put_settings))
+        .route("/v1/settings/webhook/test", post(test_default_webhook))
+        .route("/v1/settings/webhook/secret", get(get_webhook_secret))
+        .route("/v1/settings/webhook/secret/rotate", post(rotate_webhook_secret))
+        .route("/v1/webhook-keys", get(list_webhook_keys))
+        .route("/v1/keys", post(create_key).get(list_keys))
+        .route("/v1/keys/{id}", delete(revoke_key))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(docs::openapi_json))
+        .route("/docs", get(docs::reference))
+        .route("/docs/errors", get(docs::errors))
+        .fallback(|| async { Problem::not_found("path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take that method")
+        })
+        .layer(middleware::from_fn_with_state(desk.clone(), observe))
+        .with_state(desk)
+}
+
+/// Gives each request an id, counts and logs it, and puts the id into error bodies.
+async fn observe(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+    let id: RequestId = desk.ambient().id::<RequestKind>();
+    let began = Instant::now();
+    let method = request.method().as_str().to_owned();
+    // The route, never the path: a path may hold a name that somebody chose, and a query may hold a signature.
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let mut response = next.run(request).await;
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        problem.request_id = Some(id.to_string());
+        let (parts, _) = response.into_parts();
+        let body = Json(problem).into_response().into_body();
+        response = Response::from_parts(parts, body);
+        response.headers_mut().remove(http::header::CONTENT_LENGTH);
+    }
+    let shown = HeaderValue::from_str(&id.to_string()).expect("ids are visible ASCII");
+    response.headers_mut().insert(REQUEST_ID, shown);
+    let status = response.status().as_u16();
+    let elapsed = began.elapsed();
+    tracing::debug!(request.id = %id, http.method = method, http.route = route, http.status = status, elapsed_ms = elapsed.as_secs_f64() * 1e3, "answered");
+    desk.metrics().answered(&RequestLabels { method, route, status }, elapsed);
+    response
+}

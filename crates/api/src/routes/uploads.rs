@@ -1,0 +1,89 @@
+//! `/v1/uploads`.
+
+use axum::Json;
+use axum::extract::{FromRequest as _, Multipart, OriginalUri, Path, Request, State};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use reelhook_store::Upload;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::jobs::without_limit;
+use super::listing::{Query, id};
+use crate::desk::{Caller, Desk};
+use crate::problem::{Problem, missing};
+
+/// A file that was sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Upload)]
+pub(crate) struct UploadReply {
+    /// Its id, for `input.upload` of a job.
+    id: String,
+    /// Its name.
+    name: String,
+    /// Its size.
+    size_bytes: u64,
+    /// SHA-256 in lower-case hexadecimal.
+    sha256: String,
+    /// When it is removed.
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+impl From<Upload> for UploadReply {
+    fn from(upload: Upload) -> Self {
+        Self {
+            id: upload.id.to_string(),
+            name: upload.name,
+            size_bytes: upload.size_bytes,
+            sha256: upload.sha256,
+            expires_at: upload.expires_at.to_string(),
+        }
+    }
+}
+
+/// Upload a file
+///
+/// The raw bytes with `?name=`, or `multipart/form-data` with a part `file`. Streamed to disk; nothing is kept of an upload
+/// that breaks off.
+#[utoipa::path(post, path = "/v1/uploads", tag = "Uploads",
+    params(("name" = Option<String>, Query, description = "Its name, for a raw body")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, body = UploadReply), (status = 413, body = Problem)))]
+pub(crate) async fn create_upload(
+    State(desk): State<Desk>,
+    caller: Caller,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+) -> Result<(StatusCode, Json<UploadReply>), Problem> {
+    let mut query = Query::of(&uri);
+    let name = query.text("name").unwrap_or_default();
+    query.finish()?;
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let upload = if kind.to_ascii_lowercase().starts_with("multipart/form-data") {
+        let parts = Multipart::from_request(without_limit(request), &desk).await;
+        let mut parts = parts.map_err(|error| Problem::malformed(error.body_text()))?;
+        let part = parts.next_field().await.map_err(|error| Problem::malformed(error.body_text()))?;
+        let Some(part) = part.filter(|part| part.name() == Some("file")) else {
+            return Err(Problem::violation("file", Value::Null, "is the one part that is read"));
+        };
+        let name = part.file_name().map_or(name, ToOwned::to_owned);
+        desk.receive(caller, &name, part).await?
+    } else {
+        desk.receive(caller, &name, request.into_body().into_data_stream()).await?
+    };
+    Ok((StatusCode::CREATED, Json(upload.into())))
+}
+
+/// Get an upload
+#[utoipa::path(get, path = "/v1/uploads/{id}", tag = "Uploads", params(("id" = String, Path)),
+    responses((status = 200, body = UploadReply), (status = 404, body = Problem)))]
+pub(crate) async fn get_upload(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(upload): Path<String>,
+) -> Result<Json<UploadReply>, Problem> {
+    let upload = desk.store().upload(caller.account, id(&upload, "upload")?).await.map_err(missing("upload"))?;
+    Ok(Json(upload.into()))
+}
