@@ -27,14 +27,14 @@ pub struct Violation {
 const SHOWN: usize = 120;
 
 /// A value short enough to repeat to its sender.
-fn shown(value: &Value) -> Value {
+fn shown(value: Value) -> Value {
     match value {
         Value::String(text) if text.len() > SHOWN => {
             Value::String(text.chars().take(SHOWN).chain("...".chars()).collect())
         }
         Value::Array(items) => Value::String(format!("an array of {} items", items.len())),
         Value::Object(fields) => Value::String(format!("an object of {} fields", fields.len())),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        short => short,
     }
 }
 
@@ -73,7 +73,7 @@ impl Form {
         match value {
             Value::Object(fields) => Some(Self { path, fields, known: Vec::new(), violations: Rc::clone(violations) }),
             other => {
-                let value = shown(&other);
+                let value = shown(other);
                 violations.borrow_mut().push(Violation { path, value, message: "must be an object".to_owned() });
                 None
             }
@@ -87,7 +87,7 @@ impl Form {
     /// Notes that the field `name` holds something it must not.
     pub fn refuse(&self, name: &str, value: Value, message: impl Display) {
         let path = self.path_of(name);
-        self.violations.borrow_mut().push(Violation { path, value: shown(&value), message: message.to_string() });
+        self.violations.borrow_mut().push(Violation { path, value: shown(value), message: message.to_string() });
     }
 
     /// Notes that something is wrong with the object as a whole.
@@ -251,7 +251,7 @@ impl Form {
                 Ok(parsed) => made.push(parsed),
                 Err(message) => {
                     let path = format!("{}[{index}]", self.path_of(name));
-                    self.violations.borrow_mut().push(Violation { path, value: shown(&item), message });
+                    self.violations.borrow_mut().push(Violation { path, value: shown(item), message });
                 }
             }
         }
@@ -295,7 +295,7 @@ impl Form {
                     let shown_key: String = key.chars().take(SHOWN).collect();
                     let path = format!("{}.{shown_key}", self.path_of(name));
                     let message = format!("must be a text of at most {longest} bytes, its name too");
-                    self.violations.borrow_mut().push(Violation { path, value: shown(&other), message });
+                    self.violations.borrow_mut().push(Violation { path, value: shown(other), message });
                 }
             }
         }

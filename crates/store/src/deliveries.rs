@@ -111,7 +111,13 @@ pub trait Deliveries: Send + Sync {
 
     /// Takes deliveries that are due, or whose lease ran out: oldest due first, at most `per_endpoint` to each endpoint and
     /// `limit` in all, leaving out `except`.
-    async fn claim_due(&self, limit: u32, per_endpoint: u32, except: &[EndpointId], lease: Duration) -> Result<Vec<ClaimedDelivery>>;
+    async fn claim_due(
+        &self,
+        limit: u32,
+        per_endpoint: u32,
+        except: &[EndpointId],
+        lease: Duration,
+    ) -> Result<Vec<ClaimedDelivery>>;
 
     /// When the next scheduled delivery is due that is not to one of `except`, for the engine to sleep until.
     async fn next_due(&self, except: &[EndpointId]) -> Result<Option<Timestamp>>;
@@ -139,7 +145,13 @@ pub trait Deliveries: Send + Sync {
     async fn cancel_delivery(&self, account: AccountId, id: DeliveryId) -> Result<Delivery>;
 
     /// Deliveries to one endpoint after that sequence number, with bodies, in order, whatever became of them.
-    async fn pull(&self, account: AccountId, endpoint: EndpointId, after: i64, limit: u32) -> Result<Vec<(Delivery, Arc<str>)>>;
+    async fn pull(
+        &self,
+        account: AccountId,
+        endpoint: EndpointId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(Delivery, Arc<str>)>>;
 
     /// How many deliveries are in each state, for metrics.
     async fn count_deliveries(&self) -> Result<Vec<(String, u64)>>;

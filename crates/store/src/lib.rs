@@ -30,7 +30,9 @@ pub use deliveries::{ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord
 pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSecret};
 pub use error::StoreError;
 pub use events::{Events, NewEvent, OutboxEvent};
-pub use jobs::{ClaimedJob, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue, Retry, Submitted};
+pub use jobs::{
+    ClaimedJob, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue, Retry, Submitted,
+};
 pub use settings::{DefaultWebhook, Settings};
 pub use uploads::{Upload, Uploads};
 pub use vault::{MasterKey, Vault};

@@ -52,7 +52,8 @@ impl Vault {
     pub fn seal(&self, owner: &[u8], text: &str) -> Vec<u8> {
         let nonce: [u8; NONCE] = self.ambient.random();
         let payload = Payload { msg: text.as_bytes(), aad: owner };
-        let sealed = self.cipher().encrypt(&XNonce::from(nonce), payload).expect("a secret is far below the cipher's limit");
+        let sealed =
+            self.cipher().encrypt(&XNonce::from(nonce), payload).expect("a secret is far below the cipher's limit");
         [&self.key.id.to_be_bytes()[..], &nonce, &sealed].concat()
     }
 

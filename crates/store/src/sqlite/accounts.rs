@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use reelhook_domain::id::{AccountId, KeyId};
 
+use super::SqliteStore;
 use super::rows::{self, key};
 use super::writer::Tx;
-use super::SqliteStore;
 use crate::{Account, Accounts, ApiKey, KeyHash, NewApiKey, Result, StoreError};
 
 /// What the first account is called until somebody says otherwise.

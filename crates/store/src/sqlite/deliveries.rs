@@ -14,7 +14,9 @@ use super::rows::{self, column, hexes, key};
 use super::writer::Tx;
 use super::{SqliteStore, fanout, sending};
 use crate::wakes::Topic;
-use crate::{ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, Page, Result, Settlement, StoreError};
+use crate::{
+    ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, Page, Result, Settlement, StoreError,
+};
 
 /// A delivery with its body, if that is still there.
 const ONE_DELIVERY: &str = "
@@ -97,8 +99,15 @@ impl Deliveries for SqliteStore {
         self.write(move |tx| cancel(tx, account, id).boxed()).await
     }
 
-    async fn pull(&self, account: AccountId, endpoint: EndpointId, after: i64, limit: u32) -> Result<Vec<(Delivery, Arc<str>)>> {
-        let known = sqlx::query("select 1 from endpoints where id = ? and account = ?").bind(key(endpoint)).bind(key(account));
+    async fn pull(
+        &self,
+        account: AccountId,
+        endpoint: EndpointId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(Delivery, Arc<str>)>> {
+        let known =
+            sqlx::query("select 1 from endpoints where id = ? and account = ?").bind(key(endpoint)).bind(key(account));
         known.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?;
         let found = sqlx::query(PULL).bind(key(endpoint)).bind(after).bind(limit).fetch_all(&self.readers).await?;
         found.iter().map(|row| Ok((rows::delivery(row)?, column::<&str>(row, "body")?.into()))).collect()

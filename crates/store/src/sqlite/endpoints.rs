@@ -150,7 +150,8 @@ async fn save(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
 
 /// The id, then all that can change, in the order of the columns above.
 fn bind_changeable(query: Query, endpoint: &Endpoint, vault: &Vault) -> Query {
-    let headers = (!endpoint.headers.is_empty()).then(|| vault.seal(&endpoint.id.to_bytes(), &rows::json(&endpoint.headers)));
+    let headers =
+        (!endpoint.headers.is_empty()).then(|| vault.seal(&endpoint.id.to_bytes(), &rows::json(&endpoint.headers)));
     query
         .bind(key(endpoint.id))
         .bind(endpoint.url.to_string())
@@ -191,7 +192,9 @@ async fn change_endpoint(tx: &mut Tx, account: AccountId, id: EndpointId, change
         Some((EndpointState::Disabled, reason)) if endpoint.state == EndpointState::Enabled => {
             disable(tx, &mut endpoint, reason).await?;
         }
-        Some((EndpointState::Enabled, _)) if endpoint.state == EndpointState::Disabled => enable(tx, &mut endpoint).await?,
+        Some((EndpointState::Enabled, _)) if endpoint.state == EndpointState::Disabled => {
+            enable(tx, &mut endpoint).await?
+        }
         Some(_) | None => {}
     }
     save(tx, &endpoint).await?;
@@ -305,15 +308,17 @@ async fn insert_secret(tx: &mut Tx, secret: SigningSecret) -> Result<()> {
     let (endpoint, account) = columns(secret.owner);
     let owner = endpoint.as_deref().or(account.as_deref()).unwrap_or_default();
     let sealed = tx.vault().seal(owner, &secret.text);
-    sqlx::query("insert into secrets (id, endpoint, account, scheme, sealed, created_at, until) values (?, ?, ?, ?, ?, ?, ?)")
-        .bind(key(secret.id))
-        .bind(endpoint)
-        .bind(account)
-        .bind(secret.scheme)
-        .bind(sealed)
-        .bind(secret.created_at.as_millis())
-        .bind(secret.until.map(Timestamp::as_millis))
-        .execute(tx.sql())
-        .await?;
+    sqlx::query(
+        "insert into secrets (id, endpoint, account, scheme, sealed, created_at, until) values (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(key(secret.id))
+    .bind(endpoint)
+    .bind(account)
+    .bind(secret.scheme)
+    .bind(sealed)
+    .bind(secret.created_at.as_millis())
+    .bind(secret.until.map(Timestamp::as_millis))
+    .execute(tx.sql())
+    .await?;
     Ok(())
 }

@@ -37,7 +37,8 @@ const ADVANCE: &str = "
 
 pub(super) async fn fan_out(tx: &mut Tx, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
     let now = tx.now();
-    let claimed = if batch.deliveries.is_empty() { Vec::new() } else { insert(tx, batch.deliveries, now, lease).await? };
+    let claimed =
+        if batch.deliveries.is_empty() { Vec::new() } else { insert(tx, batch.deliveries, now, lease).await? };
     sqlx::query("update keeper set fanned_out_to = max(fanned_out_to, ?)").bind(batch.up_to).execute(tx.sql()).await?;
     Ok(claimed)
 }
@@ -75,7 +76,8 @@ async fn insert(tx: &mut Tx, new: Vec<NewDelivery>, now: Timestamp, lease: Durat
         let token = i64::from(matches!(delivery.state, DeliveryState::Sending { .. }));
         inserted.push(delivery_row(&delivery, new.dialect.as_str(), token));
         bodies.entry((new.event, new.dialect)).or_insert_with(|| Arc::clone(&new.body));
-        if matches!(delivery.state, DeliveryState::Scheduled { .. }) {
+        // Scheduled: somebody must claim it. Held: an endpoint that asks for its events itself may be waiting for it.
+        if matches!(delivery.state, DeliveryState::Scheduled { .. } | DeliveryState::Held) {
             tx.wake(Topic::Delivery);
         }
         if token > 0 {
@@ -102,8 +104,20 @@ fn first_state(endpoint: EndpointState, said_held: bool, now: Timestamp, lease: 
     })
 }
 
-type DeliveryRow =
-    (String, String, String, String, Option<String>, String, &'static str, i64, &'static str, Option<i64>, Option<i64>, i64);
+type DeliveryRow = (
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+    String,
+    &'static str,
+    i64,
+    &'static str,
+    Option<i64>,
+    Option<i64>,
+    i64,
+);
 
 fn delivery_row(delivery: &Delivery, dialect: &'static str, token: i64) -> DeliveryRow {
     let (due, until) = match delivery.state {
@@ -136,7 +150,8 @@ struct Sender {
 async fn senders(tx: &mut Tx, new: &[NewDelivery]) -> Result<HashMap<EventId, Sender>> {
     let events: HashSet<_> = new.iter().map(|delivery| delivery.event).collect();
     let found = sqlx::query(SENDERS).bind(hexes(events)).fetch_all(tx.sql()).await?;
-    let sender = |row| Ok((rows::id(row, "id")?, Sender { kind: column(row, "kind")?, job: rows::maybe_id(row, "job")? }));
+    let sender =
+        |row| Ok((rows::id(row, "id")?, Sender { kind: column(row, "kind")?, job: rows::maybe_id(row, "job")? }));
     found.iter().map(sender).collect()
 }
 

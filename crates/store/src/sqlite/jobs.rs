@@ -16,7 +16,8 @@ use super::writer::Tx;
 use super::{SqliteStore, events, submit, work};
 use crate::wakes::Topic;
 use crate::{
-    ClaimedJob, Idempotency, JobEnd, JobFilter, Jobs, Lease, Page, ProgressUpdate, Queue, Result, Retry, StoreError, Submitted,
+    ClaimedJob, Idempotency, JobEnd, JobFilter, Jobs, Lease, Page, ProgressUpdate, Queue, Result, Retry, StoreError,
+    Submitted,
 };
 
 /// Jobs with their outputs in one row, so that both are of the same moment and a list is one query.

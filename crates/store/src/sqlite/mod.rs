@@ -86,7 +86,10 @@ impl SqliteStore {
             .disable_statement_logging();
         let vault = Vault::new(master_key, ambient.clone());
 
-        let writing = options.clone().pragma("cache_size", format!("-{WRITER_CACHE_KIB}")).pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+        let writing = options
+            .clone()
+            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
         let mut connection = SqliteConnection::connect_with(&writing).await?;
         prepare(&mut connection, &vault).await?;
 

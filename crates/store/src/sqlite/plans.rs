@@ -42,9 +42,11 @@ async fn plans(queries: &[(&str, &'static str)]) -> String {
 /// and a partial index of waiting rows are no such thing.
 fn scans(plan: &str) -> Vec<&str> {
     let partial = ["jobs_queued", "jobs_leased", "deliveries_due", "deliveries_leased"];
-    let table = |line: &&str| ["jobs", "deliveries", "events", "endpoints", "bodies", "attempts", "api_keys", "waiting"]
-        .iter()
-        .any(|table| line.trim_start().starts_with(&format!("SCAN {table}")));
+    let table = |line: &&str| {
+        ["jobs", "deliveries", "events", "endpoints", "bodies", "attempts", "api_keys", "waiting"]
+            .iter()
+            .any(|table| line.trim_start().starts_with(&format!("SCAN {table}")))
+    };
     plan.lines().filter(table).filter(|line| !partial.iter().any(|index| line.contains(index))).collect()
 }
 
@@ -72,7 +74,14 @@ async fn no_hot_query_reads_a_whole_table() {
     ])
     .await;
     assert!(scans(&plan).is_empty(), "{:#?}\n{plan}", scans(&plan));
-    for index in ["jobs_queued", "jobs_leased", "jobs_of_account", "deliveries_due", "deliveries_leased", "deliveries_of_endpoint"] {
+    for index in [
+        "jobs_queued",
+        "jobs_leased",
+        "jobs_of_account",
+        "deliveries_due",
+        "deliveries_leased",
+        "deliveries_of_endpoint",
+    ] {
         assert!(plan.contains(index), "{index} is not used\n{plan}");
     }
 }

@@ -165,7 +165,10 @@ type OutputRow = (String, u8, Option<String>, String, String, Option<String>);
 fn outputs(spec: &JobSpec, text: &str) -> Result<Vec<Output>> {
     let rows: Vec<OutputRow> = parse(text, "outputs")?;
     if rows.len() != spec.outputs.len() {
-        return Err(StoreError::corrupt("outputs", &format_args!("{} of {} are there", rows.len(), spec.outputs.len())));
+        return Err(StoreError::corrupt(
+            "outputs",
+            &format_args!("{} of {} are there", rows.len(), spec.outputs.len()),
+        ));
     }
     let output = |(spec, (state, progress, file, plan, receipt, error)): (_, OutputRow)| {
         Ok(Output {

@@ -26,10 +26,12 @@ impl Settings for SqliteStore {
 async fn set_default_webhook(tx: &mut Tx, account: AccountId, webhook: Option<DefaultWebhook>) -> Result<()> {
     let query = match webhook {
         None => sqlx::query("delete from default_webhooks where account = ?").bind(key(account)),
-        Some(webhook) => sqlx::query("insert or replace into default_webhooks (account, endpoint, events) values (?, ?, ?)")
-            .bind(key(account))
-            .bind(key(webhook.endpoint))
-            .bind(json(&webhook.events)),
+        Some(webhook) => {
+            sqlx::query("insert or replace into default_webhooks (account, endpoint, events) values (?, ?, ?)")
+                .bind(key(account))
+                .bind(key(webhook.endpoint))
+                .bind(json(&webhook.events))
+        }
     };
     query.execute(tx.sql()).await?;
     tx.wake(Topic::Delivery);

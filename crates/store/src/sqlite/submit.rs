@@ -18,7 +18,8 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 pub(super) async fn submit(tx: &mut Tx, job: Job, idempotency: Option<Idempotency>) -> Result<Submitted> {
     let now = tx.now();
     if let Some(idempotency) = &idempotency {
-        let found = sqlx::query("select fingerprint, job from idempotency where account = ? and key = ? and created_at > ?");
+        let found =
+            sqlx::query("select fingerprint, job from idempotency where account = ? and key = ? and created_at > ?");
         let found = found.bind(key(job.account)).bind(idempotency.key.clone()).bind((now - REMEMBERED).as_millis());
         if let Some(row) = found.fetch_optional(tx.sql()).await? {
             if column::<&[u8]>(&row, "fingerprint")? != idempotency.fingerprint {
@@ -88,13 +89,15 @@ async fn remember(tx: &mut Tx, job: &Job, idempotency: Idempotency, now: Timesta
     .bind((now - REMEMBERED).as_millis())
     .execute(tx.sql())
     .await?;
-    sqlx::query("insert or replace into idempotency (account, key, fingerprint, job, created_at) values (?, ?, ?, ?, ?)")
-        .bind(key(job.account))
-        .bind(idempotency.key)
-        .bind(idempotency.fingerprint.to_vec())
-        .bind(key(job.id))
-        .bind(now.as_millis())
-        .execute(tx.sql())
-        .await?;
+    sqlx::query(
+        "insert or replace into idempotency (account, key, fingerprint, job, created_at) values (?, ?, ?, ?, ?)",
+    )
+    .bind(key(job.account))
+    .bind(idempotency.key)
+    .bind(idempotency.fingerprint.to_vec())
+    .bind(key(job.id))
+    .bind(now.as_millis())
+    .execute(tx.sql())
+    .await?;
     Ok(())
 }

@@ -249,7 +249,12 @@ impl Listeners {
         Self::look(&mut self.registered, tx, job.account, REGISTERED_FILTERS).await
     }
 
-    async fn look(known: &mut HashMap<AccountId, bool>, tx: &mut Tx, account: AccountId, filters: &'static str) -> Result<bool> {
+    async fn look(
+        known: &mut HashMap<AccountId, bool>,
+        tx: &mut Tx,
+        account: AccountId,
+        filters: &'static str,
+    ) -> Result<bool> {
         if let Some(wanted) = known.get(&account) {
             return Ok(*wanted);
         }
@@ -264,4 +269,5 @@ impl Listeners {
 }
 
 const DEFAULT_FILTER: &str = "select events from default_webhooks where account = ?";
-const REGISTERED_FILTERS: &str = "select events from endpoints where account = ? and role = 'registered' and state = 'enabled'";
+const REGISTERED_FILTERS: &str =
+    "select events from endpoints where account = ? and role = 'registered' and state = 'enabled'";

@@ -308,7 +308,8 @@ mod tests {
         let mut wake = store.wakes.listen(Topic::Event);
         assert!(matches!(write(&store, 0, 1_000_000, Ok(())).await, Err(StoreError::Full)));
         // SQLite gives up the whole transaction, so those who shared it are told the same.
-        let results = join_all((1..20).map(|id| write(&store, id, if id == 10 { 1_000_000 } else { 10 }, Ok(())))).await;
+        let results =
+            join_all((1..20).map(|id| write(&store, id, if id == 10 { 1_000_000 } else { 10 }, Ok(())))).await;
         assert!(results.iter().all(|result| matches!(result, Err(StoreError::Full))), "{results:?}");
         assert_eq!(accounts(&store).await, 0);
         assert!(wake.wait().now_or_never().is_none(), "nobody is woken for nothing");

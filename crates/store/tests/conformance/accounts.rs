@@ -1,7 +1,7 @@
 //! Accounts, keys and what an account has set.
 
-use reelhook_domain::event::EventFilter;
 use reelhook_domain::endpoint::EndpointRole;
+use reelhook_domain::event::EventFilter;
 use reelhook_domain::job::Dialect;
 use reelhook_store::{DefaultWebhook, JobEndpoint, NewApiKey};
 use std::time::Duration;

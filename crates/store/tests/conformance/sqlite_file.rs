@@ -62,8 +62,12 @@ async fn two_stores_may_have_one_file_open() {
         join_all(jobs(&one).into_iter().map(|job| one.submit(job))),
         join_all(jobs(&two).into_iter().map(|job| two.submit(job))),
     );
-    assert_eq!(first.len() + second.len(), one.store.list_jobs(one.account, &JobFilter::default(), ALL).await.unwrap().len());
-    let (mine, theirs) = tokio::join!(one.store.claim_jobs(40, crate::world::LEASE), two.store.claim_jobs(40, crate::world::LEASE));
+    assert_eq!(
+        first.len() + second.len(),
+        one.store.list_jobs(one.account, &JobFilter::default(), ALL).await.unwrap().len()
+    );
+    let (mine, theirs) =
+        tokio::join!(one.store.claim_jobs(40, crate::world::LEASE), two.store.claim_jobs(40, crate::world::LEASE));
     assert_eq!(mine.unwrap().len() + theirs.unwrap().len(), 40);
 }
 
@@ -75,7 +79,8 @@ async fn secrets_are_not_in_the_file_in_the_clear() {
     let secret = world.secret(SealedFor::Account(world.account), "whsec_account");
     world.store.add_secret(secret, world.now()).await.unwrap();
     let holds = |text: &str| {
-        let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        let files =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
         files.into_iter().any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
     };
     for _ in 0..2 {

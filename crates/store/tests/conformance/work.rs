@@ -18,7 +18,14 @@ fn copy(lease: &Lease) -> Lease {
 
 fn progress(claimed: &ClaimedJob, progress: u8) -> ProgressUpdate {
     let outputs = claimed.job.outputs.iter().map(|output| (output.spec.id, progress)).collect();
-    ProgressUpdate { job: claimed.job.id, token: claimed.lease.token, stage: Stage::Encoding, progress, outputs, announce: true }
+    ProgressUpdate {
+        job: claimed.job.id,
+        token: claimed.lease.token,
+        stage: Stage::Encoding,
+        progress,
+        outputs,
+        announce: true,
+    }
 }
 
 async fn claim_one(world: &World) -> reelhook_domain::id::JobId {

@@ -19,8 +19,8 @@ use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{
-    ClaimedDelivery, ClaimedJob, FanOut, JobEnd, MasterKey, NewDelivery, NewEvent, OutputEnd, Page, SealedFor, Settlement,
-    SigningSecret, Store, StoreError, Submitted,
+    ClaimedDelivery, ClaimedJob, FanOut, JobEnd, MasterKey, NewDelivery, NewEvent, OutputEnd, Page, SealedFor,
+    Settlement, SigningSecret, Store, StoreError, Submitted,
 };
 use serde_json::json;
 
@@ -106,9 +106,7 @@ impl World {
 
     /// A job with that many outputs, not submitted.
     pub(crate) fn job(&self, outputs: usize) -> Job {
-        let output = |number| {
-            json!({"id": self.id::<OutputKind>(), "name": format!("out{number}"), "recipe": "web_ready", "crf": 23})
-        };
+        let output = |number| json!({"id": self.id::<OutputKind>(), "name": format!("out{number}"), "recipe": "web_ready", "crf": 23});
         let outputs: Vec<_> = (0..outputs).map(output).collect();
         let spec = serde_json::from_value(json!({
             "input": {"url": "https://example.com/clip.mp4"}, "outputs": outputs, "webhook": null, "metadata": {"order": "7"},
