@@ -45,6 +45,14 @@ enum Look {
     Rest(Option<Timestamp>),
 }
 
+/// How much of what was asked for was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Some,
+    All,
+}
+
 impl Due {
     /// Runs until told to stop. `looked` is told after the first look.
     pub(crate) async fn run(self, looked: oneshot::Sender<()>) {
@@ -94,7 +102,11 @@ impl Due {
         }
         let (limit, per_endpoint) = (narrow(room.limit), narrow(room.per_endpoint));
         let claimed = self.store.claim_due(limit, per_endpoint, &room.except, self.settings.lease).await?;
-        let is_cut = claimed.len() >= room.limit;
+        let found = match claimed.len() {
+            0 => Found::Nothing,
+            count if count >= room.limit => Found::All,
+            _ => Found::Some,
+        };
         let ids: HashSet<_> = claimed.iter().map(|work| work.delivery.endpoint).collect();
         let endpoints = self.keyring.endpoints(ids).await?;
         let mut arrivals = Vec::with_capacity(claimed.len());
@@ -105,18 +117,20 @@ impl Due {
                 None => warn!(delivery.id = %work.delivery.id, "the endpoint of a claimed delivery was deleted"),
             }
         }
-        self.hand_over(room, arrivals, is_cut).await
+        self.hand_over(room, arrivals, found).await
     }
 
-    async fn hand_over(&self, room: Room, arrivals: Vec<Arrival>, is_cut: bool) -> Result<Option<Look>, StoreError> {
+    async fn hand_over(&self, room: Room, arrivals: Vec<Arrival>, found: Found) -> Result<Option<Look>, StoreError> {
         let (except, opens) = (room.except.clone(), room.opens);
         if self.lanes.send(Message::Claimed { room, arrivals }).await.is_err() {
             return Ok(None);
         }
-        if is_cut {
+        if found == Found::All {
             return Ok(Some(Look::Again));
         }
         let next = self.store.next_due(&except).await?;
+        // What is due and cannot be claimed (its body is gone) must not keep us from sleeping.
+        let next = next.filter(|&at| found == Found::Some || at > self.ambient.now());
         Ok(Some(Look::Rest([next, opens].into_iter().flatten().min())))
     }
 }

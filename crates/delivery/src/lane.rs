@@ -12,21 +12,21 @@
 //! that memory is never held for a receiver that is not there. A claim that ran out and was taken again by this very
 //! process (a suspended machine, a clock that jumped) is adopted: the work goes on under the new token, not twice.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{Attempt, Outcome};
 use reelhook_domain::endpoint::{Endpoint, Failing};
-use reelhook_domain::event::EventType;
-use reelhook_domain::id::{AccountId, DeliveryId, EndpointId, JobId};
+use reelhook_domain::id::{AccountId, DeliveryId, EndpointId};
 use reelhook_domain::retry::{RetrySchedule, Verdict, judge};
 use reelhook_domain::time::Timestamp;
 use reelhook_store::{ClaimedDelivery, Settlement};
 
 use crate::adaptive::Adaptive;
 use crate::bucket::Bucket;
+use crate::job_order::{JobOrder, is_first, is_progress};
 use crate::outcome;
 use crate::settle::{Ending, Endings};
 
@@ -58,46 +58,6 @@ impl Load {
     pub(crate) const fn is_busy(self) -> bool {
         self.waiting + self.in_flight > 0
     }
-}
-
-/// Which first tries of which job have not ended, by sequence.
-#[derive(Debug, Default)]
-struct JobOrder(HashMap<JobId, BTreeSet<i64>>);
-
-impl JobOrder {
-    fn enter(&mut self, work: &ClaimedDelivery) {
-        if let Some(job) = blocks(work) {
-            self.0.entry(job).or_default().insert(work.delivery.sequence);
-        }
-    }
-
-    fn leave(&mut self, work: &ClaimedDelivery) {
-        let Some(job) = blocks(work) else { return };
-        if let Some(sequences) = self.0.get_mut(&job) {
-            sequences.remove(&work.delivery.sequence);
-            if sequences.is_empty() {
-                self.0.remove(&job);
-            }
-        }
-    }
-
-    fn allows(&self, work: &ClaimedDelivery) -> bool {
-        let earliest = work.delivery.job.and_then(|job| self.0.get(&job)?.first());
-        earliest.is_none_or(|&earliest| earliest >= work.delivery.sequence)
-    }
-}
-
-/// The job whose later events wait for the first try of this delivery.
-fn blocks(work: &ClaimedDelivery) -> Option<JobId> {
-    if is_first(work) && !is_progress(work) { work.delivery.job } else { None }
-}
-
-pub(crate) const fn is_first(work: &ClaimedDelivery) -> bool {
-    work.delivery.attempts == 0
-}
-
-fn is_progress(work: &ClaimedDelivery) -> bool {
-    work.delivery.event_type == EventType::JOB_PROGRESS
 }
 
 /// A request that is out. The work itself travels with it; this is what the lane must know meanwhile.
@@ -373,7 +333,10 @@ impl Lane {
             self.circuit = Circuit::Open { until: now, times };
         }
         let settlement = self.settlement(work.delivery.id, token, None, verdict);
-        endings.push(Ending { settlement, superseded_for: None });
+        let number = endings.push(Ending { settlement, superseded_for: None });
+        if is_first(work) {
+            self.parked = Some(number);
+        }
         self.empty_if_shut(now, endings);
     }
 

@@ -25,6 +25,7 @@ mod dispatcher;
 mod due;
 mod engine;
 mod fanout;
+mod job_order;
 mod keyring;
 mod lane;
 mod lanes;

@@ -121,3 +121,18 @@ async fn an_event_fanned_out_twice_is_delivered_once() {
     world.wait_until(endpoint, |found| found.iter().all(|one| one.state == DeliveryState::Delivered)).await;
     assert_eq!(receiver.requests().len(), 2);
 }
+
+#[tokio::test]
+async fn the_lease_of_what_is_out_is_renewed() {
+    let world = World::start().await;
+    let receiver = Receiver::scripted([Reply::hang()]).await;
+    let endpoint = world.endpoint(receiver.url("/")).await;
+    world.publish("order.made", 1).await;
+    receiver.wait_for(1, PATIENCE).await;
+    for _ in 0..4 {
+        world.advance(Duration::from_secs(31));
+        let until = world.now() + Duration::from_secs(60);
+        world.wait_until(endpoint, |found| found[0].state == DeliveryState::Sending { until }).await;
+    }
+    assert_eq!(receiver.requests().len(), 1);
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reelhook_domain::delivery::DeliveryState;
+use reelhook_domain::delivery::{Delivery, DeliveryState};
 use reelhook_domain::endpoint::EndpointState;
 use reelhook_store::Endpoints;
 use reelhook_testkit::{Receiver, Reply};
@@ -109,4 +109,26 @@ async fn a_new_url_is_used_at_once() {
     world.publish("invoice.paid", 2).await;
     world.wait_until(endpoint, |found| found.len() == 2 && found[1].state == DeliveryState::Delivered).await;
     assert_eq!((old.requests().len(), new.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_waits_in_a_lane_is_held_when_its_endpoint_is_disabled() {
+    let world = World::start().await;
+    let receiver = Receiver::start().await;
+    let rate = reelhook_domain::endpoint::Rate { per_second: 0.1, burst: 1 };
+    let endpoint = world.endpoint_with(receiver.url("/"), |endpoint| endpoint.rate = Some(rate)).await;
+    world.publish_many(4).await;
+    let is_waiting = |found: &[Delivery]| found.len() == 4 && found[0].state == DeliveryState::Delivered;
+    world.wait_until(endpoint, is_waiting).await;
+    world.set_state(endpoint, EndpointState::Disabled).await;
+    world.advance(Duration::from_secs(10));
+    let are_held = |found: &[Delivery]| found[1..].iter().all(|delivery| delivery.state == DeliveryState::Held);
+    world.wait_until(endpoint, are_held).await;
+    assert_eq!(receiver.requests().len(), 1);
+
+    world.set_state(endpoint, EndpointState::Enabled).await;
+    let change = reelhook_store::EndpointChange { rate: Some(None), ..Default::default() };
+    world.store.change_endpoint(world.account, endpoint, change).await.unwrap();
+    world.advance(Duration::from_secs(10));
+    world.wait_until(endpoint, |found| found.iter().all(|one| one.state == DeliveryState::Delivered)).await;
 }

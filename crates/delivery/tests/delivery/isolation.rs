@@ -6,6 +6,7 @@ use std::time::Duration;
 use reelhook_delivery::Settings;
 use reelhook_domain::delivery::DeliveryState;
 use reelhook_domain::endpoint::Rate;
+use reelhook_domain::event::EventFilter;
 use reelhook_testkit::{Received, Receiver, Reply};
 
 use crate::world::{PATIENCE, World, kind, number};
@@ -132,4 +133,28 @@ async fn first_tries_go_before_retries() {
     receiver.wait_for(2, PATIENCE).await;
     world.advance(Duration::from_secs(10));
     assert_eq!(numbers(&receiver.wait_for(3, PATIENCE).await), [1, 2, 1]);
+}
+
+#[tokio::test]
+async fn progress_that_waits_is_canceled_by_later_progress() {
+    let world = World::start().await;
+    let receiver = Receiver::start().await;
+    receiver.otherwise(Reply::hang());
+    let endpoint = world
+        .endpoint_with(receiver.url("/"), |endpoint| {
+            endpoint.events = EventFilter::new(vec!["order.made".to_owned(), "job.progress".to_owned()]);
+        })
+        .await;
+    for number in 0..4 {
+        world.publish("order.made", number).await;
+    }
+    receiver.wait_for(4, PATIENCE).await;
+    world.submit(None).await;
+    let lease = world.start_job().await;
+    for (progress, deliveries) in [(10, 5), (20, 6)] {
+        world.report(&lease, progress).await;
+        world.wait_until(endpoint, |found| found.len() == deliveries).await;
+    }
+    let found = world.wait_until(endpoint, |found| found[4].state == DeliveryState::Canceled).await;
+    assert_eq!(found[5].state.name(), "sending", "the latest waits in the lane");
 }

@@ -12,14 +12,14 @@ use reelhook_domain::endpoint::{DEFAULT_TIMEOUT, Endpoint, EndpointRole, Endpoin
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::id::{AccountId, EndpointId, EventId, JobId};
-use reelhook_domain::job::{Dialect, InputSource, Job, JobSpec, JobWebhook, OnDamage, Priority, Signal};
+use reelhook_domain::job::{Dialect, InputFacts, InputSource, Job, JobSpec, JobWebhook, OnDamage, Priority, Signal};
 use reelhook_domain::time::Timestamp;
 use reelhook_egress::{Client, Policy, SystemResolver};
 use reelhook_signature::{Headers, PublicKey, Secret, SigningKey, Trust, verify};
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{
-    Accounts, Deliveries, DeliveryFilter, DeliveryRecord, EndpointChange, Endpoints, Events, JobEnd, Jobs, MasterKey,
-    NewEvent, Page, SealedFor, SigningSecret, Store, Topic,
+    Accounts, Deliveries, DeliveryFilter, DeliveryRecord, EndpointChange, Endpoints, Events, JobEnd, Jobs, Lease,
+    MasterKey, NewEvent, Page, ProgressUpdate, SealedFor, SigningSecret, Store, Topic,
 };
 use reelhook_testkit::{MovedClock, Received, ambient};
 use serde_json::json;
@@ -227,6 +227,27 @@ impl World {
         let error = JobFailure::input(Stage::Probing, "unsupported", "no");
         let end = JobEnd { signal: Signal::Fail(error), input: None, outputs: Vec::new() };
         self.store.finish_job(claimed.lease, end).await.unwrap();
+    }
+
+    /// Has a worker begin the oldest job.
+    pub(crate) async fn start_job(&self) -> Lease {
+        let claimed = self.store.claim_jobs(1, Duration::from_secs(60)).await.unwrap().pop().expect("a job waits");
+        let input = InputFacts { name: "in.mp4".to_owned(), size_bytes: 1, sha256: "00".repeat(32), media: None };
+        self.store.start_processing(&claimed.lease, input).await.unwrap();
+        claimed.lease
+    }
+
+    /// Has a worker report progress: `job.progress`.
+    pub(crate) async fn report(&self, lease: &Lease, progress: u8) {
+        let update = ProgressUpdate {
+            job: lease.job,
+            token: lease.token,
+            stage: Stage::Encoding,
+            progress,
+            outputs: Vec::new(),
+            announce: true,
+        };
+        self.store.record_progress(vec![update]).await.unwrap();
     }
 
     /// All deliveries to an endpoint, in order.
