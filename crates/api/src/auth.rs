@@ -3,30 +3,22 @@
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use sha2::{Digest, Sha256};
+use reelhook_store::{KEY_PREFIX, key_hash};
 
 use crate::desk::{Caller, Desk};
 use crate::problem::Problem;
-
-/// How every key begins.
-pub(crate) const KEY_PREFIX: &str = "rh_";
 
 impl FromRequestParts<Desk> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
         let key = bearer(parts)?;
-        let hash = hash(key);
+        let hash = key_hash(key);
         match desk.store().find_key(&hash).await? {
             Some(key) => Ok(Self { account: key.account, key: key.id }),
             None => Err(Problem::unauthorized("the API key is unknown or was revoked")),
         }
     }
-}
-
-/// What is kept of a key: it has 256 bits of randomness, so a plain hash cannot be turned back.
-pub(crate) fn hash(key: &str) -> [u8; 32] {
-    Sha256::digest(key.as_bytes()).into()
 }
 
 fn bearer(parts: &Parts) -> Result<&str, Problem> {

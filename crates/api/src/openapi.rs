@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDetails};
 use crate::routes;
 
 /// A job to be done.
@@ -238,7 +238,7 @@ impl Modify for Bearer {
         routes::get_webhook_secret, routes::rotate_webhook_secret, routes::list_webhook_keys, routes::create_key,
         routes::list_keys, routes::revoke_key, routes::healthz, routes::readyz, routes::metrics,
     ),
-    components(schemas(Recipe, Problem)),
+    components(schemas(Recipe, Problem, ProblemDetails)),
     modifiers(&Bearer),
     security(("api_key" = [])),
 )]

@@ -13,9 +13,14 @@ use reelhook_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A refusal, as its caller sees it.
+/// A refusal, as its caller sees it. Small, because it stands in every `Result` of this crate.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<ProblemDetails>);
+
+/// The members of a problem document.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ProblemDetails {
     /// Where the code is explained.
     #[serde(rename = "type")]
     kind: String,
@@ -32,7 +37,7 @@ pub struct Problem {
     violations: Vec<Violation>,
     /// Names the request in the server's log; also the header `x-request-id`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) request_id: Option<String>,
+    request_id: Option<String>,
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
 }
@@ -40,7 +45,7 @@ pub struct Problem {
 impl Problem {
     /// A refusal with that status and code.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(ProblemDetails {
             kind: format!("/docs/errors#{code}"),
             title: code.replace('_', " "),
             status: status.as_u16(),
@@ -49,7 +54,7 @@ impl Problem {
             violations: Vec::new(),
             request_id: None,
             retry_after_seconds: None,
-        }
+        }))
     }
 
     /// 400: the bytes cannot be read.
@@ -80,7 +85,9 @@ impl Problem {
             .take(5)
             .collect::<Vec<_>>()
             .join("; ");
-        Self { violations, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail) }
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail);
+        problem.0.violations = violations;
+        problem
     }
 
     /// 422 with one violation.
@@ -95,7 +102,15 @@ impl Problem {
 
     /// 503: try again in a moment.
     pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { retry_after_seconds: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        problem.0.retry_after_seconds = Some(5);
+        problem
+    }
+
+    /// The same, naming the request it answers.
+    pub(crate) fn of_request(mut self, id: String) -> Self {
+        self.0.request_id = Some(id);
+        self
     }
 
     /// 500: our fault; the log has the reason.
@@ -107,8 +122,8 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after_seconds;
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.0.retry_after_seconds;
         let copy = self.clone();
         let mut response = (status, Json(self)).into_response();
         // The middleware adds the request's id, which is not known here.

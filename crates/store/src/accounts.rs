@@ -1,8 +1,12 @@
 //! Accounts and their API keys.
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reelhook_domain::ambient::Ambient;
 use reelhook_domain::id::{AccountId, KeyId};
 use reelhook_domain::time::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use crate::Result;
 
@@ -50,6 +54,26 @@ pub struct NewApiKey {
     pub hint: String,
     /// Its hash.
     pub hash: KeyHash,
+}
+
+/// How every key starts.
+pub const KEY_PREFIX: &str = "rh_";
+/// How many characters of a key are kept to tell keys apart.
+const HINT: usize = 7;
+
+impl NewApiKey {
+    /// Makes a key: its text, which is shown once and which nobody can find again, and what is kept of it.
+    pub fn generate(account: AccountId, name: &str, ambient: &Ambient) -> (String, Self) {
+        let text = format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(ambient.random::<32>()));
+        let hint = text.chars().take(HINT).collect();
+        let kept = Self { id: ambient.id(), account, name: name.to_owned(), hint, hash: key_hash(&text) };
+        (text, kept)
+    }
+}
+
+/// What is kept of a key. It has 256 bits of randomness, so a plain hash cannot be turned back.
+pub fn key_hash(text: &str) -> KeyHash {
+    Sha256::digest(text.as_bytes()).into()
 }
 
 /// Accounts and keys.

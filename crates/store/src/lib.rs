@@ -25,7 +25,7 @@ mod uploads;
 mod vault;
 mod wakes;
 
-pub use accounts::{Account, Accounts, ApiKey, KeyHash, NewApiKey};
+pub use accounts::{Account, Accounts, ApiKey, KEY_PREFIX, KeyHash, NewApiKey, key_hash};
 pub use deliveries::{ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement};
 pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSecret};
 pub use error::StoreError;

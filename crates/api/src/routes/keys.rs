@@ -2,8 +2,6 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use reelhook_dialects::native;
 use reelhook_store::{ApiKey, NewApiKey};
@@ -11,7 +9,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::listing::id;
-use crate::auth::{KEY_PREFIX, hash};
 use crate::body;
 use crate::desk::{Caller, Desk};
 use crate::openapi;
@@ -67,14 +64,7 @@ pub(crate) async fn create_key(
     json: body::Json,
 ) -> Result<(StatusCode, Json<KeyReply>), Problem> {
     let name = native::request::key(json.value).map_err(Problem::invalid)?;
-    let text = format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(desk.ambient().random::<32>()));
-    let key = NewApiKey {
-        id: desk.ambient().id(),
-        account: caller.account,
-        name,
-        hint: text.chars().take(7).collect(),
-        hash: hash(&text),
-    };
+    let (text, key) = NewApiKey::generate(caller.account, &name, desk.ambient());
     let key = desk.store().create_key(key).await?;
     Ok((StatusCode::CREATED, Json(reply(key, Some(text)))))
 }

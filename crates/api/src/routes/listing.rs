@@ -35,7 +35,7 @@ impl Query {
         Self { pairs, known: Vec::new(), violations: Vec::new() }
     }
 
-    fn refuse(&mut self, name: &str, value: String, message: String) {
+    fn refuse(&mut self, name: &str, value: &str, message: String) {
         let value = Value::String(value.chars().take(120).collect());
         self.violations.push(Violation { path: format!("?{name}"), value, message });
     }
@@ -54,7 +54,7 @@ impl Query {
         match text.parse() {
             Ok(parsed) => Some(parsed),
             Err(error) => {
-                self.refuse(name, text, error.to_string());
+                self.refuse(name, &text, error.to_string());
                 None
             }
         }
@@ -65,7 +65,7 @@ impl Query {
         match text.parse() {
             Ok(number) if range.contains(&number) => Some(number),
             _ => {
-                self.refuse(name, text, format!("must be a whole number, {} to {}", range.start(), range.end()));
+                self.refuse(name, &text, format!("must be a whole number, {} to {}", range.start(), range.end()));
                 None
             }
         }
@@ -76,11 +76,7 @@ impl Query {
         let Some(text) = self.text(name) else { return Vec::new() };
         let words: Vec<_> = text.split(',').map(|word| word.trim().to_owned()).collect();
         if let Some(wrong) = words.iter().find(|word| !allowed.contains(&word.as_str())) {
-            self.refuse(
-                name,
-                wrong.clone(),
-                format!("must be one or more of {}, separated by commas", allowed.join(", ")),
-            );
+            self.refuse(name, wrong, format!("must be one or more of {}, separated by commas", allowed.join(", ")));
         }
         words
     }
@@ -91,7 +87,7 @@ impl Query {
         let before = self.text("cursor").and_then(|cursor| {
             let bytes = URL_SAFE_NO_PAD.decode(&cursor).ok().and_then(|bytes| bytes.try_into().ok());
             if bytes.is_none() {
-                self.refuse("cursor", cursor, "must be a next_cursor of an answer before".to_owned());
+                self.refuse("cursor", &cursor, "must be a next_cursor of an answer before".to_owned());
             }
             bytes.map(u128::from_be_bytes)
         });
@@ -103,7 +99,7 @@ impl Query {
         for (name, value) in std::mem::take(&mut self.pairs) {
             let message = format!("is not known here; known are {}", self.known.join(", "));
             let name: String = name.chars().take(64).collect();
-            self.refuse(&name, value, message);
+            self.refuse(&name, &value, message);
         }
         if self.violations.is_empty() { Ok(()) } else { Err(Problem::invalid(self.violations)) }
     }

@@ -83,10 +83,9 @@ async fn observe(State(desk): State<Desk>, request: Request, next: Next) -> Resp
     // The route, never the path: a path may hold a name that somebody chose, and a query may hold a signature.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let mut response = next.run(request).await;
-    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
-        problem.request_id = Some(id.to_string());
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let (parts, _) = response.into_parts();
-        let body = Json(problem).into_response().into_body();
+        let body = Json(problem.of_request(id.to_string())).into_response().into_body();
         response = Response::from_parts(parts, body);
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
     }

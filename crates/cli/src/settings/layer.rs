@@ -13,9 +13,10 @@ use super::table::{self, SETTINGS};
 /// Variables that start like settings and belong to somebody else: the client commands, and, in a build for them, the
 /// crash tests.
 #[cfg(not(feature = "failpoints"))]
-const NOT_SETTINGS: &[&str] = &["REELHOOK_URL", "REELHOOK_KEY", "REELHOOK_CONFIG"];
+const NOT_SETTINGS: &[&str] = &["REELHOOK_URL", "REELHOOK_KEY", "REELHOOK_CONFIG", "REELHOOK_SECRET"];
 #[cfg(feature = "failpoints")]
-const NOT_SETTINGS: &[&str] = &["REELHOOK_URL", "REELHOOK_KEY", "REELHOOK_CONFIG", crate::crash::VARIABLE];
+const NOT_SETTINGS: &[&str] =
+    &["REELHOOK_URL", "REELHOOK_KEY", "REELHOOK_CONFIG", "REELHOOK_SECRET", crate::crash::VARIABLE];
 
 /// Where settings come from, besides the defaults.
 #[derive(Debug, Clone, Default)]

@@ -113,7 +113,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Texts,
         "Addresses that webhooks and downloads may reach though they are not public: blocks with ports, such as `10.0.0.0/8:8000-9000`.",
     ),
-    plain("links.keep_days", Kind::Whole(1, 3650), "How long results and the links to them are kept."),
+    plain(
+        "links.keep_days",
+        Kind::Whole(1, 3650),
+        "How long a link to a result works; a fresh one is shown whenever the job is asked for.",
+    ),
     plain(
         "api.max_body_bytes",
         Kind::Whole(1024, 1 << 30),
