@@ -16,7 +16,7 @@ use reelhook_store::{
 use serde_json::json;
 use url::Url;
 
-use super::{Caller, Desk};
+use super::{Caller, Desk, all_right};
 use crate::problem::{Problem, missing};
 
 /// How long an old secret goes on signing beside a new one, where the caller does not say.
@@ -41,7 +41,7 @@ impl Desk {
         let id: EndpointId = self.ambient().id();
         let (url, pull) = match request.address {
             EndpointAddress::Push(url) => {
-                self.judge("url", &url)?;
+                all_right(self.judge("url", &url))?;
                 (url, false)
             }
             EndpointAddress::Pull => (pull_url(id), true),
@@ -81,7 +81,7 @@ impl Desk {
         patch: EndpointPatch,
     ) -> Result<EndpointReply, Problem> {
         if let Some(url) = &patch.url {
-            self.judge("url", url)?;
+            all_right(self.judge("url", url))?;
             self.refuse_pull(caller, id).await?;
         }
         let change = EndpointChange {
@@ -187,7 +187,7 @@ impl Desk {
         let webhook = match request.default_webhook {
             None => None,
             Some(webhook) => {
-                self.judge("default_webhook.url", &webhook.url)?;
+                all_right(self.judge("default_webhook.url", &webhook.url))?;
                 self.ensure_account_secrets(caller).await?;
                 let wanted = JobEndpoint {
                     account: caller.account,

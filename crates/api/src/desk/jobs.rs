@@ -3,6 +3,7 @@
 use reelhook_dialects::native::reply::{JobDeliveryReply, JobReply, WaitingReply};
 use reelhook_dialects::{InputRequest, JobRequest};
 use reelhook_domain::endpoint::EndpointRole;
+use reelhook_domain::form::Violation;
 use reelhook_domain::id::{JobId, UploadId};
 use reelhook_domain::job::{Dialect, InputSource, Job, JobSpec, JobState, JobWebhook, OutputSpec};
 use reelhook_store::{DeliveryFilter, Idempotency, JobEndpoint, JobFilter, Page, Retry, Submitted};
@@ -30,10 +31,14 @@ impl Desk {
         idempotency: Option<Idempotency>,
     ) -> Result<Submitted, Problem> {
         let input = self.input_source(caller, request.input, input).await?;
+        let webhook_violation = request.webhook.as_ref().and_then(|webhook| self.judge("webhook.url", &webhook.url));
+        let input = match (input, webhook_violation) {
+            (Ok(input), None) => input,
+            (input, webhook) => return Err(Problem::invalid(input.err().into_iter().chain(webhook).collect())),
+        };
         let webhook = match request.webhook {
             None => None,
             Some(webhook) => {
-                self.judge("webhook.url", &webhook.url)?;
                 self.ensure_account_secrets(caller).await?;
                 let wanted = JobEndpoint {
                     account: caller.account,
@@ -66,27 +71,30 @@ impl Desk {
         Ok(submitted)
     }
 
+    /// Where the bytes come from, or what is wrong with what was said of it.
     async fn input_source(
         &self,
         caller: Caller,
         asked: Option<InputRequest>,
         input: JobInput,
-    ) -> Result<InputSource, Problem> {
+    ) -> Result<Result<InputSource, Violation>, Problem> {
+        let wrong = |path: &str, value: Value, message: &str| {
+            Ok(Err(Violation { path: path.to_owned(), value, message: message.to_owned() }))
+        };
         match (asked, input) {
-            (None, JobInput::Sent(upload)) => Ok(InputSource::Upload(upload)),
+            (None, JobInput::Sent(upload)) => Ok(Ok(InputSource::Upload(upload))),
             (Some(_), JobInput::Sent(_)) => {
-                Err(Problem::violation("input", Value::Null, "must be left out when the file comes with the request"))
+                wrong("input", Value::Null, "must be left out when the file comes with the request")
             }
-            (None, JobInput::Asked) => Err(Problem::violation("input", Value::Null, "is required")),
+            (None, JobInput::Asked) => wrong("input", Value::Null, "is required"),
             (Some(InputRequest::Url(url)), JobInput::Asked) => {
-                self.judge("input.url", &url)?;
-                Ok(InputSource::Url(url))
+                Ok(self.judge("input.url", &url).map_or(Ok(InputSource::Url(url)), Err))
             }
             (Some(InputRequest::Upload(id)), JobInput::Asked) => match self.store().upload(caller.account, id).await {
-                Ok(upload) => Ok(InputSource::Upload(upload.id)),
+                Ok(upload) => Ok(Ok(InputSource::Upload(upload.id))),
                 Err(reelhook_store::StoreError::NotFound) => {
                     let message = "is not an upload of this account, or it has expired";
-                    Err(Problem::violation("input.upload", id.to_string().into(), message))
+                    wrong("input.upload", id.to_string().into(), message)
                 }
                 Err(error) => Err(error.into()),
             },

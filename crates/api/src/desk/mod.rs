@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::form::Violation;
 use reelhook_domain::id::{AccountId, JobId, KeyId};
 use reelhook_domain::time::Timestamp;
 use reelhook_egress::Policy;
 use reelhook_files::{Files, Links};
 use reelhook_store::Store;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -141,12 +143,17 @@ impl Desk {
         self.links().output(job, name, expires).into()
     }
 
-    /// Refuses a URL that the policy does not let us reach.
-    fn judge(&self, path: &str, url: &Url) -> Result<(), Problem> {
-        self.inner.parts.policy.judge_url(url).map_err(|refusal| {
-            // A URL with a password in it is not repeated.
-            let shown = if refusal.rule == "userinfo" { serde_json::Value::Null } else { url.as_str().into() };
-            Problem::violation(path, shown, refusal.message)
-        })
+    /// What is wrong with a URL that the policy does not let us reach.
+    fn judge(&self, path: &str, url: &Url) -> Option<Violation> {
+        let refusal = self.inner.parts.policy.judge_url(url).err()?;
+        // A URL with a password in it is not repeated.
+        let value = if refusal.rule == "userinfo" { Value::Null } else { url.as_str().into() };
+        Some(Violation { path: path.to_owned(), value, message: refusal.message })
     }
+}
+
+/// Goes on when nothing is wrong.
+fn all_right(violations: impl IntoIterator<Item = Violation>) -> Result<(), Problem> {
+    let violations: Vec<_> = violations.into_iter().collect();
+    if violations.is_empty() { Ok(()) } else { Err(Problem::invalid(violations)) }
 }
