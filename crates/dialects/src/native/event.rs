@@ -2,19 +2,37 @@
 
 use reelhook_domain::event::Event;
 use reelhook_domain::job::Job;
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use super::reply::JobReply;
 use crate::{LinkTo, PayloadError};
 
 #[derive(Serialize)]
-struct Envelope<'a, D> {
+struct Envelope<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     timestamp: String,
     sequence: i64,
-    data: D,
+    data: Data<'a>,
+}
+
+/// What an event carries.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    /// The job as `GET /v1/jobs/{id}` showed it then.
+    Job(Box<JobReply>),
+    /// What was published.
+    Own(&'a Value),
+}
+
+fn envelope<'a>(event: &'a Event, link: LinkTo<'_>) -> Result<Envelope<'a>, serde_json::Error> {
+    let data = match event.job {
+        Some(_) => Data::Job(Box::new(JobReply::of(&Job::deserialize(&event.data)?, link))),
+        None => Data::Own(&event.data),
+    };
+    Ok(Envelope { kind: event.kind.as_str(), timestamp: event.at.to_string(), sequence: event.sequence, data })
 }
 
 /// The body: for an event of a job, `data` is the job as `GET /v1/jobs/{id}` showed it then; otherwise what was published.
@@ -22,9 +40,8 @@ struct Envelope<'a, D> {
 /// # Errors
 /// [`PayloadError`] when the stored job cannot be read.
 pub fn payload(event: &Event, link: LinkTo<'_>) -> Result<String, PayloadError> {
-    let failed = |source| PayloadError { event: event.id, source };
-    let body = serde_json::to_string(&value(event, link)?).map_err(failed)?;
-    Ok(body)
+    let body = envelope(event, link).and_then(|envelope| serde_json::to_string(&envelope));
+    body.map_err(|source| PayloadError { event: event.id, source })
 }
 
 /// The body as a JSON value, as the list of a job's events shows it.
@@ -32,14 +49,6 @@ pub fn payload(event: &Event, link: LinkTo<'_>) -> Result<String, PayloadError> 
 /// # Errors
 /// [`PayloadError`] when the stored job cannot be read.
 pub fn value(event: &Event, link: LinkTo<'_>) -> Result<Value, PayloadError> {
-    let failed = |source| PayloadError { event: event.id, source };
-    let data = if event.job.is_some() {
-        let job: Job = serde_json::from_value(event.data.clone()).map_err(failed)?;
-        serde_json::to_value(JobReply::of(&job, link)).map_err(failed)?
-    } else {
-        event.data.clone()
-    };
-    let envelope =
-        Envelope { kind: event.kind.as_str(), timestamp: event.at.to_string(), sequence: event.sequence, data };
-    serde_json::to_value(envelope).map_err(failed)
+    let body = envelope(event, link).and_then(serde_json::to_value);
+    body.map_err(|source| PayloadError { event: event.id, source })
 }
