@@ -1,0 +1,12 @@
+//! The real program, driven over HTTP, with the machine's ffmpeg.
+//!
+//! Each test has a server, a data folder and, where it needs them, a receiver and an origin of its own. What happens
+//! inside the server is waited for by its event stream; only what it does not tell is asked for again and again.
+
+mod bad_days;
+mod bad_input;
+#[cfg(feature = "failpoints")]
+mod crashes;
+mod inbox;
+mod journey;
+mod world;

@@ -1,0 +1,390 @@
+//! A server in a folder of its own, and a client that talks to it.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
+use reelhook_egress::{Client, Failure, Policy, Request, RequestBody, Settings, SystemResolver};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+use url::Url;
+
+/// Long enough for any machine; only turns a hang into a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Serve {
+    flags: Vec<String>,
+    crash_at: Option<String>,
+}
+
+impl Serve {
+    /// As its operator would run it for the world.
+    pub(crate) fn public() -> Self {
+        Self::default()
+    }
+
+    /// With `--dev`, so that it reaches the receivers and origins of tests.
+    pub(crate) fn dev() -> Self {
+        Self { flags: vec!["--dev".to_owned()], crash_at: None }
+    }
+
+    /// With one more setting.
+    pub(crate) fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        self.flags.extend(["--set".to_owned(), format!("{key}={value}")]);
+        self
+    }
+
+    /// Killed where the code passes that point.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn crash_at(self, point: &str) -> Self {
+        Self { crash_at: Some(point.to_owned()), ..self }
+    }
+}
+
+/// A server's process.
+struct Server {
+    child: Child,
+    url: Url,
+    // Kept open, so that the server never writes into a closed pipe.
+    _stdout: Lines<BufReader<ChildStdout>>,
+}
+
+/// A data folder, perhaps a server that runs over it, and its first key.
+pub(crate) struct World {
+    folder: TempDir,
+    data: PathBuf,
+    http: Client,
+    server: Option<Server>,
+    key: String,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{} with a body that is not JSON ({error}): {:?}", self.status, self.body))
+    }
+
+    /// The body as JSON, of an answer with that status.
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        self.json()
+    }
+
+    /// The paths of what was wrong, of an answer of 422.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        let problem = self.expect(422);
+        let violations = problem["violations"].as_array().expect("422 lists violations");
+        violations.iter().map(|violation| violation["path"].as_str().expect("a path is text").to_owned()).collect()
+    }
+}
+
+/// `reelhook` with these arguments and none of our variables.
+#[expect(clippy::disallowed_methods, reason = "the program under test is no child of a job")]
+fn reelhook(arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reelhook"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REELHOOK_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+impl World {
+    /// A fresh folder with a server that answers.
+    pub(crate) async fn start(serve: Serve) -> Self {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let data = folder.path().join("data");
+        Self::start_over(folder, data, serve).await
+    }
+
+    /// The same over a data folder that lies elsewhere.
+    pub(crate) async fn start_over(folder: TempDir, data: PathBuf, serve: Serve) -> Self {
+        let settings = Settings { policy: Policy::unrestricted(), ..Settings::default() };
+        let http = Client::new(settings, Arc::new(SystemResolver)).expect("the settings are sound");
+        let mut world = Self { folder, data, http, server: None, key: String::new() };
+        assert!(world.serve(serve).await, "the server did not start");
+        assert!(world.key.starts_with("rh_"), "the first start prints a key");
+        world
+    }
+
+    /// Starts a server over the folder; false when it died before it listened.
+    pub(crate) async fn serve(&mut self, serve: Serve) -> bool {
+        assert!(self.server.is_none(), "one server at a time");
+        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log"));
+        let mut command = reelhook(["serve", "--listen", "127.0.0.1:0", "--data"]);
+        command.arg(&self.data).args(serve.flags);
+        command.envs(serve.crash_at.map(|point| ("REELHOOK_CRASH_AT", point)));
+        command.stdout(Stdio::piped()).stderr(log.expect("the folder can be written to"));
+        let mut child = command.spawn().expect("the program was built for this test");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is a pipe")).lines();
+        let url = timeout(PATIENCE, async {
+            while let Some(line) = lines.next_line().await.expect("the program prints text") {
+                if let Some(key) = line.strip_prefix("  ").filter(|text| text.starts_with("rh_")) {
+                    key.clone_into(&mut self.key);
+                }
+                if let Some(url) = line.strip_prefix("Reelhook listens on ") {
+                    return Some(url.parse().expect("it listens on a URL"));
+                }
+            }
+            None
+        });
+        let Some(url) = url.await.expect("the server says where it listens, or ends") else {
+            child.wait().await.expect("the program ends");
+            return false;
+        };
+        self.server = Some(Server { child, url, _stdout: lines });
+        true
+    }
+
+    fn server(&self) -> &Server {
+        self.server.as_ref().expect("a server runs")
+    }
+
+    /// The id of the server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.server().child.id().expect("the server was not waited for")
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
+        let pid = Pid::from_raw(self.pid() as i32).expect("no process has the id 0");
+        kill_process(pid, Signal::TERM).expect("the server is ours");
+        self.death().await
+    }
+
+    /// Waits until the server has ended.
+    pub(crate) async fn death(&mut self) -> ExitStatus {
+        let mut server = self.server.take().expect("a server runs");
+        timeout(PATIENCE, server.child.wait()).await.expect("the server ends").expect("it can be waited for")
+    }
+
+    /// Whether the server has not ended.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        let server = self.server.as_mut().expect("a server runs");
+        server.child.try_wait().expect("it can be waited for").is_none()
+    }
+
+    /// The URL of a path.
+    pub(crate) fn url(&self, path: &str) -> Url {
+        self.server().url.join(path).expect("the path begins with a slash")
+    }
+
+    /// Runs `reelhook` with these arguments over the data folder and gives its output.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> String {
+        let output = reelhook(arguments).arg("--data").arg(&self.data).output().await.expect("the program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("the program prints text")
+    }
+
+    /// One exchange, with the key unless a header says otherwise. The answer is kept whole.
+    pub(crate) async fn exchange(
+        &self,
+        method: Method,
+        url: Url,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let exchange = self.http.send(self.request(method, url, headers, body)).await?;
+        Ok(Answer { status: exchange.status.as_u16(), headers: exchange.headers, body: exchange.body })
+    }
+
+    fn request(&self, method: Method, url: Url, headers: &[(&str, &str)], body: Bytes) -> Request {
+        let mut request = Request { method, deadline: PATIENCE, response_cap: 256 << 20, ..Request::post(url, body) };
+        if request.method == Method::GET {
+            request.body = RequestBody::Empty;
+        }
+        let bearer = format!("Bearer {}", self.key);
+        for (name, value) in [("authorization", bearer.as_str())].iter().chain(headers) {
+            let name = HeaderName::try_from(*name).expect("tests send real headers");
+            request.headers.insert(name, HeaderValue::try_from(*value).expect("tests send real headers"));
+        }
+        request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        request
+    }
+
+    /// Reads a path.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[]).await
+    }
+
+    /// Reads a path with these headers.
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.exchange(Method::GET, self.url(path), headers, Bytes::new()).await.expect("the server answers")
+    }
+
+    /// Reads a URL as somebody without a key.
+    pub(crate) async fn get_as_stranger(&self, url: Url, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.request(Method::GET, url, headers, Bytes::new());
+        request.headers.remove(AUTHORIZATION);
+        let exchange = self.http.send(request).await.expect("the server answers");
+        Answer { status: exchange.status.as_u16(), headers: exchange.headers, body: exchange.body }
+    }
+
+    /// Posts JSON.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_with(path, &[], body.to_string()).await
+    }
+
+    /// Posts a body with these headers.
+    pub(crate) async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        self.exchange(Method::POST, self.url(path), headers, body.into()).await.expect("the server answers")
+    }
+
+    /// Uploads bytes under a name and gives the answer.
+    pub(crate) async fn send(&self, name: &str, bytes: impl Into<Bytes>) -> Answer {
+        let mut url = self.url("/v1/uploads");
+        url.query_pairs_mut().append_pair("name", name);
+        let headers = [("content-type", "application/octet-stream")];
+        self.exchange(Method::POST, url, &headers, bytes.into()).await.expect("the server answers")
+    }
+
+    /// Uploads bytes under a name and gives the upload's id.
+    pub(crate) async fn upload(&self, name: &str, bytes: impl Into<Bytes>) -> String {
+        let upload = self.send(name, bytes).await.expect(201);
+        upload["id"].as_str().expect("an upload has an id").to_owned()
+    }
+
+    /// Submits a job and gives its id.
+    pub(crate) async fn submit(&self, job: &Value) -> String {
+        let job = self.post("/v1/jobs", job).await.expect(202);
+        job["id"].as_str().expect("a job has an id").to_owned()
+    }
+
+    /// A job as it is now.
+    pub(crate) async fn job(&self, id: &str) -> Value {
+        self.get(&format!("/v1/jobs/{id}")).await.expect(200)
+    }
+
+    /// Follows a job until it is as wanted, and gives it.
+    pub(crate) async fn job_when(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let url = self.url(&format!("/v1/jobs/{id}/events"));
+        let request = self.request(Method::GET, url, &[("accept", "text/event-stream")], Bytes::new());
+        let mut frames = self.http.open(request).await.expect("the server answers").body;
+        loop {
+            let ended = !matches!(frames.next().await, Some(Ok(_)));
+            let job = self.job(id).await;
+            if wanted(&job) {
+                return job;
+            }
+            assert!(!ended, "the job's events ended, or did not within {PATIENCE:?}: {job:#}");
+        }
+    }
+
+    /// Follows a job to its end, and gives it.
+    pub(crate) async fn job_at_end(&self, id: &str) -> Value {
+        self.job_when(id, |job| !job["finished_at"].is_null()).await
+    }
+
+    /// Follows a job to its end, which must be that state, and gives it.
+    pub(crate) async fn job_ended(&self, id: &str, state: &str) -> Value {
+        let job = self.job_at_end(id).await;
+        assert_eq!(job["state"], state, "{job:#}");
+        job
+    }
+
+    /// Downloads every output of a completed job by its signed link and checks it against what the job says.
+    pub(crate) async fn check_outputs(&self, job: &Value) {
+        for output in job["outputs"].as_array().expect("a job has outputs") {
+            assert_eq!(output["state"], "completed", "{output:#}");
+            let file = &output["file"];
+            let link: Url = file["url"].as_str().expect("a file has a link").parse().expect("a link is a URL");
+            // The port is another one after a restart.
+            let link = self.url(&format!("{}?{}", link.path(), link.query().expect("a link is signed")));
+            let answer = self.get_as_stranger(link, &[]).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.body.len() as u64, file["size_bytes"]);
+            assert_eq!(hex::encode(Sha256::digest(&answer.body)), file["sha256"].as_str().expect("a file has a hash"));
+        }
+    }
+
+    /// The encoders among the processes that the server started.
+    pub(crate) fn encoders(&self) -> Vec<u32> {
+        let processes = processes();
+        let mut family = vec![self.pid()];
+        let mut encoders = Vec::new();
+        while let Some(parent) = family.pop() {
+            for process in processes.iter().filter(|process| process.parent == parent) {
+                family.push(process.pid);
+                if process.name == "ffmpeg" {
+                    encoders.push(process.pid);
+                }
+            }
+        }
+        encoders
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+            let tail = log.len().saturating_sub(16 * 1024);
+            let _ = std::io::stderr().write_all(&[b"the server's log ends:\n", &log[tail..]].concat());
+        }
+    }
+}
+
+struct Process {
+    pid: u32,
+    parent: u32,
+    name: String,
+}
+
+/// Every process of the machine that has not ended.
+fn processes() -> Vec<Process> {
+    let folders = fs::read_dir("/proc").expect("Linux shows processes");
+    let stats = folders.flatten().filter_map(|folder| fs::read_to_string(folder.path().join("stat")).ok());
+    stats.filter_map(|stat| process(&stat)).collect()
+}
+
+/// Reads `PID (NAME) STATE PARENT ...`, of which the name may hold anything. Source: `proc_pid_stat(5)`.
+fn process(stat: &str) -> Option<Process> {
+    let (pid, rest) = stat.split_once(" (")?;
+    let (name, rest) = rest.rsplit_once(") ")?;
+    let mut words = rest.split(' ');
+    let state = words.next()?;
+    let parent = words.next()?.parse().ok()?;
+    (state != "Z").then_some(Process { pid: pid.parse().ok()?, parent, name: name.to_owned() })
+}
+
+/// Asks again until the answer is yes: for what no event tells.
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(timeout(PATIENCE, asking).await.is_ok(), "not within {PATIENCE:?}: {what}");
+}
+
+/// A program in a folder that does what the lines of shell say.
+pub(crate) fn script(folder: &Path, name: &str, lines: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{lines}\n")).expect("the folder can be written to");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    path
+}
