@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use url::Url;
 
-use crate::commands::{demo, doctor, jobs, keys, listen, serve, submit, trigger, verify};
+use crate::commands::{bench, demo, doctor, jobs, keys, listen, serve, submit, trigger, verify};
 
 const EXAMPLES: &str = "\
 First steps:
@@ -39,6 +39,7 @@ pub(crate) enum Command {
     Trigger(trigger::Args),
     Keys(keys::Args),
     Doctor(doctor::Args),
+    Bench(bench::Args),
     /// Print the reference of all settings, in Markdown
     Settings,
 }

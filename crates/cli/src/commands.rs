@@ -8,6 +8,7 @@ use crate::args::{Cli, Command};
 use crate::output;
 use crate::settings::reference;
 
+pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod jobs;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trigger(args) => block_on(trigger::run(args)),
         Command::Keys(args) => block_on(keys::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),
+        Command::Bench(args) => block_on(bench::run(args)),
         Command::Settings => {
             output::line(reference::page()?.trim_end())?;
             Ok(ExitCode::SUCCESS)

@@ -1,0 +1,246 @@
+//! Jobs: what the server adds to the wall time of ffmpeg and ffprobe, and what three outputs in one job cost.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, ensure};
+use reelhook_dialects::native;
+use reelhook_domain::time::Timestamp;
+use reelhook_media::{Damage, Toolbox, plan};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::Effort;
+use super::page::{Figure, Section, Target, median};
+use super::subject::{self, Subject, Took};
+use crate::client::Api;
+use crate::commands::submit;
+use crate::follow;
+use crate::output::Bars;
+use crate::settings::Settings;
+use crate::wiring;
+
+const SMALL: (&str, u32) = ("640x360", 2);
+const LARGE: (&str, u32) = ("1280x720", 10);
+
+/// Everything that the measurements share.
+struct Bench<'a> {
+    api: &'a Api,
+    tools: &'a Settings,
+    folder: &'a Path,
+}
+
+pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
+    let folder = tempfile::tempdir()?;
+    let server = Subject::start(&folder.path().join("data")).await?;
+    let api = Api::new(server.base.clone(), server.key.as_deref().context("the server made no key")?)?;
+    let tools = Settings::default();
+    let bench = Bench { api: &api, tools: &tools, folder: folder.path() };
+    let small = bench.clip("small.mp4", SMALL).await?;
+    let large = bench.clip("large.mp4", LARGE).await?;
+    let (jobs, times) = (effort.pick(3, 5), effort.pick(2, 3));
+    let mut figures = bench.overhead(&small, jobs).await?;
+    figures.extend(bench.three_outputs(&large, times).await?);
+    server.stop().await?;
+    let method = vec![
+        format!(
+            "The time the server adds is `finished_at - created_at` of the job, without ffmpeg's `wall_ms` of the \
+             receipt and without ffprobe's time over the input and both outputs, which is measured by hand with the \
+             same arguments and the same low priority right after each job; the median of {jobs} jobs one after \
+             another (compress and thumbnail of {} s of {}). The receipt's `wall_ms` begins before the sandbox is put on, so the cost of the sandbox \
+             is measured by itself and counts, for all four starts of a tool, as the server's.",
+            SMALL.1, SMALL.0
+        ),
+        format!(
+            "Three outputs: {} s of {} become MP4 (compress), WebM (convert, 720p, economy) and JPEG in one job. CPU is \
+             user and system time of the job's ffmpeg (`cpu_ms`, counted once for all three) and of ffmpeg started by \
+             hand without a sandbox, at the same low priority; in turns, {times} times, the least of each. The exact \
+             command is the plan's own; the natural one has the same encoders and settings and none of our checks.",
+            LARGE.1, LARGE.0
+        ),
+    ];
+    Ok(Section { title: "Media", figures, method })
+}
+
+impl Bench<'_> {
+    async fn clip(&self, name: &str, (size, seconds): (&str, u32)) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join(name);
+        let line = format!(
+            "-nostdin -hide_banner -v error -f lavfi -i testsrc2=size={size}:rate=30:duration={seconds} \
+             -f lavfi -i sine=frequency=440:sample_rate=48000:duration={seconds} \
+             -c:v libx264 -preset veryfast -crf 16 -pix_fmt yuv420p -c:a aac -b:a 160k -movflags +faststart"
+        );
+        let mut ffmpeg = self.ffmpeg();
+        ffmpeg.args(line.split_whitespace()).arg(&path);
+        subject::run(ffmpeg).await.context("ffmpeg made no clip")?;
+        Ok(path)
+    }
+
+    fn ffmpeg(&self) -> Command {
+        tool(&self.tools.media.ffmpeg)
+    }
+
+    /// Submits a job and follows it to its end.
+    async fn job(&self, clip: &Path, outputs: &Value) -> anyhow::Result<Value> {
+        let upload = submit::upload(self.api, clip, &Bars::new()).await?;
+        let job = self.api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs})).await?;
+        let id = job["id"].as_str().context("the server named no job")?;
+        let ended = follow::to_the_end(self.api, id, |_| {}).await?;
+        ensure!(ended["state"] == "completed", "the job did not complete: {}", super::super::jobs::summary(&ended));
+        Ok(ended)
+    }
+
+    async fn overhead(&self, clip: &Path, jobs: usize) -> anyhow::Result<Vec<Figure>> {
+        let outputs = json!([{"name": "web", "recipe": "compress"}, {"name": "still", "recipe": "thumbnail"}]);
+        self.job(clip, &outputs).await.context("the first job, which is not counted")?;
+        let by_hand = self.folder.join("hand");
+        self.exact(clip, &outputs, &by_hand).await?;
+        let sandbox = self.sandbox(jobs * 2).await?;
+        let (mut added, mut tools) = (Vec::new(), Vec::new());
+        for _ in 0..jobs {
+            let job = self.job(clip, &outputs).await?;
+            let mut spent = ffmpeg_ms(&job, "wall_ms")?;
+            for file in [clip, &by_hand.join("out-0.mp4"), &by_hand.join("out-1.jpg")] {
+                spent += milliseconds(self.probe(file).await?.wall);
+            }
+            added.push(between(&job)? - spent + sandbox);
+            tools.push(spent - sandbox);
+        }
+        let name = "Time the server adds to a job of two outputs";
+        let figures = vec![
+            Figure::new(name, median(added), "ms", "ffmpeg and ffprobe themselves", median(tools)),
+            Figure::new(
+                "of that, the sandbox of one tool",
+                sandbox,
+                "ms",
+                "`ffprobe -version`",
+                self.bare(jobs).await?,
+            ),
+        ];
+        Ok(figures)
+    }
+
+    /// ffprobe as the server starts it, without the sandbox.
+    async fn probe(&self, file: &Path) -> anyhow::Result<Took> {
+        let demuxer = if file.extension().is_some_and(|extension| extension == "jpg") { "jpeg_pipe" } else { "mov" };
+        let mut ffprobe = tool(&self.tools.media.ffprobe);
+        ffprobe.args("-hide_banner -v error -of json -show_format -show_streams -show_chapters".split(' '));
+        ffprobe.args(["-protocol_whitelist", "file", "-f", demuxer, "-i"]).arg(operand(file));
+        subject::run(ffprobe).await
+    }
+
+    /// Milliseconds of `ffprobe -version`.
+    async fn bare(&self, times: usize) -> anyhow::Result<f64> {
+        let mut walls = Vec::new();
+        for _ in 0..times {
+            let mut ffprobe = tool(&self.tools.media.ffprobe);
+            ffprobe.arg("-version");
+            walls.push(milliseconds(subject::run(ffprobe).await?.wall));
+        }
+        Ok(median(walls))
+    }
+
+    /// Milliseconds that the sandbox adds to the start of a tool: the launcher reports its layers and ends.
+    async fn sandbox(&self, times: usize) -> anyhow::Result<f64> {
+        let mut walls = Vec::new();
+        for _ in 0..times {
+            let mut launcher = subject::command(&std::env::current_exe()?);
+            let parent = std::process::id().to_string();
+            launcher.args(["sandbox-exec", "--mode", "auto", "--parent", &parent, "--report"]);
+            walls.push(milliseconds(subject::run(launcher).await?.wall));
+        }
+        Ok(median(walls))
+    }
+
+    async fn three_outputs(&self, clip: &Path, times: usize) -> anyhow::Result<Vec<Figure>> {
+        let outputs = json!([
+            {"name": "web", "recipe": "compress", "format": "mp4"},
+            {"name": "hd", "recipe": "convert", "format": "webm", "resolution": "720p", "quality": "economy"},
+            {"name": "still", "recipe": "thumbnail", "at_seconds": 1.0, "width": 640},
+        ]);
+        let (mut job, mut exact, mut natural) = (f64::MAX, f64::MAX, f64::MAX);
+        for time in 0..times {
+            let ended = self.job(clip, &outputs).await?;
+            let shared = ended["outputs"].as_array().into_iter().flatten();
+            let mut shared = shared.map(|output| output["receipt"]["shared_by"].as_u64());
+            ensure!(shared.all(|count| count == Some(3)), "the three outputs did not share one ffmpeg");
+            job = job.min(ffmpeg_ms(&ended, "cpu_ms")?);
+            let by_hand = self.folder.join(format!("three-{time}"));
+            exact = exact.min(milliseconds(self.exact(clip, &outputs, &by_hand).await?.cpu));
+            natural = natural.min(milliseconds(self.natural(clip).await?.cpu));
+        }
+        let name = "CPU of three outputs in one job";
+        Ok(vec![
+            Figure::new(name, job, "ms", "the exact command by hand", exact).target(Target::Ratio(1.05)),
+            Figure::new(name, job, "ms", "a natural command by hand", natural).target(Target::Ratio(1.05)),
+        ])
+    }
+
+    /// Runs by hand, in a folder of its own, the single command that the plan makes of these outputs.
+    async fn exact(&self, clip: &Path, outputs: &Value, folder: &Path) -> anyhow::Result<Took> {
+        std::fs::create_dir_all(folder)?;
+        let toolbox = Toolbox::detect(wiring::tool_settings(self.tools)?).await?;
+        let source = toolbox.probe(clip, folder).await?;
+        let request = json!({"input": {"url": "https://example.com/clip.mp4"}, "outputs": outputs});
+        let request = native::request::job(request).map_err(|violations| anyhow!("{violations:?}"))?;
+        let recipes: Vec<_> = request.outputs.iter().map(|output| &output.recipe).collect();
+        let planned = plan(&source, &recipes, toolbox.capabilities(), Damage::Strict);
+        let [step] = planned.steps.as_slice() else { anyhow::bail!("the plan has more than one step") };
+        let arguments: Vec<OsString> = step.arguments(clip);
+        let mut ffmpeg = self.ffmpeg();
+        ffmpeg.args(arguments).current_dir(folder);
+        subject::run(ffmpeg).await
+    }
+
+    /// What somebody would type for the same three files.
+    async fn natural(&self, clip: &Path) -> anyhow::Result<Took> {
+        let mut ffmpeg = self.ffmpeg();
+        ffmpeg.args("-nostdin -v error -y -i".split(' ')).arg(clip);
+        let graph = "[0:v]split=3[a][b][c];[c]trim=start=1,scale=640:-2[still]";
+        ffmpeg.args(["-filter_complex", graph]);
+        let web = "-map [a] -map 0:a -c:v libx264 -preset medium -crf 28 -c:a copy -movflags +faststart natural.mp4";
+        let hd = "-map [b] -map 0:a -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -row-mt 1 -crf 50 -b:v 0 \
+                  -c:a libopus -b:a 64k natural.webm";
+        let still = "-map [still] -frames:v 1 -q:v 3 natural.jpg";
+        ffmpeg.args([web, hd, still].iter().flat_map(|part| part.split_whitespace())).current_dir(self.folder);
+        subject::run(ffmpeg).await
+    }
+}
+
+/// Milliseconds of all runs of ffmpeg of a job; runs that outputs share are counted once.
+fn ffmpeg_ms(job: &Value, field: &str) -> anyhow::Result<f64> {
+    let mut sum = 0.0;
+    for receipt in job["outputs"].as_array().into_iter().flatten().map(|output| &output["receipt"]) {
+        let value = receipt[field].as_f64().with_context(|| format!("a receipt lacks {field}"))?;
+        sum += value / receipt["shared_by"].as_f64().context("a receipt lacks shared_by")?;
+    }
+    Ok(sum)
+}
+
+/// Milliseconds from the acceptance of a job to its end.
+fn between(job: &Value) -> anyhow::Result<f64> {
+    let time = |field: &str| -> anyhow::Result<Timestamp> {
+        let text = job[field].as_str().with_context(|| format!("the job has no {field}"))?;
+        text.parse().map_err(|_| anyhow!("{field} is {text}, which is no time"))
+    };
+    let (created, finished) = (time("created_at")?, time("finished_at")?);
+    Ok((finished.as_millis() - created.as_millis()) as f64)
+}
+
+/// A tool by hand, at the lowest priority: jobs run theirs so, and on a busy machine it makes a difference.
+fn tool(program: &str) -> Command {
+    let mut command = subject::command(Path::new("nice"));
+    command.args(["-n", "19", program]);
+    command
+}
+
+fn operand(file: &Path) -> OsString {
+    let mut operand = OsString::from("file:");
+    operand.push(file);
+    operand
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
