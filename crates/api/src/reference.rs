@@ -11,7 +11,7 @@ h1{font-size:1.9rem;margin:.5rem 0}h2{border-bottom:1px solid var(--line);margin
 code,pre{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:.9em}
 details{border:1px solid var(--line);border-radius:.5rem;margin:.6rem 0;padding:.3rem .9rem}
 summary{cursor:pointer;padding:.35rem 0}summary:focus-visible{outline:2px solid var(--accent)}
-.method{display:inline-block;font-weight:700;min-width:4.2rem}.get{color:#15803d}.post{color:#1d4ed8}.put,.patch{color:#b45309}.delete{color:#b91c1c}
+.method{display:inline-block;font-weight:700;min-width:4.8rem}.get{color:#15803d}.post{color:#1d4ed8}.put,.patch{color:#b45309}.delete{color:#b91c1c}
 @media(prefers-color-scheme:dark){.get{color:#4ade80}.post{color:#60a5fa}.put,.patch{color:#fbbf24}.delete{color:#f87171}}
 .what{opacity:.8;margin-left:.6rem}table{border-collapse:collapse;width:100%;margin:.5rem 0}
 th,td{border-bottom:1px solid var(--soft);padding:.35rem .6rem .35rem 0;text-align:left;vertical-align:top}th{font-weight:600}
