@@ -4,15 +4,20 @@ use std::path::Path;
 use std::process::Stdio;
 
 use bytes::Bytes;
-use reelhook_testkit::Receiver;
 use reelhook_testkit::clips::{self, Clip};
+use reelhook_testkit::{Manners, Origin, Receiver};
 use serde_json::{Value, json};
 
 use crate::inbox;
-use crate::world::{Serve, World, eventually, script};
+use crate::world::{Serve, World, eventually, is_running, script};
 
 fn compress(upload: &str) -> Value {
     json!({"input": {"upload": upload}, "outputs": [{"recipe": "compress", "crf": 30}]})
+}
+
+/// A job that takes long enough to be interrupted when its input is [`Clip::Long`].
+fn shrink(upload: &str) -> Value {
+    json!({"input": {"upload": upload}, "outputs": [{"recipe": "resize", "width": 320, "quality": "economy"}]})
 }
 
 /// Why a job of a good clip failed on this server, which must stay up.
@@ -61,11 +66,8 @@ async fn a_job_that_a_stop_interrupts_is_finished_by_the_next_server() {
     let receiver = Receiver::start().await;
     let mut world = World::start(Serve::dev()).await;
     let upload = world.upload("long.mp4", clips::bytes(Clip::Long)).await;
-    let job = json!({
-        "input": {"upload": upload},
-        "outputs": [{"recipe": "compress", "crf": 30}],
-        "webhook": {"url": receiver.url("/hook")},
-    });
+    let mut job = shrink(&upload);
+    job["webhook"] = json!({"url": receiver.url("/hook")});
     let id = world.submit(&job).await;
     world.job_when(&id, |job| job["stage"] == "encoding").await;
     eventually("an encoder runs", async || !world.encoders().is_empty()).await;
@@ -77,6 +79,22 @@ async fn a_job_that_a_stop_interrupts_is_finished_by_the_next_server() {
     world.check_outputs(&job).await;
     let all = inbox::wait_for(&receiver, &["job.created", "job.started", "job.completed"]).await;
     inbox::check(&all, &inbox::secret(&world).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_takes_its_encoders_with_it_and_the_next_one_finishes() {
+    let mut world = World::start(Serve::dev()).await;
+    let upload = world.upload("long.mp4", clips::bytes(Clip::Long)).await;
+    let id = world.submit(&shrink(&upload)).await;
+    world.job_when(&id, |job| job["stage"] == "encoding").await;
+    eventually("an encoder runs", async || !world.encoders().is_empty()).await;
+    let encoders = world.encoders();
+    world.kill().await;
+    eventually("its encoders are gone", async || !encoders.iter().any(|pid| is_running(*pid))).await;
+
+    assert!(world.serve(Serve::dev()).await);
+    let job = world.job_ended(&id, "completed").await;
+    world.check_outputs(&job).await;
 }
 
 /// A small file system of its own, which is unmounted when dropped.
@@ -122,5 +140,30 @@ async fn a_full_disk_refuses_uploads_and_the_server_stays() {
     let id = world.submit(&json!({"input": {"upload": clip}, "outputs": [{"recipe": "thumbnail", "width": 64}]})).await;
     let job = world.job_ended(&id, "completed").await;
     world.check_outputs(&job).await;
+    drop(world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_that_does_not_fit_on_the_disk_fails_its_job_alone() {
+    let disk = SmallDisk::mount("24m");
+    let data = disk.folder.path().join("data");
+    let origin = Origin::start().await;
+    let mut world = World::start_over(tempfile::tempdir().unwrap(), data, Serve::dev()).await;
+    let large = Bytes::from(vec![7; 40 << 20]);
+    // One says how long it is, one does not, and the third fits.
+    let urls = [
+        origin.put("/large.mp4", large.clone(), Manners::Good),
+        origin.put("/endless.mp4", large, Manners::Endless),
+        origin.put("/small.mp4", clips::bytes(Clip::Video), Manners::Good),
+    ];
+    for (url, state) in urls.into_iter().zip(["failed", "failed", "completed"]) {
+        let job = json!({"input": {"url": url}, "outputs": [{"recipe": "thumbnail", "width": 64}]});
+        let job = world.job_ended(&world.submit(&job).await, state).await;
+        if state == "failed" {
+            let error = &job["error"];
+            assert_eq!((&error["code"], &error["stage"]), (&json!("out_of_disk"), &json!("fetching")), "{error:#}");
+        }
+    }
+    assert!(world.is_alive());
     drop(world);
 }

@@ -154,7 +154,7 @@ async fn fate(world: &World, name: &str, bytes: impl Into<Bytes>, outputs: &Valu
     let job = world.job_at_end(&world.submit(&json!({"input": {"upload": upload}, "outputs": outputs})).await).await;
     let output_error = job["outputs"][0]["error"].clone();
     let error = if job["error"].is_null() { output_error } else { job["error"].clone() };
-    (job["state"].as_str().unwrap().to_owned(), error)
+    (job["state"].as_str().expect("a state is text").to_owned(), error)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,8 +204,9 @@ async fn damaged_media_fails_with_a_code_that_blames_the_input() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn awkward_file_names_are_only_names() {
-    let world = World::start(Serve::dev()).await;
+    let world = World::start(Serve::dev().set("worker.slots", 4)).await;
     let bytes = clips::bytes(Clip::Picture);
+    let mut jobs = Vec::new();
     for (name, shown) in [
         ("a\nb\r.png", "ab.png".to_owned()),
         ("%d%s%03d.png", "%d%s%03d.png".to_owned()),
@@ -217,7 +218,9 @@ async fn awkward_file_names_are_only_names() {
         (&"y".repeat(5000), "y".repeat(255)),
     ] {
         let upload = world.upload(name, bytes.clone()).await;
-        let id = world.submit(&json!({"input": {"upload": upload}, "outputs": thumbnail()})).await;
+        jobs.push((shown, world.submit(&json!({"input": {"upload": upload}, "outputs": thumbnail()})).await));
+    }
+    for (shown, id) in jobs {
         let job = world.job_ended(&id, "completed").await;
         assert_eq!(job["input"]["name"], shown);
         world.check_outputs(&job).await;
@@ -227,7 +230,7 @@ async fn awkward_file_names_are_only_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_origin_without_manners_fails_the_job_with_a_code() {
     let serve = Serve::dev().set("fetch.stall_seconds", 1).set("fetch.max_bytes", 1_000_000);
-    let serve = serve.set("fetch.deadline_seconds", 30);
+    let serve = serve.set("fetch.deadline_seconds", 30).set("worker.slots", 6);
     let (world, origin) = tokio::join!(World::start(serve), Origin::start());
     let clip = clips::bytes(Clip::Video);
     let mut jobs = Vec::new();

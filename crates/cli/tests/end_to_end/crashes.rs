@@ -32,7 +32,7 @@ async fn an_accepted_job_survives_a_crash_at(point: &str) {
         let body = job.to_string().into();
         let answer = world.exchange(http::Method::POST, url, &[("idempotency-key", "once")], body).await.ok()?;
         assert!(matches!(answer.status, 200 | 202), "{answer:?}");
-        Some(answer.json()["id"].as_str().unwrap().to_owned())
+        Some(answer.json()["id"].as_str().expect("a job has an id").to_owned())
     };
     let mut accepted = None;
     if world.serve(Serve::dev().crash_at(point)).await {
@@ -49,12 +49,16 @@ async fn an_accepted_job_survives_a_crash_at(point: &str) {
         if answer.status != 409 {
             let file = world.job(&id).await["outputs"][index]["file"].clone();
             assert_eq!(answer.status, 200, "an output is whole or not there");
-            assert_eq!(hex::encode(Sha256::digest(&answer.body)), file["sha256"].as_str().unwrap());
+            assert_eq!(
+                hex::encode(Sha256::digest(&answer.body)),
+                file["sha256"].as_str().expect("what is served is shown")
+            );
         }
     }
     let done = world.job_ended(&id, "completed").await;
     world.check_outputs(&done).await;
-    assert_eq!(world.get("/v1/jobs").await.expect(200)["jobs"].as_array().unwrap().len(), 1);
+    let jobs = world.get("/v1/jobs").await.expect(200);
+    assert_eq!(jobs["jobs"].as_array().map(Vec::len), Some(1), "{jobs:#}");
 
     let all = inbox::wait_for(&receiver, &["job.created", "job.started", "job.completed"]).await;
     let events = inbox::check(&all, &inbox::secret(&world).await);
@@ -64,6 +68,23 @@ async fn an_accepted_job_survives_a_crash_at(point: &str) {
         assert!(count == 1 || (count == 2 && !once), "{count} events {kind}");
     }
     assert!(events.len() <= 4, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_before_an_upload_is_noted_hinders_no_later_one() {
+    let mut world = World::start(Serve::dev()).await;
+    world.terminate().await;
+    assert!(world.serve(Serve::dev().crash_at("api.upload_stored")).await);
+    let url = world.url("/v1/uploads?name=clip.mp4");
+    let clip = bytes::Bytes::from(clips::bytes(Clip::Video));
+    world.exchange(http::Method::POST, url, &[], clip.clone()).await.expect_err("the server dies before it answers");
+    assert_eq!(world.death().await.signal(), Some(KILLED));
+
+    assert!(world.serve(Serve::dev()).await);
+    let upload = world.upload("clip.mp4", clip).await;
+    let job = json!({"input": {"upload": upload}, "outputs": [{"recipe": "thumbnail", "width": 64}]});
+    let job = world.job_ended(&world.submit(&job).await, "completed").await;
+    world.check_outputs(&job).await;
 }
 
 macro_rules! crashes {

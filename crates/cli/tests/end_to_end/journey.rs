@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use http::Method;
+use reelhook_signature::Secret;
 use reelhook_testkit::clips::{self, Clip};
-use reelhook_testkit::{Manners, Origin, Receiver};
+use reelhook_testkit::{Manners, Origin, Receiver, Reply};
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::inbox;
-use crate::world::{Answer, Serve, World, eventually};
+use crate::world::{Answer, PATIENCE, Serve, World, eventually};
 
 fn small_job(upload: &str) -> Value {
     json!({"input": {"upload": upload}, "outputs": [{"recipe": "thumbnail", "at_seconds": 1.0, "width": 64}]})
@@ -127,7 +128,7 @@ async fn a_job_and_its_file_may_come_in_one_request() {
 /// The frames of a stream, as (id, event).
 fn frames(answer: &Answer) -> Vec<(Option<String>, String)> {
     assert_eq!(answer.status, 200);
-    let text = std::str::from_utf8(&answer.body).unwrap();
+    let text = std::str::from_utf8(&answer.body).expect("a stream of events is text");
     let field = |frame: &str, name: &str| {
         frame.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim_start().to_owned()))
     };
@@ -273,4 +274,26 @@ async fn keys_made_beside_a_running_server_work_until_they_are_revoked() {
     .await;
     world.get("/v1/jobs").await.expect(200);
     world.get_with("/v1/jobs", &[("authorization", "Bearer rh_x")]).await.expect(401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_was_down_gets_the_same_webhook_again() {
+    let replies = [Reply::reset(), Reply::status(503).body("not now")];
+    let (world, receiver) = tokio::join!(World::start(Serve::dev()), Receiver::scripted(replies));
+    let endpoint = json!({"url": receiver.url("/hook"), "events": ["invoice.*"], "retry_seconds": [0, 0, 0]});
+    let endpoint = world.post("/v1/endpoints", &endpoint).await.expect(201);
+    let secret = Secret::parse(endpoint["secret"].as_str().unwrap()).unwrap();
+    world.post("/v1/events", &json!({"type": "invoice.paid", "payload": {"total": 3}})).await.expect(202);
+
+    let all = receiver.wait_for(3, PATIENCE).await;
+    let events = inbox::check(&all, &secret);
+    assert_eq!(events.into_values().collect::<Vec<_>>(), ["invoice.paid"]);
+    let path = format!("/v1/deliveries/{}", all[0].header("reelhook-delivery"));
+    eventually("the delivery is delivered", async || world.get(&path).await.expect(200)["state"] == "delivered").await;
+    let delivery = world.get(&path).await.expect(200);
+    let attempts = delivery["attempts"].as_array().unwrap();
+    let outcomes: Vec<_> = attempts.iter().map(|attempt| (&attempt["outcome"], &attempt["status"])).collect();
+    let status = json!("status");
+    assert_eq!(outcomes, [(&json!("reset"), &Value::Null), (&status, &json!(503)), (&status, &json!(200))]);
+    assert_eq!(attempts[1]["response"]["body"], "not now");
 }

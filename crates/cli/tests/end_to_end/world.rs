@@ -175,6 +175,12 @@ impl World {
         self.death().await
     }
 
+    /// Ends the server as a power cut would.
+    pub(crate) async fn kill(&mut self) {
+        self.server.as_mut().expect("a server runs").child.start_kill().expect("the server is ours");
+        self.death().await;
+    }
+
     /// Waits until the server has ended.
     pub(crate) async fn death(&mut self) -> ExitStatus {
         let mut server = self.server.take().expect("a server runs");
@@ -368,6 +374,11 @@ fn process(stat: &str) -> Option<Process> {
     let state = words.next()?;
     let parent = words.next()?.parse().ok()?;
     (state != "Z").then_some(Process { pid: pid.parse().ok()?, parent, name: name.to_owned() })
+}
+
+/// Whether a process has not ended.
+pub(crate) fn is_running(pid: u32) -> bool {
+    processes().iter().any(|process| process.pid == pid)
 }
 
 /// Asks again until the answer is yes: for what no event tells.
