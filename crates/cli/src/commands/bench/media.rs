@@ -48,8 +48,8 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
             "The time the server adds is `finished_at - created_at` of the job, without ffmpeg's `wall_ms` of the \
              receipt and without ffprobe's time over the input and both outputs, which is measured by hand with the \
              same arguments and the same low priority right after each job; the median of {jobs} jobs one after \
-             another (compress and thumbnail of {} s of {}). The receipt's `wall_ms` begins before the sandbox is put on, so the cost of the sandbox \
-             is measured by itself and counts, for all four starts of a tool, as the server's.",
+             another (compress and thumbnail of {} s of {}). The receipt's `wall_ms` begins before the sandbox is put \
+             on, so the cost of the sandbox is measured by itself and counts, for all four starts of a tool, as the server's.",
             SMALL.1, SMALL.0
         ),
         format!(
