@@ -12,13 +12,14 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as _};
 use reelhook_domain::ambient::Ambient;
-use reelhook_domain::id::JobId;
+use reelhook_domain::id::{JobId, UploadId};
+use reelhook_domain::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufWriter};
 use tokio_util::io::ReaderStream;
 
 use crate::error::FilesError;
-use crate::key::{Key, job_prefix};
+use crate::key::{Key, job_prefix, uploads_prefix};
 use crate::scratch::{Scratch, create_private};
 
 /// What one read or write moves at a time.
@@ -199,6 +200,19 @@ impl Files {
             Err(object_store::Error::NotFound { .. }) => Ok(()),
             other => Ok(other?),
         }
+    }
+
+    /// The uploads whose bytes were written before that time.
+    ///
+    /// # Errors
+    /// [`FilesError::Storage`].
+    pub async fn uploads_before(&self, before: Timestamp) -> Result<Vec<UploadId>, FilesError> {
+        let found = self.inner.objects.list(Some(&uploads_prefix()));
+        let old = found.try_filter_map(|found| async move {
+            let is_old = found.last_modified.timestamp_millis() < before.as_millis();
+            Ok(found.location.filename().filter(|_| is_old).and_then(|name| name.parse::<UploadId>().ok()))
+        });
+        Ok(old.try_collect().await?)
     }
 
     /// Removes all that is kept of a job.

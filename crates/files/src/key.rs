@@ -36,6 +36,11 @@ impl Key {
     }
 }
 
+/// Every upload lies below this.
+pub(crate) fn uploads_prefix() -> Path {
+    Path::from("uploads")
+}
+
 /// Everything that is kept of a job lies below this.
 pub(crate) fn job_prefix(job: JobId) -> Path {
     Path::from(format!("jobs/{job}"))

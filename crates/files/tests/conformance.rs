@@ -184,3 +184,15 @@ async fn folders_are_for_this_user_alone() {
     }
     assert!(files.free_bytes().unwrap() > 0);
 }
+
+#[tokio::test]
+async fn uploads_are_found_by_when_their_bytes_were_written() {
+    let (files, _folder) = fresh();
+    let id = UploadId::from_bits(7);
+    files.put_stream(&Key::upload(id), pieces(&["abc"]), 3).await.unwrap();
+    files.put_stream(&Key::input(JobId::from_bits(8)), pieces(&["abc"]), 3).await.unwrap();
+    let now = system_ambient().now();
+    let hour = std::time::Duration::from_secs(3600);
+    assert_eq!(files.uploads_before(now + hour).await.unwrap(), [id]);
+    assert!(files.uploads_before(now - hour).await.unwrap().is_empty());
+}

@@ -32,6 +32,8 @@ pub trait Uploads: Send + Sync {
     async fn create_upload(&self, upload: Upload) -> Result<()>;
     /// One upload of the account that has not expired.
     async fn upload(&self, account: AccountId, id: UploadId) -> Result<Upload>;
+    /// Those of `ids` that are not noted: their bytes came, and the server died before it noted them.
+    async fn unknown_uploads(&self, ids: &[UploadId]) -> Result<Vec<UploadId>>;
     /// Removes and answers uploads that expired and that no job in work reads, at most `limit`.
     async fn take_expired_uploads(&self, limit: u32) -> Result<Vec<Upload>>;
 }

@@ -1,6 +1,7 @@
 //! The sweep: removes uploads whose time is over, and what workers that died left half-made.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reelhook_files::Key;
 use reelhook_store::StoreError;
@@ -10,6 +11,8 @@ use crate::journey::Means;
 
 /// Most uploads that are taken at once.
 const BATCH: u32 = 100;
+/// How old bytes must be that nobody noted: far more than the instant between keeping and noting them.
+const UNNOTED: Duration = Duration::from_secs(3600);
 
 /// Sweeps at once and then every so often, until `stop`.
 pub(crate) async fn sweep(means: Arc<Means>, stop: CancellationToken) {
@@ -21,6 +24,9 @@ pub(crate) async fn sweep(means: Arc<Means>, stop: CancellationToken) {
         }
         if let Err(error) = remove_expired(&means).await {
             tracing::warn!(%error, "expired uploads were not removed");
+        }
+        if let Err(error) = remove_unknown(&means).await {
+            tracing::warn!(error = &*error, "uploads that were never noted were not removed");
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -42,4 +48,16 @@ async fn remove_expired(means: &Means) -> Result<(), StoreError> {
             return Ok(());
         }
     }
+}
+
+/// Removes uploads whose bytes came, but which were never noted because the server died between the two.
+async fn remove_unknown(means: &Means) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let old = means.files.uploads_before(means.ambient.now() - UNNOTED).await?;
+    for ids in old.chunks(BATCH as usize) {
+        for id in means.store.unknown_uploads(ids).await? {
+            means.files.delete(&Key::upload(id)).await?;
+            tracing::info!(upload.id = %id, "removed an upload that was never noted");
+        }
+    }
+    Ok(())
 }

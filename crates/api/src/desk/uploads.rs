@@ -42,7 +42,13 @@ impl Desk {
             created_at: now,
             expires_at: now + self.limits().upload_keep,
         };
-        self.store().create_upload(upload.clone()).await?;
+        if let Err(error) = self.store().create_upload(upload.clone()).await {
+            // Nobody will ever name these bytes. Should this fail too, the sweep finds them.
+            if let Err(error) = self.files().delete(&Key::upload(id)).await {
+                tracing::warn!(error = %error, upload.id = %id, "an upload that was not noted stays on the disk for now");
+            }
+            return Err(error.into());
+        }
         Ok(upload)
     }
 }

@@ -1,11 +1,13 @@
 //! Uploads: files that callers sent.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use futures::FutureExt;
 use reelhook_domain::id::{AccountId, UploadId};
 
 use super::SqliteStore;
-use super::rows::{self, key, whole};
+use super::rows::{self, hexes, key, whole};
 use super::writer::Tx;
 use crate::{Result, StoreError, Upload, Uploads};
 
@@ -19,6 +21,15 @@ impl Uploads for SqliteStore {
         let found = sqlx::query("select * from uploads where id = ? and account = ? and expires_at > ?");
         let found = found.bind(key(id)).bind(key(account)).bind(self.now().as_millis());
         rows::upload(&found.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?)
+    }
+
+    async fn unknown_uploads(&self, ids: &[UploadId]) -> Result<Vec<UploadId>> {
+        let known = sqlx::query_scalar::<_, Vec<u8>>(
+            "select id from uploads where id in (select unhex(value) from json_each(?))",
+        );
+        let known: HashSet<_> =
+            known.bind(hexes(ids.iter().copied())).fetch_all(&self.readers).await?.into_iter().collect();
+        Ok(ids.iter().copied().filter(|id| !known.contains(&id.to_bytes()[..])).collect())
     }
 
     async fn take_expired_uploads(&self, limit: u32) -> Result<Vec<Upload>> {

@@ -53,4 +53,11 @@ conformance! {
         assert_eq!(world.store.take_expired_uploads(2).await.unwrap().len(), 2);
         assert_eq!(world.store.take_expired_uploads(2).await.unwrap().len(), 1);
     }
+
+    async fn uploads_that_were_never_noted_are_told_from_those_that_were(world: &World) {
+        let noted = sent(world).await.id;
+        let never = world.id();
+        assert_eq!(world.store.unknown_uploads(&[never, noted]).await.unwrap(), [never]);
+        assert!(world.store.unknown_uploads(&[]).await.unwrap().is_empty());
+    }
 }
