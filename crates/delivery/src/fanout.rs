@@ -237,9 +237,9 @@ impl Directory {
     }
 }
 
-/// The endpoint that was disabled or enabled, for the event that tells of it: that goes to the others.
+/// The endpoint that was disabled, for the event that tells of it: that goes to the others.
 fn concerned(event: &Event) -> Option<EndpointId> {
-    if ![EventType::ENDPOINT_DISABLED, EventType::ENDPOINT_ENABLED].contains(&event.kind.as_str()) {
+    if event.kind.as_str() != EventType::ENDPOINT_DISABLED {
         return None;
     }
     event.data.get("endpoint")?.as_str()?.parse().ok()
