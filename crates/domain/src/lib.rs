@@ -5,6 +5,8 @@
 //! ([`job::step`], [`delivery::step`]), when a webhook is tried again ([`retry`]) and when an endpoint is left
 //! alone ([`circuit`]). Time and randomness come in as arguments, through [`ambient::Ambient`].
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod ambient;
 pub mod circuit;
 pub mod delivery;

@@ -74,7 +74,18 @@ impl Format {
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Aac => "m4a",
-            other => other.as_str(),
+            Self::Mp4
+            | Self::Webm
+            | Self::Mkv
+            | Self::Mov
+            | Self::Gif
+            | Self::Mp3
+            | Self::Wav
+            | Self::Flac
+            | Self::Opus
+            | Self::Jpg
+            | Self::Png
+            | Self::Webp => self.as_str(),
         }
     }
 
@@ -105,7 +116,15 @@ impl Format {
             Self::Mkv => &[H264, H265, Vp9, Av1],
             Self::Mov => &[H264, H265],
             Self::Webm => &[Vp9, Av1],
-            _ => &[],
+            Self::Gif
+            | Self::Mp3
+            | Self::Aac
+            | Self::Wav
+            | Self::Flac
+            | Self::Opus
+            | Self::Jpg
+            | Self::Png
+            | Self::Webp => &[],
         }
     }
 }
