@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{FromRequest as _, Multipart, OriginalUri, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{ACCEPT, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 use reelhook_dialects::native;
 use reelhook_dialects::native::reply::JobReply;
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::listing::{Query, id, next_cursor};
 use super::stream;
 use crate::auth::MaybeCaller;
-use crate::body::{self, OptionalJson, is_json};
+use crate::body::{self, OptionalJson, is_json, is_multipart};
 use crate::content;
 use crate::desk::{Caller, Desk, JobInput};
 use crate::openapi;
@@ -76,11 +76,6 @@ pub(crate) async fn submit_job(
     Ok((status, [(LOCATION, location)], Json(desk.job_reply(&job).await?)).into_response())
 }
 
-fn is_multipart(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.to_ascii_lowercase().starts_with("multipart/form-data")
-}
-
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     match key.to_str() {
@@ -94,8 +89,6 @@ async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result
     let unreadable = |error: axum::extract::multipart::MultipartError| {
         Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
     };
-    let request =
-        request.map(|body| axum::body::Body::new(http_body_util::BodyExt::map_err(body, std::io::Error::other)));
     let mut parts = Multipart::from_request(without_limit(request), desk)
         .await
         .map_err(|error| Problem::malformed(error.body_text()))?;

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::{FromRequest as _, Multipart, OriginalUri, Path, Request, State};
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use reelhook_store::Upload;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::jobs::without_limit;
 use super::listing::{Query, id};
+use crate::body::is_multipart;
 use crate::desk::{Caller, Desk};
 use crate::problem::{Problem, missing};
 
@@ -60,8 +60,7 @@ pub(crate) async fn create_upload(
     let mut query = Query::of(&uri);
     let name = query.text("name").unwrap_or_default();
     query.finish()?;
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let upload = if kind.to_ascii_lowercase().starts_with("multipart/form-data") {
+    let upload = if is_multipart(request.headers()) {
         let parts = Multipart::from_request(without_limit(request), &desk).await;
         let mut parts = parts.map_err(|error| Problem::malformed(error.body_text()))?;
         let part = parts.next_field().await.map_err(|error| Problem::malformed(error.body_text()))?;
