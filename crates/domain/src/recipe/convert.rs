@@ -1,0 +1,48 @@
+//! The recipe `convert`.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::*;
+use crate::form::Form;
+
+/// `convert`: the same content in another container, codec or size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Convert {
+    /// What to write.
+    pub format: Format,
+    /// Video codec; absent for formats without a choice.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub codec: Option<VideoCodec>,
+    /// Size of the picture.
+    #[serde(flatten)]
+    pub size: Size,
+    /// Frames per second.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub frame_rate: Option<f64>,
+    /// Target of the video stream (of the audio stream where there is no video), in thousands of bits per second.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bitrate_kbps: Option<u32>,
+    /// Tier of effort.
+    pub quality: Quality,
+}
+
+impl Convert {
+    pub(super) fn read(form: &mut Form) -> Option<Self> {
+        let required = form.has("format");
+        if !required {
+            form.refuse("format", serde_json::Value::Null, "is required");
+        }
+        let (format, codec) =
+            read_container(form, |format| !format.is_still(), "mp4, webm, mkv, mov, gif, mp3, aac, wav, flac, opus")?;
+        let size = Size::read(form);
+        let frame_rate = form.number("frame_rate", 1.0..=240.0);
+        let bitrate_kbps = form.integer32("bitrate_kbps", 8..=400_000);
+        let quality = form.choice("quality").unwrap_or(Quality::Standard);
+        if format.is_audio() && (frame_rate.is_some() || size != Size::default()) {
+            form.refuse_whole(format_args!(
+                "format {format} has no picture: leave out resolution, width, height and frame_rate"
+            ));
+        }
+        Some(Self { format, codec, size, frame_rate, bitrate_kbps, quality })
+    }
+}

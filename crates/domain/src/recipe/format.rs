@@ -1,0 +1,246 @@
+//! The words that recipes share: codecs, formats, tiers, sizes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::choice;
+use crate::form::Form;
+
+choice! {
+    /// A video codec that we encode.
+    VideoCodec {
+        /// H.264 / AVC.
+        H264 = "h264",
+        /// H.265 / HEVC.
+        H265 = "h265",
+        /// VP9.
+        Vp9 = "vp9",
+        /// AV1.
+        Av1 = "av1",
+    }
+}
+
+choice! {
+    /// A container or bare format that we write.
+    Format {
+        /// ISO base media with the index first.
+        Mp4 = "mp4",
+        /// WebM.
+        Webm = "webm",
+        /// Matroska.
+        Mkv = "mkv",
+        /// QuickTime.
+        Mov = "mov",
+        /// Animated GIF.
+        Gif = "gif",
+        /// MPEG layer 3 audio.
+        Mp3 = "mp3",
+        /// AAC audio in an MP4 container (`.m4a`).
+        Aac = "aac",
+        /// 16-bit PCM audio.
+        Wav = "wav",
+        /// FLAC audio.
+        Flac = "flac",
+        /// Opus audio in Ogg.
+        Opus = "opus",
+        /// A JPEG still.
+        Jpg = "jpg",
+        /// A PNG still.
+        Png = "png",
+        /// A WebP still.
+        Webp = "webp",
+    }
+}
+
+impl Format {
+    /// Whether it holds video with audio.
+    pub const fn is_video(self) -> bool {
+        matches!(self, Self::Mp4 | Self::Webm | Self::Mkv | Self::Mov)
+    }
+
+    /// Whether it holds audio alone.
+    pub const fn is_audio(self) -> bool {
+        matches!(self, Self::Mp3 | Self::Aac | Self::Wav | Self::Flac | Self::Opus)
+    }
+
+    /// Whether it holds one still picture.
+    pub const fn is_still(self) -> bool {
+        matches!(self, Self::Jpg | Self::Png | Self::Webp)
+    }
+
+    /// The usual file extension, without the dot.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Aac => "m4a",
+            Self::Mp4
+            | Self::Webm
+            | Self::Mkv
+            | Self::Mov
+            | Self::Gif
+            | Self::Mp3
+            | Self::Wav
+            | Self::Flac
+            | Self::Opus
+            | Self::Jpg
+            | Self::Png
+            | Self::Webp => self.as_str(),
+        }
+    }
+
+    /// The media type. Source: the IANA media types registry, and MDN's list where it has none.
+    pub const fn mime_type(self) -> &'static str {
+        match self {
+            Self::Mp4 => "video/mp4",
+            Self::Webm => "video/webm",
+            Self::Mkv => "video/x-matroska",
+            Self::Mov => "video/quicktime",
+            Self::Gif => "image/gif",
+            Self::Mp3 => "audio/mpeg",
+            Self::Aac => "audio/mp4",
+            Self::Wav => "audio/wav",
+            Self::Flac => "audio/flac",
+            Self::Opus => "audio/ogg",
+            Self::Jpg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Webp => "image/webp",
+        }
+    }
+
+    /// The codecs that this container is widely played with; empty where it holds no video stream of ours.
+    pub const fn codecs(self) -> &'static [VideoCodec] {
+        use VideoCodec::{Av1, H264, H265, Vp9};
+        match self {
+            Self::Mp4 => &[H264, H265, Av1, Vp9],
+            Self::Mkv => &[H264, H265, Vp9, Av1],
+            Self::Mov => &[H264, H265],
+            Self::Webm => &[Vp9, Av1],
+            Self::Gif
+            | Self::Mp3
+            | Self::Aac
+            | Self::Wav
+            | Self::Flac
+            | Self::Opus
+            | Self::Jpg
+            | Self::Png
+            | Self::Webp => &[],
+        }
+    }
+}
+
+choice! {
+    /// How much work goes into an encoding: a tier of encoder preset and rate factor.
+    Quality {
+        /// Fast and small.
+        Economy = "economy",
+        /// The middle.
+        Standard = "standard",
+        /// Slow and good.
+        Premium = "premium",
+    }
+}
+
+choice! {
+    /// A named frame size; the number is the height of a landscape picture, the shorter side of any other.
+    Resolution {
+        /// 480 lines.
+        P480 = "480p",
+        /// 720 lines.
+        P720 = "720p",
+        /// 1080 lines.
+        P1080 = "1080p",
+        /// 1440 lines.
+        P1440 = "1440p",
+        /// 2160 lines.
+        P2160 = "2160p",
+        /// 4320 lines.
+        P4320 = "4320p",
+    }
+}
+
+impl Resolution {
+    /// Length of the shorter side in pixels.
+    pub const fn lines(self) -> u32 {
+        match self {
+            Self::P480 => 480,
+            Self::P720 => 720,
+            Self::P1080 => 1080,
+            Self::P1440 => 1440,
+            Self::P2160 => 2160,
+            Self::P4320 => 4320,
+        }
+    }
+}
+
+choice! {
+    /// How a picture meets a box of another shape.
+    Fit {
+        /// As large as fits inside; the aspect is kept.
+        Inside = "inside",
+        /// Exactly the box; the aspect is not kept.
+        Exact = "exact",
+    }
+}
+
+/// Longest side of a picture that we make, in pixels.
+pub const LARGEST_SIDE: u32 = 7680;
+/// Latest point in a source that can be named, in seconds (a week).
+pub const LATEST_SECOND: f64 = 604_800.0;
+
+/// The size that a picture shall have; nothing said keeps the source's.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Size {
+    /// A named size. Excludes `width` and `height`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resolution: Option<Resolution>,
+    /// Width of the box, in pixels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub width: Option<u32>,
+    /// Height of the box, in pixels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub height: Option<u32>,
+    /// Whether a smaller source is enlarged.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub enlarge: bool,
+}
+
+impl Size {
+    pub(super) fn read(form: &mut Form) -> Self {
+        let resolution = form.choice("resolution");
+        let width = form.integer32("width", 2..=LARGEST_SIDE);
+        let height = form.integer32("height", 2..=LARGEST_SIDE);
+        let enlarge = form.boolean("enlarge").unwrap_or(false);
+        if resolution.is_some() && (width.is_some() || height.is_some()) {
+            form.refuse_whole("takes either resolution or width and height, not both");
+        }
+        Self { resolution, width, height, enlarge }
+    }
+}
+
+/// Takes `format` (mp4 where absent) and `codec` (the container's first where absent), and checks that they go together.
+pub(super) fn read_container(
+    form: &mut Form,
+    fits: fn(Format) -> bool,
+    allowed: &str,
+) -> Option<(Format, Option<VideoCodec>)> {
+    let had_format = form.has("format");
+    let format: Option<Format> = form.choice("format");
+    let codec: Option<VideoCodec> = form.choice("codec");
+    let format = if had_format { format? } else { Format::Mp4 };
+    if !fits(format) {
+        form.refuse("format", format.as_str().into(), format_args!("must be one of {allowed}"));
+        return None;
+    }
+    match codec {
+        Some(codec) if !format.codecs().contains(&codec) => {
+            let words: Vec<_> = format.codecs().iter().map(|codec| codec.as_str()).collect();
+            let message = if words.is_empty() {
+                format!("does not go with format {format}, which has no choice of video codec")
+            } else {
+                format!("does not go with format {format}, which takes {}", words.join(", "))
+            };
+            form.refuse("codec", codec.as_str().into(), message);
+            None
+        }
+        Some(codec) => Some((format, Some(codec))),
+        None => Some((format, format.codecs().first().copied())),
+    }
+}

@@ -1,0 +1,140 @@
+//! Recipes: one operation each, with its parameters and their limits.
+//!
+//! To add one: a file with its struct and `read`, a line in [`Recipe`]'s table below, and a planner of the same name in
+//! `media::plan`. `format.rs` holds the words that they share.
+
+mod compress;
+mod convert;
+mod extract_audio;
+mod format;
+mod resize;
+mod thumbnail;
+mod trim;
+mod web_ready;
+
+use serde::{Deserialize, Serialize};
+
+use crate::form::Form;
+
+pub use compress::*;
+pub use convert::*;
+pub use extract_audio::*;
+pub use format::*;
+pub use resize::*;
+pub use thumbnail::*;
+pub use trim::*;
+pub use web_ready::*;
+
+macro_rules! recipes {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
+        /// One operation with its parameters. In JSON: the field `recipe` names it, beside its parameters.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+        #[serde(tag = "recipe")]
+        pub enum Recipe {
+            $($(#[$doc])* #[serde(rename = $word)] $variant($variant),)+
+        }
+
+        impl Recipe {
+            /// The names of all recipes.
+            pub const NAMES: &'static [&'static str] = &[$($word),+];
+
+            /// The name in JSON.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $word),+ }
+            }
+
+            /// Takes `recipe` and its parameters from an output of a request.
+            pub fn read(form: &mut Form) -> Option<Self> {
+                let name = form.text("recipe", 64);
+                let name = form.require("recipe", name)?;
+                match name.as_str() {
+                    $($word => $variant::read(form).map(Self::$variant),)+
+                    _ => {
+                        form.refuse("recipe", name.into(), format_args!("must be one of {}", Self::NAMES.join(", ")));
+                        None
+                    }
+                }
+            }
+        }
+    };
+}
+
+recipes! {
+    /// A smaller file.
+    Compress = "compress",
+    /// Another format, codec or size.
+    Convert = "convert",
+    /// Another picture size.
+    Resize = "resize",
+    /// A part of the source.
+    Trim = "trim",
+    /// One frame.
+    Thumbnail = "thumbnail",
+    /// The audio alone.
+    ExtractAudio = "extract_audio",
+    /// An mp4 for browsers.
+    WebReady = "web_ready",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(value: Value) -> Result<Recipe, Vec<String>> {
+        Form::read(value, Recipe::read)
+            .map_err(|violations| violations.into_iter().map(|v| format!("{}: {}", v.path, v.message)).collect())
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_recipe() {
+        let recipe = read(json!({"recipe": "compress"})).unwrap();
+        assert_eq!(
+            serde_json::to_value(&recipe).unwrap(),
+            json!({"recipe": "compress", "codec": "h264", "format": "mp4"})
+        );
+        let recipe = read(json!({"recipe": "convert", "format": "webm"})).unwrap();
+        assert_eq!(
+            serde_json::to_value(&recipe).unwrap(),
+            json!({"recipe": "convert", "format": "webm", "codec": "vp9", "quality": "standard"})
+        );
+    }
+
+    #[test]
+    fn every_recipe_survives_storage() {
+        for value in [
+            json!({"recipe": "compress", "crf": 30, "format": "webm", "codec": "av1"}),
+            json!({"recipe": "convert", "format": "mp4", "resolution": "720p", "frame_rate": 25}),
+            json!({"recipe": "resize", "width": 640, "enlarge": true}),
+            json!({"recipe": "trim", "start_seconds": 1.5, "end_seconds": 3}),
+            json!({"recipe": "thumbnail", "at_seconds": 1, "format": "webp"}),
+            json!({"recipe": "extract_audio", "format": "opus"}),
+            json!({"recipe": "web_ready", "crf": 23}),
+        ] {
+            let recipe = read(value).unwrap();
+            let stored = serde_json::to_string(&recipe).unwrap();
+            assert_eq!(serde_json::from_str::<Recipe>(&stored).unwrap(), recipe);
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_by_name() {
+        let refusals = |value| read(value).unwrap_err().join("; ");
+        insta::assert_snapshot!(
+            [
+                refusals(json!({"recipe": "compress", "crf": 99, "quality": "best"})),
+                refusals(json!({"recipe": "compress", "crf": 20, "max_bytes": 100_000})),
+                refusals(json!({"recipe": "convert"})),
+                refusals(json!({"recipe": "convert", "format": "webm", "codec": "h264"})),
+                refusals(json!({"recipe": "convert", "format": "mp3", "width": 640})),
+                refusals(json!({"recipe": "resize"})),
+                refusals(json!({"recipe": "resize", "width": 9000})),
+                refusals(json!({"recipe": "trim", "start_seconds": 5, "end_seconds": 5})),
+                refusals(json!({"recipe": "thumbnail", "format": "mp4"})),
+                refusals(json!({"recipe": "explode"})),
+                refusals(json!({"recipe": "compress", "cfr": 28})),
+            ]
+            .join("\n")
+        );
+    }
+}

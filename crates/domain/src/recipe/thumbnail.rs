@@ -1,0 +1,30 @@
+//! The recipe `thumbnail`.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::*;
+use crate::form::Form;
+
+/// `thumbnail`: one frame as a still picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Thumbnail {
+    /// Which frame: the one shown at that second.
+    pub at_seconds: f64,
+    /// Picture format.
+    pub format: Format,
+    /// The box; never enlarged.
+    #[serde(flatten)]
+    pub size: Size,
+}
+
+impl Thumbnail {
+    pub(super) fn read(form: &mut Form) -> Option<Self> {
+        let at_seconds = form.number("at_seconds", 0.0..=LATEST_SECOND).unwrap_or(0.0);
+        let size = Size::read(form);
+        let format = form.choice("format").unwrap_or(Format::Jpg);
+        if !format.is_still() {
+            form.refuse("format", format.as_str().into(), "must be one of jpg, png, webp");
+        }
+        Some(Self { at_seconds, format, size })
+    }
+}
