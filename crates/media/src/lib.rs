@@ -14,6 +14,7 @@
 mod capabilities;
 mod error;
 mod extent;
+mod further;
 mod mp4;
 mod plan;
 mod probe;
@@ -29,6 +30,7 @@ mod verify;
 
 pub use capabilities::Capabilities;
 pub use error::MediaError;
+pub use further::Further;
 pub use plan::{Damage, Plan, plan};
 pub use probe::Source;
 pub use run::{Progress, StepReport, Watch};

@@ -7,9 +7,12 @@ use std::path::Path;
 
 use reelhook_domain::recipe::Format;
 
+use crate::further::Further;
 use crate::plan::Damage;
 use crate::run::process::option;
-use crate::step::{AudioTrack, Encoder, Making, Passes, Product, Reading, Step, VideoTrack, Window};
+use crate::step::{
+    AudioTrack, Beside, BesideFile, Encoder, Making, Passes, Product, Reading, Step, VideoTrack, Window,
+};
 
 /// Which run of the tool is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +26,7 @@ const STATISTICS: &str = "statistics";
 
 impl Step {
     /// The arguments of one run.
-    pub(crate) fn spell(&self, input: &Path, pass: Pass) -> Vec<OsString> {
+    pub(crate) fn spell(&self, input: &Path, further: &[Further], pass: Pass) -> Vec<OsString> {
         let mut line = Line(Vec::new());
         line.words(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-y"]);
         if self.reading.damage == Damage::Strict {
@@ -34,6 +37,7 @@ impl Step {
         }
         line.words(&["-progress", "pipe:1"]);
         self.spell_input(&mut line, input);
+        self.spell_beside(&mut line, further);
         let from_palette = self.passes == Passes::Palette && pass == Pass::Last;
         if from_palette {
             line.words(&["-f", "png_pipe", "-i", &format!("file:{PALETTE}")]);
@@ -70,6 +74,23 @@ impl Step {
         let mut operand = OsString::from("file:");
         operand.push(input);
         option(&mut line.0, "-i", operand);
+    }
+
+    fn spell_beside(&self, line: &mut Line, further: &[Further]) {
+        for Beside { file, demuxer, options } in &self.beside {
+            if self.threads > 0 {
+                line.words(&["-threads", &self.threads.to_string()]);
+            }
+            line.texts(options);
+            line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer]);
+            let mut operand = OsString::from("file:");
+            match file {
+                BesideFile::Further(place) => {
+                    operand.extend(further.get(*place).map(|further| further.path.as_os_str()))
+                }
+            }
+            option(&mut line.0, "-i", operand);
+        }
     }
 
     /// The graph of all pictures that are encoded: decoded once, split, each with its own filters.
@@ -115,7 +136,7 @@ impl Step {
         match (palette, self.passes, pass) {
             (true, Passes::Palette, Pass::First) => format!("{filters},palettegen=stats_mode=diff[v{n}]"),
             (true, Passes::Palette, Pass::Last) => {
-                format!("{filters}[x{n}];[x{n}][1:0]paletteuse=diff_mode=rectangle[v{n}]")
+                format!("{filters}[x{n}];[x{n}][{}:0]paletteuse=diff_mode=rectangle[v{n}]", self.beside.len() + 1)
             }
             (true, _, _) => format!(
                 "{filters},split=2[a{n}][b{n}];[a{n}]palettegen=stats_mode=diff[p{n}];\

@@ -9,6 +9,7 @@ use std::path::Path;
 use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
+use crate::further::Further;
 use crate::plan::Damage;
 use crate::spell::Pass;
 use crate::verify::Expectation;
@@ -19,6 +20,8 @@ pub struct Step {
     /// What it makes.
     pub products: Vec<Product>,
     pub(crate) reading: Reading,
+    /// What is read beside the main input: ffmpeg's inputs 1, 2, ...
+    pub(crate) beside: Vec<Beside>,
     /// Filters that all pictures pass first.
     pub(crate) shared_filters: Vec<String>,
     pub(crate) passes: Passes,
@@ -62,6 +65,23 @@ impl StreamPlan {
     pub(crate) fn new(stream: &str, action: &str, reason: impl Into<String>) -> Self {
         Self { stream: stream.to_owned(), action: action.to_owned(), reason: reason.into() }
     }
+}
+
+/// A file that is read beside the main input, whole.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Beside {
+    pub(crate) file: BesideFile,
+    pub(crate) demuxer: &'static str,
+    /// Options of the demuxer and decoder, before its name.
+    pub(crate) options: Vec<String>,
+}
+
+/// Which file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BesideFile {
+    /// A further input of the job, by its place among them.
+    #[expect(dead_code, reason = "the first recipe that reads one removes this line")]
+    Further(usize),
 }
 
 /// How the input is read.
@@ -141,14 +161,15 @@ impl Step {
         self.products.iter().all(|product| product.making.is_none())
     }
 
-    /// The arguments of ffmpeg's (last) run over `input`, which must be absolute.
-    pub fn arguments(&self, input: &Path) -> Vec<OsString> {
-        self.spell(input, Pass::Last)
+    /// The arguments of ffmpeg's (last) run over `input`, which must be absolute, and the further inputs that the plan
+    /// was made with.
+    pub fn arguments(&self, input: &Path, further: &[Further]) -> Vec<OsString> {
+        self.spell(input, further, Pass::Last)
     }
 
     /// The arguments of the run before that, where there is one.
-    pub fn first_pass(&self, input: &Path) -> Option<Vec<OsString>> {
-        (self.passes != Passes::One).then(|| self.spell(input, Pass::First))
+    pub fn first_pass(&self, input: &Path, further: &[Further]) -> Option<Vec<OsString>> {
+        (self.passes != Passes::One).then(|| self.spell(input, further, Pass::First))
     }
 
     /// One step for each product, for when the shared one failed: what can be made is made.

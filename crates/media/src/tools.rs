@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::capabilities::{self, Capabilities};
 use crate::error::MediaError;
+use crate::further::Further;
 use crate::probe::{self, Source};
 use crate::report::Report;
 use crate::run::process::{self, Collector, Ended, Ending, Listener, Order, Spawner, option};
@@ -22,7 +23,8 @@ use crate::verify::{self, Expectation, Receipt};
 pub(crate) struct Errand<'a> {
     pub(crate) program: &'a Path,
     pub(crate) arguments: Vec<OsString>,
-    pub(crate) input: Option<&'a Path>,
+    /// What it reads, besides what is in the scratch folder.
+    pub(crate) inputs: Vec<&'a Path>,
     /// Where it runs.
     pub(crate) scratch: &'a Path,
     pub(crate) writes: Writes,
@@ -93,7 +95,7 @@ impl Toolbox {
         probe::probe(self, input, scratch).await
     }
 
-    /// Does a step: its products are in `scratch` afterwards, under their file names, and are to be verified.
+    /// Does a step with the inputs that its plan was made with: its products are in `scratch` afterwards, under their file names, and are to be verified.
     ///
     /// # Errors
     /// [`MediaError::Failed`] with what went wrong, [`MediaError::Canceled`] when `watch.cancel` was canceled.
@@ -104,11 +106,12 @@ impl Toolbox {
         &self,
         step: &Step,
         input: &Path,
+        further: &[Further],
         scratch: &Path,
         source: &Source,
         watch: Watch<'_>,
     ) -> Result<StepReport, MediaError> {
-        run::run(self, step, input, scratch, source, watch).await
+        run::run(self, step, input, further, scratch, source, watch).await
     }
 
     /// Measures a product against what the plan expects of it.
@@ -147,7 +150,7 @@ impl Toolbox {
         let errand = Errand {
             program: &self.inner.ffprobe,
             arguments,
-            input: Some(&input),
+            inputs: vec![&input],
             scratch,
             writes: Writes::Nothing,
             wall: ASKED,
@@ -181,7 +184,7 @@ impl Inner {
         cancel: &CancellationToken,
     ) -> Result<Ended, MediaError> {
         let scratch = std::path::absolute(errand.scratch)?;
-        let mut line = self.launch(errand.input, errand.wall);
+        let mut line = self.launch(&errand.inputs, errand.wall);
         if errand.writes == Writes::Scratch {
             option(&mut line, "--write", &scratch);
         }
@@ -197,7 +200,7 @@ impl Inner {
     }
 
     /// The launcher and its orders.
-    fn launch(&self, input: Option<&Path>, wall: Duration) -> Vec<OsString> {
+    fn launch(&self, inputs: &[&Path], wall: Duration) -> Vec<OsString> {
         let Launcher { program, args } = &self.settings.launcher;
         let limits = &self.settings.limits;
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
@@ -208,7 +211,7 @@ impl Inner {
         option(&mut line, "--address-space", limits.address_space_bytes.to_string());
         option(&mut line, "--file-size", limits.output_bytes.to_string());
         option(&mut line, "--cpu-seconds", wall.as_secs().saturating_mul(cores).to_string());
-        if let Some(input) = input {
+        for input in inputs {
             option(&mut line, "--read", input);
         }
         line
@@ -236,7 +239,7 @@ impl Inner {
     /// What the launcher says of the sandbox.
     async fn layers(&self) -> Result<Layers, MediaError> {
         let folder = tempfile::tempdir()?;
-        let mut line = self.launch(None, ASKED);
+        let mut line = self.launch(&[], ASKED);
         line.push("--report".into());
         let order = Order { line, scratch: folder.path().to_owned(), wall: ASKED, stall: ASKED };
         let mut said = Collector::new(4096);
@@ -259,7 +262,7 @@ impl Inner {
         let errand = Errand {
             program,
             arguments,
-            input: None,
+            inputs: Vec::new(),
             scratch: folder.path(),
             writes: Writes::Nothing,
             wall: ASKED,

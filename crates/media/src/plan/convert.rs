@@ -80,6 +80,7 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
         frames: timeline::frames(desk.source, video, frame_rate, desk.damage),
         max_bytes: None,
         keep_source_if_larger: false,
+        beside: Vec::new(),
     })
 }
 

@@ -30,8 +30,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::compress::tightened;
 use crate::capabilities::Capabilities;
+use crate::further::Further;
 use crate::probe::Source;
-use crate::step::{AudioTrack, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window};
+use crate::step::{AudioTrack, Beside, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window};
 use crate::verify::{AudioExpectation, Expectation, Frames, Span, VideoExpectation};
 
 /// What is done about a damaged source.
@@ -57,6 +58,8 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Desk<'a> {
     pub(crate) source: &'a Source,
+    #[expect(dead_code, reason = "the first recipe that reads one removes this line")]
+    pub(crate) further: &'a [Further],
     pub(crate) capabilities: &'a Capabilities,
     pub(crate) damage: Damage,
 }
@@ -74,6 +77,8 @@ struct Design {
     frames: Option<Frames>,
     max_bytes: Option<u64>,
     keep_source_if_larger: bool,
+    /// What is read beside the main input; only with a place of its own.
+    beside: Vec<Beside>,
 }
 
 /// In which step an output is made.
@@ -91,9 +96,16 @@ enum Place {
 
 /// Decides how `outputs` are made of `source` on a machine with these `capabilities`.
 ///
-/// Every output is either a product of exactly one step or refused.
-pub fn plan(source: &Source, outputs: &[&Recipe], capabilities: &Capabilities, damage: Damage) -> Plan {
-    let desk = Desk { source, capabilities, damage };
+/// `further` are the other inputs of the job, where it has some; the steps are to be run with the same ones. Every
+/// output is either a product of exactly one step or refused.
+pub fn plan(
+    source: &Source,
+    further: &[Further],
+    outputs: &[&Recipe],
+    capabilities: &Capabilities,
+    damage: Damage,
+) -> Plan {
+    let desk = Desk { source, further, capabilities, damage };
     let mut refused = Vec::new();
     let mut designs = Vec::new();
     for (output, recipe) in outputs.iter().enumerate() {
@@ -132,6 +144,7 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
             Place::Passing(_) if decoded_anyway => Place::Shared,
             place => place,
         };
+        let beside = design.beside.clone();
         let product = product(desk, output, design);
         match place {
             Place::Shared => shared.push(product),
@@ -140,7 +153,7 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
                 let (product, window) = thumbnail::alone(desk, product, second);
                 steps.push(step(desk, vec![product], window, Passes::One));
             }
-            Place::Own(window, passes) => steps.push(step(desk, vec![product], window, passes)),
+            Place::Own(window, passes) => steps.push(Step { beside, ..step(desk, vec![product], window, passes) }),
         }
     }
     if !shared.is_empty() {
@@ -172,7 +185,7 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
     let interlaced = source.info.video.as_ref().is_some_and(|video| video.interlaced);
     let deinterlaced = interlaced && desk.capabilities.filters("bwdif");
     let shared_filters = if deinterlaced { vec!["bwdif=mode=send_frame".to_owned()] } else { Vec::new() };
-    Step { products, reading, shared_filters, passes, timeline, threads: desk.capabilities.threads }
+    Step { products, reading, beside: Vec::new(), shared_filters, passes, timeline, threads: desk.capabilities.threads }
 }
 
 fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
@@ -247,6 +260,7 @@ impl<'a> Desk<'a> {
             frames: timeline::frames(self.source, info, picture.frame_rate, self.damage),
             max_bytes: None,
             keep_source_if_larger: false,
+            beside: Vec::new(),
         })
     }
 
@@ -271,6 +285,7 @@ impl<'a> Desk<'a> {
             frames: None,
             max_bytes: None,
             keep_source_if_larger: false,
+            beside: Vec::new(),
         })
     }
 
@@ -287,6 +302,7 @@ impl<'a> Desk<'a> {
             frames: None,
             max_bytes: None,
             keep_source_if_larger: false,
+            beside: Vec::new(),
         }
     }
 }

@@ -19,7 +19,7 @@ fn recipe(value: Value) -> Recipe {
 
 fn planned(source: &Source, recipes: &[Value]) -> Plan {
     let recipes: Vec<Recipe> = recipes.iter().cloned().map(recipe).collect();
-    plan(source, &recipes.iter().collect::<Vec<_>>(), &capabilities(), Damage::Strict)
+    plan(source, &[], &recipes.iter().collect::<Vec<_>>(), &capabilities(), Damage::Strict)
 }
 
 /// A plan as one reads it: the arguments of each run, an option with its value a line.
@@ -32,7 +32,7 @@ fn shown(plan: &Plan) -> String {
         text += if step.keeps_source() { "keep\n" } else { "run\n" };
         if !step.keeps_source() {
             let input = Path::new("/in/clip");
-            for arguments in step.first_pass(input).into_iter().chain([step.arguments(input)]) {
+            for arguments in step.first_pass(input, &[]).into_iter().chain([step.arguments(input, &[])]) {
                 text += "  ffmpeg";
                 for argument in &arguments {
                     let argument = argument.to_string_lossy();
@@ -171,7 +171,7 @@ fn a_missing_encoder_refuses_its_outputs_alone() {
     let mut capabilities = capabilities();
     capabilities.encoders.remove("libx265");
     let recipes = [recipe(json!({"recipe": "compress", "codec": "h265"})), recipe(json!({"recipe": "compress"}))];
-    let plan = plan(&clip(), &recipes.iter().collect::<Vec<_>>(), &capabilities, Damage::Strict);
+    let plan = plan(&clip(), &[], &recipes.iter().collect::<Vec<_>>(), &capabilities, Damage::Strict);
     assert_eq!(plan.refused[0].1.code, "encoder_missing");
     assert_eq!(plan.steps.len(), 1);
 }
@@ -182,7 +182,7 @@ fn a_shared_step_can_be_taken_apart() {
     let alone = plan.steps[0].alone();
     let outputs: Vec<_> = alone.iter().map(|step| step.products.iter().map(|p| p.output).collect::<Vec<_>>()).collect();
     assert_eq!(outputs, [vec![0], vec![1]]);
-    assert!(alone[1].arguments(Path::new("/in")).iter().all(|argument| argument != "file:out-0.mp4"));
+    assert!(alone[1].arguments(Path::new("/in"), &[]).iter().all(|argument| argument != "file:out-0.mp4"));
 }
 
 fn any_recipe() -> impl Strategy<Value = Recipe> {
@@ -263,14 +263,14 @@ proptest! {
     ) {
         let damage = if strict { Damage::Strict } else { Damage::Salvage };
         let capabilities = crate::capabilities::Capabilities { threads, ..capabilities() };
-        let plan = plan(&source, &recipes.iter().collect::<Vec<_>>(), &capabilities, damage);
+        let plan = plan(&source, &[], &recipes.iter().collect::<Vec<_>>(), &capabilities, damage);
         let made = plan.steps.iter().flat_map(|step| &step.products).map(|product| product.output);
         let mut seen: Vec<usize> = made.chain(plan.refused.iter().map(|(output, _)| *output)).collect();
         seen.sort_unstable();
         prop_assert_eq!(seen, (0..recipes.len()).collect::<Vec<_>>());
         for step in &plan.steps {
             let input = Path::new("/in/clip");
-            let runs = step.first_pass(input).into_iter().chain([step.arguments(input)]);
+            let runs = step.first_pass(input, &[]).into_iter().chain([step.arguments(input, &[])]);
             for argument in runs.flatten() {
                 let argument = argument.to_string_lossy().into_owned();
                 prop_assert!(!argument.contains("NaN") && !argument.contains("inf"), "{}", argument);

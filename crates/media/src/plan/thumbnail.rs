@@ -49,6 +49,7 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
         frames: Some(Frames { count: 1, tolerance: 0 }),
         max_bytes: None,
         keep_source_if_larger: false,
+        beside: Vec::new(),
     })
 }
 

@@ -122,5 +122,6 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
         frames: timeline::frames(desk.source, video, None, desk.damage),
         max_bytes: None,
         keep_source_if_larger: false,
+        beside: Vec::new(),
     })
 }

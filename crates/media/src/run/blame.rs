@@ -5,6 +5,7 @@
 //! that fails too, it is the input, otherwise the encoder.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use reelhook_domain::failure::{JobFailure, Stage};
 
@@ -72,8 +73,23 @@ impl Job<'_> {
             || says("Disk quota exceeded")
     }
 
-    /// Whether the streams that the step decodes can be decoded to their end.
+    /// Whether the streams that the step decodes, of all its inputs, can be decoded to their end.
     async fn input_decodes(&self, step: &Step) -> Result<bool, MediaError> {
+        let streams: Vec<u32> = [step.reading.video, step.reading.audio].into_iter().flatten().collect();
+        if !self.decodes(step, self.input, step.reading.demuxer, &streams).await? {
+            return Ok(false);
+        }
+        for (path, source) in self.further_inputs(step) {
+            let streams: Vec<u32> = [source.video_index, source.audio_index].into_iter().flatten().collect();
+            if !self.decodes(step, path, source.demuxer, &streams).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether some streams of a file can be decoded to their end.
+    async fn decodes(&self, step: &Step, path: &Path, demuxer: &str, streams: &[u32]) -> Result<bool, MediaError> {
         let mut arguments: Vec<OsString> =
             ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error"].map(Into::into).into();
         arguments.extend(["-progress", "pipe:1"].map(Into::into));
@@ -81,11 +97,11 @@ impl Job<'_> {
             arguments.extend(["-xerror", "-err_detect:v", "explode"].map(Into::into));
         }
         option(&mut arguments, "-protocol_whitelist", "file,pipe");
-        option(&mut arguments, "-f", step.reading.demuxer);
+        option(&mut arguments, "-f", demuxer);
         let mut operand = OsString::from("file:");
-        operand.push(self.input);
+        operand.push(path);
         option(&mut arguments, "-i", operand);
-        for index in [step.reading.video, step.reading.audio].into_iter().flatten() {
+        for index in streams {
             option(&mut arguments, "-map", format!("0:{index}"));
         }
         arguments.extend(["-fps_mode", "passthrough", "-f", "null", "-"].map(Into::into));
@@ -94,7 +110,7 @@ impl Job<'_> {
         let errand = Errand {
             program,
             arguments,
-            input: Some(self.input),
+            inputs: vec![path],
             scratch: self.scratch,
             writes: Writes::Scratch,
             wall,

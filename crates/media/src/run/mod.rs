@@ -12,6 +12,7 @@ mod ring;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,9 +22,10 @@ use self::process::{Ended, Ending};
 use self::progress::Meter;
 pub use self::progress::Progress;
 use crate::error::MediaError;
+use crate::further::Further;
 use crate::plan::tightened;
 use crate::probe::Source;
-use crate::step::Step;
+use crate::step::{BesideFile, Step};
 use crate::tools::{Errand, Toolbox, Writes};
 
 /// Who wants to know how a step gets on, and may end it.
@@ -57,6 +59,7 @@ pub(crate) async fn run(
     toolbox: &Toolbox,
     step: &Step,
     input: &Path,
+    further: &[Further],
     scratch: &Path,
     source: &Source,
     watch: Watch<'_>,
@@ -67,7 +70,7 @@ pub(crate) async fn run(
         keep(step, input, scratch).await?;
         return Ok(StepReport { wall: began.elapsed(), cpu: Duration::ZERO });
     }
-    let job = Job { toolbox, input: &input, scratch, source, watch };
+    let job = Job { toolbox, input: &input, further, scratch, source, watch };
     let mut cpu = job.attempt(step).await?;
     let mut step = step.clone();
     for _ in 0..TIGHTENINGS {
@@ -82,6 +85,7 @@ pub(crate) async fn run(
 struct Job<'a> {
     toolbox: &'a Toolbox,
     input: &'a Path,
+    further: &'a [Further],
     scratch: &'a Path,
     source: &'a Source,
     watch: Watch<'a>,
@@ -94,8 +98,8 @@ impl Job<'_> {
         for product in &step.products {
             remove(&self.scratch.join(&product.file_name))?;
         }
-        let mut runs = vec![step.arguments(self.input)];
-        runs.splice(..0, step.first_pass(self.input));
+        let mut runs = vec![step.arguments(self.input, self.further)];
+        runs.splice(..0, step.first_pass(self.input, self.further));
         let share = 1.0 / runs.len() as f64;
         let mut cpu = Duration::ZERO;
         for (number, arguments) in runs.into_iter().enumerate() {
@@ -123,7 +127,7 @@ impl Job<'_> {
         let errand = Errand {
             program,
             arguments,
-            input: Some(self.input),
+            inputs: self.reads(step),
             scratch: self.scratch,
             writes: Writes::Scratch,
             wall,
@@ -132,6 +136,19 @@ impl Job<'_> {
         let ended = self.toolbox.start(errand, &mut meter, self.watch.cancel).await?;
         tracing::debug!(ending = ?ended.ending, wall = ?ended.wall, cpu = ?ended.cpu, "ffmpeg ended");
         Ok(ended)
+    }
+
+    /// The further inputs that a step reads.
+    fn further_inputs(&self, step: &Step) -> impl Iterator<Item = (&Path, &Source)> {
+        let places = step.beside.iter().map(|beside| match beside.file {
+            BesideFile::Further(place) => place,
+        });
+        places.filter_map(|place| self.further.get(place)).map(|further| (&*further.path, &further.source))
+    }
+
+    /// The files that a step reads.
+    fn reads(&self, step: &Step) -> Vec<&Path> {
+        iter::once(self.input).chain(self.further_inputs(step).map(|(path, _)| path)).collect()
     }
 
     fn wall(&self, step: &Step) -> Duration {

@@ -110,7 +110,7 @@ async fn cancel_ends_the_tool_at_once() {
     let progressed = tokio::sync::Notify::new();
     let watch = Watch { cancel: &cancel, progress: &|_| progressed.notify_one() };
     let scratch = rig.scratch();
-    let run = rig.toolbox.run(&plan.steps[0], &input, &scratch, &source, watch);
+    let run = rig.toolbox.run(&plan.steps[0], &input, &[], &scratch, &source, watch);
     let mut asked = Instant::now();
     let caller = async {
         progressed.notified().await;
@@ -136,7 +136,7 @@ async fn a_dropped_run_leaves_no_process() {
     let watch = Watch { cancel: &cancel, progress: &|_| progressed.notify_one() };
     let scratch = rig.scratch();
     tokio::select! {
-        ended = rig.toolbox.run(&plan.steps[0], &input, &scratch, &source, watch) => panic!("{ended:?}"),
+        ended = rig.toolbox.run(&plan.steps[0], &input, &[], &scratch, &source, watch) => panic!("{ended:?}"),
         () = progressed.notified() => {}
     }
     while !processes_in(&scratch).is_empty() {
@@ -198,7 +198,7 @@ async fn progress_rises_to_the_end_and_cpu_time_is_told() {
     let heard = std::sync::Mutex::new(Vec::new());
     let cancel = CancellationToken::new();
     let watch = Watch { cancel: &cancel, progress: &|progress| heard.lock().unwrap().push(progress.fraction) };
-    let report = rig.toolbox.run(&plan.steps[0], &input, &rig.scratch(), &source, watch).await.unwrap();
+    let report = rig.toolbox.run(&plan.steps[0], &input, &[], &rig.scratch(), &source, watch).await.unwrap();
     assert!(report.cpu > Duration::ZERO && report.wall > Duration::ZERO);
     let heard = heard.into_inner().unwrap();
     assert_eq!(heard.last(), Some(&1.0));

@@ -60,13 +60,13 @@ impl Rig {
 
     pub(crate) fn plan(&self, source: &Source, recipes: &[Value], damage: Damage) -> Plan {
         let recipes: Vec<Recipe> = recipes.iter().map(|value| recipe(value.clone())).collect();
-        plan(source, &recipes.iter().collect::<Vec<_>>(), self.toolbox.capabilities(), damage)
+        plan(source, &[], &recipes.iter().collect::<Vec<_>>(), self.toolbox.capabilities(), damage)
     }
 
     pub(crate) async fn run(&self, step: &Step, input: &Path, source: &Source) -> Result<(), MediaError> {
         let cancel = CancellationToken::new();
         let watch = Watch { cancel: &cancel, progress: &|_| {} };
-        self.toolbox.run(step, input, &self.scratch(), source, watch).await.map(|_| ())
+        self.toolbox.run(step, input, &[], &self.scratch(), source, watch).await.map(|_| ())
     }
 
     /// The whole way of one input to some outputs; products in the order of the outputs.

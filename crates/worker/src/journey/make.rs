@@ -62,7 +62,7 @@ impl Walk<'_> {
         let open = |place: &usize| !is_made(self.job.outputs[*place].state);
         let places: Vec<usize> = (0..self.job.outputs.len()).filter(open).collect();
         let recipes: Vec<_> = places.iter().map(|&place| &self.job.outputs[place].spec.recipe).collect();
-        let plan = plan(source, &recipes, toolbox.capabilities(), self.damage());
+        let plan = plan(source, &[], &recipes, toolbox.capabilities(), self.damage());
         let bench = Bench { toolbox, input, facts, source, scratch, places: &places };
         for (output, failure) in plan.refused {
             self.fail(bench.places[output], Value::Array(Vec::new()), failure);
@@ -137,7 +137,7 @@ impl Walk<'_> {
             return Ok(StepReport::default());
         }
         let watch = Watch { cancel: &self.seat.cancel, progress: &progress };
-        let ran = bench.toolbox.run(step, bench.input, folder, bench.source, watch).await;
+        let ran = bench.toolbox.run(step, bench.input, &[], folder, bench.source, watch).await;
         ran.map_err(|error| Trouble::with_media(Stage::Encoding, error))
     }
 

@@ -185,9 +185,9 @@ impl Bench<'_> {
         let request = json!({"input": {"url": "https://example.com/clip.mp4"}, "outputs": outputs});
         let request = native::request::job(request).map_err(|violations| anyhow!("{violations:?}"))?;
         let recipes: Vec<_> = request.outputs.iter().map(|output| &output.recipe).collect();
-        let planned = plan(&source, &recipes, toolbox.capabilities(), Damage::Strict);
+        let planned = plan(&source, &[], &recipes, toolbox.capabilities(), Damage::Strict);
         let [step] = planned.steps.as_slice() else { anyhow::bail!("the plan has more than one step") };
-        let arguments: Vec<OsString> = step.arguments(clip);
+        let arguments: Vec<OsString> = step.arguments(clip, &[]);
         let mut ffmpeg = self.ffmpeg();
         ffmpeg.args(arguments).current_dir(folder);
         subject::run(ffmpeg).await
