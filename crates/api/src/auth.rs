@@ -1,7 +1,8 @@
 //! Who is asking: API keys by `Authorization: Bearer rh_...`.
 
 use axum::extract::FromRequestParts;
-use http::header::AUTHORIZATION;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use http::header::{AUTHORIZATION, HeaderMap};
 use http::request::Parts;
 use reelhook_store::{KEY_PREFIX, key_hash};
 
@@ -12,12 +13,48 @@ impl FromRequestParts<Desk> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
-        let key = bearer(parts)?;
-        let hash = key_hash(key);
-        match desk.store().find_key(&hash).await? {
-            Some(key) => Ok(Self { account: key.account, key: key.id }),
-            None => Err(Problem::unauthorized("the API key is unknown or was revoked")),
+        known(desk, bearer(parts)?).await
+    }
+}
+
+/// Whose key that is.
+async fn known(desk: &Desk, key: &str) -> Result<Caller, Problem> {
+    match desk.store().find_key(&key_hash(key)).await? {
+        Some(key) => Ok(Caller { account: key.account, key: key.id }),
+        None => Err(Problem::unauthorized("the API key is unknown or was revoked")),
+    }
+}
+
+/// A caller who shows a key in any of the ways that the services take: `Authorization: Bearer KEY`, `Authorization: Basic`
+/// with the key as the user's name, `X-API-Key: KEY`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServiceCaller(pub(crate) Caller);
+
+impl FromRequestParts<Desk> for ServiceCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
+        let Some(key) = shown_key(&parts.headers) else {
+            return Err(Problem::unauthorized("an API key is needed"));
+        };
+        known(desk, &key).await.map(Self)
+    }
+}
+
+/// The key that a request shows, in whatever way.
+pub(crate) fn shown_key(headers: &HeaderMap) -> Option<String> {
+    if let Some(key) = headers.get("x-api-key") {
+        return key.to_str().ok().map(|key| key.trim().to_owned());
+    }
+    let (scheme, rest) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Some(rest.trim().to_owned()),
+        "basic" => {
+            let decoded = BASE64_STANDARD.decode(rest.trim()).ok()?;
+            let text = String::from_utf8(decoded).ok()?;
+            Some(text.split_once(':').map_or(text.as_str(), |(name, _)| name).to_owned())
         }
+        _ => None,
     }
 }
 

@@ -8,12 +8,14 @@ use std::ops::Range;
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, StatusCode};
-use reelhook_domain::job::OutputFile;
+use reelhook_domain::job::{FilePart, OutputFile};
 use reelhook_files::{Files, Key};
+use reelhook_store::Upload;
 
 use crate::problem::Problem;
 
@@ -47,26 +49,62 @@ fn asked(header: Option<&str>, size: u64) -> Asked {
     }
 }
 
+/// A file on its way to whoever asks.
+#[derive(Debug)]
+pub(crate) struct Shown<'a> {
+    key: Key,
+    name: &'a str,
+    mime_type: &'a str,
+    size_bytes: u64,
+    /// Changes with the bytes.
+    tag: String,
+}
+
+impl<'a> Shown<'a> {
+    /// What a job made.
+    pub(crate) fn output(key: Key, file: &'a OutputFile) -> Self {
+        let OutputFile { name, mime_type, size_bytes, sha256, .. } = file;
+        Self { key, name, mime_type, size_bytes: *size_bytes, tag: sha256.clone() }
+    }
+
+    /// One of the files that an output names; none when its key is not one of ours.
+    pub(crate) fn part(part: &'a FilePart) -> Option<Self> {
+        let FilePart { path, key, size_bytes, mime_type } = part;
+        let name = path.rsplit('/').next().unwrap_or(path);
+        // A part is written once under its key, with its job.
+        let tag = key.replace('/', "-");
+        Some(Self { key: key.parse().ok()?, name, mime_type, size_bytes: *size_bytes, tag })
+    }
+
+    /// A file that a caller sent. What it is nobody knows yet.
+    pub(crate) fn upload(upload: &'a Upload) -> Self {
+        let Upload { id, name, size_bytes, sha256, .. } = upload;
+        let mime_type = "application/octet-stream";
+        Self { key: Key::upload(*id), name, mime_type, size_bytes: *size_bytes, tag: sha256.clone() }
+    }
+}
+
 /// Answers a request for a kept file.
 ///
 /// # Errors
 /// What the files say; a range outside of the file is an answer (416), not an error.
 pub(crate) async fn send(
     files: &Files,
-    key: &Key,
-    file: &OutputFile,
+    file: &Shown<'_>,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let etag = format!("\"{}\"", file.sha256);
+    let etag = format!("\"{}\"", file.tag);
     let mut response = Response::new(Body::empty());
     let answered = response.headers_mut();
     answered.insert(ETAG, ascii(&etag));
     answered.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     answered.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600"));
-    answered.insert(CONTENT_TYPE, ascii(&file.mime_type));
-    answered.insert(CONTENT_DISPOSITION, ascii(&format!("attachment; filename=\"{}\"", file.name)));
+    answered.insert(CONTENT_TYPE, ascii(file.mime_type));
+    answered.insert(CONTENT_DISPOSITION, ascii(&disposition(file.name)));
+    // The link is the proof, so a page that knows it may read the file: players fetch segments by script.
+    answered.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     answered.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answered.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     if text(IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(|tag| tag.trim() == etag)) {
@@ -91,9 +129,24 @@ pub(crate) async fn send(
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     if method != Method::HEAD {
-        *response.body_mut() = Body::from_stream(files.get(key, part).await?.stream);
+        *response.body_mut() = Body::from_stream(files.get(&file.key, part).await?.stream);
     }
     Ok(response)
+}
+
+/// The header that names a saved file: plainly for every reader, and exactly for those that can read it.
+fn disposition(name: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | ' ' | '(' | ')');
+    let ascii: String = name.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
+    if ascii == name {
+        return format!("attachment; filename=\"{ascii}\"");
+    }
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let coded: String = name
+        .bytes()
+        .map(|byte| if unreserved(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{coded}")
 }
 
 /// Names, types and tags of ours are plain: output names by rule, the rest by construction.
@@ -104,6 +157,17 @@ fn ascii(text: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_told_plainly_and_exactly() {
+        for (name, header) in [
+            ("web.mp4", "attachment; filename=\"web.mp4\""),
+            ("a\"b\r\n.mp4", "attachment; filename=\"a_b__.mp4\"; filename*=UTF-8''a%22b%0D%0A.mp4"),
+            ("é.jpg", "attachment; filename=\"_.jpg\"; filename*=UTF-8''%C3%A9.jpg"),
+        ] {
+            assert_eq!(disposition(name), header);
+        }
+    }
 
     #[test]
     fn ranges_are_read_as_the_standard_says() {

@@ -18,4 +18,5 @@ mod server;
 pub use desk::{Caller, Desk, Limits, Parts};
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
+pub use routes::Face;
 pub use server::serve;

@@ -32,13 +32,27 @@ pub(crate) struct JobRequest {
     priority: Option<Priority>,
     /// What becomes of a damaged source; `strict` by default.
     on_damage: Option<OnDamage>,
-    /// Must be false in this version.
+    /// Whether you are asked to accept the estimate first: the job stops in `awaiting_confirmation` for 24 hours.
     confirm: Option<bool>,
-    /// Must be false in this version.
+    /// Whether it waits until it is started.
     draft: Option<bool>,
+    /// Instead of `input`, where a recipe takes several: 1 to 50.
+    #[schema(min_items = 1, max_items = 50)]
+    inputs: Option<Vec<NamedInputRequest>>,
 }
 
-/// Where an input comes from: exactly one of the two.
+/// One of several inputs.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct NamedInputRequest {
+    /// Unique in the job; `in_1`, `in_2`, ... where it is left out.
+    name: Option<String>,
+    /// Where it comes from.
+    #[serde(flatten)]
+    input: InputRequest,
+}
+
+/// Where an input comes from: a URL, an upload, or an origin with a path.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "a schema")]
 pub(crate) struct InputRequest {
@@ -46,6 +60,10 @@ pub(crate) struct InputRequest {
     url: Option<String>,
     /// The id of an upload.
     upload: Option<String>,
+    /// The id of an origin.
+    origin: Option<String>,
+    /// Where in the origin.
+    path: Option<String>,
 }
 
 /// One thing to make: a recipe with its parameters, and a name.
@@ -229,7 +247,8 @@ impl Modify for Bearer {
         license(name = "MIT OR Apache-2.0"),
     ),
     paths(
-        routes::submit_job, routes::list_jobs, routes::get_job, routes::cancel_job, routes::retry_job, routes::job_events,
+        routes::submit_job, routes::list_jobs, routes::get_job, routes::cancel_job, routes::confirm_job,
+        routes::start_job, routes::retry_job, routes::job_events,
         routes::get_output, routes::create_upload, routes::get_upload, routes::create_endpoint, routes::list_endpoints,
         routes::get_endpoint, routes::change_endpoint, routes::delete_endpoint, routes::enable_endpoint,
         routes::disable_endpoint, routes::rotate_endpoint_secret, routes::test_endpoint, routes::pull_events,

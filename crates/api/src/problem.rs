@@ -7,7 +7,9 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reelhook_dialects::Refusal;
 use reelhook_domain::form::Violation;
+use reelhook_domain::id::RequestId;
 use reelhook_files::FilesError;
 use reelhook_store::StoreError;
 use serde::Serialize;
@@ -110,6 +112,20 @@ impl Problem {
     /// The same, naming the request it answers.
     pub(crate) fn of_request(mut self, id: String) -> Self {
         self.0.request_id = Some(id);
+        self
+    }
+
+    /// What a dialect puts into its own words.
+    pub(crate) fn refusal(&self, request: RequestId) -> Refusal<'_> {
+        let ProblemDetails { status, code, detail, violations, .. } = &*self.0;
+        Refusal { status: *status, code, detail, violations, request }
+    }
+
+    /// The same, with each violation's path spelled by `spell`, as a dialect calls the field.
+    pub(crate) fn with_paths(mut self, spell: impl Fn(&str) -> String) -> Self {
+        for violation in &mut self.0.violations {
+            violation.path = spell(&violation.path);
+        }
         self
     }
 

@@ -16,19 +16,19 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::desk::Desk;
-use crate::routes;
+use crate::routes::{self, Face};
 
 /// How long a caller may take to send the head of a request, and how long a connection may rest between two.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 /// How long requests that are under way when the server stops may go on.
 const DRAIN: Duration = Duration::from_secs(15);
 
-/// Serves the API on `listener` until `stop`, then lets requests under way end (at most 15 s).
+/// Serves that face of the API on `listener` until `stop`, then lets requests under way end (at most 15 s).
 ///
 /// # Errors
 /// Never for a single connection; only when the listener itself is broken.
-pub async fn serve(listener: TcpListener, desk: Desk, stop: CancellationToken) -> io::Result<()> {
-    let router = routes::router(desk.clone());
+pub async fn serve(listener: TcpListener, desk: Desk, face: Face, stop: CancellationToken) -> io::Result<()> {
+    let router = routes::router(desk.clone(), face);
     let room = std::sync::Arc::new(Semaphore::new(desk.limits().connections));
     let connections = TaskTracker::new();
     loop {

@@ -3,7 +3,7 @@
 //! One job that completed is kept as JSON, in the shape of the domain; the job at any other point of its life is made from
 //! it by taking away what was not yet so. What is sent is rendered by the same code that renders real events.
 
-use reelhook_dialects::{LinkTo, native};
+use reelhook_dialects::{Link, LinkTo, native};
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::failure::{JobFailure, Stage};
@@ -16,8 +16,13 @@ const ENDPOINT: &str = include_str!("../samples/endpoint.json");
 const WEBHOOK_TEST: &str = include_str!("../samples/webhook_test.json");
 
 /// Where the links of the sample job lead: nowhere.
-const LINK: LinkTo<'static> =
-    &|job, name| format!("https://media.example.com/v1/jobs/{job}/outputs/{name}?expires=0&signature=sample");
+const LINK: LinkTo<'static> = &|link| match link {
+    Link::Output { job, name } => {
+        format!("https://media.example.com/v1/jobs/{job}/outputs/{name}?expires=0&signature=sample")
+    }
+    Link::File { job, output, path } => format!("https://media.example.com/files/0.sample/{job}/{output}/{path}"),
+    Link::Upload { upload, name } => format!("https://media.example.com/uploads/0.sample/{upload}/{name}"),
+};
 
 /// A sample event of that type, as the store would keep it: a new id, and now.
 pub(crate) fn event(kind: EventType, ambient: &Ambient) -> anyhow::Result<Event> {
@@ -53,7 +58,7 @@ fn job(kind: &EventType, now: Timestamp) -> anyhow::Result<Job> {
     let error = JobFailure::input(Stage::Verifying, "input_truncated", "the input ends after 12.3 of 31.4 seconds");
     match kind.as_str() {
         EventType::JOB_CREATED => {
-            (job.started_at, job.input) = (None, None);
+            (job.started_at, job.inputs) = (None, Vec::new());
             rewind(&mut job, JobState::Queued, OutputState::Waiting, 0);
         }
         EventType::JOB_STARTED => rewind(&mut job, JobState::Processing, OutputState::Processing, 0),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use reelhook_domain::ambient::Ambient;
-use reelhook_domain::id::JobId;
 use reelhook_egress::Client;
 use reelhook_store::Store;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -21,8 +20,8 @@ use crate::send::Sender;
 use crate::settings::Settings;
 use crate::settle::Settler;
 
-/// Makes the link to an output of a job by the output's name.
-pub type Link = Arc<dyn Fn(JobId, &str) -> String + Send + Sync>;
+/// Spells links.
+pub type LinkTo = Arc<dyn Fn(reelhook_dialects::Link<'_>) -> String + Send + Sync>;
 
 /// How many batches may be on their way to the lanes.
 const BATCHES_ON_THE_WAY: usize = 4;
@@ -31,7 +30,7 @@ const BATCHES_ON_THE_WAY: usize = 4;
 pub struct Engine {
     store: Arc<dyn Store>,
     egress: Client,
-    link: Link,
+    link: LinkTo,
     ambient: Ambient,
     settings: Settings,
 }
@@ -44,7 +43,7 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     /// An engine over `store` that sends through `egress`, with links to outputs made by `link`.
-    pub fn new(store: Arc<dyn Store>, egress: Client, link: Link, ambient: Ambient, settings: Settings) -> Self {
+    pub fn new(store: Arc<dyn Store>, egress: Client, link: LinkTo, ambient: Ambient, settings: Settings) -> Self {
         Self { store, egress, link, ambient, settings }
     }
 

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::dispatcher::Message;
-use crate::engine::Link;
+use crate::engine::LinkTo;
 use crate::lanes::Arrival;
 use crate::settings::Settings;
 
@@ -45,7 +45,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Fanning {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ambient: Ambient,
-    pub(crate) link: Link,
+    pub(crate) link: LinkTo,
     pub(crate) settings: Settings,
     pub(crate) lanes: mpsc::Sender<Message>,
     /// How many endings were written.
@@ -133,7 +133,7 @@ impl Fanning {
 
     fn render(&self, dialect: Dialect, event: &Event) -> Option<Arc<str>> {
         match reelhook_dialects::payload(dialect, event, &*self.link) {
-            Ok(body) => Some(body.into()),
+            Ok(body) => body.map(Into::into),
             Err(error) => {
                 error!(event.id = %event.id, event.kind = %event.kind, %error, "an event cannot be rendered and is passed by");
                 None
@@ -166,7 +166,8 @@ impl Ids {
 #[derive(Debug, Default)]
 struct Directory {
     registered: HashMap<AccountId, Vec<Arc<Endpoint>>>,
-    defaults: HashMap<AccountId, DefaultWebhook>,
+    /// Of the accounts and dialects of jobs that bring no webhook; none where there is none.
+    defaults: HashMap<(AccountId, Dialect), Option<DefaultWebhook>>,
     by_id: HashMap<EndpointId, Arc<Endpoint>>,
 }
 
@@ -186,13 +187,14 @@ impl Directory {
             }
             match (&outgoing.webhook, outgoing.event.job) {
                 (Some(webhook), _) => drop(single.insert(webhook.endpoint)),
-                (None, Some(_)) if !directory.defaults.contains_key(&account) => {
-                    if let Some(webhook) = store.default_webhook(account).await? {
-                        single.insert(webhook.endpoint);
-                        directory.defaults.insert(account, webhook);
+                (None, Some(_)) => {
+                    if let Entry::Vacant(place) = directory.defaults.entry((account, outgoing.dialect)) {
+                        let webhook = store.default_webhook(account, outgoing.dialect).await?;
+                        single.extend(webhook.as_ref().map(|webhook| webhook.endpoint));
+                        place.insert(webhook);
                     }
                 }
-                (None, _) => {}
+                (None, None) => {}
             }
         }
         let all = directory.registered.values().flatten();
@@ -220,7 +222,10 @@ impl Directory {
             .collect();
         let webhook = match (&outgoing.webhook, event.job) {
             (Some(webhook), _) => Some((webhook.endpoint, &webhook.events)),
-            (None, Some(_)) => self.defaults.get(&event.account).map(|webhook| (webhook.endpoint, &webhook.events)),
+            (None, Some(_)) => {
+                let default = self.defaults.get(&(event.account, outgoing.dialect)).and_then(Option::as_ref);
+                default.map(|webhook| (webhook.endpoint, &webhook.events))
+            }
             (None, None) => None,
         };
         if let Some((id, events)) = webhook

@@ -91,6 +91,8 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
 struct Signers {
     secrets: Vec<(Secret, Option<Timestamp>)>,
     signing_keys: Vec<(SigningKey, Option<Timestamp>)>,
+    /// Of the services' own schemes: texts, with the service.
+    service_secrets: Vec<((Dialect, Arc<str>), Option<Timestamp>)>,
 }
 
 impl Signers {
@@ -100,6 +102,10 @@ impl Signers {
             let read = match secret.scheme.as_str() {
                 "hmac" => Secret::parse(&secret.text).map(|key| signers.secrets.push((key, secret.until))),
                 "ed25519" => SigningKey::parse(&secret.text).map(|key| signers.signing_keys.push((key, secret.until))),
+                scheme if let Some(service) = Dialect::from_word(scheme) => {
+                    signers.service_secrets.push(((service, secret.text.as_str().into()), secret.until));
+                    Ok(())
+                }
                 scheme => {
                     error!(secret.id = %secret.id, scheme, "a signing secret is of a scheme not known here");
                     Ok(())
@@ -123,6 +129,7 @@ fn active<K: Clone>(keys: &[(K, Option<Timestamp>)], now: Timestamp) -> Vec<K> {
 pub(crate) struct Keys {
     pub(crate) secrets: Vec<Secret>,
     pub(crate) signing_keys: Vec<SigningKey>,
+    pub(crate) service_secrets: Vec<Arc<str>>,
 }
 
 impl Keys {
@@ -201,7 +208,11 @@ impl Keyring {
         let has_key_pairs = endpoint.dialect == Dialect::Native;
         let signing_keys =
             if has_key_pairs { active(&self.signers(account).await?.signing_keys, now) } else { Vec::new() };
-        Ok(Keys { secrets, signing_keys })
+        let of_service = |known: &&((Dialect, Arc<str>), Option<Timestamp>)| known.0.0 == endpoint.dialect;
+        let theirs = self.signers(owner).await?;
+        let theirs: Vec<_> = theirs.service_secrets.iter().filter(of_service).cloned().collect();
+        let service_secrets = active(&theirs, now).into_iter().map(|(_, text)| text).collect();
+        Ok(Keys { secrets, signing_keys, service_secrets })
     }
 
     async fn signers(&self, owner: SealedFor) -> Result<Arc<Signers>, StoreError> {

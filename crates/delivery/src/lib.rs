@@ -34,5 +34,5 @@ mod send;
 mod settings;
 mod settle;
 
-pub use engine::{Engine, Link};
+pub use engine::{Engine, LinkTo};
 pub use settings::Settings;

@@ -110,6 +110,7 @@ impl Sender {
         let delivery = &work.delivery;
         let stamp = Stamp {
             event: delivery.event,
+            event_type: &delivery.event_type,
             delivery: delivery.id,
             sequence: delivery.sequence,
             attempt: number,
@@ -117,6 +118,7 @@ impl Sender {
             body: &work.body,
             secrets: &keys.secrets,
             signing_keys: &keys.signing_keys,
+            service_secrets: &keys.service_secrets,
         };
         let mut headers = custom_headers(&endpoint.headers);
         // Ours win, should a name that is reserved today have been written yesterday.

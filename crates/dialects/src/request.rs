@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use reelhook_domain::endpoint::Rate;
 use reelhook_domain::event::{EventFilter, EventType};
-use reelhook_domain::id::UploadId;
-use reelhook_domain::job::{OnDamage, Priority};
+use reelhook_domain::id::{OriginId, UploadId};
+use reelhook_domain::job::{Destination, Dialect, ONLY_INPUT, OnDamage, Priority};
 use reelhook_domain::recipe::Recipe;
 use reelhook_domain::retry::RetrySchedule;
 use serde_json::Value;
 use url::Url;
 
-/// Turn this input into these outputs.
+/// Turn these inputs into these outputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobRequest {
-    /// What is read; absent when the bytes come with the request.
-    pub input: Option<InputRequest>,
+    /// What is read: 1 to 50, names unique; none when the bytes come with the request.
+    pub inputs: Vec<NamedInput>,
     /// What is made: 1 to 20, names unique.
     pub outputs: Vec<OutputRequest>,
     /// Where this job's events go.
@@ -26,6 +26,53 @@ pub struct JobRequest {
     pub priority: Priority,
     /// What becomes of a damaged source.
     pub on_damage: OnDamage,
+    /// Whose shapes it was said in.
+    pub dialect: Dialect,
+    /// Whether its caller is asked to accept the estimate first.
+    pub confirm: bool,
+    /// Whether it waits until it is started.
+    pub draft: bool,
+    /// Where its outputs are written besides our own keeping.
+    pub destination: Option<Destination>,
+    /// What only its dialect understands and answers again. Never a secret.
+    pub said: Value,
+}
+
+impl JobRequest {
+    /// A request with nothing but its inputs and outputs: no webhook, no metadata, standard priority, started at once.
+    pub fn new(dialect: Dialect, inputs: Vec<NamedInput>, outputs: Vec<OutputRequest>) -> Self {
+        Self {
+            inputs,
+            outputs,
+            webhook: None,
+            metadata: BTreeMap::new(),
+            priority: Priority::Standard,
+            on_damage: OnDamage::Strict,
+            dialect,
+            confirm: false,
+            draft: false,
+            destination: None,
+            said: Value::Null,
+        }
+    }
+}
+
+/// One thing to read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedInput {
+    /// Unique in the job.
+    pub name: String,
+    /// Where it comes from.
+    pub source: InputRequest,
+    /// Headers to send when it is downloaded, credentials among them; sealed at rest and never shown.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl NamedInput {
+    /// The only input of a job.
+    pub fn only(source: InputRequest) -> Self {
+        Self { name: ONLY_INPUT.to_owned(), source, headers: BTreeMap::new() }
+    }
 }
 
 /// Where an input comes from.
@@ -35,6 +82,8 @@ pub enum InputRequest {
     Url(Url),
     /// The caller sent it before.
     Upload(UploadId),
+    /// It lies in an origin of the account, at that path.
+    Origin(OriginId, String),
 }
 
 /// One thing to make.
@@ -67,6 +116,8 @@ pub enum EndpointAddress {
 /// A new endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointRequest {
+    /// Whose payloads, headers and signature it gets.
+    pub dialect: Dialect,
     /// How events reach it.
     pub address: EndpointAddress,
     /// Which events.

@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::choice;
 use crate::event::EventFilter;
 use crate::failure::{JobFailure, Stage};
-use crate::id::{AccountId, EndpointId, JobId, OutputId, UploadId};
+use crate::id::{AccountId, EndpointId, JobId, OriginId, OutputId, UploadId};
 use crate::media::MediaInfo;
+use crate::price::{Cost, Estimate};
 use crate::recipe::Recipe;
 use crate::time::Timestamp;
 
@@ -21,6 +22,36 @@ pub enum InputSource {
     Url(url::Url),
     /// A file that the caller sent before.
     Upload(UploadId),
+    /// A file in an origin of the account.
+    Origin {
+        /// Which origin.
+        origin: OriginId,
+        /// Where in it, below its base path.
+        path: String,
+    },
+}
+
+/// One thing to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// Unique in the job; recipes that take several inputs name them by it.
+    pub name: String,
+    /// Where it comes from.
+    pub source: InputSource,
+}
+
+/// The name of an input where the caller gives none.
+pub const ONLY_INPUT: &str = "input";
+/// Most inputs of one job.
+pub const MOST_INPUTS: usize = 50;
+
+/// Where outputs are written besides our own keeping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destination {
+    /// Which origin; it is one that may be written to.
+    pub origin: OriginId,
+    /// Where in it, for each output in the caller's order, extension included: below its base path.
+    pub paths: Vec<String>,
 }
 
 choice! {
@@ -50,6 +81,16 @@ choice! {
     Dialect {
         /// Ours.
         Native = "native",
+        /// That of compressor.app.
+        Compressor = "compressor",
+        /// That of transcodely.com.
+        Transcodely = "transcodely",
+        /// That of xora.sh.
+        Xora = "xora",
+        /// That of the Clipzy ML Engine.
+        Clipzy = "clipzy",
+        /// That of removebgvideo.com.
+        RemoveBgVideo = "removebgvideo",
     }
 }
 
@@ -65,8 +106,8 @@ pub struct JobWebhook {
 /// What a job shall do; never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
-    /// What is read.
-    pub input: InputSource,
+    /// What is read, in the caller's order: 1 to 50, names unique.
+    pub inputs: Vec<InputSpec>,
     /// What is made, in the caller's order: 1 to 20.
     pub outputs: Vec<OutputSpec>,
     /// Where its events go, besides the account's endpoints. Overrides the account's default webhook.
@@ -79,6 +120,22 @@ pub struct JobSpec {
     pub on_damage: OnDamage,
     /// Whose shapes it was made in.
     pub dialect: Dialect,
+    /// Whether its caller is asked to accept the estimate first.
+    #[serde(default)]
+    pub confirm: bool,
+    /// Where its outputs are written besides our own keeping.
+    #[serde(default)]
+    pub destination: Option<Destination>,
+    /// What its caller said that only its dialect understands and answers again. Never a secret.
+    #[serde(default)]
+    pub said: Value,
+}
+
+impl JobSpec {
+    /// The first input, which is the only one of most jobs.
+    pub fn input(&self) -> Option<&InputSpec> {
+        self.inputs.first()
+    }
 }
 
 /// One thing to make.
@@ -299,6 +356,9 @@ pub struct InputFacts {
     pub size_bytes: u64,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
+    /// SHA-1 of its bytes, in lower-case hexadecimal; empty where it was not taken.
+    #[serde(default)]
+    pub sha1: String,
     /// What it holds; absent until it was probed.
     pub media: Option<MediaInfo>,
 }
@@ -314,10 +374,32 @@ pub struct OutputFile {
     pub size_bytes: u64,
     /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
+    /// SHA-1 of its bytes, in lower-case hexadecimal; empty where it was not taken.
+    #[serde(default)]
+    pub sha1: String,
     /// Its media type.
     pub mime_type: String,
     /// What it holds, as measured after it was made.
     pub media: MediaInfo,
+    /// The files that it names, where it is a playlist or a manifest.
+    #[serde(default)]
+    pub parts: Vec<FilePart>,
+    /// Where it is in the job's destination, such as `s3://bucket/path/name.mp4`.
+    #[serde(default)]
+    pub destination_url: Option<String>,
+}
+
+/// One of the files of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePart {
+    /// Its path relative to the main file.
+    pub path: String,
+    /// Where `files` keeps it.
+    pub key: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its media type.
+    pub mime_type: String,
 }
 
 /// One output of a job and how far it is.
@@ -356,10 +438,19 @@ pub struct Job {
     pub stage: Option<Stage>,
     /// 0 to 100; never goes back while it runs, 100 only when completed.
     pub progress: u8,
-    /// What is known of the input.
-    pub input: Option<InputFacts>,
+    /// What is known of the inputs, in the order of `spec.inputs`; empty until they were fetched.
+    pub inputs: Vec<InputFacts>,
     /// One for each of `spec.outputs`, in that order.
     pub outputs: Vec<Output>,
+    /// What it is expected to take; absent until it was probed.
+    #[serde(default)]
+    pub estimate: Option<Estimate>,
+    /// What it took; absent until it ended.
+    #[serde(default)]
+    pub cost: Option<Cost>,
+    /// When its caller accepted the estimate.
+    #[serde(default)]
+    pub confirmed_at: Option<Timestamp>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When a worker first took it.
@@ -369,6 +460,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// What is known of the first input.
+    pub fn input(&self) -> Option<&InputFacts> {
+        self.inputs.first()
+    }
+
     /// A job as it is when it is accepted.
     pub fn new(id: JobId, account: AccountId, spec: JobSpec, now: Timestamp) -> Self {
         let outputs = spec
@@ -391,8 +487,11 @@ impl Job {
             state: JobState::Queued,
             stage: None,
             progress: 0,
-            input: None,
+            inputs: Vec::new(),
             outputs,
+            estimate: None,
+            cost: None,
+            confirmed_at: None,
             created_at: now,
             started_at: None,
             finished_at: None,

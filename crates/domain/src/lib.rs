@@ -17,6 +17,7 @@ pub mod form;
 pub mod id;
 pub mod job;
 pub mod media;
+pub mod price;
 pub mod recipe;
 pub mod retry;
 pub mod time;

@@ -14,10 +14,10 @@ use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as 
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::id::{JobId, UploadId};
 use reelhook_domain::time::Timestamp;
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufWriter};
 use tokio_util::io::ReaderStream;
 
+use crate::digests::{Digests, Stored};
 use crate::error::FilesError;
 use crate::key::{Key, job_prefix, uploads_prefix};
 use crate::scratch::{Scratch, create_private};
@@ -36,15 +36,6 @@ struct Inner {
     objects: LocalFileSystem,
     scratch: Scratch,
     ambient: Ambient,
-}
-
-/// A file that was kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Its size.
-    pub size_bytes: u64,
-    /// SHA-256 of its bytes, in lower-case hexadecimal.
-    pub sha256: String,
 }
 
 /// A file, or a part of one, to be read.
@@ -103,20 +94,18 @@ impl Files {
     {
         let temporary = self.inner.scratch.fresh(&self.inner.ambient)?;
         let mut file = BufWriter::with_capacity(CHUNK, tokio::fs::File::create_new(&temporary).await?);
-        let mut hash = Sha256::new();
-        let mut size_bytes = 0;
+        let mut digests = Digests::default();
         while let Some(bytes) = stream.try_next().await.map_err(FilesError::Broken)? {
-            size_bytes += bytes.len() as u64;
-            if size_bytes > cap {
+            digests.update(&bytes);
+            if digests.size_bytes() > cap {
                 return Err(FilesError::TooLarge { cap });
             }
-            hash.update(&bytes);
             file.write_all(&bytes).await?;
         }
         file.flush().await?;
         file.into_inner().sync_all().await?;
         self.publish(&temporary, key).await?;
-        Ok(Stored { size_bytes, sha256: hex::encode(hash.finalize()) })
+        Ok(digests.stored())
     }
 
     /// Keeps a file that was made in [`Files::scratch`]. It stays where it is and must not be changed afterwards: on the
@@ -270,19 +259,17 @@ where
 
 fn hash_and_sync(path: &Path) -> io::Result<Stored> {
     let mut file = std::fs::File::open(path)?;
-    let mut hash = Sha256::new();
+    let mut digests = Digests::default();
     let mut buffer = vec![0; CHUNK];
-    let mut size_bytes = 0;
     loop {
         let read = io::Read::read(&mut file, &mut buffer)?;
         if read == 0 {
             break;
         }
-        hash.update(&buffer[..read]);
-        size_bytes += read as u64;
+        digests.update(&buffer[..read]);
     }
     file.sync_all()?;
-    Ok(Stored { size_bytes, sha256: hex::encode(hash.finalize()) })
+    Ok(digests.stored())
 }
 
 async fn read_part(file: std::fs::File, range: Range<u64>) -> io::Result<BoxStream<'static, io::Result<Bytes>>> {

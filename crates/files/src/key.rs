@@ -26,6 +26,11 @@ impl Key {
         Self(format!("jobs/{job}/{output}"))
     }
 
+    /// One of the files that an output names, such as a segment: its place among them, from 0.
+    pub fn part(job: JobId, output: OutputId, number: u32) -> Self {
+        Self(format!("jobs/{job}/{output}.{number}"))
+    }
+
     /// The spelling, as the store keeps it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,10 +75,16 @@ impl FromStr for Key {
         match parts.as_slice() {
             ["uploads", id] => id.parse().map(Self::upload).map_err(|_| NotAKey),
             ["jobs", job, "input"] => job.parse().map(Self::input).map_err(|_| NotAKey),
-            ["jobs", job, output] => match (job.parse(), output.parse()) {
-                (Ok(job), Ok(output)) => Ok(Self::output(job, output)),
-                _ => Err(NotAKey),
-            },
+            ["jobs", job, output] => {
+                let job = job.parse().map_err(|_| NotAKey)?;
+                match output.split_once('.') {
+                    None => output.parse().map(|output| Self::output(job, output)).map_err(|_| NotAKey),
+                    Some((output, number)) => match (output.parse(), number.parse()) {
+                        (Ok(output), Ok(number)) => Ok(Self::part(job, output, number)),
+                        _ => Err(NotAKey),
+                    },
+                }
+            }
             _ => Err(NotAKey),
         }
     }

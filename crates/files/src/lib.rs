@@ -18,13 +18,15 @@
 //!
 //! Only this crate knows `object_store`.
 
+mod digests;
 mod error;
 mod files;
 mod key;
 mod links;
 mod scratch;
 
+pub use digests::{Digests, Stored};
 pub use error::FilesError;
-pub use files::{Content, Files, Stored};
+pub use files::{Content, Files};
 pub use key::{Key, NotAKey};
 pub use links::Links;

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
-use reelhook_domain::id::JobId;
+use reelhook_domain::id::{JobId, UploadId};
 use reelhook_domain::time::Timestamp;
 use sha2::Sha256;
 use url::Url;
@@ -37,6 +37,73 @@ impl Links {
         url.set_fragment(None);
         url.query_pairs_mut().clear().append_pair("expires", &expires.to_string()).append_pair("signature", &signature);
         url
+    }
+
+    /// The link to a file of the output `name` of `job` under a name of its own, which works until `expires`:
+    /// `{base}/files/{proof}/{job}/{output}/{path}`. The proof covers the output and not the path, so that a playlist can
+    /// name the files beside it.
+    pub fn file(&self, job: JobId, output: &str, path: &str, expires: Timestamp) -> Url {
+        let proof = self.proof(&format!("file/{job}/{output}"), expires);
+        let job = job.to_string();
+        self.below(["files", &proof, &job, output].into_iter().chain(path.split('/')))
+    }
+
+    /// The link to a file that a caller sent, which works until `expires`: `{base}/uploads/{proof}/{upload}/{name}`.
+    pub fn upload(&self, upload: UploadId, name: &str, expires: Timestamp) -> Url {
+        let proof = self.proof(&format!("upload/{upload}"), expires);
+        self.below(["uploads", &proof, &upload.to_string(), name].into_iter())
+    }
+
+    /// Whether `proof` opens the files of that output now.
+    pub fn opens_file(&self, proof: &str, job: JobId, output: &str, now: Timestamp) -> bool {
+        self.opens(proof, &format!("file/{job}/{output}"), now)
+    }
+
+    /// Whether `proof` opens that upload now.
+    pub fn opens_upload(&self, proof: &str, upload: UploadId, now: Timestamp) -> bool {
+        self.opens(proof, &format!("upload/{upload}"), now)
+    }
+
+    /// Which upload a link of ours to one leads to; none for any other URL. The link may have expired.
+    pub fn upload_of(&self, url: &Url) -> Option<UploadId> {
+        let same = url.scheme() == self.base.scheme()
+            && url.host_str() == self.base.host_str()
+            && url.port_or_known_default() == self.base.port_or_known_default();
+        let path = url.path().strip_prefix(self.base.path().trim_end_matches('/'))?;
+        let mut segments = path.strip_prefix("/uploads/")?.split('/');
+        let (proof, upload) = (segments.next()?, segments.next()?.parse().ok()?);
+        let (expires, signature) = proof.split_once('.')?;
+        let mac = self.scope_mac(&format!("upload/{upload}"), expires.parse().ok()?);
+        let ours = mac.verify_slice(&hex::decode(signature).ok()?).is_ok();
+        (same && ours).then_some(upload)
+    }
+
+    fn below<'a>(&self, segments: impl Iterator<Item = &'a str>) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url.set_fragment(None);
+        url.set_query(None);
+        url
+    }
+
+    fn proof(&self, scope: &str, expires: Timestamp) -> String {
+        let expires = expires.as_seconds();
+        format!("{expires}.{}", hex::encode(self.scope_mac(scope, expires).finalize().into_bytes()))
+    }
+
+    fn opens(&self, proof: &str, scope: &str, now: Timestamp) -> bool {
+        let Some((expires, signature)) = proof.split_once('.') else { return false };
+        let (Ok(expires), Ok(signature)) = (expires.parse(), hex::decode(signature)) else { return false };
+        self.scope_mac(scope, expires).verify_slice(&signature).is_ok() && now.as_seconds() < expires
+    }
+
+    /// A scope begins with a word, so it spells no triple of [`Self::mac`], which begins with a job.
+    fn scope_mac(&self, scope: &str, expires: i64) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        mac.update(format!("{scope}\n{expires}").as_bytes());
+        mac
     }
 
     /// Whether a link with these parts was made by us and has not expired. Takes the same time wherever they differ.
@@ -95,6 +162,37 @@ mod tests {
         for wrong in ["", "00", "zz", &signature[2..], &format!("{signature}00"), &"0".repeat(64)] {
             assert!(!links().check(job, "web", 2_000, wrong, NOW), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_proof_opens_the_files_of_its_output_and_no_others() {
+        let job = JobId::from_bits(5);
+        let url = links().file(job, "hls", "video/seg 1.m4s", LATER);
+        let segments: Vec<_> = url.path_segments().unwrap().collect();
+        assert_eq!(segments[..2], ["api", "files"]);
+        assert_eq!(segments[3..], [&job.to_string(), "hls", "video", "seg%201.m4s"]);
+        let proof = segments[2];
+        assert!(links().opens_file(proof, job, "hls", NOW));
+        assert!(!links().opens_file(proof, job, "web", NOW));
+        assert!(!links().opens_file(proof, JobId::from_bits(6), "hls", NOW));
+        assert!(!links().opens_file(proof, job, "hls", Timestamp::from_millis(2_000_000)));
+        assert!(!links().opens_file(&proof.replace("2000.", "9000."), job, "hls", NOW));
+        assert!(!links().opens_upload(proof, UploadId::from_bits(5), NOW));
+        assert!(!links().check(job, "hls", 2_000, &proof[5..], NOW));
+    }
+
+    #[test]
+    fn an_upload_is_known_again_by_its_link_and_a_forged_one_is_not() {
+        let upload = UploadId::from_bits(9);
+        let url = links().upload(upload, "clip.mp4", LATER);
+        assert_eq!(links().upload_of(&url), Some(upload));
+        let other = links().upload(UploadId::from_bits(8), "clip.mp4", LATER);
+        let forged: Url =
+            url.as_str().replace(&upload.to_string(), &UploadId::from_bits(8).to_string()).parse().unwrap();
+        assert_ne!(forged, other);
+        assert_eq!(links().upload_of(&forged), None);
+        assert_eq!(links().upload_of(&url.as_str().replace("media.example", "evil.example").parse().unwrap()), None);
+        assert_eq!(links().upload_of(&"https://media.example/api/uploads/x".parse().unwrap()), None);
     }
 
     #[test]

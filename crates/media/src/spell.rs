@@ -230,6 +230,8 @@ fn muxer(format: Format) -> &'static [&'static str] {
         Format::Opus => &["-f", "opus"],
         Format::Jpg | Format::Png => &["-frames:v", "1", "-f", "image2pipe"],
         Format::Webp => &["-frames:v", "1", "-f", "webp"],
+        // Not written by ffmpeg, or not as one file.
+        _ => &[],
     }
 }
 

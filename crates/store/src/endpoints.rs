@@ -43,6 +43,8 @@ pub struct JobEndpoint {
     pub url: url::Url,
     /// Whose shapes it gets.
     pub dialect: Dialect,
+    /// How long an attempt may take where the endpoint is made.
+    pub timeout_ms: u32,
 }
 
 /// What a secret signs for.

@@ -1,11 +1,13 @@
 //! Jobs: submitted, claimed, kept alive, ended.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::id::{AccountId, JobId, OutputId};
-use reelhook_domain::job::{InputFacts, Job, OutputFile, OutputState, Signal};
+use reelhook_domain::job::{InputFacts, Job, JobSpec, OutputFile, OutputState, Signal};
+use reelhook_domain::price::{Cost, Estimate};
 use reelhook_domain::time::Timestamp;
 use serde_json::Value;
 
@@ -18,6 +20,27 @@ pub struct Idempotency {
     pub key: String,
     /// Hash of what was asked, to catch one key for two requests.
     pub fingerprint: [u8; 32],
+}
+
+/// A job to keep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submission {
+    /// The job, in state `queued` or `draft`.
+    pub job: Job,
+    /// Request headers for the downloads of its inputs, by the input's name; sealed at rest.
+    pub fetch_headers: FetchHeaders,
+    /// Its caller's word that it is the same as an earlier one.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Request headers for downloads, by the input's name.
+pub type FetchHeaders = BTreeMap<String, BTreeMap<String, String>>;
+
+impl From<Job> for Submission {
+    /// Nothing but the job.
+    fn from(job: Job) -> Self {
+        Self { job, fetch_headers: FetchHeaders::new(), idempotency: None }
+    }
 }
 
 /// What became of a submission.
@@ -69,6 +92,8 @@ pub struct ClaimedJob {
     pub lease: Lease,
     /// How often it was claimed, this time included; many claims without an end mean that it kills its workers.
     pub claims: u32,
+    /// Request headers for the downloads of its inputs.
+    pub fetch_headers: FetchHeaders,
 }
 
 /// How far a running job is.
@@ -110,8 +135,10 @@ pub struct OutputEnd {
 pub struct JobEnd {
     /// `Complete`, `CompletePartly`, `Fail` or `Reject`.
     pub signal: Signal,
-    /// What became known of the input.
-    pub input: Option<InputFacts>,
+    /// What became known of the inputs; nothing new when empty.
+    pub inputs: Vec<InputFacts>,
+    /// What it cost.
+    pub cost: Option<Cost>,
     /// How each output that ended ended; others keep what they have (of an earlier run), and those still open fail with
     /// the job.
     pub outputs: Vec<OutputEnd>,
@@ -140,8 +167,8 @@ pub struct Queue {
 /// Jobs.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Keeps a job (state `queued`) with its `job.created` event, unless `idempotency` says that it was kept before.
-    async fn submit(&self, job: Job, idempotency: Option<Idempotency>) -> Result<Submitted>;
+    /// Keeps a job, a queued one with its `job.created` event, unless `idempotency` says that it was kept before.
+    async fn submit(&self, submission: Submission) -> Result<Submitted>;
 
     /// One job of the account.
     async fn job(&self, account: AccountId, id: JobId) -> Result<Job>;
@@ -166,9 +193,29 @@ pub trait Jobs: Send + Sync {
     /// Notes progress of many jobs. Updates whose claim is lost are dropped.
     async fn record_progress(&self, updates: Vec<ProgressUpdate>) -> Result<()>;
 
-    /// The input was probed: `probing` to `processing`, outputs `waiting` to `processing`, with `job.started`.
+    /// The inputs were probed: `probing` to `processing`, outputs `waiting` to `processing`, with `job.started`.
     /// `LeaseLost` when the claim is gone.
-    async fn start_processing(&self, lease: &Lease, input: InputFacts) -> Result<()>;
+    async fn start_processing(&self, lease: &Lease, inputs: Vec<InputFacts>, estimate: Option<Estimate>) -> Result<()>;
+
+    /// The inputs were probed and the caller is asked first: `probing` to `awaiting_confirmation` until then, with
+    /// `job.awaiting_confirmation`. Consumes the claim; `LeaseLost` when it is gone.
+    async fn ask_confirmation(
+        &self,
+        lease: Lease,
+        inputs: Vec<InputFacts>,
+        estimate: Estimate,
+        until: Timestamp,
+    ) -> Result<Job>;
+
+    /// The caller accepts the estimate: the job is queued again and is not asked about twice. `IllegalJobStep` in any
+    /// other state, or when the question lapsed.
+    async fn confirm_job(&self, account: AccountId, id: JobId) -> Result<Job>;
+
+    /// The caller starts a draft, with another specification where one is given: the job is queued, with `job.created`.
+    async fn start_job(&self, account: AccountId, id: JobId, spec: Option<JobSpec>) -> Result<Job>;
+
+    /// Cancels jobs whose question lapsed, at most `limit`, with `job.canceled`. Answers how many.
+    async fn lapse_confirmations(&self, limit: u32) -> Result<u64>;
 
     /// Ends a job and writes the event that tells of it. Consumes the claim; `LeaseLost` when it is gone.
     async fn finish_job(&self, lease: Lease, end: JobEnd) -> Result<Job>;

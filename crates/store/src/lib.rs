@@ -31,7 +31,8 @@ pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSe
 pub use error::StoreError;
 pub use events::{Events, NewEvent, OutboxEvent};
 pub use jobs::{
-    ClaimedJob, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue, Retry, Submitted,
+    ClaimedJob, FetchHeaders, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue,
+    Retry, Submission, Submitted,
 };
 pub use settings::{DefaultWebhook, Settings};
 pub use uploads::{Upload, Uploads};

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::id::{AccountId, EndpointId};
+use reelhook_domain::job::Dialect;
 
 use crate::Result;
 
@@ -18,8 +19,13 @@ pub struct DefaultWebhook {
 /// Settings of accounts.
 #[async_trait]
 pub trait Settings: Send + Sync {
-    /// The default webhook.
-    async fn default_webhook(&self, account: AccountId) -> Result<Option<DefaultWebhook>>;
-    /// Sets or clears the default webhook.
-    async fn set_default_webhook(&self, account: AccountId, webhook: Option<DefaultWebhook>) -> Result<()>;
+    /// The default webhook for jobs of that dialect; nobody else's stands in for it.
+    async fn default_webhook(&self, account: AccountId, dialect: Dialect) -> Result<Option<DefaultWebhook>>;
+    /// Sets or clears the default webhook for jobs of that dialect.
+    async fn set_default_webhook(
+        &self,
+        account: AccountId,
+        dialect: Dialect,
+        webhook: Option<DefaultWebhook>,
+    ) -> Result<()>;
 }

@@ -22,6 +22,11 @@ pub(crate) async fn sweep(means: Arc<Means>, stop: CancellationToken) {
             Ok(processes) => tracing::info!(processes, "removed what processes that died had left half-made"),
             Err(error) => tracing::warn!(%error, "what dead processes left was not removed"),
         }
+        match means.store.lapse_confirmations(BATCH).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "canceled jobs whose estimates nobody accepted in time"),
+            Err(error) => tracing::warn!(%error, "jobs whose estimates nobody accepted were not canceled"),
+        }
         if let Err(error) = remove_expired(&means).await {
             tracing::warn!(%error, "expired uploads were not removed");
         }

@@ -34,7 +34,7 @@ async fn an_input_is_downloaded_by_its_url() {
     bench.start();
     let job = job_of(&bench, origin.url("/clips/My%20clip.mp4?token=secret")).await;
     assert_eq!(job.state, JobState::Completed, "{:#?}", job.outputs);
-    let input = job.input.unwrap();
+    let input = job.inputs[0].clone();
     assert_eq!((input.name.as_str(), input.size_bytes), ("My clip.mp4", clip.len() as u64));
     assert_eq!(job_of(&bench, from).await.state, JobState::Completed);
     bench.stop_and_look().await;
@@ -56,7 +56,7 @@ async fn a_download_that_breaks_off_goes_on_where_it_was() {
     // What was joined from two parts hashes like the whole.
     let whole = bench.upload("clip.mp4", clip).await;
     let again = bench.submit(whole, &[thumbnail()]).await;
-    assert_eq!(bench.ended(again).await.input.unwrap().sha256, job.input.unwrap().sha256);
+    assert_eq!(bench.ended(again).await.inputs[0].sha256, job.inputs[0].sha256);
     bench.stop_and_look().await;
 }
 

@@ -18,7 +18,7 @@ async fn an_upload_becomes_verified_outputs_and_the_end_is_told() {
 
     assert_eq!(job.state, JobState::Completed, "{:#?}", job.outputs);
     assert_eq!((job.progress, job.stage), (100, None));
-    let input = job.input.unwrap();
+    let input = job.inputs[0].clone();
     assert_eq!((input.name.as_str(), input.size_bytes as usize), ("holiday.mp4", clips::bytes(Clip::Video).len()));
     assert_eq!(input.media.unwrap().format, "mp4");
     let names: Vec<_> = job.outputs.iter().map(|output| output.file.as_ref().unwrap().name.as_str()).collect();

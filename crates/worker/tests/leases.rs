@@ -121,7 +121,7 @@ async fn an_upload_whose_time_is_over_is_removed_with_its_file() {
     bench.stop_and_look().await;
     let size = async |input: &InputSource| match input {
         InputSource::Upload(id) => bench.files.size(&Key::upload(*id)).await,
-        InputSource::Url(_) => panic!("not an upload"),
+        InputSource::Url(_) | InputSource::Origin { .. } => panic!("not an upload"),
     };
     assert!(matches!(size(&over).await, Err(FilesError::NotFound)));
     assert_eq!(size(&kept).await.unwrap(), 1);

@@ -53,7 +53,7 @@ impl Desk {
             role: EndpointRole::Registered,
             url,
             events: request.events,
-            dialect: Dialect::Native,
+            dialect: request.dialect,
             description: request.description,
             headers: request.headers,
             retry: request.retry,
@@ -182,8 +182,13 @@ impl Desk {
         Ok(text)
     }
 
-    /// Sets or clears the default webhook.
-    pub(crate) async fn change_settings(&self, caller: Caller, request: SettingsRequest) -> Result<(), Problem> {
+    /// Sets or clears the default webhook for jobs of that dialect.
+    pub(crate) async fn change_settings(
+        &self,
+        caller: Caller,
+        dialect: Dialect,
+        request: SettingsRequest,
+    ) -> Result<(), Problem> {
         let webhook = match request.default_webhook {
             None => None,
             Some(webhook) => {
@@ -193,13 +198,14 @@ impl Desk {
                     account: caller.account,
                     role: EndpointRole::Default,
                     url: webhook.url,
-                    dialect: Dialect::Native,
+                    dialect,
+                    timeout_ms: timeout_ms(dialect),
                 };
                 let endpoint = self.store().endpoint_for(wanted).await?;
                 Some(DefaultWebhook { endpoint: endpoint.id, events: webhook.events })
             }
         };
-        Ok(self.store().set_default_webhook(caller.account, webhook).await?)
+        Ok(self.store().set_default_webhook(caller.account, dialect, webhook).await?)
     }
 
     /// The secrets of the account: made when there are none.
@@ -232,6 +238,11 @@ impl Desk {
             until: None,
         }
     }
+}
+
+/// How long an attempt of that dialect may take where nobody says otherwise.
+pub(super) fn timeout_ms(dialect: Dialect) -> u32 {
+    u32::try_from(reelhook_dialects::timeout(dialect).as_millis()).unwrap_or(u32::MAX)
 }
 
 /// The URL of an endpoint that has none: names it, so that two are not one.

@@ -1,14 +1,17 @@
 //! Verbs of jobs.
 
 use reelhook_dialects::native::reply::{JobDeliveryReply, JobReply, WaitingReply};
-use reelhook_dialects::{InputRequest, JobRequest};
+use reelhook_dialects::{InputRequest, JobRequest, NamedInput};
 use reelhook_domain::endpoint::EndpointRole;
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::{JobId, UploadId};
-use reelhook_domain::job::{Dialect, InputSource, Job, JobSpec, JobState, JobWebhook, OutputSpec};
-use reelhook_store::{DeliveryFilter, Idempotency, JobEndpoint, JobFilter, Page, Retry, Submitted};
+use reelhook_domain::job::{InputSource, InputSpec, Job, JobSpec, JobState, JobWebhook, ONLY_INPUT, OutputSpec};
+use reelhook_store::{
+    DeliveryFilter, FetchHeaders, Idempotency, JobEndpoint, JobFilter, Page, Retry, Submission, Submitted,
+};
 use serde_json::Value;
 
+use super::endpoints::timeout_ms;
 use super::{Caller, Desk};
 use crate::problem::{Problem, missing};
 
@@ -23,6 +26,9 @@ pub(crate) enum JobInput {
 
 impl Desk {
     /// Keeps a job. The answer is durable.
+    ///
+    /// What is wrong with the request is named by the native paths (`input.url`, `webhook.url`, ...); a dialect spells them
+    /// its own way.
     pub(crate) async fn submit(
         &self,
         caller: Caller,
@@ -30,12 +36,31 @@ impl Desk {
         input: JobInput,
         idempotency: Option<Idempotency>,
     ) -> Result<Submitted, Problem> {
-        let input = self.input_source(caller, request.input, input).await?;
-        let webhook_violation = request.webhook.as_ref().and_then(|webhook| self.judge("webhook.url", &webhook.url));
-        let input = match (input, webhook_violation) {
-            (Ok(input), None) => input,
-            (input, webhook) => return Err(Problem::invalid(input.err().into_iter().chain(webhook).collect())),
-        };
+        let (draft, fetch_headers) = (request.draft, fetch_headers(&request));
+        let spec = self.job_spec(caller, request, input).await?;
+        let mut job = Job::new(self.ambient().id(), caller.account, spec, self.ambient().now());
+        if draft {
+            job.state = JobState::Draft;
+        }
+        fail::fail_point!("api.before_submit");
+        let submitted = self.store().submit(Submission { job, fetch_headers, idempotency }).await?;
+        fail::fail_point!("api.after_submit");
+        Ok(submitted)
+    }
+
+    /// What a job shall do, once everything was checked that only the server knows.
+    pub(crate) async fn job_spec(
+        &self,
+        caller: Caller,
+        request: JobRequest,
+        input: JobInput,
+    ) -> Result<JobSpec, Problem> {
+        let mut violations = Vec::new();
+        let inputs = self.inputs(caller, request.inputs, input, &mut violations).await?;
+        violations.extend(request.webhook.as_ref().and_then(|webhook| self.judge("webhook.url", &webhook.url)));
+        if !violations.is_empty() {
+            return Err(Problem::invalid(violations));
+        }
         let webhook = match request.webhook {
             None => None,
             Some(webhook) => {
@@ -44,7 +69,8 @@ impl Desk {
                     account: caller.account,
                     role: EndpointRole::Job,
                     url: webhook.url,
-                    dialect: Dialect::Native,
+                    dialect: request.dialect,
+                    timeout_ms: timeout_ms(request.dialect),
                 };
                 let endpoint = self.store().endpoint_for(wanted).await?;
                 Some(JobWebhook { endpoint: endpoint.id, events: webhook.events })
@@ -55,50 +81,67 @@ impl Desk {
             .into_iter()
             .map(|output| OutputSpec { id: self.ambient().id(), name: output.name, recipe: output.recipe })
             .collect();
-        let spec = JobSpec {
-            input,
+        Ok(JobSpec {
+            inputs,
             outputs,
             webhook,
             metadata: request.metadata,
             priority: request.priority,
             on_damage: request.on_damage,
-            dialect: Dialect::Native,
-        };
-        let job = Job::new(self.ambient().id(), caller.account, spec, self.ambient().now());
-        fail::fail_point!("api.before_submit");
-        let submitted = self.store().submit(job, idempotency).await?;
-        fail::fail_point!("api.after_submit");
-        Ok(submitted)
+            dialect: request.dialect,
+            confirm: request.confirm,
+            destination: request.destination,
+            said: request.said,
+        })
     }
 
-    /// Where the bytes come from, or what is wrong with what was said of it.
-    async fn input_source(
+    /// Where the bytes come from; what is wrong with what was said of it goes into `violations`.
+    async fn inputs(
         &self,
         caller: Caller,
-        asked: Option<InputRequest>,
+        asked: Vec<NamedInput>,
         input: JobInput,
-    ) -> Result<Result<InputSource, Violation>, Problem> {
-        let wrong = |path: &str, value: Value, message: &str| {
-            Ok(Err(Violation { path: path.to_owned(), value, message: message.to_owned() }))
-        };
-        match (asked, input) {
-            (None, JobInput::Sent(upload)) => Ok(Ok(InputSource::Upload(upload))),
-            (Some(_), JobInput::Sent(_)) => {
-                wrong("input", Value::Null, "must be left out when the file comes with the request")
+        violations: &mut Vec<Violation>,
+    ) -> Result<Vec<InputSpec>, Problem> {
+        match (asked.is_empty(), input) {
+            (true, JobInput::Sent(upload)) => {
+                return Ok(vec![InputSpec { name: ONLY_INPUT.to_owned(), source: InputSource::Upload(upload) }]);
             }
-            (None, JobInput::Asked) => wrong("input", Value::Null, "is required"),
-            (Some(InputRequest::Url(url)), JobInput::Asked) => {
-                Ok(self.judge("input.url", &url).map_or(Ok(InputSource::Url(url)), Err))
+            (false, JobInput::Sent(_)) => {
+                violations.push(whole_input("must be left out when the file comes with the request"));
+                return Ok(Vec::new());
             }
-            (Some(InputRequest::Upload(id)), JobInput::Asked) => match self.store().upload(caller.account, id).await {
-                Ok(upload) => Ok(Ok(InputSource::Upload(upload.id))),
-                Err(reelhook_store::StoreError::NotFound) => {
-                    let message = "is not an upload of this account, or it has expired";
-                    wrong("input.upload", id.to_string().into(), message)
-                }
-                Err(error) => Err(error.into()),
-            },
+            (true, JobInput::Asked) => {
+                violations.push(whole_input("is required"));
+                return Ok(Vec::new());
+            }
+            (false, JobInput::Asked) => {}
         }
+        let single = asked.len() == 1;
+        let mut inputs = Vec::with_capacity(asked.len());
+        for (index, NamedInput { name, source, .. }) in asked.into_iter().enumerate() {
+            let path = |field: &str| if single { format!("input.{field}") } else { format!("inputs[{index}].{field}") };
+            let source = match source {
+                InputRequest::Url(url) => {
+                    violations.extend(self.judge(&path("url"), &url));
+                    InputSource::Url(url)
+                }
+                InputRequest::Upload(id) => {
+                    match self.store().upload(caller.account, id).await {
+                        Ok(_) => {}
+                        Err(reelhook_store::StoreError::NotFound) => {
+                            let message = "is not an upload of this account, or it has expired".to_owned();
+                            violations.push(Violation { path: path("upload"), value: id.to_string().into(), message });
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                    InputSource::Upload(id)
+                }
+                InputRequest::Origin(origin, path) => InputSource::Origin { origin, path },
+            };
+            inputs.push(InputSpec { name, source });
+        }
+        Ok(inputs)
     }
 
     /// One job with its deliveries and, while it waits, why.
@@ -129,7 +172,7 @@ impl Desk {
 
     /// A job as it is shown in lists.
     pub(crate) fn job_reply_without_waiting(&self, job: &Job) -> JobReply {
-        JobReply::of(job, &|job, name| self.link(job, name))
+        JobReply::of(job, self.link_to())
     }
 
     /// A page of jobs, newest first.
@@ -143,9 +186,31 @@ impl Desk {
         Ok(self.job_reply_without_waiting(&job))
     }
 
+    /// Accepts the estimate of a job that asked.
+    pub(crate) async fn confirm_job(&self, caller: Caller, id: JobId) -> Result<JobReply, Problem> {
+        let job = self.store().confirm_job(caller.account, id).await.map_err(missing("job"))?;
+        self.job_reply(&job).await
+    }
+
+    /// Starts a draft.
+    pub(crate) async fn start_job(&self, caller: Caller, id: JobId) -> Result<JobReply, Problem> {
+        let job = self.store().start_job(caller.account, id, None).await.map_err(missing("job"))?;
+        self.job_reply(&job).await
+    }
+
     /// Queues a job again that did not end well.
     pub(crate) async fn retry_job(&self, caller: Caller, id: JobId, what: Retry) -> Result<JobReply, Problem> {
         let job = self.store().retry_job(caller.account, id, what).await.map_err(missing("job"))?;
         self.job_reply(&job).await
     }
+}
+
+/// The headers for downloads, by the input's name.
+fn fetch_headers(request: &JobRequest) -> FetchHeaders {
+    let with_headers = request.inputs.iter().filter(|input| !input.headers.is_empty());
+    with_headers.map(|input| (input.name.clone(), input.headers.clone())).collect()
+}
+
+fn whole_input(message: &str) -> Violation {
+    Violation { path: "input".to_owned(), value: Value::Null, message: message.to_owned() }
 }

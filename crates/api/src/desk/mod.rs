@@ -8,10 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reelhook_dialects::{Link, LinkTo};
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::form::Violation;
-use reelhook_domain::id::{AccountId, JobId, KeyId};
-use reelhook_domain::time::Timestamp;
+use reelhook_domain::id::{AccountId, KeyId};
 use reelhook_egress::Policy;
 use reelhook_files::{Files, Links};
 use reelhook_store::Store;
@@ -44,8 +44,6 @@ pub struct Limits {
     pub upload_bytes: u64,
     /// How long an upload is kept.
     pub upload_keep: Duration,
-    /// How long the links to results work.
-    pub link_keep: Duration,
     /// Most connections at once.
     pub connections: usize,
 }
@@ -53,31 +51,32 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const DAY: u64 = 24 * 3600;
-        Self {
-            body_bytes: 1 << 20,
-            upload_bytes: 10 << 30,
-            upload_keep: Duration::from_secs(DAY),
-            link_keep: Duration::from_secs(30 * DAY),
-            connections: 4096,
-        }
+        Self { body_bytes: 1 << 20, upload_bytes: 10 << 30, upload_keep: Duration::from_secs(DAY), connections: 4096 }
     }
 }
 
 /// What a desk is made of.
-#[derive(Debug)]
 pub struct Parts {
     /// Durable state.
     pub store: Arc<dyn Store>,
     /// Inputs and results.
     pub files: Files,
-    /// Makes and checks links to results.
+    /// Checks links to results.
     pub links: Links,
+    /// Spells them.
+    pub link_to: Arc<dyn Fn(Link<'_>) -> String + Send + Sync>,
     /// Where callers' URLs may lead.
     pub policy: Policy,
     /// The clock and the dice.
     pub ambient: Ambient,
     /// Numbers that bound requests.
     pub limits: Limits,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 /// The verbs that native routes and dialects share. Cheap to clone.
@@ -137,10 +136,9 @@ impl Desk {
         &self.inner.parts.links
     }
 
-    /// A link to an output, good for as long as links are.
-    pub(crate) fn link(&self, job: JobId, name: &str) -> String {
-        let expires: Timestamp = self.ambient().now() + self.limits().link_keep;
-        self.links().output(job, name, expires).into()
+    /// Spells links.
+    pub(crate) fn link_to(&self) -> LinkTo<'_> {
+        &*self.inner.parts.link_to
     }
 
     /// What is wrong with a URL that the policy does not let us reach.

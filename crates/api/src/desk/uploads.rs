@@ -39,6 +39,8 @@ impl Desk {
             name: shown_name(name),
             size_bytes: stored.size_bytes,
             sha256: stored.sha256,
+            sha1: stored.sha1,
+            said: serde_json::Value::Null,
             created_at: now,
             expires_at: now + self.limits().upload_keep,
         };

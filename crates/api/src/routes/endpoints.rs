@@ -243,6 +243,7 @@ pub(crate) async fn pull_events(
         .map(|(delivery, body)| {
             let stamp = Stamp {
                 event: delivery.event,
+                event_type: &delivery.event_type,
                 delivery: delivery.id,
                 sequence: delivery.sequence,
                 attempt: 1,
@@ -250,6 +251,7 @@ pub(crate) async fn pull_events(
                 body,
                 secrets: &secrets,
                 signing_keys: &signing_keys,
+                service_secrets: &[],
             };
             let headers = reelhook_dialects::headers(endpoint.dialect, &stamp);
             let headers: serde_json::Map<String, Value> = headers

@@ -21,7 +21,7 @@ use super::listing::{Query, id, next_cursor};
 use super::stream;
 use crate::auth::MaybeCaller;
 use crate::body::{self, OptionalJson, is_json, is_multipart};
-use crate::content;
+use crate::content::{self, Shown};
 use crate::desk::{Caller, Desk, JobInput};
 use crate::openapi;
 use crate::problem::{Problem, missing};
@@ -192,6 +192,30 @@ pub(crate) async fn cancel_job(
     Ok(Json(desk.cancel_job(caller, id(&job, "job")?).await?))
 }
 
+/// Confirm a job
+///
+/// Accepts the estimate of a job that is `awaiting_confirmation`; it goes on from the queue.
+#[utoipa::path(post, path = "/v1/jobs/{id}/confirm", tag = "Jobs", params(("id" = String, Path)),
+    responses((status = 202, body = JobReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn confirm_job(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(job): Path<String>,
+) -> Result<(StatusCode, Json<JobReply>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(desk.confirm_job(caller, id(&job, "job")?).await?)))
+}
+
+/// Start a draft
+#[utoipa::path(post, path = "/v1/jobs/{id}/start", tag = "Jobs", params(("id" = String, Path)),
+    responses((status = 202, body = JobReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn start_job(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(job): Path<String>,
+) -> Result<(StatusCode, Json<JobReply>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(desk.start_job(caller, id(&job, "job")?).await?)))
+}
+
 /// Retry a job
 ///
 /// Queues a job again that is partial, failed, rejected or canceled: its failed outputs, or all of them.
@@ -285,5 +309,6 @@ pub(crate) async fn get_output(
         let detail = format!("this output is {}; it has no file", output.state);
         return Err(Problem::conflict("output_not_ready", detail));
     };
-    content::send(desk.files(), &Key::output(job.id, output.spec.id), file, &method, &headers).await
+    let shown = Shown::output(Key::output(job.id, output.spec.id), file);
+    content::send(desk.files(), &shown, &method, &headers).await
 }

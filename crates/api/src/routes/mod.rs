@@ -4,10 +4,12 @@ mod deliveries;
 mod docs;
 mod endpoints;
 mod events;
+mod files;
 mod jobs;
 mod keys;
 mod listing;
 mod operations;
+mod services;
 mod settings;
 mod stream;
 mod uploads;
@@ -22,6 +24,7 @@ use axum::{Json, Router};
 use http::header::HeaderValue;
 use http::{HeaderName, StatusCode};
 use reelhook_domain::id::{RequestId, RequestKind};
+use reelhook_domain::job::Dialect;
 
 use crate::desk::Desk;
 use crate::metrics::RequestLabels;
@@ -31,12 +34,36 @@ pub(crate) use {deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operat
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What one listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// The native API, and each service below a path of its name.
+    All,
+    /// One service at the root, with the files that it links to.
+    Service(Dialect),
+}
+
 /// Every path that is served.
-pub(crate) fn router(desk: Desk) -> Router {
+pub(crate) fn router(desk: Desk, face: Face) -> Router {
+    let routes = match face {
+        Face::All => services::nest(native()),
+        Face::Service(Dialect::Native) => native(),
+        Face::Service(service) => services::at_root(service),
+    };
+    routes
+        .route("/files/{proof}/{job}/{output}/{*path}", get(files::get_file))
+        .route("/uploads/{proof}/{upload}/{name}", get(files::get_upload))
+        .layer(middleware::from_fn_with_state(desk.clone(), observe))
+        .with_state(desk)
+}
+
+fn native() -> Router<Desk> {
     Router::new()
         .route("/v1/jobs", post(submit_job).get(list_jobs))
         .route("/v1/jobs/{id}", get(get_job))
         .route("/v1/jobs/{id}/cancel", post(cancel_job))
+        .route("/v1/jobs/{id}/confirm", post(confirm_job))
+        .route("/v1/jobs/{id}/start", post(start_job))
         .route("/v1/jobs/{id}/retry", post(retry_job))
         .route("/v1/jobs/{id}/events", get(job_events))
         .route("/v1/jobs/{id}/outputs/{name}", get(get_output))
@@ -67,21 +94,26 @@ pub(crate) fn router(desk: Desk) -> Router {
         .route("/openapi.json", get(docs::openapi_json))
         .route("/docs", get(docs::reference))
         .route("/docs/errors", get(docs::errors))
-        .fallback(|| async { Problem::not_found("path") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take that method")
-        })
-        .layer(middleware::from_fn_with_state(desk.clone(), observe))
-        .with_state(desk)
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+}
+
+async fn no_such_path() -> Problem {
+    Problem::not_found("path")
+}
+
+async fn no_such_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take that method")
 }
 
 /// Gives each request an id, counts and logs it, and puts the id into error bodies.
-async fn observe(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+async fn observe(State(desk): State<Desk>, mut request: Request, next: Next) -> Response {
     let id: RequestId = desk.ambient().id::<RequestKind>();
     let began = Instant::now();
     let method = request.method().as_str().to_owned();
     // The route, never the path: a path may hold a name that somebody chose, and a query may hold a signature.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    request.extensions_mut().insert(id);
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let (parts, _) = response.into_parts();

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use reelhook_dialects::native;
+use reelhook_domain::job::Dialect;
 use reelhook_signature::SigningKey;
 use reelhook_store::SealedFor;
 use serde::Serialize;
@@ -59,7 +60,7 @@ pub(crate) async fn get_settings(State(desk): State<Desk>, caller: Caller) -> Re
 }
 
 async fn settings(desk: &Desk, caller: Caller) -> Result<SettingsReply, Problem> {
-    let default_webhook = match desk.store().default_webhook(caller.account).await? {
+    let default_webhook = match desk.store().default_webhook(caller.account, Dialect::Native).await? {
         None => None,
         Some(webhook) => {
             let endpoint = desk.store().endpoint(caller.account, webhook.endpoint).await?;
@@ -84,7 +85,7 @@ pub(crate) async fn put_settings(
     json: body::Json,
 ) -> Result<Json<SettingsReply>, Problem> {
     let request = native::request::settings(json.value).map_err(Problem::invalid)?;
-    desk.change_settings(caller, request).await?;
+    desk.change_settings(caller, Dialect::Native, request).await?;
     settings(&desk, caller).await.map(Json)
 }
 
@@ -94,7 +95,7 @@ pub(crate) async fn put_settings(
 #[utoipa::path(post, path = "/v1/settings/webhook/test", tag = "Settings",
     responses((status = 200, body = TestReply), (status = 409, body = Problem, description = "There is no default webhook")))]
 pub(crate) async fn test_default_webhook(State(desk): State<Desk>, caller: Caller) -> Result<Json<TestReply>, Problem> {
-    let Some(webhook) = desk.store().default_webhook(caller.account).await? else {
+    let Some(webhook) = desk.store().default_webhook(caller.account, Dialect::Native).await? else {
         let detail = "there is no default webhook to test: set one with PUT /v1/settings";
         return Err(Problem::conflict("no_default_webhook", detail));
     };

@@ -24,7 +24,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// An event as the API shows it: the body of its webhook, and its id.
 pub(super) fn value(desk: &Desk, event: &Event) -> Result<Value, Problem> {
-    let mut value = native::event::value(event, &|job, name| desk.link(job, name)).map_err(|error| {
+    let mut value = native::event::value(event, desk.link_to()).map_err(|error| {
         tracing::error!(error = %error, "a stored event cannot be shown");
         Problem::internal()
     })?;

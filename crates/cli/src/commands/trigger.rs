@@ -77,6 +77,7 @@ async fn send(ambient: &Ambient, event: &Event, secret: Secret, to: Url, json: b
     let body = samples::body(event)?;
     let stamp = Stamp {
         event: event.id,
+        event_type: event.kind.as_str(),
         delivery: ambient.id(),
         sequence: event.sequence,
         attempt: 1,
@@ -84,6 +85,7 @@ async fn send(ambient: &Ambient, event: &Event, secret: Secret, to: Url, json: b
         body: &body,
         secrets: &[secret],
         signing_keys: &[],
+        service_secrets: &[],
     };
     let mut request = Request::post(to.clone(), Bytes::new());
     request.headers = headers(Dialect::Native, &stamp);

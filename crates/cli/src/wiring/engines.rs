@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reelhook_api::{Desk, Limits, Parts};
-use reelhook_delivery::{Engine, Link};
+use reelhook_api::{Desk, Face, Limits, Parts};
+use reelhook_delivery::{Engine, LinkTo};
+use reelhook_dialects::Link;
 use reelhook_media::{Launcher, MediaError, ToolSettings, Toolbox};
 use reelhook_worker::{FetchLimits, Worker, WorkerSettings};
 use tokio::net::TcpListener;
@@ -49,17 +50,17 @@ pub(super) fn api(
         store: shared.store.clone(),
         files: shared.files.clone(),
         links: shared.links.clone(),
+        link_to: link_to(settings, shared),
         policy: settings.policy(),
         ambient: shared.ambient.clone(),
         limits: Limits {
             body_bytes: settings.api.max_body_bytes,
             upload_bytes: settings.upload.max_bytes,
             upload_keep: Duration::from_secs(settings.upload.keep_hours * HOUR),
-            link_keep: link_keep(settings),
             connections: settings.api.max_connections,
         },
     });
-    parts.spawn(async move { ("API", reelhook_api::serve(listener, desk, stop).await.map_err(Into::into)) });
+    parts.spawn(async move { ("API", reelhook_api::serve(listener, desk, Face::All, stop).await.map_err(Into::into)) });
 }
 
 /// Works on jobs, once it is known what the tools of this machine can do.
@@ -118,10 +119,8 @@ async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
 
 /// Delivers webhooks.
 pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &Shared, stop: CancellationToken) {
-    let keep = link_keep(settings);
-    let Shared { store, links, egress, ambient, .. } = shared.clone();
-    let clock = ambient.clone();
-    let link: Link = Arc::new(move |job, name| links.output(job, name, clock.now() + keep).into());
+    let link = link_to(settings, shared);
+    let Shared { store, egress, ambient, .. } = shared.clone();
     let settings = reelhook_delivery::Settings {
         in_flight: settings.delivery.in_flight,
         ..reelhook_delivery::Settings::default()
@@ -133,6 +132,17 @@ pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &
     });
 }
 
-fn link_keep(settings: &Settings) -> Duration {
-    Duration::from_secs(settings.links.keep_days * 24 * HOUR)
+/// Spells links that work for as long as the settings say from the moment they are made.
+fn link_to(settings: &Settings, shared: &Shared) -> LinkTo {
+    let keep = Duration::from_secs(settings.links.keep_days * 24 * HOUR);
+    let Shared { links, ambient, .. } = shared.clone();
+    Arc::new(move |link| {
+        let expires = ambient.now() + keep;
+        let url = match link {
+            Link::Output { job, name } => links.output(job, name, expires),
+            Link::File { job, output, path } => links.file(job, output, path, expires),
+            Link::Upload { upload, name } => links.upload(upload, name, expires),
+        };
+        url.into()
+    })
 }

@@ -48,7 +48,11 @@ fn directory() -> Directory {
     let others = [endpoint(8, EndpointRole::Default, &[]), endpoint(9, EndpointRole::Job, &[])];
     let by_id = registered.iter().chain(&others).map(|endpoint| (endpoint.id, Arc::clone(endpoint))).collect();
     let default = DefaultWebhook { endpoint: id(8), events: EventFilter::default() };
-    Directory { registered: [(ACCOUNT, registered)].into(), defaults: [(ACCOUNT, default)].into(), by_id }
+    Directory {
+        registered: [(ACCOUNT, registered)].into(),
+        defaults: [((ACCOUNT, Dialect::Native), Some(default))].into(),
+        by_id,
+    }
 }
 
 fn outgoing(kind: &str, job: Option<u128>) -> OutboxEvent {

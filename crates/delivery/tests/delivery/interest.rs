@@ -17,7 +17,13 @@ fn kinds(received: &[Received]) -> Vec<String> {
 }
 
 async fn webhook(world: &World, role: EndpointRole, receiver: &Receiver) -> JobWebhook {
-    let wanted = JobEndpoint { account: world.account, role, url: receiver.url("/"), dialect: Dialect::Native };
+    let wanted = JobEndpoint {
+        account: world.account,
+        role,
+        url: receiver.url("/"),
+        dialect: Dialect::Native,
+        timeout_ms: 15_000,
+    };
     let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
     JobWebhook { endpoint, events: EventFilter::default() }
 }
@@ -56,7 +62,7 @@ async fn the_webhook_of_a_job_takes_the_place_of_the_default_one() {
     let of_job = webhook(&world, EndpointRole::Job, &own).await;
     let JobWebhook { endpoint, events } = webhook(&world, EndpointRole::Default, &default).await;
     let default_webhook = DefaultWebhook { endpoint, events };
-    world.store.set_default_webhook(world.account, Some(default_webhook)).await.unwrap();
+    world.store.set_default_webhook(world.account, Dialect::Native, Some(default_webhook)).await.unwrap();
 
     world.submit(Some(of_job)).await;
     world.verify(&own.wait_for(1, PATIENCE).await[0]);

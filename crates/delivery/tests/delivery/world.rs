@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelhook_delivery::{Engine, Settings};
+use reelhook_dialects::Link;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::Delivery;
@@ -12,7 +13,9 @@ use reelhook_domain::endpoint::{DEFAULT_TIMEOUT, Endpoint, EndpointRole, Endpoin
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::id::{AccountId, EndpointId, EventId, JobId};
-use reelhook_domain::job::{Dialect, InputFacts, InputSource, Job, JobSpec, JobWebhook, OnDamage, Priority, Signal};
+use reelhook_domain::job::{
+    Dialect, InputFacts, InputSource, InputSpec, Job, JobSpec, JobWebhook, ONLY_INPUT, OnDamage, Priority, Signal,
+};
 use reelhook_domain::time::Timestamp;
 use reelhook_egress::{Client, Policy, SystemResolver};
 use reelhook_signature::{Headers, PublicKey, Secret, SigningKey, Trust, verify};
@@ -95,7 +98,7 @@ impl World {
         let settings =
             reelhook_egress::Settings { policy: Policy::development(), ..reelhook_egress::Settings::default() };
         let egress = Client::new(settings, Arc::new(SystemResolver)).unwrap();
-        let link = Arc::new(|job: JobId, name: &str| format!("https://files.example/{job}/{name}"));
+        let link = Arc::new(|link: Link<'_>| format!("https://files.example/{link:?}"));
         let store = Arc::clone(&self.store) as Arc<dyn Store>;
         Engine::new(store, egress, link, self.ambient.clone(), self.settings.clone())
     }
@@ -208,16 +211,22 @@ impl World {
     /// Submits a job: `job.created`.
     pub(crate) async fn submit(&self, webhook: Option<JobWebhook>) -> JobId {
         let spec = JobSpec {
-            input: InputSource::Url("https://media.example/in.mp4".parse().unwrap()),
+            inputs: vec![InputSpec {
+                name: ONLY_INPUT.to_owned(),
+                source: InputSource::Url("https://media.example/in.mp4".parse().unwrap()),
+            }],
             outputs: Vec::new(),
             webhook,
             metadata: Default::default(),
             priority: Priority::Standard,
             on_damage: OnDamage::Strict,
             dialect: Dialect::Native,
+            confirm: false,
+            destination: None,
+            said: serde_json::Value::Null,
         };
         let id = self.ambient.id();
-        self.store.submit(Job::new(id, self.account, spec, self.now()), None).await.unwrap();
+        self.store.submit(Job::new(id, self.account, spec, self.now()).into()).await.unwrap();
         id
     }
 
@@ -225,15 +234,21 @@ impl World {
     pub(crate) async fn fail_job(&self) {
         let claimed = self.store.claim_jobs(1, Duration::from_secs(60)).await.unwrap().pop().expect("a job waits");
         let error = JobFailure::input(Stage::Probing, "unsupported", "no");
-        let end = JobEnd { signal: Signal::Fail(error), input: None, outputs: Vec::new() };
+        let end = JobEnd { signal: Signal::Fail(error), inputs: Vec::new(), outputs: Vec::new(), cost: None };
         self.store.finish_job(claimed.lease, end).await.unwrap();
     }
 
     /// Has a worker begin the oldest job.
     pub(crate) async fn start_job(&self) -> Lease {
         let claimed = self.store.claim_jobs(1, Duration::from_secs(60)).await.unwrap().pop().expect("a job waits");
-        let input = InputFacts { name: "in.mp4".to_owned(), size_bytes: 1, sha256: "00".repeat(32), media: None };
-        self.store.start_processing(&claimed.lease, input).await.unwrap();
+        let input = InputFacts {
+            name: "in.mp4".to_owned(),
+            size_bytes: 1,
+            sha256: "00".repeat(32),
+            sha1: String::new(),
+            media: None,
+        };
+        self.store.start_processing(&claimed.lease, vec![input], None).await.unwrap();
         claimed.lease
     }
 

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use reelhook_domain::delivery::{Attempt, AttemptTimings, Delivery, DeliveryState, Outcome};
 use reelhook_domain::endpoint::{Endpoint, EndpointState, Rate};
 use reelhook_domain::failure::JobFailure;
-use reelhook_domain::job::{Job, Output, OutputFile};
+use reelhook_domain::job::{InputFacts, Job, Output, OutputFile};
 use reelhook_domain::media::MediaInfo;
+use reelhook_domain::price::{Cost, Estimate};
 use reelhook_domain::recipe::Recipe;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::LinkTo;
+use crate::{Link, LinkTo};
 
 /// A job as `GET /v1/jobs/{id}` shows it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -31,18 +32,19 @@ pub struct JobReply {
     pub priority: &'static str,
     /// The caller's own pairs.
     pub metadata: BTreeMap<String, String>,
-    /// What is known of the input; null until it was fetched.
+    /// What is known of the (first) input; null until it was fetched.
     pub input: Option<InputReply>,
+    /// What is known of all inputs, where the job has several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputReply>,
     /// The outputs, in the caller's order.
     pub outputs: Vec<OutputReply>,
     /// Why it did not end well.
     pub error: Option<JobFailure>,
-    /// Not made in this version.
-    #[schema(value_type = Option<Object>)]
-    pub estimate: Option<Value>,
-    /// Not made in this version.
-    #[schema(value_type = Option<Object>)]
-    pub cost: Option<Value>,
+    /// What it is expected to take; null until it was probed.
+    pub estimate: Option<Estimate>,
+    /// What it cost; null until it ended.
+    pub cost: Option<Cost>,
     /// Why it waits, and until when that is known.
     pub waiting: Option<WaitingReply>,
     /// Its deliveries; only when one job is asked for.
@@ -172,16 +174,12 @@ impl JobReply {
             stage: job.stage.map(|stage| stage.as_str()),
             priority: job.spec.priority.as_str(),
             metadata: job.spec.metadata.clone(),
-            input: job.input.as_ref().map(|input| InputReply {
-                name: input.name.clone(),
-                size_bytes: input.size_bytes,
-                sha256: input.sha256.clone(),
-                media: input.media.clone(),
-            }),
+            input: job.input().map(InputReply::of),
+            inputs: if job.inputs.len() > 1 { job.inputs.iter().map(InputReply::of).collect() } else { Vec::new() },
             outputs: job.outputs.iter().map(|output| OutputReply::of(job, output, link)).collect(),
             error: job.state.error().cloned(),
-            estimate: None,
-            cost: None,
+            estimate: job.estimate.clone(),
+            cost: job.cost.clone(),
             waiting: None,
             deliveries: Vec::new(),
             created_at: time(job.created_at),
@@ -191,11 +189,22 @@ impl JobReply {
     }
 }
 
+impl InputReply {
+    fn of(input: &InputFacts) -> Self {
+        Self {
+            name: input.name.clone(),
+            size_bytes: input.size_bytes,
+            sha256: input.sha256.clone(),
+            media: input.media.clone(),
+        }
+    }
+}
+
 impl OutputReply {
     fn of(job: &Job, output: &Output, link: LinkTo<'_>) -> Self {
         let file = |file: &OutputFile| FileReply {
             name: file.name.clone(),
-            url: link(job.id, &output.spec.name),
+            url: link(Link::Output { job: job.id, name: &output.spec.name }),
             size_bytes: file.size_bytes,
             sha256: file.sha256.clone(),
             mime_type: file.mime_type.clone(),

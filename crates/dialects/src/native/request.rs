@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use http::header::{HeaderName, HeaderValue};
-use reelhook_domain::endpoint::{DEFAULT_TIMEOUT, Rate};
+use reelhook_domain::endpoint::Rate;
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::form::{Form, Violation};
-use reelhook_domain::job::{OnDamage, Priority};
+use reelhook_domain::job::{Dialect, MOST_INPUTS, OnDamage, Priority};
 use reelhook_domain::recipe::Recipe;
 use reelhook_domain::retry::{LONGEST_WAIT, MOST_WAITS, RetrySchedule};
 use serde_json::Value;
 use url::Url;
 
 use crate::request::{
-    EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, OutputRequest, PublishRequest,
-    SettingsRequest, WebhookRequest,
+    EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput, OutputRequest,
+    PublishRequest, SettingsRequest, WebhookRequest,
 };
 
 /// Most outputs of one job.
@@ -35,10 +35,9 @@ pub const LARGEST_PAYLOAD: usize = 256 * 1024;
 /// Everything that is wrong with it.
 pub fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
     Form::read(value, |form| {
-        let had_input = form.has("input");
-        let input = form.object("input", input);
+        let inputs = inputs(form);
         let outputs = form.objects("outputs", 1..=MOST_OUTPUTS, |output, _| {
-            let name = output_name(output);
+            let name = plain_name(output);
             Some((name, Recipe::read(output)?))
         });
         let outputs = form.require("outputs", outputs);
@@ -46,28 +45,77 @@ pub fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
         let metadata = form.pairs("metadata", METADATA.0, METADATA.1).unwrap_or_default();
         let priority = form.choice("priority").unwrap_or(Priority::Standard);
         let on_damage = form.choice("on_damage").unwrap_or(OnDamage::Strict);
-        for later in ["confirm", "draft"] {
-            if form.boolean(later) == Some(true) {
-                form.refuse(later, true.into(), "must be false: this version starts every job at once");
-            }
-        }
+        let confirm = form.boolean("confirm").unwrap_or(false);
+        let draft = form.boolean("draft").unwrap_or(false);
         let outputs = named(form, outputs?)?;
-        if had_input && input.is_none() {
-            return None;
-        }
-        Some(JobRequest { input, outputs, webhook, metadata: metadata.into_iter().collect(), priority, on_damage })
+        Some(JobRequest {
+            webhook,
+            metadata: metadata.into_iter().collect(),
+            priority,
+            on_damage,
+            confirm,
+            draft,
+            ..JobRequest::new(Dialect::Native, inputs?, outputs)
+        })
     })
 }
 
+/// Takes `input` or `inputs`; an empty list when neither is there, as with a file that comes along.
+fn inputs(form: &mut Form) -> Option<Vec<NamedInput>> {
+    match (form.has("input"), form.has("inputs")) {
+        (false, false) => {
+            form.value("input");
+            form.value("inputs");
+            Some(Vec::new())
+        }
+        (true, false) => {
+            form.value("inputs");
+            form.object("input", input).map(|source| vec![NamedInput::only(source)])
+        }
+        (false, true) => {
+            form.value("input");
+            let inputs = form.objects("inputs", 1..=MOST_INPUTS, |form, index| {
+                let name = plain_name(form);
+                let source = input(form)?;
+                let name = name.unwrap_or_else(|| format!("in_{}", index + 1));
+                Some(NamedInput { name, source, headers: BTreeMap::new() })
+            })?;
+            let mut taken = BTreeSet::new();
+            for (index, input) in inputs.iter().enumerate() {
+                if !taken.insert(input.name.clone()) {
+                    form.refuse(
+                        &format!("inputs[{index}].name"),
+                        input.name.clone().into(),
+                        "must be unique in the job",
+                    );
+                }
+            }
+            (taken.len() == inputs.len()).then_some(inputs)
+        }
+        (true, true) => {
+            form.value("input");
+            form.value("inputs");
+            form.refuse_whole("takes either input or inputs, not both");
+            None
+        }
+    }
+}
+
 fn input(form: &mut Form) -> Option<InputRequest> {
-    match (form.has("url"), form.has("upload")) {
-        (true, false) => url(form, "url").map(InputRequest::Url),
-        (false, true) => form.parsed("upload").map(InputRequest::Upload),
+    match (form.has("url"), form.has("upload"), form.has("origin")) {
+        (true, false, false) => url(form, "url").map(InputRequest::Url),
+        (false, true, false) => form.parsed("upload").map(InputRequest::Upload),
+        (false, false, true) => {
+            let (origin, path) = (form.parsed("origin"), form.text("path", 1024));
+            let path = form.require("path", path);
+            Some(InputRequest::Origin(origin?, path?))
+        }
         _ => {
-            // Take both, so that they are not called unknown as well.
-            form.value("url");
-            form.value("upload");
-            form.refuse_whole("needs exactly one of url and upload");
+            // Take all, so that they are not called unknown as well.
+            for name in ["url", "upload", "origin", "path"] {
+                form.value(name);
+            }
+            form.refuse_whole("needs exactly one of url, upload and origin");
             None
         }
     }
@@ -100,8 +148,8 @@ fn events(form: &mut Form) -> Option<EventFilter> {
     form.texts("events", 1..=EventFilter::MOST, EventFilter::check_pattern).map(EventFilter::new)
 }
 
-/// Takes the name of an output: it stands in paths and file names, so it is plain.
-fn output_name(form: &mut Form) -> Option<String> {
+/// Takes the name of an input or output: it stands in paths and file names, so it is plain.
+fn plain_name(form: &mut Form) -> Option<String> {
     let name = form.text("name", 64)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     if !name.is_empty() && name.bytes().all(plain) && !name.starts_with(['.', '-']) {
@@ -158,17 +206,16 @@ pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
             }
         };
         let patch = endpoint_fields(form);
-        if let Some(dialect) = form.text("dialect", 32).filter(|dialect| dialect != "native") {
-            form.refuse("dialect", dialect.into(), "must be native");
-        }
+        let dialect = form.choice("dialect").unwrap_or(Dialect::Native);
         Some(EndpointRequest {
+            dialect,
             address: address?,
             events: patch.events.unwrap_or_default(),
             description: patch.description.unwrap_or_default(),
             headers: patch.headers.unwrap_or_default(),
             retry: patch.retry.flatten(),
             rate: patch.rate.flatten(),
-            timeout_ms: patch.timeout_ms.unwrap_or(DEFAULT_TIMEOUT.as_millis() as u32),
+            timeout_ms: patch.timeout_ms.unwrap_or(crate::timeout(dialect).as_millis() as u32),
         })
     })
 }
@@ -366,7 +413,7 @@ mod tests {
             "webhook": {"url": 5, "events": ["job completed"]},
             "metadata": {"a": 1},
             "priority": "urgent",
-            "draft": true,
+            "draft": "yes",
             "mode": "fast"
         }))
         .unwrap_err();

@@ -32,8 +32,11 @@ impl Convert {
         if !required {
             form.refuse("format", serde_json::Value::Null, "is required");
         }
-        let (format, codec) =
-            read_container(form, |format| !format.is_still(), "mp4, webm, mkv, mov, gif, mp3, aac, wav, flac, opus")?;
+        let (format, codec) = read_container(
+            form,
+            |format| format.is_video() || format.is_audio() || format == Format::Gif,
+            "mp4, webm, mkv, mov, gif, mp3, aac, wav, flac, opus",
+        )?;
         let size = Size::read(form);
         let frame_rate = form.number("frame_rate", 1.0..=240.0);
         let bitrate_kbps = form.integer32("bitrate_kbps", 8..=400_000);

@@ -46,8 +46,22 @@ choice! {
         Jpg = "jpg",
         /// A PNG still.
         Png = "png",
-        /// A WebP still.
+        /// A WebP still, or an animated WebP.
         Webp = "webp",
+        /// An AVIF still.
+        Avif = "avif",
+        /// A ZIP archive.
+        Zip = "zip",
+        /// A tar archive, compressed by gzip.
+        TarGz = "tar.gz",
+        /// A tar archive, compressed by Zstandard.
+        TarZst = "tar.zst",
+        /// An HLS playlist with its segments.
+        Hls = "hls",
+        /// A DASH manifest with its segments.
+        Dash = "dash",
+        /// A ZIP archive of PNG stills, one a frame.
+        PngSequence = "png_sequence",
     }
 }
 
@@ -64,13 +78,21 @@ impl Format {
 
     /// Whether it holds one still picture.
     pub const fn is_still(self) -> bool {
-        matches!(self, Self::Jpg | Self::Png | Self::Webp)
+        matches!(self, Self::Jpg | Self::Png | Self::Webp | Self::Avif)
+    }
+
+    /// Whether it holds files of other kinds.
+    pub const fn is_archive(self) -> bool {
+        matches!(self, Self::Zip | Self::TarGz | Self::TarZst)
     }
 
     /// The usual file extension, without the dot.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Aac => "m4a",
+            Self::PngSequence => "zip",
+            Self::Hls => "m3u8",
+            Self::Dash => "mpd",
             Self::Mp4
             | Self::Webm
             | Self::Mkv
@@ -82,7 +104,11 @@ impl Format {
             | Self::Opus
             | Self::Jpg
             | Self::Png
-            | Self::Webp => self.as_str(),
+            | Self::Webp
+            | Self::Avif
+            | Self::Zip
+            | Self::TarGz
+            | Self::TarZst => self.as_str(),
         }
     }
 
@@ -102,6 +128,12 @@ impl Format {
             Self::Jpg => "image/jpeg",
             Self::Png => "image/png",
             Self::Webp => "image/webp",
+            Self::Avif => "image/avif",
+            Self::Zip | Self::PngSequence => "application/zip",
+            Self::TarGz => "application/gzip",
+            Self::TarZst => "application/zstd",
+            Self::Hls => "application/vnd.apple.mpegurl",
+            Self::Dash => "application/dash+xml",
         }
     }
 
@@ -121,7 +153,14 @@ impl Format {
             | Self::Opus
             | Self::Jpg
             | Self::Png
-            | Self::Webp => &[],
+            | Self::Webp
+            | Self::Avif
+            | Self::Zip
+            | Self::TarGz
+            | Self::TarZst
+            | Self::Hls
+            | Self::Dash
+            | Self::PngSequence => &[],
         }
     }
 }

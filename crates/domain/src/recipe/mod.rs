@@ -3,11 +3,19 @@
 //! To add one: a file with its struct and `read`, a line in [`Recipe`]'s table below, and a planner of the same name in
 //! `media::plan`. `format.rs` holds the words that they share.
 
+mod archive;
 mod compress;
+mod concat;
 mod convert;
 mod extract_audio;
+mod ffmpeg;
 mod format;
+mod image;
+mod package;
+mod proxy;
+mod remove_background;
 mod resize;
+mod style;
 mod thumbnail;
 mod trim;
 mod web_ready;
@@ -16,11 +24,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::form::Form;
 
+pub use archive::*;
 pub use compress::*;
+pub use concat::*;
 pub use convert::*;
 pub use extract_audio::*;
+pub use ffmpeg::*;
 pub use format::*;
+pub use image::*;
+pub use package::*;
+pub use proxy::*;
+pub use remove_background::*;
 pub use resize::*;
+pub use style::*;
 pub use thumbnail::*;
 pub use trim::*;
 pub use web_ready::*;
@@ -74,6 +90,22 @@ recipes! {
     ExtractAudio = "extract_audio",
     /// An mp4 for browsers.
     WebReady = "web_ready",
+    /// The inputs one after another.
+    Concat = "concat",
+    /// A video that is easy to edit.
+    Proxy = "proxy",
+    /// Segments and manifests for adaptive streaming.
+    Package = "package",
+    /// A smaller picture.
+    Image = "image",
+    /// An archive with smaller members.
+    Archive = "archive",
+    /// The subject alone.
+    RemoveBackground = "remove_background",
+    /// The style of another video.
+    Style = "style",
+    /// A command of the caller's own.
+    Ffmpeg = "ffmpeg",
 }
 
 #[cfg(test)]

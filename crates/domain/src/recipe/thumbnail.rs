@@ -22,7 +22,7 @@ impl Thumbnail {
         let at_seconds = form.number("at_seconds", 0.0..=LATEST_SECOND).unwrap_or(0.0);
         let size = Size::read(form);
         let format = form.choice("format").unwrap_or(Format::Jpg);
-        if !format.is_still() {
+        if !matches!(format, Format::Jpg | Format::Png | Format::Webp) {
             form.refuse("format", format.as_str().into(), "must be one of jpg, png, webp");
         }
         Some(Self { at_seconds, format, size })

@@ -43,7 +43,7 @@ pub(super) fn holds(format: Format, codec: &str) -> bool {
         Format::Wav => codec == "pcm_s16le",
         Format::Flac => codec == "flac",
         Format::Opus => codec == "opus",
-        Format::Gif | Format::Jpg | Format::Png | Format::Webp => false,
+        _ => false,
     }
 }
 
@@ -56,7 +56,7 @@ const fn encoders(format: Format) -> Option<(&'static str, &'static [&'static st
         Format::Mp3 => Some(("mp3", &["libmp3lame", "libshine"], [128, 192, 320])),
         Format::Wav => Some(("pcm_s16le", &["pcm_s16le"], [0, 0, 0])),
         Format::Flac => Some(("flac", &["flac"], [0, 0, 0])),
-        Format::Gif | Format::Jpg | Format::Png | Format::Webp => None,
+        _ => None,
     }
 }
 

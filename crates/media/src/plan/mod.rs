@@ -129,6 +129,17 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         Recipe::Thumbnail(thumbnail) => thumbnail::design(desk, thumbnail),
         Recipe::ExtractAudio(extract) => extract_audio::design(desk, extract),
         Recipe::WebReady(web_ready) => web_ready::design(desk, web_ready),
+        Recipe::Concat(_)
+        | Recipe::Proxy(_)
+        | Recipe::Package(_)
+        | Recipe::Image(_)
+        | Recipe::Archive(_)
+        | Recipe::RemoveBackground(_)
+        | Recipe::Style(_)
+        | Recipe::Ffmpeg(_) => {
+            let message = format!("the recipe {} is not made in this version", recipe.name());
+            Err(JobFailure::request(Stage::Planning, "recipe_not_made", message))
+        }
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn span(
         Format::Opus | Format::Webm => 0.0465,
         // Frames are counted in hundredths of a second.
         Format::Gif => 0.02,
-        Format::Wav | Format::Flac | Format::Jpg | Format::Png | Format::Webp => 0.0,
+        _ => 0.0,
     };
     Some(Span { seconds, tolerance: frame + SLACK + blocks })
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{DeliveryState, Signal, step};
-use reelhook_domain::endpoint::{DEFAULT_TIMEOUT, Endpoint, EndpointState};
+use reelhook_domain::endpoint::{Endpoint, EndpointState};
 use reelhook_domain::event::{EventFilter, EventType};
 use reelhook_domain::id::{AccountId, EndpointId};
 use reelhook_domain::time::Timestamp;
@@ -98,7 +98,7 @@ async fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
     if let Some(row) = by_url(&wanted).fetch_optional(tx.sql()).await? {
         return rows::endpoint(&row, tx.vault());
     }
-    let JobEndpoint { account, role, url, dialect } = wanted;
+    let JobEndpoint { account, role, url, dialect, timeout_ms } = wanted;
     let endpoint = Endpoint {
         id: tx.ambient().id(),
         account,
@@ -110,7 +110,7 @@ async fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
         headers: std::collections::BTreeMap::new(),
         retry: None,
         rate: None,
-        timeout_ms: u32::try_from(DEFAULT_TIMEOUT.as_millis()).unwrap_or(u32::MAX),
+        timeout_ms,
         state: EndpointState::Enabled,
         disabled_reason: None,
         circuit: Circuit::default(),

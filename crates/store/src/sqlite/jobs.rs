@@ -6,17 +6,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use reelhook_domain::id::{AccountId, JobId};
-use reelhook_domain::job::{InputFacts, Job, JobState, Output, OutputState, Signal, step};
+use reelhook_domain::job::{InputFacts, Job, JobSpec, JobState, Output, OutputState, Signal, step};
+use reelhook_domain::price::Estimate;
 use reelhook_domain::time::Timestamp;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 
 use super::rows::{self, column, json, key};
 use super::writer::Tx;
-use super::{SqliteStore, events, submit, work};
+use super::{SqliteStore, confirm, events, submit, work};
 use crate::wakes::Topic;
 use crate::{
-    ClaimedJob, Idempotency, JobEnd, JobFilter, Jobs, Lease, Page, ProgressUpdate, Queue, Result, Retry, StoreError,
+    ClaimedJob, JobEnd, JobFilter, Jobs, Lease, Page, ProgressUpdate, Queue, Result, Retry, StoreError, Submission,
     Submitted,
 };
 
@@ -52,8 +53,8 @@ pub(super) const QUEUE: &str = "
 
 #[async_trait]
 impl Jobs for SqliteStore {
-    async fn submit(&self, job: Job, idempotency: Option<Idempotency>) -> Result<Submitted> {
-        self.write(|tx| submit::submit(tx, job, idempotency).boxed()).await
+    async fn submit(&self, submission: Submission) -> Result<Submitted> {
+        self.write(|tx| submit::submit(tx, submission).boxed()).await
     }
 
     async fn job(&self, account: AccountId, id: JobId) -> Result<Job> {
@@ -101,9 +102,31 @@ impl Jobs for SqliteStore {
         self.write(|tx| work::record_progress(tx, updates).boxed()).await
     }
 
-    async fn start_processing(&self, lease: &Lease, input: InputFacts) -> Result<()> {
+    async fn start_processing(&self, lease: &Lease, inputs: Vec<InputFacts>, estimate: Option<Estimate>) -> Result<()> {
         let Lease { job, token } = *lease;
-        self.write(move |tx| work::start(tx, Lease { job, token }, input).boxed()).await
+        self.write(move |tx| work::start(tx, Lease { job, token }, inputs, estimate).boxed()).await
+    }
+
+    async fn ask_confirmation(
+        &self,
+        lease: Lease,
+        inputs: Vec<InputFacts>,
+        estimate: Estimate,
+        until: Timestamp,
+    ) -> Result<Job> {
+        self.write(move |tx| confirm::ask(tx, lease, inputs, estimate, until).boxed()).await
+    }
+
+    async fn confirm_job(&self, account: AccountId, id: JobId) -> Result<Job> {
+        self.write(move |tx| confirm::confirm(tx, account, id).boxed()).await
+    }
+
+    async fn start_job(&self, account: AccountId, id: JobId, spec: Option<JobSpec>) -> Result<Job> {
+        self.write(move |tx| confirm::start(tx, account, id, spec).boxed()).await
+    }
+
+    async fn lapse_confirmations(&self, limit: u32) -> Result<u64> {
+        self.write(move |tx| confirm::lapse(tx, limit).boxed()).await
     }
 
     async fn finish_job(&self, lease: Lease, end: JobEnd) -> Result<Job> {
@@ -128,8 +151,12 @@ impl Jobs for SqliteStore {
 }
 
 async fn cancel(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Job> {
+    let kept = load_owned(tx, account, id).await?;
+    end_as_canceled(tx, kept).await
+}
+
+pub(super) async fn end_as_canceled(tx: &mut Tx, mut kept: Kept) -> Result<Job> {
     let now = tx.now();
-    let mut kept = load_owned(tx, account, id).await?;
     let prior = kept.prior();
     kept.job.state = step(&kept.job.state, Signal::Cancel, now)?;
     kept.job.stage = None;
@@ -151,6 +178,7 @@ async fn retry(tx: &mut Tx, account: AccountId, id: JobId, what: Retry) -> Resul
     kept.job.stage = None;
     kept.job.progress = 0;
     kept.job.finished_at = None;
+    kept.job.cost = None;
     kept.queued_at = now;
     kept.claims = 0;
     kept.take_away();
@@ -215,7 +243,7 @@ pub(super) async fn load(tx: &mut Tx, id: JobId) -> Result<Kept> {
     kept(&found.ok_or(StoreError::NotFound)?)
 }
 
-async fn load_owned(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Kept> {
+pub(super) async fn load_owned(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Kept> {
     let kept = load(tx, id).await?;
     if kept.job.account == account { Ok(kept) } else { Err(StoreError::NotFound) }
 }
@@ -224,8 +252,9 @@ async fn load_owned(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Kept> 
 pub(super) async fn save(tx: &mut Tx, prior: Prior, kept: &Kept) -> Result<()> {
     let job = &kept.job;
     let saved = sqlx::query(
-        "update jobs set state = ?1, error = ?2, confirm_until = ?3, stage = ?4, progress = ?5, input = ?6, started_at = ?7,
-            finished_at = ?8, token = ?9, claims = ?10, lease_until = ?11, queued_at = ?12
+        "update jobs set state = ?1, error = ?2, confirm_until = ?3, stage = ?4, progress = ?5, inputs = ?6, started_at = ?7,
+            finished_at = ?8, token = ?9, claims = ?10, lease_until = ?11, queued_at = ?12, estimate = ?16, cost = ?17,
+            confirmed_at = ?18
         where id = ?13 and state = ?14 and token = ?15",
     )
     .bind(job.state.name())
@@ -233,7 +262,7 @@ pub(super) async fn save(tx: &mut Tx, prior: Prior, kept: &Kept) -> Result<()> {
     .bind(confirm_until(&job.state))
     .bind(job.stage.map(|stage| stage.as_str()))
     .bind(job.progress)
-    .bind(job.input.as_ref().map(json))
+    .bind(inputs(job))
     .bind(job.started_at.map(Timestamp::as_millis))
     .bind(job.finished_at.map(Timestamp::as_millis))
     .bind(kept.token)
@@ -243,6 +272,9 @@ pub(super) async fn save(tx: &mut Tx, prior: Prior, kept: &Kept) -> Result<()> {
     .bind(key(job.id))
     .bind(prior.0)
     .bind(prior.1)
+    .bind(job.estimate.as_ref().map(json))
+    .bind(job.cost.as_ref().map(json))
+    .bind(job.confirmed_at.map(Timestamp::as_millis))
     .execute(tx.sql())
     .await?;
     if saved.rows_affected() != 1 {
@@ -251,6 +283,11 @@ pub(super) async fn save(tx: &mut Tx, prior: Prior, kept: &Kept) -> Result<()> {
     save_outputs(tx, job).await?;
     tx.wake(Topic::JobChanged);
     Ok(())
+}
+
+/// What is known of the inputs as it is kept: nothing until they were fetched.
+pub(super) fn inputs(job: &Job) -> Option<String> {
+    (!job.inputs.is_empty()).then(|| json(&job.inputs))
 }
 
 pub(super) fn confirm_until(state: &JobState) -> Option<i64> {

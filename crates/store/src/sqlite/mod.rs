@@ -13,6 +13,7 @@
 //! it has changed everything, and whoever asks again is told so by the row's state, token or idempotency key.
 
 mod accounts;
+mod confirm;
 mod deliveries;
 mod endpoints;
 mod events;

@@ -102,7 +102,7 @@ pub(super) fn read<T: DeserializeOwned>(row: &SqliteRow, name: &'static str) -> 
     parse(column(row, name)?, name)
 }
 
-fn parse<T: DeserializeOwned>(text: &str, name: &'static str) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(text: &str, name: &'static str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| StoreError::corrupt(name, &error))
 }
 
@@ -129,7 +129,10 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job> {
         state: job_state(row)?,
         stage: column::<Option<&str>>(row, "stage")?.map(stage).transpose()?,
         progress: count(row, "progress")?,
-        input: maybe_read(row, "input")?,
+        inputs: maybe_read(row, "inputs")?.unwrap_or_default(),
+        estimate: maybe_read(row, "estimate")?,
+        cost: maybe_read(row, "cost")?,
+        confirmed_at: maybe_time(row, "confirmed_at")?,
         created_at: time(row, "created_at")?,
         started_at: maybe_time(row, "started_at")?,
         finished_at: maybe_time(row, "finished_at")?,
@@ -317,6 +320,8 @@ pub(super) fn upload(row: &SqliteRow) -> Result<Upload> {
         name: column(row, "name")?,
         size_bytes: count(row, "size_bytes")?,
         sha256: column(row, "sha256")?,
+        sha1: column(row, "sha1")?,
+        said: read(row, "said")?,
         created_at: time(row, "created_at")?,
         expires_at: time(row, "expires_at")?,
     })

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use futures::FutureExt;
 use reelhook_domain::id::AccountId;
+use reelhook_domain::job::Dialect;
 
 use super::SqliteStore;
 use super::rows::{self, json, key};
@@ -12,26 +13,40 @@ use crate::{DefaultWebhook, Result, Settings};
 
 #[async_trait]
 impl Settings for SqliteStore {
-    async fn default_webhook(&self, account: AccountId) -> Result<Option<DefaultWebhook>> {
-        let found = sqlx::query("select endpoint, events from default_webhooks where account = ?").bind(key(account));
+    async fn default_webhook(&self, account: AccountId, dialect: Dialect) -> Result<Option<DefaultWebhook>> {
+        let found = sqlx::query("select endpoint, events from default_webhooks where account = ? and dialect = ?");
+        let found = found.bind(key(account)).bind(dialect.as_str());
         let Some(row) = found.fetch_optional(&self.readers).await? else { return Ok(None) };
         Ok(Some(DefaultWebhook { endpoint: rows::id(&row, "endpoint")?, events: rows::read(&row, "events")? }))
     }
 
-    async fn set_default_webhook(&self, account: AccountId, webhook: Option<DefaultWebhook>) -> Result<()> {
-        self.write(move |tx| set_default_webhook(tx, account, webhook).boxed()).await
+    async fn set_default_webhook(
+        &self,
+        account: AccountId,
+        dialect: Dialect,
+        webhook: Option<DefaultWebhook>,
+    ) -> Result<()> {
+        self.write(move |tx| set_default_webhook(tx, account, dialect, webhook).boxed()).await
     }
 }
 
-async fn set_default_webhook(tx: &mut Tx, account: AccountId, webhook: Option<DefaultWebhook>) -> Result<()> {
+async fn set_default_webhook(
+    tx: &mut Tx,
+    account: AccountId,
+    dialect: Dialect,
+    webhook: Option<DefaultWebhook>,
+) -> Result<()> {
     let query = match webhook {
-        None => sqlx::query("delete from default_webhooks where account = ?").bind(key(account)),
-        Some(webhook) => {
-            sqlx::query("insert or replace into default_webhooks (account, endpoint, events) values (?, ?, ?)")
-                .bind(key(account))
-                .bind(key(webhook.endpoint))
-                .bind(json(&webhook.events))
-        }
+        None => sqlx::query("delete from default_webhooks where account = ? and dialect = ?")
+            .bind(key(account))
+            .bind(dialect.as_str()),
+        Some(webhook) => sqlx::query(
+            "insert or replace into default_webhooks (account, dialect, endpoint, events) values (?, ?, ?, ?)",
+        )
+        .bind(key(account))
+        .bind(dialect.as_str())
+        .bind(key(webhook.endpoint))
+        .bind(json(&webhook.events)),
     };
     query.execute(tx.sql()).await?;
     tx.wake(Topic::Delivery);

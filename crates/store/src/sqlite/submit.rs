@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use reelhook_domain::job::{InputSource, Job, Output};
+use reelhook_domain::job::{InputSource, InputSpec, Job, Output};
 use reelhook_domain::time::Timestamp;
 
 use super::events;
-use super::jobs::{confirm_until, load};
-use super::rows::{self, column, hex, json, key, rank};
+use super::jobs::{confirm_until, inputs, load};
+use super::rows::{self, column, hex, hexes, json, key, rank};
 use super::writer::Tx;
 use crate::wakes::Topic;
-use crate::{Idempotency, Result, Submitted};
+use crate::{FetchHeaders, Idempotency, Result, Submission, Submitted};
 
 /// How long an idempotency key is remembered.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) async fn submit(tx: &mut Tx, job: Job, idempotency: Option<Idempotency>) -> Result<Submitted> {
+pub(super) async fn submit(tx: &mut Tx, submission: Submission) -> Result<Submitted> {
+    let Submission { job, fetch_headers, idempotency } = submission;
     let now = tx.now();
     if let Some(idempotency) = &idempotency {
         let found =
@@ -28,7 +29,7 @@ pub(super) async fn submit(tx: &mut Tx, job: Job, idempotency: Option<Idempotenc
             return Ok(Submitted::Repeated(load(tx, rows::id(&row, "job")?).await?.job));
         }
     }
-    insert(tx, &job).await?;
+    insert(tx, &job, &fetch_headers).await?;
     if let Some(idempotency) = idempotency {
         remember(tx, &job, idempotency, now).await?;
     }
@@ -38,13 +39,10 @@ pub(super) async fn submit(tx: &mut Tx, job: Job, idempotency: Option<Idempotenc
     Ok(Submitted::New(job))
 }
 
-async fn insert(tx: &mut Tx, job: &Job) -> Result<()> {
-    let upload = match &job.spec.input {
-        InputSource::Upload(id) => Some(key(*id)),
-        InputSource::Url(_) => None,
-    };
+async fn insert(tx: &mut Tx, job: &Job, fetch_headers: &FetchHeaders) -> Result<()> {
+    let sealed = (!fetch_headers.is_empty()).then(|| tx.vault().seal(&job.id.to_bytes(), &json(fetch_headers)));
     sqlx::query(
-        "insert into jobs (id, account, state, error, confirm_until, stage, progress, spec, input, upload, priority,
+        "insert into jobs (id, account, state, error, confirm_until, stage, progress, spec, inputs, fetch_headers, priority,
             created_at, queued_at, started_at, finished_at)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14)",
     )
@@ -56,14 +54,37 @@ async fn insert(tx: &mut Tx, job: &Job) -> Result<()> {
     .bind(job.stage.map(|stage| stage.as_str()))
     .bind(job.progress)
     .bind(json(&job.spec))
-    .bind(job.input.as_ref().map(json))
-    .bind(upload)
+    .bind(inputs(job))
+    .bind(sealed)
     .bind(rank(job.spec.priority))
     .bind(job.created_at.as_millis())
     .bind(job.started_at.map(Timestamp::as_millis))
     .bind(job.finished_at.map(Timestamp::as_millis))
     .execute(tx.sql())
     .await?;
+    insert_outputs(tx, job).await?;
+    note_uploads(tx, job).await
+}
+
+/// Which uploads the job reads, so that they stay as long as it may.
+pub(super) async fn note_uploads(tx: &mut Tx, job: &Job) -> Result<()> {
+    let upload = |input: &InputSpec| match &input.source {
+        InputSource::Upload(id) => Some(*id),
+        InputSource::Url(_) | InputSource::Origin { .. } => None,
+    };
+    let uploads: Vec<_> = job.spec.inputs.iter().filter_map(upload).collect();
+    if uploads.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("insert or ignore into job_uploads (upload, job) select unhex(value), ?1 from json_each(?2)")
+        .bind(key(job.id))
+        .bind(hexes(uploads))
+        .execute(tx.sql())
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn insert_outputs(tx: &mut Tx, job: &Job) -> Result<()> {
     sqlx::query(
         "insert into outputs (job, position, id, name, state, progress, plan, receipt)
         select ?1, key, unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?2)",

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use reelhook_domain::id::{AccountId, UploadId};
 
 use super::SqliteStore;
-use super::rows::{self, hexes, key, whole};
+use super::rows::{self, hexes, json, key, whole};
 use super::writer::Tx;
 use crate::{Result, StoreError, Upload, Uploads};
 
@@ -20,6 +20,12 @@ impl Uploads for SqliteStore {
     async fn upload(&self, account: AccountId, id: UploadId) -> Result<Upload> {
         let found = sqlx::query("select * from uploads where id = ? and account = ? and expires_at > ?");
         let found = found.bind(key(id)).bind(key(account)).bind(self.now().as_millis());
+        rows::upload(&found.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?)
+    }
+
+    async fn upload_by_id(&self, id: UploadId) -> Result<Upload> {
+        let found = sqlx::query("select * from uploads where id = ? and expires_at > ?");
+        let found = found.bind(key(id)).bind(self.now().as_millis());
         rows::upload(&found.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?)
     }
 
@@ -39,13 +45,16 @@ impl Uploads for SqliteStore {
 
 async fn create_upload(tx: &mut Tx, upload: Upload) -> Result<()> {
     sqlx::query(
-        "insert into uploads (id, account, name, size_bytes, sha256, created_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)",
+        "insert into uploads (id, account, name, size_bytes, sha256, sha1, said, created_at, expires_at)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(key(upload.id))
     .bind(key(upload.account))
     .bind(upload.name)
     .bind(whole(upload.size_bytes))
     .bind(upload.sha256)
+    .bind(upload.sha1)
+    .bind(json(&upload.said))
     .bind(upload.created_at.as_millis())
     .bind(upload.expires_at.as_millis())
     .execute(tx.sql())
@@ -59,7 +68,7 @@ async fn take_expired_uploads(tx: &mut Tx, limit: u32) -> Result<Vec<Upload>> {
         "delete from uploads where id in (
             select id from uploads
             where expires_at <= ? and not exists (
-                select 1 from jobs where jobs.upload = uploads.id
+                select 1 from job_uploads join jobs on jobs.id = job_uploads.job where job_uploads.upload = uploads.id
                 and jobs.state in ('draft', 'queued', 'probing', 'awaiting_confirmation', 'processing'))
             order by expires_at limit ?)
         returning *",

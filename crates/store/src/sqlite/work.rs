@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use reelhook_domain::event::{EventFilter, EventType};
 use reelhook_domain::id::{AccountId, JobId};
-use reelhook_domain::job::{InputFacts, Job, OutputState, Signal, step};
+use reelhook_domain::job::{Dialect, InputFacts, Job, OutputState, Signal, step};
+use reelhook_domain::price::Estimate;
 use reelhook_domain::time::Timestamp;
+
+use sqlx::sqlite::SqliteRow;
 
 use super::events;
 use super::jobs::{Kept, is_open, load, save};
 use super::rows::{self, hex, json, key};
 use super::writer::Tx;
 use crate::wakes::Topic;
-use crate::{ClaimedJob, JobEnd, Lease, ProgressUpdate, Result, StoreError};
+use crate::{ClaimedJob, FetchHeaders, JobEnd, Lease, ProgressUpdate, Result, StoreError};
 
 /// The first of each priority by the index, then the first of these by rank: within one priority the one that waited
 /// longest is always first, so nobody else can be.
@@ -60,9 +63,18 @@ pub(super) async fn claim(tx: &mut Tx, limit: u32, lease: Duration) -> Result<Ve
         kept.lease_until = Some(now + lease);
         save(tx, prior, &kept).await?;
         let lease = Lease { job: kept.job.id, token: kept.token };
-        claimed.push(ClaimedJob { job: kept.job, lease, claims: kept.claims });
+        let fetch_headers = fetch_headers(tx, kept.job.id).await?;
+        claimed.push(ClaimedJob { job: kept.job, lease, claims: kept.claims, fetch_headers });
     }
     Ok(claimed)
+}
+
+async fn fetch_headers(tx: &mut Tx, id: JobId) -> Result<FetchHeaders> {
+    let found = sqlx::query("select fetch_headers from jobs where id = ?").bind(key(id)).fetch_one(tx.sql()).await?;
+    match rows::column::<Option<&[u8]>>(&found, "fetch_headers")? {
+        None => Ok(FetchHeaders::new()),
+        Some(sealed) => rows::parse(&tx.vault().open(&id.to_bytes(), sealed)?, "fetch_headers"),
+    }
 }
 
 /// Puts a job that somebody had back into the queue, at its old place.
@@ -93,7 +105,7 @@ pub(super) async fn renew(tx: &mut Tx, held: Vec<(JobId, i64)>, lease: Duration)
 }
 
 /// The job of a lease, if it is still held.
-async fn held(tx: &mut Tx, lease: &Lease) -> Result<Kept> {
+pub(super) async fn held(tx: &mut Tx, lease: &Lease) -> Result<Kept> {
     let kept = match load(tx, lease.job).await {
         Err(StoreError::NotFound) => return Err(StoreError::LeaseLost),
         other => other?,
@@ -101,12 +113,18 @@ async fn held(tx: &mut Tx, lease: &Lease) -> Result<Kept> {
     if kept.token == lease.token && kept.lease_until.is_some() { Ok(kept) } else { Err(StoreError::LeaseLost) }
 }
 
-pub(super) async fn start(tx: &mut Tx, lease: Lease, input: InputFacts) -> Result<()> {
+pub(super) async fn start(
+    tx: &mut Tx,
+    lease: Lease,
+    inputs: Vec<InputFacts>,
+    estimate: Option<Estimate>,
+) -> Result<()> {
     let now = tx.now();
     let mut kept = held(tx, &lease).await?;
     let prior = kept.prior();
     kept.job.state = step(&kept.job.state, Signal::Proceed, now)?;
-    kept.job.input = Some(input);
+    kept.job.inputs = inputs;
+    kept.job.estimate = estimate.or(kept.job.estimate);
     for output in kept.job.outputs.iter_mut().filter(|output| output.state == OutputState::Waiting) {
         output.state = OutputState::Processing;
     }
@@ -125,9 +143,10 @@ pub(super) async fn finish(tx: &mut Tx, lease: Lease, end: JobEnd) -> Result<Job
     if matches!(job.state, reelhook_domain::job::JobState::Completed) {
         job.progress = 100;
     }
-    if let Some(input) = end.input {
-        job.input = Some(input);
+    if !end.inputs.is_empty() {
+        job.inputs = end.inputs;
     }
+    job.cost = end.cost;
     for ended in end.outputs {
         let Some(output) = job.outputs.iter_mut().find(|output| output.spec.id == ended.id) else { continue };
         output.state = ended.state;
@@ -234,40 +253,44 @@ async fn save_progress(tx: &mut Tx, kept: &Kept) -> Result<()> {
 #[derive(Default)]
 struct Listeners {
     registered: HashMap<AccountId, bool>,
-    default: HashMap<AccountId, bool>,
+    default: HashMap<(AccountId, Dialect), bool>,
 }
 
 impl Listeners {
     async fn want_progress_of(&mut self, tx: &mut Tx, job: &Job) -> Result<bool> {
+        let (account, dialect) = (job.account, job.spec.dialect);
         if let Some(webhook) = &job.spec.webhook {
             if webhook.events.wants(&EventType::ours(EventType::JOB_PROGRESS)) {
                 return Ok(true);
             }
-        } else if Self::look(&mut self.default, tx, job.account, DEFAULT_FILTER).await? {
+        } else if !self.default.contains_key(&(account, dialect)) {
+            let filter = sqlx::query(DEFAULT_FILTER).bind(key(account)).bind(dialect.as_str());
+            let wanted = any_wants_progress(&filter.fetch_all(tx.sql()).await?)?;
+            self.default.insert((account, dialect), wanted);
+        }
+        if job.spec.webhook.is_none() && self.default.get(&(account, dialect)) == Some(&true) {
             return Ok(true);
         }
-        Self::look(&mut self.registered, tx, job.account, REGISTERED_FILTERS).await
-    }
-
-    async fn look(
-        known: &mut HashMap<AccountId, bool>,
-        tx: &mut Tx,
-        account: AccountId,
-        filters: &'static str,
-    ) -> Result<bool> {
-        if let Some(wanted) = known.get(&account) {
+        if let Some(wanted) = self.registered.get(&account) {
             return Ok(*wanted);
         }
-        let progress = EventType::ours(EventType::JOB_PROGRESS);
-        let mut wanted = false;
-        for row in sqlx::query(filters).bind(key(account)).fetch_all(tx.sql()).await? {
-            wanted |= rows::read::<EventFilter>(&row, "events")?.wants(&progress);
-        }
-        known.insert(account, wanted);
+        let filters = sqlx::query(REGISTERED_FILTERS).bind(key(account)).fetch_all(tx.sql()).await?;
+        let wanted = any_wants_progress(&filters)?;
+        self.registered.insert(account, wanted);
         Ok(wanted)
     }
 }
 
-const DEFAULT_FILTER: &str = "select events from default_webhooks where account = ?";
+fn any_wants_progress(filters: &[SqliteRow]) -> Result<bool> {
+    let progress = EventType::ours(EventType::JOB_PROGRESS);
+    for row in filters {
+        if rows::read::<EventFilter>(row, "events")?.wants(&progress) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+const DEFAULT_FILTER: &str = "select events from default_webhooks where account = ? and dialect = ?";
 const REGISTERED_FILTERS: &str =
     "select events from endpoints where account = ? and role = 'registered' and state = 'enabled'";

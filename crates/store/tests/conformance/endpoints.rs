@@ -16,7 +16,13 @@ use crate::conformance;
 use crate::world::{LEASE, World, is_not_found};
 
 fn wanted(world: &World, role: EndpointRole, url: &str) -> JobEndpoint {
-    JobEndpoint { account: world.account, role, url: url.parse().unwrap(), dialect: Dialect::Native }
+    JobEndpoint {
+        account: world.account,
+        role,
+        url: url.parse().unwrap(),
+        dialect: Dialect::Native,
+        timeout_ms: 15_000,
+    }
 }
 
 fn off(reason: &str) -> EndpointChange {
@@ -147,9 +153,9 @@ conformance! {
     async fn a_deleted_default_webhook_is_no_default(world: &World) {
         let endpoint = world.store.endpoint_for(wanted(world, EndpointRole::Default, "https://example.com/d")).await.unwrap();
         let webhook = reelhook_store::DefaultWebhook { endpoint: endpoint.id, events: EventFilter::default() };
-        world.store.set_default_webhook(world.account, Some(webhook)).await.unwrap();
+        world.store.set_default_webhook(world.account, Dialect::Native, Some(webhook)).await.unwrap();
         world.store.delete_endpoint(world.account, endpoint.id).await.unwrap();
-        assert_eq!(world.store.default_webhook(world.account).await.unwrap(), None);
+        assert_eq!(world.store.default_webhook(world.account, Dialect::Native).await.unwrap(), None);
     }
 
     async fn secrets_overlap_when_they_are_rotated(world: &World) {

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use reelhook_domain::job::{JobState, OutputState, Priority, Signal};
-use reelhook_store::{Idempotency, JobFilter, Page, Retry, StoreError, Submitted};
+use reelhook_domain::job::{Job, JobState, OutputState, Priority, Signal};
+use reelhook_store::{Idempotency, JobFilter, Page, Retry, StoreError, Submission, Submitted};
 
 use crate::conformance;
 use crate::world::{ALL, World, end, failure, is_not_found};
 
-fn idempotency(key: &str, fingerprint: u8) -> Option<Idempotency> {
-    Some(Idempotency { key: key.to_owned(), fingerprint: [fingerprint; 32] })
+fn keyed(job: Job, key: &str, fingerprint: u8) -> Submission {
+    let idempotency = Some(Idempotency { key: key.to_owned(), fingerprint: [fingerprint; 32] });
+    Submission { idempotency, ..job.into() }
 }
 
 conformance! {
@@ -39,24 +40,24 @@ conformance! {
 
     async fn a_repeated_submission_answers_the_job_as_it_is_now(world: &World) {
         let first = world.job(1);
-        assert_eq!(world.store.submit(first.clone(), idempotency("a", 1)).await.unwrap(), Submitted::New(first.clone()));
+        assert_eq!(world.store.submit(keyed(first.clone(), "a", 1)).await.unwrap(), Submitted::New(first.clone()));
         let canceled = world.store.cancel_job(world.account, first.id).await.unwrap();
-        let again = world.store.submit(world.job(1), idempotency("a", 1)).await.unwrap();
+        let again = world.store.submit(keyed(world.job(1), "a", 1)).await.unwrap();
         assert_eq!(again, Submitted::Repeated(canceled));
-        assert_eq!(world.store.submit(world.job(1), idempotency("a", 2)).await.unwrap(), Submitted::Conflict);
-        assert!(matches!(world.store.submit(world.job(1), idempotency("b", 1)).await.unwrap(), Submitted::New(_)));
+        assert_eq!(world.store.submit(keyed(world.job(1), "a", 2)).await.unwrap(), Submitted::Conflict);
+        assert!(matches!(world.store.submit(keyed(world.job(1), "b", 1)).await.unwrap(), Submitted::New(_)));
         assert_eq!(world.store.list_jobs(world.account, &JobFilter::default(), ALL).await.unwrap().len(), 2);
     }
 
     async fn an_idempotency_key_is_forgotten_after_a_day(world: &World) {
-        world.store.submit(world.job(1), idempotency("a", 1)).await.unwrap();
+        world.store.submit(keyed(world.job(1), "a", 1)).await.unwrap();
         world.pass(Duration::from_secs(24 * 3600));
-        assert!(matches!(world.store.submit(world.job(1), idempotency("a", 2)).await.unwrap(), Submitted::New(_)));
-        assert_eq!(world.store.submit(world.job(1), idempotency("a", 1)).await.unwrap(), Submitted::Conflict);
+        assert!(matches!(world.store.submit(keyed(world.job(1), "a", 2)).await.unwrap(), Submitted::New(_)));
+        assert_eq!(world.store.submit(keyed(world.job(1), "a", 1)).await.unwrap(), Submitted::Conflict);
     }
 
     async fn of_many_equal_submissions_at_once_one_is_new(world: &World) {
-        let all = join_all((0..30).map(|_| world.store.submit(world.job(1), idempotency("a", 1)))).await;
+        let all = join_all((0..30).map(|_| world.store.submit(keyed(world.job(1), "a", 1)))).await;
         let new = all.iter().filter(|submitted| matches!(submitted, Ok(Submitted::New(_)))).count();
         let repeated = all.iter().filter(|submitted| matches!(submitted, Ok(Submitted::Repeated(_)))).count();
         assert_eq!((new, repeated), (1, 29));
@@ -65,7 +66,7 @@ conformance! {
     async fn one_that_fails_among_many_fails_alone(world: &World) {
         let taken = world.submit(world.job(1)).await;
         let jobs: Vec<_> = (0..60).map(|number| if number == 30 { taken.clone() } else { world.job(2) }).collect();
-        let all = join_all(jobs.into_iter().map(|job| world.store.submit(job, None))).await;
+        let all = join_all(jobs.into_iter().map(|job| world.store.submit(job.into()))).await;
         let failed: Vec<_> = (0..60).filter(|&number| all[number].is_err()).collect();
         assert_eq!(failed, [30]);
         assert!(matches!(all[30], Err(StoreError::AlreadyExists)));
@@ -155,7 +156,7 @@ conformance! {
 
         let claimed = world.claim().await;
         assert_eq!(claimed.claims, 1, "a retry counts claims anew");
-        world.store.start_processing(&claimed.lease, crate::world::facts()).await.unwrap();
+        world.store.start_processing(&claimed.lease, vec![crate::world::facts()], None).await.unwrap();
         let states = world.store.job(world.account, queued.id).await.unwrap().outputs.into_iter().map(|output| output.state);
         assert_eq!(states.collect::<Vec<_>>(), [OutputState::Completed, OutputState::Processing, OutputState::Processing]);
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests: a panic is how they fail")]
 
 mod accounts;
+mod confirm;
 mod deliveries;
 mod endpoints;
 mod events;

@@ -29,7 +29,7 @@ async fn what_was_answered_is_there_after_a_reopen() {
     let (world, store) = sqlite_at(&path).await;
     let submitted = join_all((0..200).map(|_| world.submit(world.job(2)))).await;
     store.close().await;
-    assert!(world.store.submit(world.job(1), None).await.is_err(), "a closed store writes nothing");
+    assert!(world.store.submit(world.job(1).into()).await.is_err(), "a closed store writes nothing");
 
     let (world, _) = sqlite_at(&path).await;
     for job in submitted {

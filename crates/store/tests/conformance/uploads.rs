@@ -15,6 +15,8 @@ async fn sent(world: &World) -> Upload {
         name: "clip.mp4".to_owned(),
         size_bytes: 123,
         sha256: "ab".repeat(32),
+        sha1: "cd".repeat(20),
+        said: serde_json::json!({"template": "x"}),
         created_at: world.now(),
         expires_at: world.now() + Duration::from_secs(3600),
     };
@@ -37,7 +39,7 @@ conformance! {
     async fn an_upload_that_a_job_reads_is_not_taken(world: &World) {
         let upload = sent(world).await;
         let mut job = world.job(1);
-        job.spec.input = InputSource::Upload(upload.id);
+        job.spec.inputs[0].source = InputSource::Upload(upload.id);
         let job = world.submit(job).await;
         world.pass(Duration::from_secs(7200));
         assert!(world.store.take_expired_uploads(10).await.unwrap().is_empty());

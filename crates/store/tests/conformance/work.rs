@@ -40,7 +40,7 @@ async fn processing_with_webhook(world: &World, patterns: &[&str]) -> ClaimedJob
     job.spec.webhook = Some(JobWebhook { endpoint: world.id(), events });
     world.submit(job).await;
     let claimed = world.claim().await;
-    world.store.start_processing(&claimed.lease, facts()).await.unwrap();
+    world.store.start_processing(&claimed.lease, vec![facts()], None).await.unwrap();
     claimed
 }
 
@@ -51,9 +51,9 @@ conformance! {
         let claimed = world.claim().await;
         assert_eq!((claimed.job.id, claimed.job.state.clone(), claimed.claims), (job.id, JobState::Probing, 1));
         assert_eq!(claimed.job.started_at, Some(world.now()));
-        world.store.start_processing(&claimed.lease, facts()).await.unwrap();
+        world.store.start_processing(&claimed.lease, vec![facts()], None).await.unwrap();
         let running = world.store.job(world.account, job.id).await.unwrap();
-        assert_eq!((running.state.clone(), running.input.clone()), (JobState::Processing, Some(facts())));
+        assert_eq!((running.state.clone(), running.inputs.clone()), (JobState::Processing, vec![facts()]));
         assert!(running.outputs.iter().all(|output| output.state == OutputState::Processing));
 
         world.pass(Duration::from_secs(1));
@@ -76,7 +76,7 @@ conformance! {
         assert_eq!((second.job.id, second.claims), (first.job.id, 2));
         let ended = || end(&first.job, Signal::Fail(failure()), &[OutputState::Failed]);
         assert!(is_lease_lost(&world.store.finish_job(copy(&first.lease), ended()).await));
-        assert!(is_lease_lost(&world.store.start_processing(&first.lease, facts()).await));
+        assert!(is_lease_lost(&world.store.start_processing(&first.lease, vec![facts()], None).await));
         assert_eq!(world.kinds_of(&first.job).await, ["job.created"], "whoever lost its lease left no event");
         world.store.finish_job(second.lease, ended()).await.unwrap();
     }

@@ -109,14 +109,14 @@ impl World {
         let output = |number| json!({"id": self.id::<OutputKind>(), "name": format!("out{number}"), "recipe": "web_ready", "crf": 23});
         let outputs: Vec<_> = (0..outputs).map(output).collect();
         let spec = serde_json::from_value(json!({
-            "input": {"url": "https://example.com/clip.mp4"}, "outputs": outputs, "webhook": null, "metadata": {"order": "7"},
+            "inputs": [{"name": "input", "source": {"url": "https://example.com/clip.mp4"}}], "outputs": outputs, "webhook": null, "metadata": {"order": "7"},
             "priority": "standard", "on_damage": "strict", "dialect": "native",
         }));
         Job::new(self.id(), self.account, spec.unwrap(), self.now())
     }
 
     pub(crate) async fn submit(&self, job: Job) -> Job {
-        match self.store.submit(job, None).await.unwrap() {
+        match self.store.submit(job.into()).await.unwrap() {
             Submitted::New(job) => job,
             other => panic!("{other:?}"),
         }
@@ -139,7 +139,7 @@ impl World {
     pub(crate) async fn processing(&self, outputs: usize) -> ClaimedJob {
         self.submit(self.job(outputs)).await;
         let claimed = self.claim().await;
-        self.store.start_processing(&claimed.lease, facts()).await.unwrap();
+        self.store.start_processing(&claimed.lease, vec![facts()], None).await.unwrap();
         claimed
     }
 
@@ -261,7 +261,13 @@ pub(crate) fn media() -> MediaInfo {
 }
 
 pub(crate) fn facts() -> InputFacts {
-    InputFacts { name: "clip.mp4".to_owned(), size_bytes: 1 << 40, sha256: "ab".repeat(32), media: Some(media()) }
+    InputFacts {
+        name: "clip.mp4".to_owned(),
+        size_bytes: 1 << 40,
+        sha256: "ab".repeat(32),
+        sha1: "cd".repeat(20),
+        media: Some(media()),
+    }
 }
 
 pub(crate) fn failure() -> JobFailure {
@@ -280,10 +286,13 @@ pub(crate) fn end(job: &Job, signal: Signal, states: &[OutputState]) -> JobEnd {
             sha256: "cd".repeat(32),
             mime_type: "image/jpeg".to_owned(),
             media: media(),
+            sha1: "ef".repeat(20),
+            parts: Vec::new(),
+            destination_url: None,
         }),
         plan: json!([{"stream": "video", "action": "encode"}]),
         receipt: json!({"checks": 3}),
         error: (state == OutputState::Failed).then(failure),
     });
-    JobEnd { signal, input: None, outputs: outputs.collect() }
+    JobEnd { signal, inputs: Vec::new(), outputs: outputs.collect(), cost: None }
 }

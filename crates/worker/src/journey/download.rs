@@ -14,7 +14,7 @@ use http::header::{CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_egress::{Failure, FailureKind, Phase, Request, Response};
-use sha2::{Digest as _, Sha256};
+use reelhook_files::{Digests, Stored};
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _, BufWriter};
 use tokio::time::Instant;
@@ -30,6 +30,8 @@ const CHUNK: usize = 256 * 1024;
 pub(super) struct Download<'a> {
     means: &'a Means,
     url: &'a Url,
+    /// The caller's own.
+    headers: &'a HeaderMap,
     gauge: &'a Gauge,
     path: &'a Path,
 }
@@ -46,7 +48,7 @@ enum Broken {
 /// What is on the disk so far.
 struct Part {
     file: BufWriter<File>,
-    hash: Sha256,
+    digests: Digests,
     have: u64,
     /// The size of the whole, where the origin says so.
     whole: Option<u64>,
@@ -55,12 +57,18 @@ struct Part {
 }
 
 impl<'a> Download<'a> {
-    pub(super) const fn new(means: &'a Means, url: &'a Url, gauge: &'a Gauge, path: &'a Path) -> Self {
-        Self { means, url, gauge, path }
+    pub(super) const fn new(
+        means: &'a Means,
+        url: &'a Url,
+        headers: &'a HeaderMap,
+        gauge: &'a Gauge,
+        path: &'a Path,
+    ) -> Self {
+        Self { means, url, headers, gauge, path }
     }
 
-    /// Downloads to the path. Answers size and SHA-256.
-    pub(super) async fn run(self) -> Result<(u64, String), JobFailure> {
+    /// Downloads to the path.
+    pub(super) async fn run(self) -> Result<Stored, JobFailure> {
         let limits = &self.means.settings.fetch;
         let deadline = Instant::now() + limits.deadline;
         let mut pause = limits.pause;
@@ -109,6 +117,7 @@ impl<'a> Download<'a> {
     fn request(&self, part: &Part, deadline: Instant) -> Request {
         let limits = &self.means.settings.fetch;
         let mut request = Request::get(self.url.clone());
+        request.headers = self.headers.clone();
         request.deadline = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         request.stall = Some(limits.stall);
         request.response_cap = limits.bytes;
@@ -230,27 +239,27 @@ impl<'a> Download<'a> {
 impl Part {
     async fn create(path: &Path) -> std::io::Result<Self> {
         let file = BufWriter::with_capacity(CHUNK, File::create_new(path).await?);
-        Ok(Self { file, hash: Sha256::new(), have: 0, whole: None, version: None })
+        Ok(Self { file, digests: Digests::default(), have: 0, whole: None, version: None })
     }
 
     async fn restart(&mut self) -> std::io::Result<()> {
         self.file.flush().await?;
         self.file.get_mut().set_len(0).await?;
         self.file.rewind().await?;
-        (self.hash, self.have, self.whole, self.version) = (Sha256::new(), 0, None, None);
+        (self.digests, self.have, self.whole, self.version) = (Digests::default(), 0, None, None);
         Ok(())
     }
 
     async fn take(&mut self, piece: &[u8]) -> std::io::Result<()> {
         self.file.write_all(piece).await?;
-        self.hash.update(piece);
+        self.digests.update(piece);
         self.have += piece.len() as u64;
         Ok(())
     }
 
-    async fn finish(mut self) -> std::io::Result<(u64, String)> {
+    async fn finish(mut self) -> std::io::Result<Stored> {
         self.file.flush().await?;
-        Ok((self.have, hex::encode(self.hash.finalize())))
+        Ok(self.digests.stored())
     }
 }
 

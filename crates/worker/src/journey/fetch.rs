@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::id::UploadId;
 use reelhook_domain::job::{InputFacts, InputSource};
-use reelhook_files::{FilesError, Key};
-use reelhook_store::StoreError;
+use reelhook_files::{FilesError, Key, Stored};
+use reelhook_store::{StoreError, Upload};
 use url::{Url, form_urlencoded};
 
 use super::Walk;
 use super::download::Download;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, machine_failed};
 
 /// An input on this machine's disk.
 #[derive(Debug)]
@@ -26,12 +27,35 @@ pub(super) struct Input {
 const LONGEST_NAME: usize = 200;
 
 impl Walk<'_> {
-    pub(super) async fn fetch(&self, scratch: &Path) -> Result<Input, Trouble> {
+    /// Fetches all inputs, one after another, each into a folder of its own.
+    pub(super) async fn fetch(&self, scratch: &Path) -> Result<Vec<Input>, Trouble> {
         self.seat.gauge.note(Stage::Fetching, 0.0);
-        match &self.job.spec.input {
-            InputSource::Upload(id) => self.fetch_upload(*id, scratch).await,
-            InputSource::Url(url) => self.fetch_url(url, scratch).await,
+        let mut inputs = Vec::with_capacity(self.job.spec.inputs.len());
+        for (number, spec) in self.job.spec.inputs.iter().enumerate() {
+            let folder = scratch.join(format!("input-{number}"));
+            let created = tokio::fs::create_dir(&folder).await;
+            created.map_err(|error| Trouble::Failed(machine_failed(Stage::Fetching, &error)))?;
+            inputs.push(match &spec.source {
+                InputSource::Upload(id) => self.fetch_upload(*id, &folder).await?,
+                InputSource::Url(url) => self.fetch_url(url, &self.headers(&spec.name), &folder).await?,
+                InputSource::Origin { .. } => {
+                    let message = "origins cannot be read in this version";
+                    return Err(Trouble::Failed(JobFailure::request(Stage::Fetching, "origin_not_readable", message)));
+                }
+            });
         }
+        Ok(inputs)
+    }
+
+    /// The caller's own headers for the download of that input. They were checked when they were written.
+    fn headers(&self, input: &str) -> HeaderMap {
+        let written = self.fetch_headers.get(input);
+        let headers = written.into_iter().flatten().filter_map(|(name, value)| {
+            let mut value = HeaderValue::from_str(value).ok()?;
+            value.set_sensitive(true);
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+        });
+        headers.collect()
     }
 
     async fn fetch_upload(&self, id: UploadId, scratch: &Path) -> Result<Input, Trouble> {
@@ -47,15 +71,17 @@ impl Walk<'_> {
             Err(FilesError::NotFound) => return Err(gone()),
             other => other.map_err(|error| Trouble::with_files(Stage::Fetching, &error))?,
         };
-        let facts = InputFacts { name: upload.name, size_bytes: upload.size_bytes, sha256: upload.sha256, media: None };
+        let Upload { name, size_bytes, sha256, sha1, .. } = upload;
+        let facts = InputFacts { name, size_bytes, sha256, sha1, media: None };
         Ok(Input { path, facts })
     }
 
-    async fn fetch_url(&self, url: &Url, scratch: &Path) -> Result<Input, Trouble> {
+    async fn fetch_url(&self, url: &Url, headers: &HeaderMap, scratch: &Path) -> Result<Input, Trouble> {
         let path = scratch.join("input");
-        let download = Download::new(self.means, url, &self.seat.gauge, &path);
-        let (size_bytes, sha256) = self.unless_interrupted(download.run()).await?.map_err(Trouble::Failed)?;
-        Ok(Input { path, facts: InputFacts { name: name_of(url), size_bytes, sha256, media: None } })
+        let download = Download::new(self.means, url, headers, &self.seat.gauge, &path);
+        let Stored { size_bytes, sha256, sha1 } =
+            self.unless_interrupted(download.run()).await?.map_err(Trouble::Failed)?;
+        Ok(Input { path, facts: InputFacts { name: name_of(url), size_bytes, sha256, sha1, media: None } })
     }
 }
 

@@ -17,6 +17,7 @@ use reelhook_media::{Product, Progress, Source, Step, StepReport, StreamPlan, To
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
 
+use super::fetch::Input;
 use super::trouble::{OUT_OF_DISK, Trouble, machine_failed};
 use super::{Walk, is_made};
 use crate::progress::{ENCODED, Share};
@@ -24,6 +25,7 @@ use crate::progress::{ENCODED, Share};
 /// What the steps of one job work on.
 struct Bench<'a> {
     toolbox: &'a Toolbox,
+    /// The first input, which most recipes read alone.
     input: &'a Path,
     facts: &'a InputFacts,
     source: &'a Source,
@@ -54,11 +56,14 @@ impl Walk<'_> {
     pub(super) async fn make(
         &mut self,
         toolbox: &Toolbox,
-        input: &Path,
-        facts: &InputFacts,
-        source: &Source,
+        inputs: &[Input],
+        sources: &[Source],
         scratch: &Path,
     ) -> Result<(), Trouble> {
+        let (Some(Input { path: input, facts }), Some(source)) = (inputs.first(), sources.first()) else {
+            let failure = JobFailure::request(Stage::Planning, "no_input", "the job names no input");
+            return Err(Trouble::Rejected(failure));
+        };
         let open = |place: &usize| !is_made(self.job.outputs[*place].state);
         let places: Vec<usize> = (0..self.job.outputs.len()).filter(open).collect();
         let recipes: Vec<_> = places.iter().map(|&place| &self.job.outputs[place].spec.recipe).collect();
@@ -198,7 +203,7 @@ impl Walk<'_> {
         }
         let key = Key::output(self.job.id, spec.id);
         let kept = self.means.files.put_file(&key, made.file).await;
-        let Stored { size_bytes, sha256 } = kept.map_err(|error| Trouble::with_files(Stage::Storing, &error))?;
+        let Stored { size_bytes, sha256, sha1 } = kept.map_err(|error| Trouble::with_files(Stage::Storing, &error))?;
         self.seat.gauge.note_output(Stage::Storing, spec.id, 99.0);
         let receipt = json!({
             "checks": made.checks,
@@ -215,8 +220,11 @@ impl Walk<'_> {
             key: key.to_string(),
             size_bytes,
             sha256,
+            sha1,
             mime_type: made.mime_type.to_owned(),
             media: made.media.clone(),
+            parts: Vec::new(),
+            destination_url: None,
         };
         let state = OutputState::Completed;
         Ok(OutputEnd { id: spec.id, state, file: Some(file), plan: made.plan, receipt, error: None })

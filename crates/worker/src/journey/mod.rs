@@ -20,7 +20,7 @@ use reelhook_domain::job::{InputFacts, Job, OnDamage, OutputState, Signal};
 use reelhook_egress::Client;
 use reelhook_files::Files;
 use reelhook_media::{Damage, Source, Toolbox};
-use reelhook_store::{ClaimedJob, JobEnd, Lease, OutputEnd, Store, StoreError};
+use reelhook_store::{ClaimedJob, FetchHeaders, JobEnd, Lease, OutputEnd, Store, StoreError};
 use tempfile::TempDir;
 
 use crate::held::Seat;
@@ -58,7 +58,9 @@ struct Walk<'a> {
     means: &'a Means,
     job: &'a Job,
     seat: &'a Seat,
-    input: Option<InputFacts>,
+    fetch_headers: &'a FetchHeaders,
+    /// What is known of the inputs so far.
+    inputs: Vec<InputFacts>,
     /// One for each output of the job: how it ended in this journey.
     ends: Vec<Option<OutputEnd>>,
     /// The most that is missing from an output because the input was damaged.
@@ -67,11 +69,19 @@ struct Walk<'a> {
 
 /// Walks one job to its end.
 pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) -> Parting {
-    let ClaimedJob { job, lease, claims } = claimed;
+    let ClaimedJob { job, lease, claims, fetch_headers } = claimed;
     fail_point!("worker.claimed");
     let began = means.ambient.now();
     let ends = vec![None; job.outputs.len()];
-    let mut walk = Walk { means: &means, job: &job, seat: &seat, input: None, ends, lost_seconds: 0.0 };
+    let mut walk = Walk {
+        means: &means,
+        job: &job,
+        seat: &seat,
+        fetch_headers: &fetch_headers,
+        inputs: Vec::new(),
+        ends,
+        lost_seconds: 0.0,
+    };
     let signal = match walk.walk(&lease, claims).await {
         Ok(signal) => signal,
         Err(Trouble::Failed(failure)) => Signal::Fail(failure),
@@ -120,29 +130,31 @@ impl Walk<'_> {
     }
 
     async fn walk_within(&mut self, lease: &Lease, toolbox: &Toolbox, scratch: &Path) -> Result<Signal, Trouble> {
-        let input = self.fetch(scratch).await?;
-        self.input = Some(input.facts.clone());
+        let inputs = self.fetch(scratch).await?;
+        self.inputs = inputs.iter().map(|input| input.facts.clone()).collect();
         fail_point!("worker.fetched");
 
         self.seat.gauge.note(Stage::Probing, FETCHED);
-        let source = self.probe(toolbox, &input.path, scratch).await?;
-        let facts = InputFacts { media: Some(source.info.clone()), ..input.facts };
-        self.input = Some(facts.clone());
+        let mut sources = Vec::with_capacity(inputs.len());
+        for (number, input) in inputs.iter().enumerate() {
+            let source = self.probe(toolbox, &input.path, &scratch.join(format!("probe-{number}"))).await?;
+            self.inputs[number].media = Some(source.info.clone());
+            sources.push(source);
+        }
         fail_point!("worker.probed");
 
-        self.means.store.start_processing(lease, facts.clone()).await?;
+        self.means.store.start_processing(lease, self.inputs.clone(), None).await?;
         fail_point!("worker.started");
 
-        self.make(toolbox, &input.path, &facts, &source, scratch).await?;
-        Ok(self.signal(source.damage))
+        self.make(toolbox, &inputs, &sources, scratch).await?;
+        Ok(self.signal(sources.into_iter().find_map(|source| source.damage)))
     }
 
-    async fn probe(&self, toolbox: &Toolbox, input: &Path, scratch: &Path) -> Result<Source, Trouble> {
-        // A folder of its own: what the tool may write to has nothing in it, the input least of all.
-        let folder = scratch.join("probe");
-        let created = tokio::fs::create_dir(&folder).await;
+    /// Probes an input. `folder` is made for it: what the tool may write to has nothing in it, the input least of all.
+    async fn probe(&self, toolbox: &Toolbox, input: &Path, folder: &Path) -> Result<Source, Trouble> {
+        let created = tokio::fs::create_dir(folder).await;
         created.map_err(|error| Trouble::Failed(machine_failed(Stage::Probing, &error)))?;
-        let probed = self.unless_interrupted(toolbox.probe(input, &folder)).await?;
+        let probed = self.unless_interrupted(toolbox.probe(input, folder)).await?;
         let source = probed.map_err(|error| Trouble::with_media(Stage::Probing, error))?;
         match (&source.damage, self.damage()) {
             (Some(damage), Damage::Strict) => Err(Trouble::Failed(damage.clone())),
@@ -181,7 +193,7 @@ impl Walk<'_> {
 
     async fn finish(self, lease: Lease, signal: Signal) -> Result<Job, StoreError> {
         let outputs = self.ends.into_iter().flatten().collect();
-        self.means.store.finish_job(lease, JobEnd { signal, input: self.input, outputs }).await
+        self.means.store.finish_job(lease, JobEnd { signal, inputs: self.inputs, outputs, cost: None }).await
     }
 }
 

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::id::{AccountId, JobId};
-use reelhook_domain::job::{Dialect, InputSource, Job, JobSpec, OnDamage, OutputFile, OutputSpec, Priority};
+use reelhook_domain::job::{
+    Dialect, InputSource, InputSpec, Job, JobSpec, ONLY_INPUT, OnDamage, OutputFile, OutputSpec, Priority,
+};
 use reelhook_egress::{Client, Policy, SystemResolver};
 use reelhook_files::{Files, Key};
 use reelhook_media::{Launcher, ToolSettings, Toolbox};
@@ -99,9 +101,10 @@ impl Bench {
         let stream = futures::stream::iter([Ok(Bytes::from(bytes))]);
         let stored = self.files.put_stream(&Key::upload(id), stream, u64::MAX).await.unwrap();
         let (account, name, created_at) = (self.account, name.to_owned(), self.ambient.now());
-        let (size_bytes, sha256, expires_at) = (stored.size_bytes, stored.sha256, created_at + life);
+        let (expires_at, said) = (created_at + life, Value::Null);
+        let reelhook_files::Stored { size_bytes, sha256, sha1 } = stored;
         self.store
-            .create_upload(Upload { id, account, name, size_bytes, sha256, created_at, expires_at })
+            .create_upload(Upload { id, account, name, size_bytes, sha256, sha1, said, created_at, expires_at })
             .await
             .unwrap();
         InputSource::Upload(id)
@@ -119,16 +122,19 @@ impl Bench {
             recipe: serde_json::from_value(recipe.clone()).unwrap(),
         });
         let spec = JobSpec {
-            input,
+            inputs: vec![InputSpec { name: ONLY_INPUT.to_owned(), source: input }],
             outputs: outputs.collect(),
             webhook: None,
             metadata: BTreeMap::new(),
             priority: Priority::Standard,
             on_damage,
             dialect: Dialect::Native,
+            confirm: false,
+            destination: None,
+            said: Value::Null,
         };
         let job = Job::new(self.ambient.id(), self.account, spec, self.ambient.now());
-        match self.store.submit(job, None).await.unwrap() {
+        match self.store.submit(job.into()).await.unwrap() {
             Submitted::New(job) => job.id,
             other => panic!("not kept: {other:?}"),
         }

@@ -1,0 +1,5 @@
+//! Compressor: the API of compressor.app.
+
+pub mod error;
+pub mod event;
+pub mod headers;

@@ -1,0 +1,5 @@
+//! RemoveBGVideo: the API of removebgvideo.com.
+
+pub mod error;
+pub mod event;
+pub mod headers;

@@ -1,0 +1,5 @@
+//! Transcodely: the API of transcodely.com.
+
+pub mod error;
+pub mod event;
+pub mod headers;

@@ -1,0 +1,5 @@
+//! Xora: the API of xora.sh.
+
+pub mod error;
+pub mod event;
+pub mod headers;

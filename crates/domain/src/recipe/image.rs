@@ -1,0 +1,57 @@
+//! The recipe `image`.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::*;
+use crate::choice;
+use crate::form::Form;
+
+choice! {
+    /// How hard a still picture is squeezed.
+    Level {
+        /// Balanced.
+        Medium = "medium",
+        /// More, without a difference that one would look for.
+        High = "high",
+        /// As small as it gets.
+        Ultra = "ultra",
+    }
+}
+
+/// `image`: a smaller picture, in process. Never larger than the source where format and size stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Image {
+    /// How hard it is squeezed.
+    pub level: Level,
+    /// What to write: jpg, png, webp, avif or gif; the source's own format when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub format: Option<Format>,
+    /// Width of the box, in pixels; never enlarged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub width: Option<u32>,
+    /// Height of the box, in pixels; never enlarged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub height: Option<u32>,
+    /// Largest size of the result, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_bytes: Option<u64>,
+}
+
+/// The formats that `image` writes.
+pub const IMAGE_FORMATS: &[Format] = &[Format::Jpg, Format::Png, Format::Webp, Format::Avif, Format::Gif];
+
+impl Image {
+    pub(super) fn read(form: &mut Form) -> Option<Self> {
+        let format: Option<Format> = form.choice("format");
+        if let Some(format) = format.filter(|format| !IMAGE_FORMATS.contains(format)) {
+            form.refuse("format", format.as_str().into(), "must be one of jpg, png, webp, avif, gif");
+        }
+        Some(Self {
+            level: form.choice("level").unwrap_or(Level::High),
+            format,
+            width: form.integer32("width", 1..=LARGEST_SIDE),
+            height: form.integer32("height", 1..=LARGEST_SIDE),
+            max_bytes: form.integer("max_bytes", 100..=1 << 40),
+        })
+    }
+}

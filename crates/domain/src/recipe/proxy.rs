@@ -1,0 +1,54 @@
+//! The recipe `proxy`.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::*;
+use crate::choice;
+use crate::form::Form;
+
+choice! {
+    /// How often a proxy has a key frame.
+    Gop {
+        /// One a second.
+        PerSecond = "per_second",
+        /// Every frame.
+        AllIntra = "all_intra",
+    }
+}
+
+/// `proxy`: an H.264 mp4 for editing, always encoded, easy to seek in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Proxy {
+    /// Rate factor, 0 to 51; ignored where `bitrate_kbps` is given.
+    pub crf: u32,
+    /// Bits per second of the video, in thousands; goes before `crf`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bitrate_kbps: Option<u32>,
+    /// How often it has a key frame.
+    pub gop: Gop,
+    /// The box; never enlarged unless asked.
+    #[serde(flatten)]
+    pub size: Size,
+    /// Where it begins, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub start_seconds: Option<f64>,
+    /// How long it is, in seconds; to the end when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub duration_seconds: Option<f64>,
+}
+
+/// Rate factor of `proxy` where the caller says nothing.
+pub const DEFAULT_PROXY_CRF: u32 = 32;
+
+impl Proxy {
+    pub(super) fn read(form: &mut Form) -> Option<Self> {
+        Some(Self {
+            crf: form.integer32("crf", 0..=51).unwrap_or(DEFAULT_PROXY_CRF),
+            bitrate_kbps: form.integer32("bitrate_kbps", 50..=400_000),
+            gop: form.choice("gop").unwrap_or(Gop::PerSecond),
+            size: Size::read(form),
+            start_seconds: form.number("start_seconds", 0.0..=LATEST_SECOND),
+            duration_seconds: form.number("duration_seconds", 0.001..=LATEST_SECOND),
+        })
+    }
+}

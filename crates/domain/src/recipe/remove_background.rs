@@ -1,0 +1,180 @@
+//! The recipe `remove_background`.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::*;
+use crate::choice;
+use crate::form::Form;
+
+/// A colour: red, green and blue, 0 to 255 each. In JSON: `#rrggbb`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(value_type = String, example = "#00ff00")]
+pub struct Rgb(pub [u8; 3]);
+
+/// The text is not a colour.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be a colour such as #00ff00")]
+pub struct NotAColor;
+
+impl std::str::FromStr for Rgb {
+    type Err = NotAColor;
+
+    fn from_str(text: &str) -> Result<Self, NotAColor> {
+        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii()).ok_or(NotAColor)?;
+        let part = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| NotAColor);
+        Ok(Self([part(0)?, part(2)?, part(4)?]))
+    }
+}
+
+impl std::fmt::Display for Rgb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [red, green, blue] = self.0;
+        write!(f, "#{red:02x}{green:02x}{blue:02x}")
+    }
+}
+
+impl Serialize for Rgb {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rgb {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What stands behind the subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Background {
+    /// Nothing: the format carries alpha.
+    Transparent,
+    /// A colour.
+    Color {
+        /// Which.
+        color: Rgb,
+    },
+    /// A picture: another input of the job, scaled to cover the canvas.
+    Image {
+        /// The name of that input.
+        input: String,
+    },
+}
+
+choice! {
+    /// The point of the canvas and of the subject's picture that lie on each other.
+    Anchor {
+        /// The middle.
+        Center = "center",
+        /// The top edge's middle.
+        Top = "top",
+        /// The top left corner.
+        TopLeft = "top-left",
+        /// The top right corner.
+        TopRight = "top-right",
+        /// The left edge's middle.
+        Left = "left",
+        /// The right edge's middle.
+        Right = "right",
+        /// The bottom edge's middle.
+        Bottom = "bottom",
+        /// The bottom left corner.
+        BottomLeft = "bottom-left",
+        /// The bottom right corner.
+        BottomRight = "bottom-right",
+    }
+}
+
+/// Where the subject's picture lies on a canvas.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Composition {
+    /// Width of the canvas, in pixels; the source's when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub canvas_width: Option<u32>,
+    /// Height of the canvas, in pixels; the source's when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub canvas_height: Option<u32>,
+    /// Which points lie on each other.
+    pub anchor: Anchor,
+    /// Size of the subject's picture relative to its own, 0.01 to 10.
+    pub scale: f64,
+    /// How far to the right of the anchor, in pixels.
+    pub offset_x: i32,
+    /// How far below the anchor, in pixels.
+    pub offset_y: i32,
+}
+
+/// `remove_background`: the subject alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RemoveBackground {
+    /// `chroma`, or the name of an installed model.
+    pub model: String,
+    /// The colour of the screen that `chroma` keys out; green when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key_color: Option<Rgb>,
+    /// What stands behind the subject.
+    pub background: Background,
+    /// What to write: webm, mov, mp4, gif, webp or png_sequence.
+    pub format: Format,
+    /// Where the subject's picture lies; as it was when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub composition: Option<Composition>,
+}
+
+/// The formats that `remove_background` writes; mp4 alone carries no alpha.
+pub const MATTED_FORMATS: &[Format] =
+    &[Format::Webm, Format::Mov, Format::Mp4, Format::Gif, Format::Webp, Format::PngSequence];
+/// The model that needs no model file.
+pub const CHROMA: &str = "chroma";
+
+impl RemoveBackground {
+    pub(super) fn read(form: &mut Form) -> Option<Self> {
+        let model = form.text("model", 64).unwrap_or_else(|| CHROMA.to_owned());
+        let key_color = form.parsed("key_color");
+        let background =
+            if form.has("background") { form.object("background", background) } else { Some(Background::Transparent) };
+        let format: Format = form.choice("format").unwrap_or(Format::Webm);
+        if !MATTED_FORMATS.contains(&format) {
+            form.refuse("format", format.as_str().into(), "must be one of webm, mov, mp4, gif, webp, png_sequence");
+        }
+        if format == Format::Mp4 && background == Some(Background::Transparent) {
+            form.refuse("background", "transparent".into(), "must be a colour or an image: mp4 carries no alpha");
+        }
+        let composition = form.object("composition", |form| Some(composition(form)));
+        Some(Self { model, key_color, background: background?, format, composition })
+    }
+}
+
+fn background(form: &mut Form) -> Option<Background> {
+    let kind = form.text("type", 32);
+    match form.require("type", kind)?.as_str() {
+        "transparent" => Some(Background::Transparent),
+        "color" => {
+            let color = form.parsed("color");
+            form.require("color", color).map(|color| Background::Color { color })
+        }
+        "image" => {
+            let input = form.text("input", 64);
+            form.require("input", input).map(|input| Background::Image { input })
+        }
+        other => {
+            form.refuse("type", other.into(), "must be one of transparent, color, image");
+            None
+        }
+    }
+}
+
+fn composition(form: &mut Form) -> Composition {
+    let mut offset = |name| form.number(name, -7680.0..=7680.0).map_or(0, |pixels| pixels.round() as i32);
+    let (offset_x, offset_y) = (offset("offset_x"), offset("offset_y"));
+    Composition {
+        canvas_width: form.integer32("canvas_width", 2..=LARGEST_SIDE),
+        canvas_height: form.integer32("canvas_height", 2..=LARGEST_SIDE),
+        anchor: form.choice("anchor").unwrap_or(Anchor::Center),
+        scale: form.number("scale", 0.01..=10.0).unwrap_or(1.0),
+        offset_x,
+        offset_y,
+    }
+}
