@@ -1,0 +1,17 @@
+//! The five services, each driven as a client of it would drive it: the real program, real media, real receivers.
+//!
+//! One file a service. The world (a server, a data folder, a client) and the inbox (a receiver) are those of the end to
+//! end tests.
+
+#[allow(dead_code, reason = "shared with the end to end tests")]
+#[path = "../end_to_end/inbox.rs"]
+mod inbox;
+#[allow(dead_code, reason = "shared with the end to end tests")]
+#[path = "../end_to_end/world.rs"]
+mod world;
+
+mod clipzy;
+mod compressor;
+mod removebgvideo;
+mod transcodely;
+mod xora;
