@@ -18,6 +18,8 @@ pub mod id;
 pub mod job;
 pub mod media;
 pub mod price;
+pub mod object_path;
+pub mod origin;
 pub mod recipe;
 pub mod retry;
 pub mod time;
