@@ -16,6 +16,8 @@
 //! A process that died leaves its scratch folder behind, and the kernel lets go of its lock: that is how
 //! [`Files::sweep`] tells the dead from the living, without asking for ages or process ids.
 //!
+//! Origins, which are buckets and servers of callers, are opened by [`OpenOrigin`]; their traffic goes through `egress`.
+//!
 //! Only this crate knows `object_store`.
 
 mod digests;
@@ -23,6 +25,7 @@ mod error;
 mod files;
 mod key;
 mod links;
+mod origin;
 mod scratch;
 
 pub use digests::{Digests, Stored};
@@ -30,3 +33,4 @@ pub use error::FilesError;
 pub use files::{Content, Files};
 pub use key::{Key, NotAKey};
 pub use links::Links;
+pub use origin::{Answer, OpenOrigin, OriginError, Reading, Written};
