@@ -19,6 +19,7 @@ mod endpoints;
 mod error;
 mod events;
 mod jobs;
+mod origins;
 mod settings;
 pub mod sqlite;
 mod uploads;
@@ -34,13 +35,16 @@ pub use jobs::{
     ClaimedJob, FetchHeaders, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue,
     Retry, Submission, Submitted,
 };
+pub use origins::{OriginChange, Origins};
 pub use settings::{DefaultWebhook, Settings};
 pub use uploads::{Upload, Uploads};
 pub use vault::{MasterKey, Vault};
 pub use wakes::{Topic, Wake, Wakes};
 
 /// All that is kept, behind one handle.
-pub trait Store: Accounts + Jobs + Events + Endpoints + Deliveries + Uploads + Settings + std::fmt::Debug {
+pub trait Store:
+    Accounts + Jobs + Events + Endpoints + Deliveries + Uploads + Origins + Settings + std::fmt::Debug
+{
     /// Where to learn that something changed in this process.
     fn wakes(&self) -> &Wakes;
 }

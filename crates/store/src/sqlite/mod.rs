@@ -19,6 +19,7 @@ mod endpoints;
 mod events;
 mod fanout;
 mod jobs;
+mod origins;
 #[cfg(test)]
 mod plans;
 mod rows;

@@ -10,6 +10,7 @@ mod deliveries;
 mod endpoints;
 mod events;
 mod jobs;
+mod origins;
 mod sending;
 mod sqlite_file;
 mod uploads;

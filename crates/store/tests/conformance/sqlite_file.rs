@@ -78,6 +78,7 @@ async fn secrets_are_not_in_the_file_in_the_clear() {
     let endpoint = world.registered().await;
     let secret = world.secret(SealedFor::Account(world.account), "whsec_account");
     world.store.add_secret(secret, world.now()).await.unwrap();
+    crate::origins::kept(&world).await;
     let holds = |text: &str| {
         let files =
             std::fs::read_dir(folder.path()).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
@@ -86,6 +87,7 @@ async fn secrets_are_not_in_the_file_in_the_clear() {
     for _ in 0..2 {
         assert!(holds(endpoint.url.as_str()), "the test can see into the file");
         assert!(!holds("whsec_") && !holds("header-in-the-clear"));
+        assert!(holds("my bucket") && !holds("origin-key-in-the-clear") && !holds("AKIDEXAMPLE"));
         store.close().await;
     }
 }
