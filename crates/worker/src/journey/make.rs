@@ -13,7 +13,7 @@ use reelhook_domain::job::{InputFacts, OutputFile, OutputSpec, OutputState};
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::Format;
 use reelhook_files::{Key, Stored};
-use reelhook_media::{Product, Progress, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan};
+use reelhook_media::{Further, Product, Progress, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan};
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
 
@@ -29,6 +29,8 @@ struct Bench<'a> {
     input: &'a Path,
     facts: &'a InputFacts,
     source: &'a Source,
+    /// The others.
+    further: &'a [Further],
     scratch: &'a Path,
     /// Which output of the job each output of the plan is.
     places: &'a [usize],
@@ -67,8 +69,9 @@ impl Walk<'_> {
         let open = |place: &usize| !is_made(self.job.outputs[*place].state);
         let places: Vec<usize> = (0..self.job.outputs.len()).filter(open).collect();
         let recipes: Vec<_> = places.iter().map(|&place| &self.job.outputs[place].spec.recipe).collect();
-        let plan = plan(source, &[], &recipes, toolbox.capabilities(), self.damage());
-        let bench = Bench { toolbox, input, facts, source, scratch, places: &places };
+        let further = self.further(&inputs[1..], &sources[1..])?;
+        let plan = plan(source, &further, &recipes, toolbox.capabilities(), self.damage());
+        let bench = Bench { toolbox, input, facts, source, further: &further, scratch, places: &places };
         for (output, failure) in plan.refused {
             self.fail(bench.places[output], Value::Array(Vec::new()), failure);
         }
@@ -77,6 +80,17 @@ impl Walk<'_> {
             self.step(&bench, step, Share::of(number, steps), &format!("step-{number}")).await?;
         }
         Ok(())
+    }
+
+    /// The inputs beside the first, as plans and runs name them.
+    fn further(&self, inputs: &[Input], sources: &[Source]) -> Result<Vec<Further>, Trouble> {
+        let names = self.job.spec.inputs.iter().skip(1).map(|input| &input.name);
+        let further = names.zip(inputs).zip(sources).map(|((name, input), source)| {
+            let path = std::path::absolute(&input.path)?;
+            Ok(Further { name: name.clone(), path, source: source.clone() })
+        });
+        let failed = |error| Trouble::Failed(machine_failed(Stage::Planning, &error));
+        further.collect::<std::io::Result<_>>().map_err(failed)
     }
 
     /// Does one step, and where it fails its products one by one.
@@ -142,7 +156,7 @@ impl Walk<'_> {
             return Ok(StepReport::default());
         }
         let watch = Watch { cancel: &self.seat.cancel, progress: &progress };
-        let ran = bench.toolbox.run(step, bench.input, &[], folder, bench.source, watch).await;
+        let ran = bench.toolbox.run(step, bench.input, bench.further, folder, bench.source, watch).await;
         ran.map_err(|error| Trouble::with_media(Stage::Encoding, error))
     }
 
