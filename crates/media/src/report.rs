@@ -190,7 +190,7 @@ impl Stream {
                 .filter(|n| *n > 0),
             rotation,
             variable_frame_rate: mean.zip(base).map_or(frame_rate.is_none(), uneven),
-            pixel_format: known(self.pix_fmt.as_ref()),
+            pixel_format: known(self.pix_fmt.as_ref()).map(|samples| self.with_alpha(samples)),
             square_pixels: square,
             color: Color {
                 primaries: known(self.color_primaries.as_ref()),
@@ -202,6 +202,12 @@ impl Stream {
             bit_rate: number(self.bit_rate.as_ref()),
             duration_seconds: self.duration_seconds(),
         }
+    }
+
+    /// VP8 and VP9 keep alpha beside the picture, where a tag of the container tells of it.
+    fn with_alpha(&self, samples: String) -> String {
+        let tagged = self.tags.iter().any(|(name, value)| name.eq_ignore_ascii_case("alpha_mode") && value == "1");
+        if tagged && samples == "yuv420p" { "yuva420p".to_owned() } else { samples }
     }
 
     pub(crate) fn audio(&self) -> AudioInfo {

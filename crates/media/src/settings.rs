@@ -23,6 +23,8 @@ pub struct ToolSettings {
     pub threads: u32,
     /// How long a tool may show no sign of life.
     pub stall: Duration,
+    /// Where the models of [`crate::matte`] are; it need not exist.
+    pub models: PathBuf,
 }
 
 impl ToolSettings {
@@ -36,6 +38,7 @@ impl ToolSettings {
             limits: Limits::default(),
             threads: 0,
             stall: Duration::from_secs(60),
+            models: "models".into(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::further::Further;
 use crate::plan::Damage;
 use crate::run::process::option;
 use crate::step::{
-    AudioTrack, Beside, BesideFile, Encoder, Making, Passes, Product, Reading, Step, VideoTrack, Window,
+    AudioTrack, Before, Beside, BesideFile, Encoder, Making, Passes, Product, Reading, Step, VideoTrack, Window,
 };
 
 /// Which run of the tool is spelled.
@@ -23,19 +23,17 @@ pub(crate) enum Pass {
 
 const PALETTE: &str = "palette.png";
 const STATISTICS: &str = "statistics";
+/// The matte of a step, in the scratch folder.
+pub(crate) const MATTE: &str = "matte.y4m";
+/// Small frames in which the screen is looked for, in the scratch folder.
+pub(crate) const SCREEN: &str = "screen.rgb";
+/// Most frames that are looked at for that, one a second.
+const SCREEN_FRAMES: &str = "12";
 
 impl Step {
     /// The arguments of one run.
     pub(crate) fn spell(&self, input: &Path, further: &[Further], pass: Pass) -> Vec<OsString> {
-        let mut line = Line(Vec::new());
-        line.words(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-y"]);
-        if self.reading.damage == Damage::Strict {
-            line.words(&["-xerror"]);
-        } else {
-            // ffmpeg gives up when more than two thirds of the frames are broken; here every frame counts.
-            line.words(&["-max_error_rate", "1"]);
-        }
-        line.words(&["-progress", "pipe:1"]);
+        let mut line = self.head();
         self.spell_input(&mut line, input);
         self.spell_beside(&mut line, further);
         let from_palette = self.passes == Passes::Palette && pass == Pass::Last;
@@ -51,6 +49,55 @@ impl Step {
             }
         }
         line.0
+    }
+
+    /// The arguments of a run that writes a few small frames, `size` in RGB, to [`SCREEN`].
+    pub(crate) fn screen_arguments(&self, input: &Path, size: (u32, u32)) -> Vec<OsString> {
+        self.spell_frames(input, &["fps=1"], size, &["-frames:v", SCREEN_FRAMES], SCREEN)
+    }
+
+    /// The arguments of a run that writes all frames that a matte is made for, `size` in RGB, to `file`.
+    pub(crate) fn matte_arguments(&self, input: &Path, size: (u32, u32), file: &str) -> Vec<OsString> {
+        self.spell_frames(input, &[], size, &[], file)
+    }
+
+    fn spell_frames(
+        &self,
+        input: &Path,
+        more: &[&str],
+        size: (u32, u32),
+        options: &[&str],
+        file: &str,
+    ) -> Vec<OsString> {
+        let mut line = self.head();
+        self.spell_input(&mut line, input);
+        let frames: &[String] = match &self.before {
+            Some(Before::Screen { frames } | Before::Matte { frames, .. }) => frames,
+            None => &[],
+        };
+        let mut filters = self.shared_filters.clone();
+        filters.extend(frames.iter().cloned());
+        filters.extend(more.iter().map(|&filter| filter.to_owned()));
+        filters.push(format!("scale={}:{}:flags=area+accurate_rnd+full_chroma_int,format=rgb24", size.0, size.1));
+        let index = self.reading.video.unwrap_or(0);
+        line.words(&["-filter_complex", &format!("[0:{index}]{}[f]", filters.join(",")), "-map", "[f]"]);
+        line.words(options);
+        line.words(&["-fps_mode:v", "passthrough", "-c:v", "rawvideo", "-f", "rawvideo", &format!("file:{file}")]);
+        line.0
+    }
+
+    /// What all runs begin with.
+    fn head(&self) -> Line {
+        let mut line = Line(Vec::new());
+        line.words(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-y"]);
+        if self.reading.damage == Damage::Strict {
+            line.words(&["-xerror"]);
+        } else {
+            // ffmpeg gives up when more than two thirds of the frames are broken; here every frame counts.
+            line.words(&["-max_error_rate", "1"]);
+        }
+        line.words(&["-progress", "pipe:1"]);
+        line
     }
 
     fn spell_input(&self, line: &mut Line, input: &Path) {
@@ -85,6 +132,7 @@ impl Step {
             line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer]);
             let mut operand = OsString::from("file:");
             match file {
+                BesideFile::Matte => operand.push(MATTE),
                 BesideFile::Further(place) => {
                     operand.extend(further.get(*place).map(|further| further.path.as_os_str()))
                 }
@@ -184,8 +232,10 @@ impl Step {
         }
         // Nothing of the source's descriptions is carried on: they hold places, names and devices as often as titles.
         line.words(&["-map_metadata", "-1", "-map_chapters", "-1"]);
-        line.words(muxer(product.format));
-        line.words(&[&format!("file:{}", product.file_name)]);
+        line.words(muxer(product.format, &making.video));
+        let file =
+            if product.format == Format::PngSequence { product.bare_pictures() } else { product.file_name.clone() };
+        line.words(&[&format!("file:{file}")]);
     }
 
     fn spell_encoder(&self, line: &mut Line, encoder: &Encoder, pass: Pass) {
@@ -216,8 +266,12 @@ impl Step {
 }
 
 /// How a format is written: bare pictures through `image2pipe`, as `image2` would read `%` in a name as a pattern.
-fn muxer(format: Format) -> &'static [&'static str] {
+fn muxer(format: Format, video: &VideoTrack) -> &'static [&'static str] {
+    let animated = matches!(video, VideoTrack::Encode { encoder, .. } if encoder.name == "libwebp_anim");
     match format {
+        Format::Webp if animated => &["-loop", "0", "-f", "webp"],
+        // One after the other in one file, which has a cap; they are packed afterwards.
+        Format::PngSequence => &["-f", "image2pipe"],
         Format::Mp4 => &["-movflags", "+faststart", "-f", "mp4"],
         Format::Mov => &["-movflags", "+faststart", "-f", "mov"],
         Format::Aac => &["-movflags", "+faststart", "-f", "ipod"],

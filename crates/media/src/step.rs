@@ -10,7 +10,7 @@ use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::further::Further;
-use crate::plan::Damage;
+use crate::plan::{Damage, Rate};
 use crate::spell::Pass;
 use crate::verify::Expectation;
 
@@ -20,6 +20,8 @@ pub struct Step {
     /// What it makes.
     pub products: Vec<Product>,
     pub(crate) reading: Reading,
+    /// What has to be known or made first.
+    pub(crate) before: Option<Before>,
     /// What is read beside the main input: ffmpeg's inputs 1, 2, ...
     pub(crate) beside: Vec<Beside>,
     /// Filters that all pictures pass first.
@@ -50,6 +52,13 @@ pub struct Product {
     pub(crate) making: Option<Making>,
 }
 
+impl Product {
+    /// The file in which ffmpeg leaves the pictures of a [`Format::PngSequence`], one after the other.
+    pub(crate) fn bare_pictures(&self) -> String {
+        format!("pictures-{}.png", self.output)
+    }
+}
+
 /// What becomes of one stream of the source, in words for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamPlan {
@@ -67,6 +76,23 @@ impl StreamPlan {
     }
 }
 
+/// What has to be known or made before a step can run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Before {
+    /// The colour of the screen behind the subject; [`crate::plan::keyed`] takes it.
+    Screen {
+        /// Filters that bring the frames into the colours that are keyed.
+        frames: Vec<String>,
+    },
+    /// A matte by a model: one grey picture for each frame.
+    Matte {
+        model: String,
+        /// Filters that bring the frames to their rate and colours.
+        frames: Vec<String>,
+        rate: Rate,
+    },
+}
+
 /// A file that is read beside the main input, whole.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Beside {
@@ -80,8 +106,9 @@ pub(crate) struct Beside {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BesideFile {
     /// A further input of the job, by its place among them.
-    #[expect(dead_code, reason = "the first recipe that reads one removes this line")]
     Further(usize),
+    /// The matte that was made before, in the scratch folder.
+    Matte,
 }
 
 /// How the input is read.

@@ -1,5 +1,6 @@
 //! Measuring a product against what the plan expects: only what passes is a product.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::error::MediaError;
+use crate::pictures::{sequence, webp};
 use crate::plan::Damage;
 use crate::probe;
 use crate::tools::Toolbox;
@@ -26,6 +28,9 @@ pub struct Expectation {
     pub video: Option<VideoExpectation>,
     /// Its sound; absent where it has none.
     pub audio: Option<AudioExpectation>,
+    /// Whether its picture carries alpha; where it does not have to, it may.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub alpha: bool,
     /// Whether its index comes first.
     pub fast_start: bool,
     /// Its largest size in bytes, where the caller gave one.
@@ -91,7 +96,7 @@ pub struct Receipt {
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// What was compared: `size`, `format`, `video`, `audio`, `duration`, `frames`, `fast_start`, `max_bytes`.
+    /// What was compared: `size`, `format`, `video`, `audio`, `alpha`, `duration`, `frames`, `fast_start`, `max_bytes`.
     pub name: String,
     /// Whether it is as it has to be.
     pub passed: bool,
@@ -113,6 +118,9 @@ pub(crate) async fn verify(
     file: &Path,
     scratch: &Path,
 ) -> Result<Receipt, MediaError> {
+    if let Some((info, size_bytes)) = read_pictures(expect, file).await? {
+        return receipt(expect, info, size_bytes);
+    }
     let path = file.to_owned();
     let seen = tokio::task::spawn_blocking(move || probe::look(&path)).await.map_err(io::Error::other)?;
     let look = match seen {
@@ -135,12 +143,38 @@ pub(crate) async fn verify(
     if let Some(damage) = measured.damage.filter(|_| expect.kept_source.is_none()) {
         return Err(broken(&damage.message));
     }
-    let checks = compare(expect, &measured.info, measured.size_bytes);
+    receipt(expect, measured.info, measured.size_bytes)
+}
+
+/// What holds many pictures and is no media to ffprobe, measured by our own reading of it.
+async fn read_pictures(expect: &Expectation, file: &Path) -> Result<Option<(MediaInfo, u64)>, MediaError> {
+    let read = match expect.format {
+        Format::PngSequence => sequence::measure,
+        Format::Webp => webp::measure,
+        _ => return Ok(None),
+    };
+    let path = file.to_owned();
+    let work = move || -> io::Result<_> {
+        let mut file = File::open(path)?;
+        let size_bytes = file.metadata()?.len();
+        Ok(read(&mut file)?.map(|info| (info, size_bytes)))
+    };
+    match tokio::task::spawn_blocking(work).await.map_err(io::Error::other)? {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(broken("it is not there")),
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+            Err(broken(&error.to_string()))
+        }
+        other => Ok(other?),
+    }
+}
+
+fn receipt(expect: &Expectation, info: MediaInfo, size_bytes: u64) -> Result<Receipt, MediaError> {
+    let checks = compare(expect, &info, size_bytes);
     if let Some(failure) = failure(&checks) {
         return Err(MediaError::Failed(failure));
     }
-    let lost_seconds = lost(expect, &measured.info);
-    Ok(Receipt { info: measured.info, size_bytes: measured.size_bytes, checks, lost_seconds })
+    let lost_seconds = lost(expect, &info);
+    Ok(Receipt { info, size_bytes, checks, lost_seconds })
 }
 
 /// All comparisons that the expectation calls for.
@@ -165,6 +199,11 @@ fn compare(expect: &Expectation, info: &MediaInfo, size_bytes: u64) -> Vec<Check
     let expected = expect.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));
     let measured = info.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));
     checks.push(alike("audio", expected, measured));
+    if expect.alpha {
+        let samples = info.video.as_ref().and_then(|video| video.pixel_format.clone());
+        let passed = samples.as_deref().is_some_and(has_alpha);
+        checks.push(Check::new("alpha", passed, "samples with alpha", samples.unwrap_or_else(|| "unknown".to_owned())));
+    }
     checks.extend(expect.duration.map(|span| duration(expect, span, info.duration_seconds)));
     if let (Some(expected), Some(video)) = (expect.frames, &info.video) {
         let passed = video.frames.is_some_and(|frames| frames.abs_diff(expected.count) <= expected.tolerance);
@@ -235,11 +274,17 @@ fn broken(why: &str) -> MediaError {
     MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message))
 }
 
+/// Whether samples of that layout carry alpha.
+fn has_alpha(pixel_format: &str) -> bool {
+    ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"].iter().any(|name| pixel_format.starts_with(name))
+}
+
 /// Our word for the container of a format.
 const fn container(format: Format) -> &'static str {
     match format {
         Format::Aac => "mp4",
         Format::Opus => "ogg",
+        Format::PngSequence => "zip",
         other => other.as_str(),
     }
 }
@@ -256,6 +301,7 @@ mod tests {
             frames: Some(Frames { count: 250, tolerance: 0 }),
             video: Some(VideoExpectation { codec: "h264".to_owned(), width: 1920, height: 1080 }),
             audio: Some(AudioExpectation { codec: "aac".to_owned(), channels: 2 }),
+            alpha: false,
             fast_start: true,
             max_bytes: None,
             damage: Damage::Strict,

@@ -81,6 +81,8 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
         max_bytes: None,
         keep_source_if_larger: false,
         beside: Vec::new(),
+        before: None,
+        alpha: false,
     })
 }
 

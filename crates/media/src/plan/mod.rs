@@ -10,6 +10,7 @@ mod audio;
 mod compress;
 mod convert;
 mod extract_audio;
+mod remove_background;
 mod resize;
 mod size;
 mod thumbnail;
@@ -29,10 +30,11 @@ use reelhook_domain::recipe::{Format, Recipe};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::compress::tightened;
+pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color};
 use crate::capabilities::Capabilities;
 use crate::further::Further;
 use crate::probe::Source;
-use crate::step::{AudioTrack, Beside, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window};
+use crate::step::{AudioTrack, Before, Beside, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window};
 use crate::verify::{AudioExpectation, Expectation, Frames, Span, VideoExpectation};
 
 /// What is done about a damaged source.
@@ -58,7 +60,6 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Desk<'a> {
     pub(crate) source: &'a Source,
-    #[expect(dead_code, reason = "the first recipe that reads one removes this line")]
     pub(crate) further: &'a [Further],
     pub(crate) capabilities: &'a Capabilities,
     pub(crate) damage: Damage,
@@ -79,6 +80,10 @@ struct Design {
     keep_source_if_larger: bool,
     /// What is read beside the main input; only with a place of its own.
     beside: Vec<Beside>,
+    /// What has to be known or made first; only with a place of its own.
+    before: Option<Before>,
+    /// Whether the picture carries alpha, and the format tells.
+    alpha: bool,
 }
 
 /// In which step an output is made.
@@ -129,12 +134,12 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         Recipe::Thumbnail(thumbnail) => thumbnail::design(desk, thumbnail),
         Recipe::ExtractAudio(extract) => extract_audio::design(desk, extract),
         Recipe::WebReady(web_ready) => web_ready::design(desk, web_ready),
+        Recipe::RemoveBackground(wish) => remove_background::design(desk, wish),
         Recipe::Concat(_)
         | Recipe::Proxy(_)
         | Recipe::Package(_)
         | Recipe::Image(_)
         | Recipe::Archive(_)
-        | Recipe::RemoveBackground(_)
         | Recipe::Style(_)
         | Recipe::Ffmpeg(_) => {
             let message = format!("the recipe {} is not made in this version", recipe.name());
@@ -155,7 +160,7 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
             Place::Passing(_) if decoded_anyway => Place::Shared,
             place => place,
         };
-        let beside = design.beside.clone();
+        let (beside, before) = (design.beside.clone(), design.before.clone());
         let product = product(desk, output, design);
         match place {
             Place::Shared => shared.push(product),
@@ -164,7 +169,9 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
                 let (product, window) = thumbnail::alone(desk, product, second);
                 steps.push(step(desk, vec![product], window, Passes::One));
             }
-            Place::Own(window, passes) => steps.push(Step { beside, ..step(desk, vec![product], window, passes) }),
+            Place::Own(window, passes) => {
+                steps.push(Step { beside, before, ..step(desk, vec![product], window, passes) })
+            }
         }
     }
     if !shared.is_empty() {
@@ -196,7 +203,16 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
     let interlaced = source.info.video.as_ref().is_some_and(|video| video.interlaced);
     let deinterlaced = interlaced && desk.capabilities.filters("bwdif");
     let shared_filters = if deinterlaced { vec!["bwdif=mode=send_frame".to_owned()] } else { Vec::new() };
-    Step { products, reading, beside: Vec::new(), shared_filters, passes, timeline, threads: desk.capabilities.threads }
+    Step {
+        products,
+        reading,
+        before: None,
+        beside: Vec::new(),
+        shared_filters,
+        passes,
+        timeline,
+        threads: desk.capabilities.threads,
+    }
 }
 
 fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
@@ -207,6 +223,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         frames: design.frames,
         video: design.video,
         audio: design.audio,
+        alpha: design.alpha,
         fast_start: matches!(design.format, Format::Mp4 | Format::Mov | Format::Aac) && !kept,
         max_bytes: design.max_bytes,
         damage: desk.damage,
@@ -272,6 +289,8 @@ impl<'a> Desk<'a> {
             max_bytes: None,
             keep_source_if_larger: false,
             beside: Vec::new(),
+            before: None,
+            alpha: false,
         })
     }
 
@@ -297,6 +316,8 @@ impl<'a> Desk<'a> {
             max_bytes: None,
             keep_source_if_larger: false,
             beside: Vec::new(),
+            before: None,
+            alpha: false,
         })
     }
 
@@ -314,6 +335,8 @@ impl<'a> Desk<'a> {
             max_bytes: None,
             keep_source_if_larger: false,
             beside: Vec::new(),
+            before: None,
+            alpha: false,
         }
     }
 }

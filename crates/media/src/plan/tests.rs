@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::samples::{capabilities, clip, video};
 use super::{Damage, Plan, plan};
+use crate::further::Further;
 use crate::probe::Source;
 use crate::step::{Step, VideoTrack};
 
@@ -24,6 +25,10 @@ fn planned(source: &Source, recipes: &[Value]) -> Plan {
 
 /// A plan as one reads it: the arguments of each run, an option with its value a line.
 fn shown(plan: &Plan) -> String {
+    shown_with(plan, &[])
+}
+
+fn shown_with(plan: &Plan, further: &[Further]) -> String {
     let mut text = String::new();
     for (index, failure) in &plan.refused {
         text += &format!("refused {index}: {}: {}\n", failure.code, failure.message);
@@ -32,7 +37,7 @@ fn shown(plan: &Plan) -> String {
         text += if step.keeps_source() { "keep\n" } else { "run\n" };
         if !step.keeps_source() {
             let input = Path::new("/in/clip");
-            for arguments in step.first_pass(input, &[]).into_iter().chain([step.arguments(input, &[])]) {
+            for arguments in step.first_pass(input, further).into_iter().chain([step.arguments(input, further)]) {
                 text += "  ffmpeg";
                 for argument in &arguments {
                     let argument = argument.to_string_lossy();
@@ -183,6 +188,56 @@ fn a_shared_step_can_be_taken_apart() {
     let outputs: Vec<_> = alone.iter().map(|step| step.products.iter().map(|p| p.output).collect::<Vec<_>>()).collect();
     assert_eq!(outputs, [vec![0], vec![1]]);
     assert!(alone[1].arguments(Path::new("/in"), &[]).iter().all(|argument| argument != "file:out-0.mp4"));
+}
+
+#[test]
+fn remove_background_keys_a_colour_that_is_said_in_one_run() {
+    snapshot!(clip(), {"recipe": "remove_background", "key_color": "#00b140"});
+}
+
+#[test]
+fn remove_background_lays_the_subject_on_a_canvas() {
+    snapshot!(clip(), {
+        "recipe": "remove_background", "format": "mp4", "key_color": "#ffffff",
+        "background": {"type": "color", "color": "#102030"},
+        "composition": {"canvas_width": 1080, "canvas_height": 1920, "anchor": "bottom", "scale": 0.5},
+    });
+}
+
+#[test]
+fn remove_background_reads_a_picture_beside_the_input() {
+    let still = Further {
+        name: "behind".to_owned(),
+        path: "/in/behind".into(),
+        source: Source { still: true, demuxer: "png_pipe", ..clip() },
+    };
+    let wish = recipe(json!({
+        "recipe": "remove_background", "format": "gif", "key_color": "#ff00ff",
+        "background": {"type": "image", "input": "behind"},
+    }));
+    let further = [still];
+    let plan = plan(&clip(), &further, &[&wish], &capabilities(), Damage::Strict);
+    insta::assert_snapshot!(shown_with(&plan, &further));
+}
+
+#[test]
+fn remove_background_by_a_model_reads_its_matte_beside_the_input() {
+    let plan = planned(&clip(), &[json!({"recipe": "remove_background", "model": "u2net", "format": "mov"})]);
+    let step = &plan.steps[0];
+    let frames = step.matte_arguments(Path::new("/in/clip"), (320, 256), "frames.rgb");
+    let frames: Vec<_> = frames.iter().map(|argument| argument.to_string_lossy()).collect();
+    insta::assert_snapshot!(format!("frames: {}\n{}", frames.join(" "), shown(&plan)));
+}
+
+#[test]
+fn remove_background_puts_the_measured_screen_into_its_graph() {
+    let plan = planned(&clip(), &[json!({"recipe": "remove_background"})]);
+    let said = planned(&clip(), &[json!({"recipe": "remove_background", "key_color": "#0a14f0"})]);
+    let input = Path::new("/in/clip");
+    let keyed = super::keyed(&plan.steps[0], Some([10, 20, 240]));
+    assert_eq!(keyed.arguments(input, &[]), said.steps[0].arguments(input, &[]));
+    let usual = super::keyed(&plan.steps[0], None).arguments(input, &[]);
+    assert!(usual.iter().all(|argument| !argument.to_string_lossy().contains("{keying}")));
 }
 
 fn any_recipe() -> impl Strategy<Value = Recipe> {

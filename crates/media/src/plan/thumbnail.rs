@@ -50,6 +50,8 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
         max_bytes: None,
         keep_source_if_larger: false,
         beside: Vec::new(),
+        before: None,
+        alpha: false,
     })
 }
 

@@ -123,5 +123,7 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
         max_bytes: None,
         keep_source_if_larger: false,
         beside: Vec::new(),
+        before: None,
+        alpha: false,
     })
 }

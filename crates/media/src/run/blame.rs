@@ -31,7 +31,6 @@ impl Job<'_> {
         tracing::info!(ending = ?ended.ending, said, "ffmpeg failed");
         tracing::debug!(stderr = ended.stderr.text(), "what ffmpeg said");
         let server = |code, message: String| JobFailure::server(Stage::Encoding, code, message);
-        let limits = &self.toolbox.settings().limits;
         let failure = match ended.ending {
             Ending::Canceled => return MediaError::Canceled,
             Ending::Stalled => {
@@ -40,10 +39,7 @@ impl Job<'_> {
             }
             Ending::TimedOut | Ending::Killed(libc::SIGXCPU) => self.timed_out(step),
             Ending::Exited(ASKED_TO_END) if ended.cpu >= self.wall(step) => self.timed_out(step),
-            Ending::Killed(libc::SIGXFSZ) => {
-                let message = format!("the output would be larger than the limit of {} bytes", limits.output_bytes);
-                JobFailure::request(Stage::Encoding, "over_limit", message)
-            }
+            Ending::Killed(libc::SIGXFSZ) => return self.too_large(),
             _ if self.disk_is_full(ended) => server("out_of_disk", "the server's disk is full".to_owned()),
             Ending::Killed(signal) => server("encoder_failed", format!("the encoder was ended by signal {signal}")),
             Ending::Exited(code) => match self.input_decodes(step).await {
@@ -56,6 +52,13 @@ impl Job<'_> {
             },
         };
         MediaError::Failed(failure)
+    }
+
+    /// The refusal of what would be larger than any output may be.
+    pub(super) fn too_large(&self) -> MediaError {
+        let most = self.toolbox.settings().limits.output_bytes;
+        let message = format!("the output would be larger than the limit of {most} bytes");
+        MediaError::Failed(JobFailure::request(Stage::Encoding, "over_limit", message))
     }
 
     fn timed_out(&self, step: &Step) -> JobFailure {

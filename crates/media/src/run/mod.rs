@@ -5,9 +5,11 @@
 //! [`crate::plan`] computes them.
 
 mod blame;
+mod matte;
 pub(crate) mod process;
 mod progress;
 mod ring;
+mod screen;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -16,6 +18,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use reelhook_domain::recipe::Format;
 use tokio_util::sync::CancellationToken;
 
 use self::process::{Ended, Ending};
@@ -23,9 +26,10 @@ use self::progress::Meter;
 pub use self::progress::Progress;
 use crate::error::MediaError;
 use crate::further::Further;
-use crate::plan::tightened;
+use crate::pictures::sequence;
+use crate::plan::{keyed, tightened};
 use crate::probe::Source;
-use crate::step::{BesideFile, Step};
+use crate::step::{Before, BesideFile, Step};
 use crate::tools::{Errand, Toolbox, Writes};
 
 /// Who wants to know how a step gets on, and may end it.
@@ -54,6 +58,8 @@ pub struct StepReport {
 
 /// How often a product that came out too large is made again.
 const TIGHTENINGS: u32 = 3;
+/// Which share of a step's work it is to make a matte.
+const MATTE_SHARE: f64 = 0.8;
 
 pub(crate) async fn run(
     toolbox: &Toolbox,
@@ -71,12 +77,12 @@ pub(crate) async fn run(
         return Ok(StepReport { wall: began.elapsed(), cpu: Duration::ZERO });
     }
     let job = Job { toolbox, input: &input, further, scratch, source, watch };
-    let mut cpu = job.attempt(step).await?;
-    let mut step = step.clone();
+    let (mut step, done, cpu) = job.prepared(step).await?;
+    let mut cpu = cpu + job.attempt(&step, done).await?;
     for _ in 0..TIGHTENINGS {
         let Some(tighter) = tightened(&step, size(&step, scratch).await) else { break };
         tracing::info!("the output is over its cap; it is made again with fewer bits");
-        cpu += job.attempt(&tighter).await?;
+        cpu += job.attempt(&tighter, done).await?;
         step = tighter;
     }
     Ok(StepReport { wall: began.elapsed(), cpu })
@@ -92,31 +98,70 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// All runs of a step, each repeated once when it stalls. Gives the CPU time.
-    async fn attempt(&self, step: &Step) -> Result<Duration, MediaError> {
+    /// The step with all done that comes before it, which share of the work that was, and its CPU time.
+    async fn prepared(&self, step: &Step) -> Result<(Step, f64, Duration), MediaError> {
+        match &step.before {
+            None => Ok((step.clone(), 0.0, Duration::ZERO)),
+            Some(Before::Screen { .. }) => {
+                let (color, cpu) = self.screen(step).await?;
+                Ok((keyed(step, color), 0.0, cpu))
+            }
+            Some(Before::Matte { model, rate, .. }) => {
+                let cpu = self.matte(step, model, *rate, MATTE_SHARE).await?;
+                Ok((Step { before: None, ..step.clone() }, MATTE_SHARE, cpu))
+            }
+        }
+    }
+
+    /// All runs of a step, each repeated once when it stalls; `done` is the share of the work that was done before. Gives
+    /// the CPU time.
+    async fn attempt(&self, step: &Step, done: f64) -> Result<Duration, MediaError> {
         // What an earlier attempt left may be another name for the input, which must not be written over.
         for product in &step.products {
             remove(&self.scratch.join(&product.file_name))?;
         }
         let mut runs = vec![step.arguments(self.input, self.further)];
         runs.splice(..0, step.first_pass(self.input, self.further));
-        let share = 1.0 / runs.len() as f64;
+        let share = (1.0 - done) / runs.len() as f64;
         let mut cpu = Duration::ZERO;
         for (number, arguments) in runs.into_iter().enumerate() {
-            let from = share * number as f64;
-            let mut ended = self.once(step, arguments.clone(), (from, from + share)).await?;
-            cpu += ended.cpu;
-            if ended.ending == Ending::Stalled {
-                tracing::warn!(said = ended.stderr.last_line(), "ffmpeg showed no sign of life and is started again");
-                ended = self.once(step, arguments, (from, from + share)).await?;
-                cpu += ended.cpu;
-            }
-            if ended.ending != Ending::Exited(0) {
-                return Err(self.blame(step, &ended).await);
-            }
+            let from = done + share * number as f64;
+            cpu += self.finished(step, arguments, (from, from + share)).await?;
         }
+        self.pack(step).await?;
         (self.watch.progress)(Progress { fraction: 1.0, rate: None, frames: 0 });
         Ok(cpu)
+    }
+
+    /// One run, repeated once when it stalls. Gives the CPU time.
+    async fn finished(&self, step: &Step, arguments: Vec<OsString>, share: (f64, f64)) -> Result<Duration, MediaError> {
+        let mut ended = self.once(step, arguments.clone(), share).await?;
+        let mut cpu = ended.cpu;
+        if ended.ending == Ending::Stalled {
+            tracing::warn!(said = ended.stderr.last_line(), "ffmpeg showed no sign of life and is started again");
+            ended = self.once(step, arguments, share).await?;
+            cpu += ended.cpu;
+        }
+        if ended.ending != Ending::Exited(0) {
+            return Err(self.blame(step, &ended).await);
+        }
+        Ok(cpu)
+    }
+
+    /// Packs the pictures of products that are archives of them.
+    async fn pack(&self, step: &Step) -> Result<(), MediaError> {
+        for product in step.products.iter().filter(|product| product.format == Format::PngSequence) {
+            let (pictures, archive) =
+                (self.scratch.join(product.bare_pictures()), self.scratch.join(&product.file_name));
+            let cap = self.toolbox.settings().limits.output_bytes;
+            let work = move || sequence::pack(&pictures, &archive, cap);
+            match tokio::task::spawn_blocking(work).await.map_err(io::Error::other)? {
+                Ok(frames) => tracing::debug!(frames, "pictures were packed"),
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(self.too_large()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     async fn once(&self, step: &Step, arguments: Vec<OsString>, share: (f64, f64)) -> Result<Ended, MediaError> {
@@ -140,8 +185,9 @@ impl Job<'_> {
 
     /// The further inputs that a step reads.
     fn further_inputs(&self, step: &Step) -> impl Iterator<Item = (&Path, &Source)> {
-        let places = step.beside.iter().map(|beside| match beside.file {
-            BesideFile::Further(place) => place,
+        let places = step.beside.iter().filter_map(|beside| match beside.file {
+            BesideFile::Further(place) => Some(place),
+            BesideFile::Matte => None,
         });
         places.filter_map(|place| self.further.get(place)).map(|further| (&*further.path, &further.source))
     }

@@ -2,8 +2,10 @@
 //! comes out is measured by other means than the crate's own.
 
 mod clips;
+mod cutouts;
 mod damage;
 mod machine;
 mod recipes;
+mod remove_background;
 mod rig;
 mod sandbox;

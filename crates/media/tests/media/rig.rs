@@ -7,7 +7,8 @@ use reelhook_domain::failure::JobFailure;
 use reelhook_domain::form::Form;
 use reelhook_domain::recipe::Recipe;
 use reelhook_media::{
-    Damage, Launcher, MediaError, Plan, Product, Receipt, SandboxMode, Source, Step, ToolSettings, Toolbox, Watch, plan,
+    Damage, Further, Launcher, MediaError, Plan, Product, Receipt, SandboxMode, Source, Step, ToolSettings, Toolbox,
+    Watch, plan,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -92,6 +93,26 @@ impl Rig {
         }
         made.sort_by_key(|made| made.product.output);
         Ok(made)
+    }
+
+    /// The way of one output that reads a further input, called `behind`.
+    pub(crate) async fn make_before(&self, input: &Path, behind: &Path, value: Value) -> Result<Made, MediaError> {
+        let source = self.probe(input).await?;
+        let further =
+            [Further { name: "behind".to_owned(), path: behind.to_owned(), source: self.probe(behind).await? }];
+        let capabilities = self.toolbox.capabilities();
+        let mut plan = plan(&source, &further, &[&recipe(value)], capabilities, Damage::Strict);
+        if let Some((_, refusal)) = plan.refused.into_iter().next() {
+            return Err(MediaError::Failed(refusal));
+        }
+        let cancel = CancellationToken::new();
+        let watch = Watch { cancel: &cancel, progress: &|_| {} };
+        let step = &plan.steps[0];
+        self.toolbox.run(step, input, &further, &self.scratch(), &source, watch).await?;
+        let product = plan.steps[0].products.remove(0);
+        let path = self.scratch().join(&product.file_name);
+        let receipt = self.toolbox.verify(&product.expect, &path, &self.scratch()).await?;
+        Ok(Made { product, path, receipt })
     }
 
     pub(crate) async fn make(&self, input: &Path, recipe: Value) -> Result<Made, MediaError> {
