@@ -88,6 +88,105 @@ pub(crate) struct WebhookRequest {
     events: Option<Vec<String>>,
 }
 
+/// A new origin: a name, and exactly one of `http`, `s3`, `r2` and `gcs`.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct OriginRequest {
+    /// For people.
+    name: String,
+    /// A web server; read only.
+    http: Option<HttpOrigin>,
+    /// A bucket of S3, or of a server that speaks its protocol.
+    s3: Option<S3Origin>,
+    /// A bucket of Cloudflare R2.
+    r2: Option<R2Origin>,
+    /// A bucket of Google Cloud Storage.
+    gcs: Option<GcsOrigin>,
+    /// `read`, `write` or both, which is what it is where it is left out; `read` of a web server.
+    permissions: Option<Vec<String>>,
+    /// The folder that all of its paths lie in, such as `videos/`.
+    base_path: Option<String>,
+    /// How outputs are named that bring no path: text and `{date}`, `{job_id}`, `{output_id}`, `{codec}`, `{resolution}`;
+    /// the extension is added. `{job_id}/{output_id}` by default.
+    path_template: Option<String>,
+}
+
+/// A web server.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct HttpOrigin {
+    /// Where paths begin.
+    base_url: String,
+    /// Never shown again.
+    credentials: Option<HttpCredentials>,
+}
+
+/// What opens a web server.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct HttpCredentials {
+    /// Headers of every request, such as `authorization`.
+    headers: Option<BTreeMap<String, String>>,
+}
+
+/// A bucket of S3.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct S3Origin {
+    /// Its name.
+    bucket: String,
+    /// Its region, such as `eu-central-1`.
+    region: String,
+    /// The server, where it is not Amazon's.
+    endpoint: Option<String>,
+    /// Never shown again.
+    credentials: KeyCredentials,
+}
+
+/// A bucket of Cloudflare R2, with one of `account_id` and `endpoint`.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct R2Origin {
+    /// Its name.
+    bucket: String,
+    /// The account, 32 hexadecimal digits.
+    account_id: Option<String>,
+    /// The account's endpoint, where it is another than usual.
+    endpoint: Option<String>,
+    /// Never shown again.
+    credentials: KeyCredentials,
+}
+
+/// A key pair.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct KeyCredentials {
+    /// Names the pair.
+    access_key_id: String,
+    /// Signs with it.
+    secret_access_key: String,
+    /// Of a pair that was lent for a time.
+    session_token: Option<String>,
+}
+
+/// A bucket of Google Cloud Storage.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct GcsOrigin {
+    /// Its name.
+    bucket: String,
+    /// Never shown again.
+    credentials: GcsCredentials,
+}
+
+/// What opens a bucket of Google Cloud Storage.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct GcsCredentials {
+    /// The JSON key of a service account, as text.
+    service_account_json: String,
+}
+
 /// What is done again.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "a schema")]
@@ -252,7 +351,8 @@ impl Modify for Bearer {
         routes::get_output, routes::create_upload, routes::get_upload, routes::create_endpoint, routes::list_endpoints,
         routes::get_endpoint, routes::change_endpoint, routes::delete_endpoint, routes::enable_endpoint,
         routes::disable_endpoint, routes::rotate_endpoint_secret, routes::test_endpoint, routes::pull_events,
-        routes::publish_events, routes::list_deliveries, routes::get_delivery, routes::resend_delivery,
+        routes::publish_events, routes::create_origin, routes::list_origins, routes::get_origin,
+        routes::delete_origin, routes::validate_origin, routes::list_deliveries, routes::get_delivery, routes::resend_delivery,
         routes::cancel_delivery, routes::get_settings, routes::put_settings, routes::test_default_webhook,
         routes::get_webhook_secret, routes::rotate_webhook_secret, routes::list_webhook_keys, routes::create_key,
         routes::list_keys, routes::revoke_key, routes::healthz, routes::readyz, routes::metrics,
@@ -306,6 +406,22 @@ mod tests {
         assert_eq!(properties("WebhookRequest"), known(request::settings(webhook).unwrap_err(), "default_webhook.zzz"));
         let input = json!({"input": bogus()});
         assert_eq!(properties("InputRequest"), known(request::job(input).unwrap_err(), "input.zzz"));
+    }
+
+    #[test]
+    fn the_schemas_of_origins_have_the_fields_that_are_read() {
+        let read = |value| reelhook_dialects::native::origin::read(value).unwrap_err();
+        assert_eq!(properties("OriginRequest"), known(read(json!({"zzz": 1})), "zzz"));
+        for (provider, schema, credentials) in [
+            ("http", "HttpOrigin", "HttpCredentials"),
+            ("s3", "S3Origin", "KeyCredentials"),
+            ("r2", "R2Origin", "KeyCredentials"),
+            ("gcs", "GcsOrigin", "GcsCredentials"),
+        ] {
+            let bogus = json!({provider: {"zzz": 1, "credentials": {"zzz": 1}}});
+            assert_eq!(properties(schema), known(read(bogus.clone()), &format!("{provider}.zzz")));
+            assert_eq!(properties(credentials), known(read(bogus), &format!("{provider}.credentials.zzz")));
+        }
     }
 
     #[test]

@@ -153,7 +153,9 @@ pub(crate) fn render(document: &str) -> String {
         }
     }
     tags.sort_by_key(|(tag, _)| {
-        ["Jobs", "Uploads", "Webhooks", "Settings", "API keys", "Operations"].iter().position(|known| known == tag)
+        ["Jobs", "Uploads", "Origins", "Webhooks", "Settings", "API keys", "Operations"]
+            .iter()
+            .position(|known| known == tag)
     });
     let info = &document["info"];
     let mut body =
@@ -202,6 +204,7 @@ const CODES: &[(&str, u16, &str)] = &[
     ("output_not_ready", 409, "The output has no file: it is still being made, or it failed. Look at the job."),
     ("already_exists", 409, "That exists already."),
     ("pull_endpoint", 409, "The endpoint asks for its events itself and has no URL to call."),
+    ("origin_archived", 409, "The origin was deleted; its credentials are gone. Make a new one."),
     ("no_default_webhook", 409, "There is no default webhook to test."),
     ("too_large", 413, "The body or the file is larger than its limit, which the detail names."),
     ("unsupported_media_type", 415, "The Content-Type is not one that the path reads."),

@@ -28,8 +28,8 @@ use reelhook_signature::{Secret, SigningKey};
 use serde_json::Value;
 
 pub use request::{
-    EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput, OutputRequest,
-    PublishRequest, SettingsRequest, WebhookRequest,
+    EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput, OriginRequest,
+    OutputRequest, PublishRequest, SettingsRequest, WebhookRequest,
 };
 
 /// A place that a link leads to. Links to files need no key: they carry their own proof and expire.

@@ -6,6 +6,8 @@ use reelhook_domain::endpoint::Rate;
 use reelhook_domain::event::{EventFilter, EventType};
 use reelhook_domain::id::{OriginId, UploadId};
 use reelhook_domain::job::{Destination, Dialect, ONLY_INPUT, OnDamage, Priority};
+use reelhook_domain::object_path::{BasePath, PathTemplate};
+use reelhook_domain::origin::{Credentials, Permissions, Place};
 use reelhook_domain::recipe::Recipe;
 use reelhook_domain::retry::RetrySchedule;
 use serde_json::Value;
@@ -151,6 +153,23 @@ pub struct EndpointPatch {
     pub rate: Option<Option<Rate>>,
     /// Another deadline, in milliseconds.
     pub timeout_ms: Option<u32>,
+}
+
+/// A new origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginRequest {
+    /// A name for people.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+    /// What opens it.
+    pub credentials: Credentials,
+    /// What we may do there.
+    pub permissions: Permissions,
+    /// The folder that all of its paths lie in.
+    pub base_path: BasePath,
+    /// How outputs are named there.
+    pub path_template: PathTemplate,
 }
 
 /// Settings of an account; a `None` inside clears.

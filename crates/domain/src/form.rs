@@ -47,6 +47,8 @@ pub struct Form {
     fields: Map<String, Value>,
     known: Vec<&'static str>,
     violations: Rc<RefCell<Vec<Violation>>>,
+    /// Whether its values are secrets, which no violation repeats.
+    is_secret: bool,
 }
 
 impl Form {
@@ -56,7 +58,7 @@ impl Form {
     /// All violations, in the order found.
     pub fn read<T>(value: Value, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, Vec<Violation>> {
         let violations = Rc::new(RefCell::new(Vec::new()));
-        let made = Self::of(String::new(), value, &violations).and_then(|mut form| {
+        let made = Self::of(String::new(), value, &violations, false).and_then(|mut form| {
             let made = read(&mut form);
             form.finish();
             made
@@ -71,11 +73,14 @@ impl Form {
         }
     }
 
-    fn of(path: String, value: Value, violations: &Rc<RefCell<Vec<Violation>>>) -> Option<Self> {
+    fn of(path: String, value: Value, violations: &Rc<RefCell<Vec<Violation>>>, is_secret: bool) -> Option<Self> {
         match value {
-            Value::Object(fields) => Some(Self { path, fields, known: Vec::new(), violations: Rc::clone(violations) }),
+            Value::Object(fields) => {
+                let violations = Rc::clone(violations);
+                Some(Self { path, fields, known: Vec::new(), violations, is_secret })
+            }
             other => {
-                let value = shown(other);
+                let value = if is_secret { Value::Null } else { shown(other) };
                 violations.borrow_mut().push(Violation { path, value, message: "must be an object".to_owned() });
                 None
             }
@@ -88,8 +93,12 @@ impl Form {
 
     /// Notes that the field `name` holds something it must not.
     pub fn refuse(&self, name: &str, value: Value, message: impl Display) {
-        let path = self.path_of(name);
-        self.violations.borrow_mut().push(Violation { path, value: shown(value), message: message.to_string() });
+        self.complain(self.path_of(name), value, message.to_string());
+    }
+
+    fn complain(&self, path: String, value: Value, message: String) {
+        let value = if self.is_secret { Value::Null } else { shown(value) };
+        self.violations.borrow_mut().push(Violation { path, value, message });
     }
 
     /// Notes that something is wrong with the object as a whole.
@@ -209,9 +218,17 @@ impl Form {
     /// Takes an object and reads it.
     pub fn object<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let value = self.value(name)?;
-        let mut form = Self::of(self.path_of(name), value, &self.violations)?;
+        let mut form = Self::of(self.path_of(name), value, &self.violations, self.is_secret)?;
         let made = read(&mut form);
         form.finish();
+        made
+    }
+
+    /// Takes an object of secrets and reads it: what is wrong with them is named like everything else, but never repeated.
+    pub fn secrets<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let outside = std::mem::replace(&mut self.is_secret, true);
+        let made = self.object(name, read);
+        self.is_secret = outside;
         made
     }
 
@@ -227,7 +244,7 @@ impl Form {
         let expected = items.len();
         for (index, item) in items.into_iter().enumerate() {
             let path = format!("{}[{index}]", self.path_of(name));
-            let Some(mut form) = Self::of(path, item, &self.violations) else { continue };
+            let Some(mut form) = Self::of(path, item, &self.violations, self.is_secret) else { continue };
             made.extend(read(&mut form, index));
             form.finish();
         }
@@ -253,7 +270,7 @@ impl Form {
                 Ok(parsed) => made.push(parsed),
                 Err(message) => {
                     let path = format!("{}[{index}]", self.path_of(name));
-                    self.violations.borrow_mut().push(Violation { path, value: shown(item), message });
+                    self.complain(path, item, message);
                 }
             }
         }
@@ -297,7 +314,7 @@ impl Form {
                     let shown_key: String = key.chars().take(SHOWN).collect();
                     let path = format!("{}.{shown_key}", self.path_of(name));
                     let message = format!("must be a text of at most {longest} bytes, its name too");
-                    self.violations.borrow_mut().push(Violation { path, value: shown(other), message });
+                    self.complain(path, other, message);
                 }
             }
         }
@@ -410,6 +427,30 @@ mod tests {
         })
         .unwrap_err();
         assert_eq!(violations.len(), 1);
+    }
+
+    #[test]
+    fn secrets_are_not_repeated_whatever_is_wrong_with_them() {
+        for secrets in [
+            json!({"key": "x".repeat(50), "pairs": {"a": 1, "b": "clear"}, "kee": "clear", "inner": {"k": "clear"}}),
+            json!({"key": ["clear"], "pairs": "clear", "inner": "clear"}),
+            json!("clear"),
+            json!(["clear"]),
+        ] {
+            let violations = Form::read(json!({"secrets": secrets}), |form| {
+                form.secrets("secrets", |form| {
+                    form.text("key", 5);
+                    form.pairs("pairs", 1, 3);
+                    form.object("inner", |inner| inner.integer("k", 0..=1))
+                })
+            })
+            .unwrap_err();
+            assert!(!violations.is_empty());
+            for violation in violations {
+                assert_eq!(violation.value, Value::Null, "{violation:?}");
+                assert!(!violation.message.contains("clear"), "{violation:?}");
+            }
+        }
     }
 
     #[test]

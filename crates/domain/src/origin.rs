@@ -37,6 +37,36 @@ choice! {
     }
 }
 
+/// Checks the name of a bucket.
+///
+/// # Errors
+/// What is allowed.
+///
+/// # Source
+/// The union of "Bucket naming rules" of Amazon S3 and "Bucket names" of Google Cloud Storage; which of them a bucket keeps
+/// is seen when it is used.
+pub fn check_bucket(name: &str) -> Result<(), &'static str> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.');
+    let outer = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let bytes = name.as_bytes();
+    let is_name = (3..=222).contains(&bytes.len())
+        && bytes.iter().copied().all(inner)
+        && outer(bytes.first())
+        && outer(bytes.last())
+        && !name.contains("..");
+    if is_name { Ok(()) } else { Err("must be the name of a bucket: 3 to 222 of a-z, 0-9, '-', '_' and '.'") }
+}
+
+/// Checks the name of a region. It becomes part of the host that is asked.
+///
+/// # Errors
+/// What is allowed.
+pub fn check_region(name: &str) -> Result<(), &'static str> {
+    let is_name = (2..=32).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if is_name { Ok(()) } else { Err("must be a region such as eu-central-1: 2 to 32 of a-z, 0-9 and '-'") }
+}
+
 /// What its owner lets us do in an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permissions {
@@ -238,6 +268,22 @@ mod tests {
         let path: ObjectPath = "%2e%2e/%2E%2e/secret".parse().unwrap();
         let url = http_url(&"https://example.com/in/".parse().unwrap(), &path);
         assert_eq!(url.as_str(), "https://example.com/in/%252e%252e/%252E%252e/secret");
+    }
+
+    #[test]
+    fn names_that_would_change_the_host_or_the_path_are_refused() {
+        for name in ["media", "my-bucket.v2", "a_b", "123"] {
+            assert_eq!(check_bucket(name), Ok(()), "{name}");
+        }
+        for name in ["", "ab", "..", "a..b", "a/b", "a b", "Media", "-media", "media.", "a@b", "a?b", "../x"] {
+            assert!(check_bucket(name).is_err(), "{name}");
+        }
+        for name in ["eu-central-1", "auto", "us-east-1"] {
+            assert_eq!(check_region(name), Ok(()), "{name}");
+        }
+        for name in ["", "x.evil.example/", "a@b", "EU", "a#", "a:1"] {
+            assert!(check_region(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod jobs;
+mod origins;
 mod uploads;
 
 use std::fmt;
@@ -12,7 +13,7 @@ use reelhook_dialects::{Link, LinkTo};
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::{AccountId, KeyId};
-use reelhook_egress::Policy;
+use reelhook_egress::{Client, Policy};
 use reelhook_files::{Files, Links};
 use reelhook_store::Store;
 use serde_json::Value;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub link_to: Arc<dyn Fn(Link<'_>) -> String + Send + Sync>,
     /// Where callers' URLs may lead.
     pub policy: Policy,
+    /// Goes there, to check origins.
+    pub egress: Client,
     /// The clock and the dice.
     pub ambient: Ambient,
     /// Numbers that bound requests.
@@ -134,6 +137,10 @@ impl Desk {
 
     pub(crate) fn links(&self) -> &Links {
         &self.inner.parts.links
+    }
+
+    pub(crate) fn egress(&self) -> &Client {
+        &self.inner.parts.egress
     }
 
     /// Spells links.

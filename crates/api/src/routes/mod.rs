@@ -9,6 +9,7 @@ mod jobs;
 mod keys;
 mod listing;
 mod operations;
+mod origins;
 mod services;
 mod settings;
 mod stream;
@@ -30,7 +31,9 @@ use crate::desk::Desk;
 use crate::metrics::RequestLabels;
 use crate::problem::Problem;
 
-pub(crate) use {deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, settings::*, uploads::*};
+pub(crate) use {
+    deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, origins::*, settings::*, uploads::*,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -69,6 +72,9 @@ fn native() -> Router<Desk> {
         .route("/v1/jobs/{id}/outputs/{name}", get(get_output))
         .route("/v1/uploads", post(create_upload))
         .route("/v1/uploads/{id}", get(get_upload))
+        .route("/v1/origins", post(create_origin).get(list_origins))
+        .route("/v1/origins/{id}", get(get_origin).delete(delete_origin))
+        .route("/v1/origins/{id}/validate", post(validate_origin))
         .route("/v1/endpoints", post(create_endpoint).get(list_endpoints))
         .route("/v1/endpoints/{id}", get(get_endpoint).patch(change_endpoint).delete(delete_endpoint))
         .route("/v1/endpoints/{id}/enable", post(enable_endpoint))

@@ -52,6 +52,7 @@ pub(super) fn api(
         links: shared.links.clone(),
         link_to: link_to(settings, shared),
         policy: settings.policy(),
+        egress: shared.egress.clone(),
         ambient: shared.ambient.clone(),
         limits: Limits {
             body_bytes: settings.api.max_body_bytes,

@@ -2,5 +2,6 @@
 
 pub mod event;
 pub mod headers;
+pub mod origin;
 pub mod reply;
 pub mod request;

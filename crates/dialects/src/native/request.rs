@@ -122,7 +122,7 @@ fn input(form: &mut Form) -> Option<InputRequest> {
 }
 
 /// Takes a URL that a stranger wrote; whether it may be reached is judged where the policy is.
-fn url(form: &mut Form, name: &'static str) -> Option<Url> {
+pub(super) fn url(form: &mut Form, name: &'static str) -> Option<Url> {
     let text = form.text(name, LONGEST_URL)?;
     match Url::parse(&text) {
         Ok(url) => Some(url),
@@ -301,7 +301,7 @@ const RESERVED_HEADERS: &[&str] = &[
     "cookie",
 ];
 
-fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
+pub(super) fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
     let mut headers = BTreeMap::new();
     for (name, value) in pairs {
         let path = format!("headers.{}", name.chars().take(64).collect::<String>());
