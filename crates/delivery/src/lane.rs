@@ -20,7 +20,7 @@ use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{Attempt, Outcome};
 use reelhook_domain::endpoint::{Endpoint, Failing};
 use reelhook_domain::id::{AccountId, DeliveryId, EndpointId};
-use reelhook_domain::retry::{RetrySchedule, Verdict, judge};
+use reelhook_domain::retry::{Gone, RetrySchedule, Verdict, judge};
 use reelhook_domain::time::Timestamp;
 use reelhook_store::{ClaimedDelivery, Settlement};
 
@@ -72,6 +72,8 @@ struct Ticket {
 pub(crate) struct Lane {
     endpoint: Arc<Endpoint>,
     schedule: RetrySchedule,
+    /// Whether failures disable the endpoint.
+    gone: Gone,
     /// The endpoint is disabled, since the ending of that number: nothing is sent until the store claims for it again.
     shut: Option<u64>,
     first: VecDeque<ClaimedDelivery>,
@@ -100,6 +102,7 @@ impl Lane {
         };
         Self {
             schedule: schedule_of(&endpoint),
+            gone: gone(&endpoint),
             // The store claims nothing for an endpoint that is disabled.
             shut: None,
             first: VecDeque::new(),
@@ -166,6 +169,7 @@ impl Lane {
             return;
         }
         self.schedule = schedule_of(endpoint);
+        self.gone = gone(endpoint);
         if self.bucket.map(|bucket| bucket.rate()) != endpoint.rate {
             self.bucket = endpoint.rate.map(|rate| Bucket::new(rate, now));
         }
@@ -306,13 +310,14 @@ impl Lane {
     ) {
         let (token, epoch) = self.back(work, now);
         let number = attempt.number.saturating_sub(work.delivery.schedule_offset);
-        let verdict = judge(&attempt.outcome, &self.schedule, number, now, fraction);
+        let verdict = judge(&attempt.outcome, &self.schedule, number, self.gone, now, fraction);
         self.count(&attempt.outcome, epoch, now);
 
         let disable = match verdict {
             Verdict::Gone => Some("gone"),
             Verdict::Delivered | Verdict::Exhausted | Verdict::Retry { .. } => {
-                self.failing.filter(|failing| failing.disables(now)).map(|_| "failing")
+                let disables = |failing: &Failing| self.gone == Gone::Disables && failing.disables(now);
+                self.failing.filter(disables).map(|_| "failing")
             }
         };
         // Once is enough; those that were out meanwhile have nothing to add.
@@ -448,6 +453,10 @@ impl Lane {
 /// The endpoint's own schedule, or that of its dialect.
 fn schedule_of(endpoint: &Endpoint) -> RetrySchedule {
     endpoint.retry.clone().unwrap_or_else(|| reelhook_dialects::schedule(endpoint.dialect))
+}
+
+fn gone(endpoint: &Endpoint) -> Gone {
+    if reelhook_dialects::disables_endpoints(endpoint.dialect) { Gone::Disables } else { Gone::IsRetried }
 }
 
 /// Where a delivery comes from.

@@ -79,13 +79,29 @@ pub enum Verdict {
     Gone,
 }
 
+/// What a 410 means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// The receiver is gone for good.
+    Disables,
+    /// A failure like any other, as services have it whose documents know no such answer.
+    IsRetried,
+}
+
 /// What follows from attempt number `attempt` (1, 2, ...) of a delivery with that schedule.
 ///
 /// `Retry-After` is never undercut and is capped at [`LONGEST_WAIT`]. It does not add attempts to the schedule.
-pub fn judge(outcome: &Outcome, schedule: &RetrySchedule, attempt: u32, now: Timestamp, fraction: f64) -> Verdict {
+pub fn judge(
+    outcome: &Outcome,
+    schedule: &RetrySchedule,
+    attempt: u32,
+    gone: Gone,
+    now: Timestamp,
+    fraction: f64,
+) -> Verdict {
     match outcome {
         Outcome::Status { status: 200..=299, .. } => return Verdict::Delivered,
-        Outcome::Status { status: 410, .. } => return Verdict::Gone,
+        Outcome::Status { status: 410, .. } if gone == Gone::Disables => return Verdict::Gone,
         Outcome::Status { .. } | Outcome::Failed { .. } => {}
     }
     let Some(wait) = schedule.wait_after(attempt, fraction) else {
@@ -123,9 +139,11 @@ mod tests {
     fn outcomes_lead_where_the_contract_says() {
         let schedule = RetrySchedule::seconds(&[0, 10]);
         let now = Timestamp::from_millis(1_000_000);
-        let verdict = |outcome: &Outcome, attempt| judge(outcome, &schedule, attempt, now, 0.5);
+        let verdict = |outcome: &Outcome, attempt| judge(outcome, &schedule, attempt, Gone::Disables, now, 0.5);
         assert_eq!(verdict(&status(204, None), 1), Verdict::Delivered);
         assert_eq!(verdict(&status(410, None), 1), Verdict::Gone);
+        let later = Verdict::Retry { at: now + Duration::from_secs(10), reason: "backoff" };
+        assert_eq!(judge(&status(410, None), &schedule, 1, Gone::IsRetried, now, 0.5), later);
         assert_eq!(
             verdict(&status(301, None), 1),
             Verdict::Retry { at: now + Duration::from_secs(10), reason: "backoff" }
@@ -160,7 +178,7 @@ mod tests {
                 let ratio = spread.as_secs_f64() / plain.as_secs_f64();
                 prop_assert!((0.799..=1.201).contains(&ratio));
                 let now = Timestamp::from_millis(0);
-                let Verdict::Retry { at, .. } = judge(&status(429, Some(asked)), &schedule, attempt, now, fraction) else { panic!() };
+                let Verdict::Retry { at, .. } = judge(&status(429, Some(asked)), &schedule, attempt, Gone::Disables, now, fraction) else { panic!() };
                 prop_assert!(at.since(now) >= Duration::from_secs(asked.min(86_400)));
             }
         }
