@@ -275,6 +275,26 @@ pub(crate) struct RotateRequest {
     overlap_seconds: Option<u64>,
 }
 
+/// A secret of a service.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct SecretRequest {
+    /// `transcodely` or `removebgvideo`.
+    service: String,
+    /// A text that your receivers know already: 16 to 256 visible ASCII characters. A new one is made where it is left out.
+    secret: Option<String>,
+}
+
+/// How a service's secret is replaced.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct RotateSecretRequest {
+    /// How long the old one signs too: 0 to 604800, 86400 by default.
+    overlap_seconds: Option<u64>,
+    /// A text of your own, as for a new one.
+    secret: Option<String>,
+}
+
 /// Events of a job.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "a schema")]
@@ -354,7 +374,8 @@ impl Modify for Bearer {
         routes::publish_events, routes::create_origin, routes::list_origins, routes::get_origin,
         routes::delete_origin, routes::validate_origin, routes::list_deliveries, routes::get_delivery, routes::resend_delivery,
         routes::cancel_delivery, routes::get_settings, routes::put_settings, routes::test_default_webhook,
-        routes::get_webhook_secret, routes::rotate_webhook_secret, routes::list_webhook_keys, routes::create_key,
+        routes::get_webhook_secret, routes::rotate_webhook_secret, routes::create_secret, routes::list_secrets, routes::rotate_secret,
+        routes::revoke_secret, routes::list_webhook_keys, routes::create_key,
         routes::list_keys, routes::revoke_key, routes::healthz, routes::readyz, routes::metrics,
     ),
     components(schemas(Recipe, Problem, ProblemDetails)),
@@ -402,6 +423,7 @@ mod tests {
         assert_eq!(properties("KeyRequest"), known(request::key(bogus()).unwrap_err(), "zzz"));
         assert_eq!(properties("RetryRequest"), known(request::retry(bogus()).unwrap_err(), "zzz"));
         assert_eq!(properties("PublishRequest"), known(request::publish(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("SecretRequest"), known(request::secret(bogus()).unwrap_err(), "zzz"));
         let webhook = json!({"default_webhook": bogus()});
         assert_eq!(properties("WebhookRequest"), known(request::settings(webhook).unwrap_err(), "default_webhook.zzz"));
         let input = json!({"input": bogus()});

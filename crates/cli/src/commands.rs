@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod listen;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod submit;
 pub(crate) mod trigger;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args),
         Command::Trigger(args) => block_on(trigger::run(args)),
         Command::Keys(args) => block_on(keys::run(args)),
+        Command::Secrets(args) => block_on(secrets::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),
         Command::Bench(args) => block_on(bench::run(args)),
         Command::Settings => {

@@ -29,7 +29,7 @@ use serde_json::Value;
 
 pub use request::{
     EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput, OriginRequest,
-    OutputRequest, PublishRequest, SettingsRequest, WebhookRequest,
+    OutputRequest, PublishRequest, SecretRequest, SettingsRequest, WebhookRequest,
 };
 
 /// A place that a link leads to. Links to files need no key: they carry their own proof and expire.
@@ -142,6 +142,13 @@ pub fn schedule(dialect: Dialect) -> RetrySchedule {
     }
 }
 
+/// Whether an endpoint's failures count against it beyond the delivery that failed: a native one is disabled when it says
+/// that it is gone (410), or fails for days. The services' documented rule is another: every answer but a 2xx is tried
+/// again, and the next job's webhook is sent as if nothing had been.
+pub fn disables_endpoints(dialect: Dialect) -> bool {
+    dialect == Dialect::Native
+}
+
 /// How long an attempt may take, from DNS to the last byte kept, unless its endpoint says otherwise.
 pub fn timeout(dialect: Dialect) -> Duration {
     match dialect {
@@ -152,6 +159,11 @@ pub fn timeout(dialect: Dialect) -> Duration {
         Dialect::Clipzy => clipzy::headers::TIMEOUT,
         Dialect::RemoveBgVideo => removebgvideo::headers::TIMEOUT,
     }
+}
+
+/// Whether webhooks of that dialect are signed with a secret of the service's own scheme.
+pub fn has_own_secrets(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Transcodely | Dialect::RemoveBgVideo)
 }
 
 /// Why a request is refused, before a dialect puts it into its words.

@@ -179,6 +179,21 @@ pub struct SettingsRequest {
     pub default_webhook: Option<WebhookRequest>,
 }
 
+/// A secret that signs for a service.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretRequest {
+    /// Which service.
+    pub service: Dialect,
+    /// The text, where the caller brings the one that its receivers know already.
+    pub text: Option<String>,
+}
+
+impl std::fmt::Debug for SecretRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretRequest").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
 /// A caller's own event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishRequest {

@@ -63,9 +63,9 @@ pub struct SigningSecret {
     pub id: SecretId,
     /// What it signs for.
     pub owner: SealedFor,
-    /// `hmac` for `whsec_...`, `ed25519` for `whsk_...`.
+    /// `hmac` for `whsec_...`, `ed25519` for `whsk_...`, or the word of the dialect whose scheme it is.
     pub scheme: String,
-    /// The text: `whsec_...` or `whsk_...`.
+    /// The text: `whsec_...`, `whsk_...`, or whatever the service takes.
     pub text: String,
     /// When it was made.
     pub created_at: Timestamp,
@@ -98,6 +98,8 @@ pub trait Endpoints: Send + Sync {
     async fn delete_endpoint(&self, account: AccountId, id: EndpointId) -> Result<()>;
     /// Adds a secret; those of the same owner and scheme stop signing at `overlap_until`.
     async fn add_secret(&self, secret: SigningSecret, overlap_until: Timestamp) -> Result<()>;
+    /// Ends a secret of the account at once. `NotFound` when it has none of that id.
+    async fn revoke_secret(&self, account: AccountId, id: SecretId) -> Result<()>;
     /// The secrets that sign for that owner now, newest first.
     async fn secrets(&self, owner: SealedFor) -> Result<Vec<SigningSecret>>;
 }

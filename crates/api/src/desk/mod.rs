@@ -3,6 +3,7 @@
 mod endpoints;
 mod jobs;
 mod origins;
+mod secrets;
 mod uploads;
 
 use std::fmt;

@@ -1,5 +1,6 @@
 //! `/v1/endpoints`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -9,7 +10,7 @@ use http::StatusCode;
 use reelhook_dialects::Stamp;
 use reelhook_dialects::native;
 use reelhook_dialects::native::reply::{AttemptReply, EndpointReply};
-use reelhook_domain::endpoint::EndpointState;
+use reelhook_domain::endpoint::{Endpoint, EndpointState};
 use reelhook_domain::form::Form;
 use reelhook_domain::id::EndpointId;
 use reelhook_signature::{Secret, SigningKey};
@@ -153,11 +154,12 @@ pub(crate) async fn disable_endpoint(
 
 /// How long the old secret goes on signing, from the body of a rotation.
 pub(super) fn overlap(value: Value) -> Result<Duration, Problem> {
-    Form::read(value, |form| {
-        let seconds = form.integer("overlap_seconds", 0..=7 * 24 * 3600);
-        Some(seconds.map_or(OVERLAP, Duration::from_secs))
-    })
-    .map_err(Problem::invalid)
+    Form::read(value, |form| Some(take_overlap(form))).map_err(Problem::invalid)
+}
+
+/// Takes how long an old secret goes on signing.
+pub(super) fn take_overlap(form: &mut Form) -> Duration {
+    form.integer("overlap_seconds", 0..=7 * 24 * 3600).map_or(OVERLAP, Duration::from_secs)
 }
 
 /// Rotate an endpoint's secret
@@ -236,7 +238,7 @@ pub(crate) async fn pull_events(
             () = desk.stop().cancelled() => {}
         }
     };
-    let (secrets, signing_keys) = keys(&desk, caller, endpoint.id).await?;
+    let Signers { secrets, signing_keys, service_secrets } = signers(&desk, caller, &endpoint).await?;
     let last_sequence = pulled.last().map_or(after, |(delivery, _)| delivery.sequence);
     let events: Vec<_> = pulled
         .iter()
@@ -251,7 +253,7 @@ pub(crate) async fn pull_events(
                 body,
                 secrets: &secrets,
                 signing_keys: &signing_keys,
-                service_secrets: &[],
+                service_secrets: &service_secrets,
             };
             let headers = reelhook_dialects::headers(endpoint.dialect, &stamp);
             let headers: serde_json::Map<String, Value> = headers
@@ -264,12 +266,19 @@ pub(crate) async fn pull_events(
     Ok(Json(json!({"events": events, "last_sequence": last_sequence})).into_response())
 }
 
-/// The keys that sign for an endpoint: its own secrets, and the account's asymmetric key.
-async fn keys(desk: &Desk, caller: Caller, endpoint: EndpointId) -> Result<(Vec<Secret>, Vec<SigningKey>), Problem> {
-    let own = desk.store().secrets(SealedFor::Endpoint(endpoint)).await?;
+/// What signs for an endpoint.
+struct Signers {
+    secrets: Vec<Secret>,
+    signing_keys: Vec<SigningKey>,
+    service_secrets: Vec<Arc<str>>,
+}
+
+/// The endpoint's own secrets, the account's asymmetric key, and the account's secrets of the endpoint's service.
+async fn signers(desk: &Desk, caller: Caller, endpoint: &Endpoint) -> Result<Signers, Problem> {
+    let own = desk.store().secrets(SealedFor::Endpoint(endpoint.id)).await?;
     let account = desk.ensure_account_secrets(caller).await?;
     let unreadable = |error| {
-        tracing::error!(error = %error, endpoint.id = %endpoint, "a stored secret cannot be read");
+        tracing::error!(error = %error, endpoint.id = %endpoint.id, "a stored secret cannot be read");
         Problem::internal()
     };
     let secrets: Result<_, _> =
@@ -279,7 +288,9 @@ async fn keys(desk: &Desk, caller: Caller, endpoint: EndpointId) -> Result<(Vec<
         .filter(|secret| secret.scheme == "ed25519")
         .map(|secret| SigningKey::parse(&secret.text))
         .collect();
-    Ok((secrets.map_err(unreadable)?, keys.map_err(unreadable)?))
+    let of_service = account.iter().filter(|secret| secret.scheme == endpoint.dialect.as_str());
+    let service_secrets = of_service.map(|secret| secret.text.as_str().into()).collect();
+    Ok(Signers { secrets: secrets.map_err(unreadable)?, signing_keys: keys.map_err(unreadable)?, service_secrets })
 }
 
 /// A span such as `30s` or `1500ms` or `30`.

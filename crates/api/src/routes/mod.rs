@@ -10,6 +10,7 @@ mod keys;
 mod listing;
 mod operations;
 mod origins;
+mod secrets;
 mod services;
 mod settings;
 mod stream;
@@ -32,7 +33,8 @@ use crate::metrics::RequestLabels;
 use crate::problem::Problem;
 
 pub(crate) use {
-    deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, origins::*, settings::*, uploads::*,
+    deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, origins::*, secrets::*, settings::*,
+    uploads::*,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -91,6 +93,9 @@ fn native() -> Router<Desk> {
         .route("/v1/settings/webhook/test", post(test_default_webhook))
         .route("/v1/settings/webhook/secret", get(get_webhook_secret))
         .route("/v1/settings/webhook/secret/rotate", post(rotate_webhook_secret))
+        .route("/v1/secrets", post(create_secret).get(list_secrets))
+        .route("/v1/secrets/{id}", delete(revoke_secret))
+        .route("/v1/secrets/{id}/rotate", post(rotate_secret))
         .route("/v1/webhook-keys", get(list_webhook_keys))
         .route("/v1/keys", post(create_key).get(list_keys))
         .route("/v1/keys/{id}", delete(revoke_key))

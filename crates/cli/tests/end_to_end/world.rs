@@ -205,6 +205,15 @@ impl World {
         String::from_utf8(output.stdout).expect("the program prints text")
     }
 
+    /// Runs `reelhook` with these arguments against the server and gives its output.
+    pub(crate) async fn client_command(&self, arguments: &[&str]) -> String {
+        let url = self.url("/").to_string();
+        let output = reelhook(arguments).args(["--url", &url, "--key", &self.key]).output().await;
+        let output = output.expect("the program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("the program prints text")
+    }
+
     /// One exchange, with the key unless a header says otherwise. The answer is kept whole.
     pub(crate) async fn exchange(
         &self,
@@ -247,6 +256,11 @@ impl World {
         request.headers.remove(AUTHORIZATION);
         let exchange = self.http.send(request).await.expect("the server answers");
         Answer { status: exchange.status.as_u16(), headers: exchange.headers, body: exchange.body }
+    }
+
+    /// Deletes a path.
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.exchange(Method::DELETE, self.url(path), &[], Bytes::new()).await.expect("the server answers")
     }
 
     /// Posts JSON.

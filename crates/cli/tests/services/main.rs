@@ -13,5 +13,6 @@ mod world;
 mod clipzy;
 mod compressor;
 mod removebgvideo;
+mod secrets;
 mod transcodely;
 mod xora;

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::request::{
     EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput, OutputRequest,
-    PublishRequest, SettingsRequest, WebhookRequest,
+    PublishRequest, SecretRequest, SettingsRequest, WebhookRequest,
 };
 
 /// Most outputs of one job.
@@ -370,6 +370,47 @@ pub fn key(value: Value) -> Result<String, Vec<Violation>> {
         let name = form.text("name", 100);
         form.require("name", name)
     })
+}
+
+/// Shortest and longest text of a service's secret that a caller brings.
+const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 16..=256;
+
+/// Reads `POST /v1/secrets`.
+///
+/// # Errors
+/// Everything that is wrong with it. The text is never repeated.
+pub fn secret(value: Value) -> Result<SecretRequest, Vec<Violation>> {
+    Form::read(value, |form| {
+        let service: Option<Dialect> = form.choice("service");
+        if let Some(service) = service.filter(|service| !crate::has_own_secrets(*service)) {
+            form.refuse(
+                "service",
+                service.as_str().into(),
+                "must be transcodely or removebgvideo: others have no scheme of their own",
+            );
+        }
+        let service = form.require("service", service);
+        let text = secret_text(form);
+        Some(SecretRequest { service: service?, text })
+    })
+}
+
+/// Takes the text of a secret that receivers know already: visible ASCII.
+pub fn secret_text(form: &mut Form) -> Option<String> {
+    let Value::String(text) = form.value("secret")? else {
+        form.refuse("secret", Value::Null, "must be a text");
+        return None;
+    };
+    if SECRET_LENGTH.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(text);
+    }
+    let (least, most) = (SECRET_LENGTH.start(), SECRET_LENGTH.end());
+    form.refuse(
+        "secret",
+        Value::Null,
+        format_args!("must be {least} to {most} visible ASCII characters without spaces"),
+    );
+    None
 }
 
 /// Reads `POST /v1/jobs/{id}/retry`: whether all of it is done again, not only what failed.

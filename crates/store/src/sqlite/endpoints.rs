@@ -6,7 +6,7 @@ use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{DeliveryState, Signal, step};
 use reelhook_domain::endpoint::{Endpoint, EndpointState};
 use reelhook_domain::event::{EventFilter, EventType};
-use reelhook_domain::id::{AccountId, EndpointId};
+use reelhook_domain::id::{AccountId, EndpointId, SecretId};
 use reelhook_domain::time::Timestamp;
 use serde_json::json;
 
@@ -67,6 +67,10 @@ impl Endpoints for SqliteStore {
 
     async fn add_secret(&self, secret: SigningSecret, overlap_until: Timestamp) -> Result<()> {
         self.write(move |tx| add_secret(tx, secret, overlap_until).boxed()).await
+    }
+
+    async fn revoke_secret(&self, account: AccountId, id: SecretId) -> Result<()> {
+        self.write(move |tx| revoke_secret(tx, account, id).boxed()).await
     }
 
     async fn secrets(&self, owner: SealedFor) -> Result<Vec<SigningSecret>> {
@@ -300,6 +304,15 @@ async fn add_secret(tx: &mut Tx, secret: SigningSecret, overlap_until: Timestamp
     .execute(tx.sql())
     .await?;
     insert_secret(tx, secret).await?;
+    tx.wake(Topic::Delivery);
+    Ok(())
+}
+
+async fn revoke_secret(tx: &mut Tx, account: AccountId, id: SecretId) -> Result<()> {
+    let gone = sqlx::query("delete from secrets where id = ? and account = ?").bind(key(id)).bind(key(account));
+    if gone.execute(tx.sql()).await?.rows_affected() == 0 {
+        return Err(StoreError::NotFound);
+    }
     tx.wake(Topic::Delivery);
     Ok(())
 }

@@ -9,7 +9,7 @@ use reelhook_domain::endpoint::{EndpointRole, EndpointState, Failing, Rate};
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::{RetrySchedule, Verdict};
-use reelhook_store::{EndpointChange, JobEndpoint, SealedFor, StoreError};
+use reelhook_store::{EndpointChange, JobEndpoint, SealedFor, SigningSecret, StoreError};
 use serde_json::json;
 
 use crate::conformance;
@@ -34,6 +34,24 @@ fn on() -> EndpointChange {
 }
 
 conformance! {
+    async fn a_revoked_secret_signs_no_more_and_only_its_account_can_revoke_it(world: &World) {
+        let owner = SealedFor::Account(world.account);
+        let secret = SigningSecret {
+            id: world.id(),
+            owner,
+            scheme: "transcodely".to_owned(),
+            text: "whsec_text".to_owned(),
+            created_at: world.now(),
+            until: None,
+        };
+        world.store.add_secret(secret.clone(), world.now()).await.unwrap();
+        assert!(is_not_found(&world.store.revoke_secret(world.id(), secret.id).await));
+        assert_eq!(world.store.secrets(owner).await.unwrap(), [secret.clone()]);
+        world.store.revoke_secret(world.account, secret.id).await.unwrap();
+        assert!(world.store.secrets(owner).await.unwrap().is_empty());
+        assert!(is_not_found(&world.store.revoke_secret(world.account, secret.id).await));
+    }
+
     async fn a_registered_endpoint_is_kept_as_it_came(world: &World) {
         let endpoint = world.registered().await;
         assert_eq!(world.store.endpoint(world.account, endpoint.id).await.unwrap(), endpoint);

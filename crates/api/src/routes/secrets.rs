@@ -1,0 +1,126 @@
+//! `/v1/secrets`: what signs for the services that have a scheme of their own.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use reelhook_dialects::{SecretRequest, has_own_secrets, native};
+use reelhook_domain::form::Form;
+use reelhook_domain::job::Dialect;
+use reelhook_store::SigningSecret;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::endpoints::take_overlap;
+use super::listing::id;
+use crate::body::{self, OptionalJson};
+use crate::desk::{Caller, Desk};
+use crate::openapi;
+use crate::problem::Problem;
+
+/// A secret that signs for a service.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ServiceSecret {
+    /// Its id.
+    id: String,
+    /// Which service.
+    service: String,
+    /// Its last four characters.
+    hint: String,
+    /// The text: only in the answer that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it stops signing; null while it is the newest.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+}
+
+/// The secrets of the account's services.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ServiceSecrets {
+    /// Newest first.
+    secrets: Vec<ServiceSecret>,
+}
+
+impl ServiceSecret {
+    fn hidden(secret: &SigningSecret) -> Self {
+        let hint = secret.text.get(secret.text.len().saturating_sub(4)..).unwrap_or_default().to_owned();
+        Self {
+            id: secret.id.to_string(),
+            service: secret.scheme.clone(),
+            hint,
+            secret: None,
+            created_at: secret.created_at.to_string(),
+            until: secret.until.map(|until| until.to_string()),
+        }
+    }
+
+    fn shown(secret: SigningSecret) -> Self {
+        let hidden = Self::hidden(&secret);
+        Self { secret: Some(secret.text), ..hidden }
+    }
+}
+
+/// Create a service's secret
+///
+/// Signs the webhooks of jobs made in that service's API, in its own scheme. The answer has the secret, which is not shown
+/// again. `secret` brings one that your receivers know already.
+#[utoipa::path(post, path = "/v1/secrets", tag = "Settings", request_body = openapi::SecretRequest,
+    responses((status = 201, body = ServiceSecret), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn create_secret(
+    State(desk): State<Desk>,
+    caller: Caller,
+    json: body::Json,
+) -> Result<(StatusCode, Json<ServiceSecret>), Problem> {
+    let request = native::request::secret(json.value).map_err(Problem::invalid)?;
+    let secret = desk.create_secret(caller, request).await?;
+    Ok((StatusCode::CREATED, Json(ServiceSecret::shown(secret))))
+}
+
+/// List the services' secrets
+#[utoipa::path(get, path = "/v1/secrets", tag = "Settings", responses((status = 200, body = ServiceSecrets)))]
+pub(crate) async fn list_secrets(State(desk): State<Desk>, caller: Caller) -> Result<Json<ServiceSecrets>, Problem> {
+    let secrets = desk.service_secrets(caller).await?;
+    Ok(Json(ServiceSecrets { secrets: secrets.iter().map(ServiceSecret::hidden).collect() }))
+}
+
+/// Rotate a service's secret
+///
+/// The new secret signs from now on. For the time of the overlap the old one signs every second attempt of a delivery, so
+/// that a receiver that knows either accepts it by the second attempt at the latest.
+#[utoipa::path(post, path = "/v1/secrets/{service}/rotate", tag = "Settings", params(("service" = String, Path)),
+    request_body = Option<openapi::RotateSecretRequest>,
+    responses((status = 200, body = ServiceSecret), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn rotate_secret(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(service): Path<String>,
+    OptionalJson(value): OptionalJson,
+) -> Result<Json<ServiceSecret>, Problem> {
+    let Some(service) = Dialect::from_word(&service).filter(|service| has_own_secrets(*service)) else {
+        return Err(Problem::not_found("service with secrets of its own"));
+    };
+    let (text, overlap) = Form::read(value, |form| {
+        let text = native::request::secret_text(form);
+        Some((text, take_overlap(form)))
+    })
+    .map_err(Problem::invalid)?;
+    let secret = desk.add_service_secret(caller, SecretRequest { service, text }, overlap).await?;
+    Ok(Json(ServiceSecret::shown(secret)))
+}
+
+/// Revoke a service's secret
+///
+/// It stops signing at once. What becomes of webhooks without any secret is each service's own: see its page.
+#[utoipa::path(delete, path = "/v1/secrets/{id}", tag = "Settings", params(("id" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(crate) async fn revoke_secret(
+    State(desk): State<Desk>,
+    caller: Caller,
+    Path(secret): Path<String>,
+) -> Result<StatusCode, Problem> {
+    desk.revoke_secret(caller, id(&secret, "secret")?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
