@@ -15,6 +15,7 @@ mod capabilities;
 mod error;
 mod extent;
 mod further;
+pub mod image;
 pub mod matte;
 mod mp4;
 mod pictures;

@@ -107,7 +107,7 @@ pub struct Check {
 }
 
 impl Check {
-    fn new(name: &str, passed: bool, expected: impl Into<String>, measured: impl Into<String>) -> Self {
+    pub(crate) fn new(name: &str, passed: bool, expected: impl Into<String>, measured: impl Into<String>) -> Self {
         Self { name: name.to_owned(), passed, expected: expected.into(), measured: measured.into() }
     }
 }

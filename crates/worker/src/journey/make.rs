@@ -17,9 +17,10 @@ use reelhook_media::{Further, Product, Progress, Source, Step, StepReport, Strea
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
 
+use super::Walk;
 use super::fetch::Input;
+use super::picture::is_picture;
 use super::trouble::{OUT_OF_DISK, Trouble, machine_failed};
-use super::{Walk, is_made};
 use crate::progress::{ENCODED, Share};
 
 /// What the steps of one job work on.
@@ -37,13 +38,13 @@ struct Bench<'a> {
 }
 
 /// A product that was verified, and what becomes of it.
-struct Made<'a> {
-    file: &'a Path,
-    media: &'a MediaInfo,
-    extension: &'a str,
-    mime_type: &'a str,
-    plan: Value,
-    checks: Value,
+pub(super) struct Made<'a> {
+    pub(super) file: &'a Path,
+    pub(super) media: &'a MediaInfo,
+    pub(super) extension: &'a str,
+    pub(super) mime_type: &'a str,
+    pub(super) plan: Value,
+    pub(super) checks: Value,
 }
 
 /// An output that was made.
@@ -66,8 +67,8 @@ impl Walk<'_> {
             let failure = JobFailure::request(Stage::Planning, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
-        let open = |place: &usize| !is_made(self.job.outputs[*place].state);
-        let places: Vec<usize> = (0..self.job.outputs.len()).filter(open).collect();
+        let job = self.job;
+        let places: Vec<usize> = self.open().filter(|&place| !is_picture(&job.outputs[place].spec)).collect();
         let recipes: Vec<_> = places.iter().map(|&place| &self.job.outputs[place].spec.recipe).collect();
         let further = self.further(&inputs[1..], &sources[1..])?;
         let plan = plan(source, &further, &recipes, toolbox.capabilities(), self.damage());
@@ -195,7 +196,7 @@ impl Walk<'_> {
             let (extension, mime_type) = (product.format.extension(), product.format.mime_type());
             Made { file: &file, media: &receipt.info, extension, mime_type, plan: planned(product), checks }
         };
-        let mut end = self.keep(bench, spec, made, report, step.products.len()).await?;
+        let mut end = self.keep(bench.facts, spec, made, report, step.products.len()).await?;
         if let Some(lost) = lost_seconds {
             end.receipt["lost_seconds"] = json!(lost);
         }
@@ -203,9 +204,10 @@ impl Walk<'_> {
         Ok(Settled { end, lost_seconds: lost_seconds.unwrap_or(0.0) })
     }
 
-    async fn keep(
+    /// Keeps a product; `shared_by` is how many outputs the same run made.
+    pub(super) async fn keep(
         &self,
-        bench: &Bench<'_>,
+        source: &InputFacts,
         spec: &OutputSpec,
         made: Made<'_>,
         report: StepReport,
@@ -221,9 +223,9 @@ impl Walk<'_> {
         self.seat.gauge.note_output(Stage::Storing, spec.id, 99.0);
         let receipt = json!({
             "checks": made.checks,
-            "source_bytes": bench.source.size_bytes,
+            "source_bytes": source.size_bytes,
             "output_bytes": size_bytes,
-            "input_sha256": bench.facts.sha256,
+            "input_sha256": source.sha256,
             "wall_ms": millis(report.wall),
             "cpu_ms": millis(report.cpu),
             // Outputs made by one run share its time.
@@ -250,7 +252,7 @@ impl Walk<'_> {
         }
     }
 
-    fn fail(&mut self, place: usize, plan: Value, failure: JobFailure) {
+    pub(super) fn fail(&mut self, place: usize, plan: Value, failure: JobFailure) {
         let id = self.job.outputs[place].spec.id;
         tracing::info!(output.id = %id, code = failure.code, message = failure.message, "an output was not made");
         let (state, error) = (OutputState::Failed, Some(failure));

@@ -8,6 +8,7 @@ mod download;
 mod ending;
 mod fetch;
 mod make;
+mod picture;
 mod trouble;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ use tempfile::TempDir;
 use crate::held::Seat;
 use crate::progress::FETCHED;
 use crate::settings::WorkerSettings;
+use picture::is_picture;
 use trouble::{Trouble, ffmpeg_missing, machine_failed};
 
 /// What journeys work with.
@@ -115,12 +117,9 @@ impl Walk<'_> {
             let message = format!("the job was tried {most} times and each time the server died with it");
             return Err(Trouble::Failed(JobFailure::server(Stage::Fetching, "gave_up", message)));
         }
-        let Some(toolbox) = &self.means.toolbox else {
-            return Err(Trouble::Failed(ffmpeg_missing(Stage::Probing)));
-        };
         let failed = |error| Trouble::Failed(machine_failed(Stage::Fetching, &error));
         let scratch = TempDir::with_prefix_in("job-", self.means.files.scratch()).map_err(failed)?;
-        let result = self.walk_within(lease, toolbox, scratch.path()).await;
+        let result = self.walk_within(lease, scratch.path()).await;
         // A folder with a large input takes a while to remove.
         let removed = tokio::task::spawn_blocking(move || scratch.close()).await;
         if let Ok(Err(error)) = removed {
@@ -129,25 +128,54 @@ impl Walk<'_> {
         result
     }
 
-    async fn walk_within(&mut self, lease: &Lease, toolbox: &Toolbox, scratch: &Path) -> Result<Signal, Trouble> {
+    async fn walk_within(&mut self, lease: &Lease, scratch: &Path) -> Result<Signal, Trouble> {
         let inputs = self.fetch(scratch).await?;
         self.inputs = inputs.iter().map(|input| input.facts.clone()).collect();
         fail_point!("worker.fetched");
 
         self.seat.gauge.note(Stage::Probing, FETCHED);
+        let Some(first) = inputs.first() else {
+            let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
+            return Err(Trouble::Rejected(failure));
+        };
+        // Pictures alone need no tool, neither to look at them nor to make them.
+        if self.job.outputs.iter().all(|output| is_picture(&output.spec)) {
+            for (number, input) in inputs.iter().enumerate() {
+                self.inputs[number].media = Some(self.inspect(&input.path).await?);
+            }
+            self.start(lease).await?;
+            self.make_pictures(first, scratch).await?;
+            return Ok(self.signal(None));
+        }
+
+        let Some(toolbox) = &self.means.toolbox else {
+            return Err(Trouble::Failed(ffmpeg_missing(Stage::Probing)));
+        };
         let mut sources = Vec::with_capacity(inputs.len());
         for (number, input) in inputs.iter().enumerate() {
             let source = self.probe(toolbox, &input.path, &scratch.join(format!("probe-{number}"))).await?;
             self.inputs[number].media = Some(source.info.clone());
             sources.push(source);
         }
-        fail_point!("worker.probed");
+        self.start(lease).await?;
+        self.make(toolbox, &inputs, &sources, scratch).await?;
+        self.make_pictures(first, scratch).await?;
+        Ok(self.signal(sources.into_iter().find_map(|source| source.damage)))
+    }
 
+    /// The input is known and good: the job is processing from here on.
+    async fn start(&self, lease: &Lease) -> Result<(), Trouble> {
+        fail_point!("worker.probed");
         self.means.store.start_processing(lease, self.inputs.clone(), None).await?;
         fail_point!("worker.started");
+        Ok(())
+    }
 
-        self.make(toolbox, &inputs, &sources, scratch).await?;
-        Ok(self.signal(sources.into_iter().find_map(|source| source.damage)))
+    /// The outputs that no earlier run made, by their place.
+    fn open(&self) -> impl Iterator<Item = usize> + use<> {
+        let open: Vec<usize> =
+            (0..self.job.outputs.len()).filter(|&place| !is_made(self.job.outputs[place].state)).collect();
+        open.into_iter()
     }
 
     /// Probes an input. `folder` is made for it: what the tool may write to has nothing in it, the input least of all.

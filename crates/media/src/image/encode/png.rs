@@ -1,0 +1,111 @@
+//! PNG by oxipng: exact, or with a palette where that is hard to see.
+//!
+//! A palette is taken only where it was measured to stay close to the source and is smaller: smooth photographs stay
+//! exact, drawings and screenshots shrink to a third.
+
+use image::DynamicImage;
+use oxipng::{BitDepth, ColorType, Options, PngError, RGBA8, RawImage, StripChunks};
+
+use super::super::decode::Picture;
+use super::super::guard::{Watchman, damaged, not_encoded};
+use super::super::kind::Kind;
+use super::super::level::Settings;
+use super::Encoded;
+use super::palette::{self, Indexed};
+use crate::error::MediaError;
+
+/// Chunks without which the pixels would look different.
+const KEPT: [[u8; 4]; 5] = [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP"];
+
+fn options(settings: &Settings, watchman: Watchman<'_>) -> Options {
+    Options {
+        strip: StripChunks::Keep(KEPT.into_iter().collect()),
+        optimize_alpha: settings.png_palette_floor.is_some(),
+        force: true,
+        timeout: Some(watchman.left()),
+        ..Options::from_preset(settings.png_preset)
+    }
+}
+
+/// Packs a PNG better that stays as it is, animated ones included.
+pub(crate) fn repack(
+    bytes: &[u8],
+    settings: &Settings,
+    most: usize,
+    watchman: Watchman<'_>,
+) -> Result<Encoded, MediaError> {
+    let options = Options { max_decompressed_size: Some(most), ..options(settings, watchman) };
+    let bytes = oxipng::optimize_from_memory(bytes, &options).map_err(|error| match error {
+        PngError::Other(_) => not_encoded(error),
+        error => damaged(Kind::Png, error),
+    })?;
+    Ok(Encoded { bytes, how: format!("packed exactly with preset {}", settings.png_preset) })
+}
+
+pub(crate) fn encode(picture: &Picture, settings: &Settings, watchman: Watchman<'_>) -> Result<Encoded, MediaError> {
+    let exact = |preset: u8| {
+        let settings = Settings { png_preset: preset, ..*settings };
+        let bytes = pack(raw(&picture.pixels)?, picture, &settings, watchman)?;
+        Ok(Encoded { bytes, how: format!("packed exactly with preset {preset}") })
+    };
+    let Some(reduced) = reduced(picture, settings, watchman)? else { return exact(settings.png_preset) };
+    // The exact one is small where little is in the picture; there is no need to look hard for it.
+    let exact = exact(settings.png_preset.min(2))?;
+    Ok(if exact.bytes.len() <= reduced.bytes.len() { exact } else { reduced })
+}
+
+/// The picture with a palette, where the level allows one and it stays close to the source.
+pub(crate) fn reduced(
+    picture: &Picture,
+    settings: &Settings,
+    watchman: Watchman<'_>,
+) -> Result<Option<Encoded>, MediaError> {
+    let Some(floor) = settings.png_palette_floor else { return Ok(None) };
+    let pixels = picture.pixels.to_rgba8();
+    watchman.go_on()?;
+    let Some(Indexed { colors, indices, .. }) = palette::reduce(&pixels, settings.png_colors) else { return Ok(None) };
+    let distance = palette::psnr(&pixels, &colors, &indices);
+    if distance < floor {
+        return Ok(None);
+    }
+    watchman.go_on()?;
+    let colors: Vec<RGBA8> = colors.iter().map(|&[r, g, b, a]| RGBA8::new(r, g, b, a)).collect();
+    let how = format!("a palette of {} colours, {distance:.1} dB from the source", colors.len());
+    let kind = ColorType::Indexed { palette: colors };
+    let raw = RawImage::new(pixels.width(), pixels.height(), kind, BitDepth::Eight, indices).map_err(not_encoded)?;
+    let bytes = pack(raw, picture, settings, watchman)?;
+    Ok(Some(Encoded { bytes, how }))
+}
+
+fn pack(
+    mut raw: RawImage,
+    picture: &Picture,
+    settings: &Settings,
+    watchman: Watchman<'_>,
+) -> Result<Vec<u8>, MediaError> {
+    if let Some(profile) = &picture.profile {
+        raw.add_icc_profile(profile);
+    }
+    raw.create_optimized_png(&options(settings, watchman)).map_err(not_encoded)
+}
+
+fn raw(pixels: &DynamicImage) -> Result<RawImage, MediaError> {
+    let (kind, depth) = match pixels {
+        DynamicImage::ImageLuma8(_) => (ColorType::Grayscale { transparent_shade: None }, BitDepth::Eight),
+        DynamicImage::ImageLumaA8(_) => (ColorType::GrayscaleAlpha, BitDepth::Eight),
+        DynamicImage::ImageRgba8(_) => (ColorType::RGBA, BitDepth::Eight),
+        DynamicImage::ImageLuma16(_) => (ColorType::Grayscale { transparent_shade: None }, BitDepth::Sixteen),
+        DynamicImage::ImageLumaA16(_) => (ColorType::GrayscaleAlpha, BitDepth::Sixteen),
+        DynamicImage::ImageRgb16(_) => (ColorType::RGB { transparent_color: None }, BitDepth::Sixteen),
+        DynamicImage::ImageRgba16(_) => (ColorType::RGBA, BitDepth::Sixteen),
+        _ => (ColorType::RGB { transparent_color: None }, BitDepth::Eight),
+    };
+    let data = match depth {
+        BitDepth::Sixteen => {
+            let wide = pixels.as_bytes().chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]]));
+            wide.flat_map(u16::to_be_bytes).collect()
+        }
+        _ => pixels.as_bytes().to_vec(),
+    };
+    RawImage::new(pixels.width(), pixels.height(), kind, depth, data).map_err(not_encoded)
+}

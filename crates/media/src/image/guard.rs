@@ -1,0 +1,70 @@
+//! What can go wrong in a codec, as values; and the questions that are asked between two pieces of work.
+
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use reelhook_domain::failure::{JobFailure, Stage};
+use tokio_util::sync::CancellationToken;
+
+use super::kind::Kind;
+use crate::error::MediaError;
+
+/// Whether the work is still wanted, and how long it may go on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watchman<'a> {
+    pub(crate) cancel: &'a CancellationToken,
+    pub(crate) began: Instant,
+    pub(crate) time: Duration,
+}
+
+impl Watchman<'_> {
+    /// Asked between two pieces of work.
+    pub(crate) fn go_on(&self) -> Result<(), MediaError> {
+        if self.cancel.is_cancelled() {
+            return Err(MediaError::Canceled);
+        }
+        if self.is_late() {
+            let message = format!("the picture took longer than {} seconds", self.time.as_secs());
+            return Err(MediaError::Failed(JobFailure::server(Stage::Encoding, "timed_out", message)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        self.began.elapsed() >= self.time
+    }
+
+    pub(crate) fn left(&self) -> Duration {
+        self.time.saturating_sub(self.began.elapsed())
+    }
+}
+
+/// Decodes; what the codec says or a panic of it is the picture's fault.
+pub(crate) fn decoding<T>(kind: Kind, work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged(kind, "the decoder gave up")))
+}
+
+/// Encodes; a panic of the codec is our fault.
+pub(crate) fn encoding<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(not_encoded("the encoder gave up")))
+}
+
+pub(crate) fn damaged(kind: Kind, why: impl Display) -> MediaError {
+    let message = format!("the input cannot be read as {}: {why}", kind.word());
+    MediaError::Failed(JobFailure::input(Stage::Probing, "input_damaged", message))
+}
+
+pub(crate) fn unsupported(kind: Kind, what: impl Display) -> MediaError {
+    let message = format!("the input is {} {what}, which is not taken here", kind.word());
+    MediaError::Rejected(JobFailure::input(Stage::Probing, "unsupported_media", message))
+}
+
+pub(crate) fn over(code: &str, what: impl Into<String>) -> MediaError {
+    MediaError::Rejected(JobFailure::input(Stage::Probing, code, what))
+}
+
+pub(crate) fn not_encoded(why: impl Display) -> MediaError {
+    let message = format!("the picture could not be encoded: {why}");
+    MediaError::Failed(JobFailure::server(Stage::Encoding, "encoding_failed", message))
+}

@@ -1,0 +1,369 @@
+//! One picture from its bytes to a file that was measured.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use image_webp::WebPDecoder;
+use reelhook_domain::failure::{JobFailure, Stage};
+use tokio_util::sync::CancellationToken;
+
+use super::animation::{Animation, Frame};
+use super::decode::{self, Channels, Picture};
+use super::encode::{self, Encoded, gif, png, webp};
+use super::guard::{Watchman, damaged, encoding};
+use super::header::{self, Inspected, header, memory_bytes};
+use super::kind::Kind;
+use super::level::{LOWEST, Settings, settings};
+use super::{ImageFormat, ImageLimits, Made, Wish, fit, jpeg};
+use crate::error::MediaError;
+use crate::step::StreamPlan;
+use crate::verify::Check;
+
+/// Makes the picture that is wished for from the one at `input`, measures it and writes it to `output`. Blocks.
+///
+/// # Errors
+/// What [`inspect`](super::inspect) refuses; [`MediaError::Failed`] with `input_damaged`, with `target_too_small` where
+/// no quality fits `max_bytes`, with `size_not_supported` where the format cannot hold the size, with `timed_out`;
+/// [`MediaError::Canceled`] soon after `cancel` was canceled: between rows, frames and tries, not within an encoder's
+/// call. Nothing is written then.
+pub fn make(
+    input: &Path,
+    wish: &Wish,
+    output: &Path,
+    limits: &ImageLimits,
+    cancel: &CancellationToken,
+) -> Result<Made, MediaError> {
+    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
+    let bytes = header::read(input, limits)?;
+    let (made, bytes) = Work::begin(&bytes, *wish, limits, watchman)?.make()?;
+    watchman.go_on()?;
+    std::fs::write(output, bytes)?;
+    Ok(Made { wall: watchman.began.elapsed(), ..made })
+}
+
+/// One picture at work.
+struct Work<'a> {
+    bytes: &'a [u8],
+    wish: Wish,
+    limits: &'a ImageLimits,
+    watchman: Watchman<'a>,
+    found: Inspected,
+    format: ImageFormat,
+    size: (u32, u32),
+    settings: Settings,
+    decoding: Duration,
+    encoding: Duration,
+}
+
+impl<'a> Work<'a> {
+    fn begin(bytes: &'a [u8], wish: Wish, limits: &'a ImageLimits, watchman: Watchman<'a>) -> Result<Self, MediaError> {
+        let found = header(bytes, limits)?;
+        let format = wish.format.or(found.format()).unwrap_or(ImageFormat::Png);
+        let size = wish.fit.map_or((found.width, found.height), |fit| fit.size(found.width, found.height));
+        let most = format.longest_side();
+        if size.0.max(size.1) > most {
+            let message =
+                format!("{} holds at most {most} pixels a side; this is {} x {}", format.extension(), size.0, size.1);
+            return Err(MediaError::Failed(JobFailure::request(Stage::Planning, "size_not_supported", message)));
+        }
+        let mut settings = settings(wish.level);
+        match found.kind {
+            Kind::Jpeg => {
+                let markers = jpeg::markers(bytes);
+                settings.keep_chroma &= markers.full_chroma || markers.is_rgb;
+                // More than the source had would only be bytes.
+                settings.jpeg_quality = settings.jpeg_quality.min(markers.quality.unwrap_or(100.0).round());
+            }
+            Kind::Webp => settings.webp_lossless = is_lossless(bytes),
+            Kind::Png | Kind::Gif | Kind::Bmp | Kind::Tiff | Kind::Ico | Kind::Avif => {}
+        }
+        settings.keep_chroma &= found.kind == Kind::Jpeg;
+        let (decoding, encoding) = (Duration::ZERO, Duration::ZERO);
+        Ok(Self { bytes, wish, limits, watchman, found, format, size, settings, decoding, encoding })
+    }
+
+    fn make(mut self) -> Result<(Made, Vec<u8>), MediaError> {
+        let mut source = None;
+        let mut best = self.attempt(&mut source, 0)?;
+        let mut kept = self.may_keep() && best.bytes.len() >= self.bytes.len();
+        if kept {
+            best.bytes = self.bytes.to_vec();
+        }
+        if let Some(most) = self.wish.max_bytes.filter(|&most| best.bytes.len() as u64 > most) {
+            best = self.search(&mut source, most)?;
+            kept = false;
+        }
+        let plan = vec![self.told(&best, kept)];
+        let result = header(&best.bytes, self.limits).map_err(broken)?;
+        let checks = self.checks(&result, &best.bytes);
+        if let Some(Check { name, expected, measured, .. }) = checks.iter().find(|check| !check.passed) {
+            let message = format!("the output's {name} is {measured}; it should be {expected}");
+            return Err(MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message)));
+        }
+        let made = Made {
+            format: self.format,
+            info: result.info(),
+            kept,
+            input_bytes: self.bytes.len() as u64,
+            output_bytes: best.bytes.len() as u64,
+            plan,
+            checks,
+            decoding: self.decoding,
+            encoding: self.encoding,
+            wall: Duration::ZERO,
+        };
+        Ok((made, best.bytes))
+    }
+
+    fn resized(&self) -> bool {
+        self.size != (self.found.width, self.found.height)
+    }
+
+    /// Whether the input itself would do.
+    fn may_keep(&self) -> bool {
+        self.found.format() == Some(self.format) && !self.resized()
+    }
+
+    fn is_animated(&self) -> bool {
+        self.found.frames > 1 && (self.format.is_animated() || self.repacks())
+    }
+
+    /// Whether the input is a PNG whose pixels stay: it is packed again as it is, its frames too.
+    fn repacks(&self) -> bool {
+        self.found.kind == Kind::Png && self.may_keep() && self.found.orientation == 1
+    }
+
+    /// The result at a step below the level; `source` keeps the pixels for the next try.
+    fn attempt(&mut self, source: &mut Option<Picture>, step: u32) -> Result<Encoded, MediaError> {
+        let settings = self.settings.lowered(step);
+        if self.is_animated() && !self.repacks() {
+            return self.animate(&settings);
+        }
+        self.watchman.go_on()?;
+        let is_reel = self.found.frames > 1;
+        // An exact PNG needs no pixels; one with a palette does, but is always a still.
+        if self.repacks() && (is_reel || settings.png_palette_floor.is_none()) {
+            return self.repack(&settings);
+        }
+        let picture = match source {
+            Some(picture) => picture,
+            None => source.insert(self.picture()?),
+        };
+        let began = Instant::now();
+        let made = if self.found.kind == Kind::Png
+            && self.format == ImageFormat::Png
+            && !self.resized()
+            && self.found.orientation == 1
+        {
+            let reduced = encoding(|| png::reduced(picture, &settings, self.watchman))?;
+            self.encoding += began.elapsed();
+            let exact = self.repack(&if reduced.is_some() {
+                Settings { png_preset: settings.png_preset.min(2), ..settings }
+            } else {
+                settings
+            })?;
+            return Ok(match reduced.filter(|reduced| reduced.bytes.len() < exact.bytes.len()) {
+                Some(reduced) => reduced,
+                None => exact,
+            });
+        } else {
+            encode::still(picture, self.format, &settings, self.limits.threads, self.watchman)
+        };
+        self.encoding += began.elapsed();
+        made
+    }
+
+    fn repack(&mut self, settings: &Settings) -> Result<Encoded, MediaError> {
+        let began = Instant::now();
+        let most = memory_bytes(self.limits);
+        let made = encoding(|| png::repack(self.bytes, settings, most, self.watchman));
+        self.encoding += began.elapsed();
+        made
+    }
+
+    /// The pixels as the encoder gets them.
+    fn picture(&mut self) -> Result<Picture, MediaError> {
+        let began = Instant::now();
+        let channels = if self.format == ImageFormat::Jpeg { Channels::Ycc } else { Channels::Plain };
+        let decoded = decode::decode(self.bytes, &self.found, channels, self.limits);
+        self.decoding += began.elapsed();
+        let mut picture = decoded?;
+        self.watchman.go_on()?;
+        let began = Instant::now();
+        picture.pixels = fit::resize(picture.pixels, self.size)?;
+        let picture = encode::prepare(picture, self.format);
+        self.encoding += began.elapsed();
+        Ok(picture)
+    }
+
+    fn animate(&mut self, settings: &Settings) -> Result<Encoded, MediaError> {
+        let mut animation = Animation::open(self.bytes, &self.found, self.limits)?;
+        let (plays, profile) = (animation.plays, animation.profile.take());
+        // The frames of a profile that GIF cannot hold are converted one by one.
+        let (written, applied) = match self.format {
+            ImageFormat::Webp => (profile, None),
+            _ => (None, profile),
+        };
+        let mut reel = match self.format {
+            ImageFormat::Webp => Reel::Webp(webp::Reel::new(self.size, plays, written.as_deref(), settings)),
+            _ => Reel::Gif(Box::new(gif::Reel::new(self.size, plays, settings)?)),
+        };
+        loop {
+            self.watchman.go_on()?;
+            let began = Instant::now();
+            let next = animation.next();
+            self.decoding += began.elapsed();
+            let Some(Frame { pixels, delay }) = next? else { break };
+            if (pixels.width(), pixels.height()) != (self.found.width, self.found.height) {
+                return Err(damaged(self.found.kind, "a frame is not of the size that its header says"));
+            }
+            let began = Instant::now();
+            let mut pixels = fit::resize(pixels, self.size)?;
+            if let Some(profile) = &applied {
+                super::color::to_srgb(&mut pixels, profile);
+            }
+            encoding(|| reel.add(Frame { pixels, delay }))?;
+            self.encoding += began.elapsed();
+        }
+        let began = Instant::now();
+        let bytes = encoding(|| reel.finish())?;
+        self.encoding += began.elapsed();
+        let how = match self.format {
+            ImageFormat::Webp if settings.webp_lossless => format!("near-lossless {}", settings.webp_near_lossless),
+            ImageFormat::Webp => format!("quality {:.0}", settings.webp_quality),
+            _ => gif::how(settings),
+        };
+        Ok(Encoded { bytes, how: format!("{} frames, {how}", self.found.frames) })
+    }
+
+    /// The best quality that fits into `most` bytes.
+    fn search(&mut self, source: &mut Option<Picture>, most: u64) -> Result<Encoded, MediaError> {
+        let fits = |made: &Encoded| made.bytes.len() as u64 <= most;
+        let mut best = self.attempt(source, LOWEST)?;
+        if !fits(&best) {
+            let least = best.bytes.len();
+            let message = format!(
+                "the smallest that this picture becomes as {} of {} x {} is {least} bytes; the limit asked for is {most}",
+                self.format.extension(),
+                self.size.0,
+                self.size.1,
+            );
+            return Err(MediaError::Failed(JobFailure::request(Stage::Encoding, "target_too_small", message)));
+        }
+        // `good` fits, `bad` does not.
+        let (mut good, mut bad) = (LOWEST, 0);
+        while good - bad > 1 && !self.watchman.is_late() {
+            let middle = u32::midpoint(good, bad);
+            let made = self.attempt(source, middle)?;
+            if fits(&made) {
+                (best, good) = (made, middle);
+            } else {
+                bad = middle;
+            }
+        }
+        Ok(Encoded { how: format!("{}, to stay within {most} bytes", best.how), ..best })
+    }
+
+    fn told(&self, made: &Encoded, kept: bool) -> StreamPlan {
+        let from = self.bytes.len();
+        if kept {
+            let reason = format!(
+                "the result ({}) was not smaller than the source ({from} bytes); the source is kept as it is, its \
+                 metadata too",
+                made.how
+            );
+            return StreamPlan::new("image", "keep", reason);
+        }
+        let (format, to) = (self.format.extension(), made.bytes.len());
+        let mut words = vec![match self.found.kind.word() {
+            same if same == format => format!("{format}: {}", made.how),
+            other => format!("{other} to {format}: {}", made.how),
+        }];
+        if self.resized() {
+            let (found, size) = (&self.found, self.size);
+            words.push(format!("{} x {} fitted to {} x {}", found.width, found.height, size.0, size.1));
+        }
+        if self.found.orientation != 1 {
+            words.push("turned upright".to_owned());
+        }
+        if self.found.profile && matches!(self.format, ImageFormat::Avif | ImageFormat::Gif) {
+            words.push("colours converted to sRGB".to_owned());
+        }
+        if self.found.frames > 1 && !self.is_animated() {
+            words.push(format!("the first of {} frames", self.found.frames));
+        }
+        words.push(format!("{from} to {to} bytes"));
+        StreamPlan::new("image", "encode", words.join("; "))
+    }
+
+    fn checks(&self, result: &Inspected, bytes: &[u8]) -> Vec<Check> {
+        let word = |found: &Inspected| found.kind.word();
+        let size = |(width, height): (u32, u32)| format!("{width} x {height}");
+        let format = self.format.extension();
+        let shown = (result.width, result.height);
+        let whole = is_whole(self.format, bytes);
+        let mut checks = vec![
+            Check::new("format", word(result) == format, format, word(result)),
+            Check::new("video", shown == self.size, size(self.size), size(shown)),
+            Check::new("size", whole, "whole", if whole { "whole" } else { "cut short" }),
+        ];
+        // Frames that show the same are joined.
+        let most = if self.is_animated() { self.found.frames } else { 1 };
+        let frames = result.frames;
+        checks.push(Check::new("frames", frames <= most, format!("at most {most}"), frames.to_string()));
+        if let Some(most) = self.wish.max_bytes {
+            let length = bytes.len() as u64;
+            checks.push(Check::new("max_bytes", length <= most, format!("at most {most}"), length.to_string()));
+        }
+        checks
+    }
+}
+
+enum Reel {
+    Gif(Box<gif::Reel>),
+    Webp(webp::Reel),
+}
+
+impl Reel {
+    fn add(&mut self, frame: Frame) -> Result<(), MediaError> {
+        match self {
+            Self::Gif(reel) => reel.add(frame),
+            Self::Webp(reel) => reel.add(frame),
+        }
+    }
+
+    fn finish(self) -> Result<Vec<u8>, MediaError> {
+        match self {
+            Self::Gif(reel) => reel.finish(),
+            Self::Webp(reel) => Ok(reel.finish()),
+        }
+    }
+}
+
+fn is_lossless(bytes: &[u8]) -> bool {
+    WebPDecoder::new(std::io::Cursor::new(bytes)).is_ok_and(|mut decoder| !decoder.is_lossy())
+}
+
+/// Whether the file has its end.
+fn is_whole(format: ImageFormat, bytes: &[u8]) -> bool {
+    match format {
+        ImageFormat::Jpeg => bytes.ends_with(&[0xFF, 0xD9]),
+        ImageFormat::Png => bytes.ends_with(b"IEND\xAE\x42\x60\x82"),
+        ImageFormat::Gif => bytes.ends_with(&[0x3B]),
+        ImageFormat::Webp => bytes
+            .get(4..8)
+            .is_some_and(|size| u32::from_le_bytes([size[0], size[1], size[2], size[3]]) as usize + 8 == bytes.len()),
+        // Its header was read with all that it points to.
+        ImageFormat::Avif => true,
+    }
+}
+
+fn broken(error: MediaError) -> MediaError {
+    match error {
+        MediaError::Rejected(failure) | MediaError::Failed(failure) => {
+            let message = format!("the output is not usable: {}", failure.message);
+            MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message))
+        }
+        other => other,
+    }
+}
