@@ -21,6 +21,9 @@ const LINK: LinkTo<'static> = &|link| match link {
         format!("https://media.example.com/v1/jobs/{job}/outputs/{name}?expires=0&signature=sample")
     }
     Link::File { job, output, path } => format!("https://media.example.com/files/0.sample/{job}/{output}/{path}"),
+    Link::Dated { service, job, name, .. } => {
+        format!("https://media.example.com/{service}/0/{}/{name}", job.hyphenated())
+    }
     Link::Upload { upload, name } => format!("https://media.example.com/uploads/0.sample/{upload}/{name}"),
 };
 

@@ -21,7 +21,7 @@ use reelhook_domain::endpoint::{Endpoint, EndpointState};
 use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
-use reelhook_egress::{Client, Request};
+use reelhook_egress::{Client, Request, Usual};
 use reelhook_store::{ClaimedDelivery, StoreError};
 use tracing::{debug, error, info, warn};
 
@@ -125,8 +125,10 @@ impl Sender {
         for (name, value) in &reelhook_dialects::headers(endpoint.dialect, &stamp) {
             headers.insert(name, value.clone());
         }
+        let usual = if reelhook_dialects::lists_all_headers(endpoint.dialect) { Usual::LeftOut } else { Usual::Added };
         Request {
             headers,
+            usual,
             deadline: endpoint.timeout(),
             response_cap: self.response_cap,
             redirects: 0,

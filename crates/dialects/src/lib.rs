@@ -52,6 +52,17 @@ pub enum Link<'a> {
         /// The file's name, or its path within a package.
         path: &'a str,
     },
+    /// The same file as a service spells it that dates its links: `/{service}/{expires}/{job as UUID}/{name}?signature=...`.
+    Dated {
+        /// Below whose path.
+        service: Dialect,
+        /// Of which job.
+        job: JobId,
+        /// The output's name.
+        output: &'a str,
+        /// The name that the file is shown under.
+        name: &'a str,
+    },
     /// A file that a caller sent: `/uploads/{proof}/{upload}/{name}`.
     Upload {
         /// Which.
@@ -128,6 +139,11 @@ pub fn headers(dialect: Dialect, stamp: &Stamp<'_>) -> HeaderMap {
         Dialect::Clipzy => clipzy::headers::of(stamp),
         Dialect::RemoveBgVideo => removebgvideo::headers::of(stamp),
     }
+}
+
+/// Whether the service lists every header of a delivery, so that none is added beside those that frame the message.
+pub const fn lists_all_headers(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Compressor)
 }
 
 /// When a delivery of that dialect is tried again, unless its endpoint says otherwise.

@@ -100,6 +100,23 @@ impl<K> Id<K> {
         Self::from_bits(u128::from_be_bytes(bytes))
     }
 
+    /// The bits in the usual spelling of a UUID: lower-case hexadecimal in groups of 8, 4, 4, 4 and 12.
+    ///
+    /// # Source
+    /// RFC 9562 section 4.
+    pub fn hyphenated(self) -> String {
+        let hex = format!("{:032x}", self.bits);
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    }
+
+    /// The id of exactly that spelling of a UUID; none for any other text.
+    pub fn from_hyphenated(text: &str) -> Option<Self> {
+        let hex: String = text.split('-').collect();
+        let id = u128::from_str_radix(&hex, 16).ok().map(Self::from_bits)?;
+        // Upper case, a sign, other groups: whatever is not spelled as we do is not one of ours.
+        (id.hyphenated() == text).then_some(id)
+    }
+
     /// The 26 characters without the prefix.
     pub fn bare(self) -> String {
         let mut text = [0; LENGTH];
@@ -223,6 +240,23 @@ mod tests {
     fn an_id_carries_version_seven_and_the_rfc_variant() {
         let id = JobId::new(Timestamp::from_millis(0x0123_4567_89ab), [0xff; 10]);
         assert_eq!(format!("{:032x}", id.bits()), "0123456789ab7fffbfffffffffffffff");
+    }
+
+    #[test]
+    fn only_the_usual_spelling_of_a_uuid_is_one() {
+        let id = JobId::from_bits(0x0f6c_3a52_8d7e_4a0b_9a55_0c6f_0f1c_2d3e);
+        let text = "0f6c3a52-8d7e-4a0b-9a55-0c6f0f1c2d3e";
+        assert_eq!(id.hyphenated(), text);
+        assert_eq!(JobId::from_hyphenated(text), Some(id));
+        for other in [
+            text.to_ascii_uppercase(),
+            text.replace('-', ""),
+            format!("+{}", &text[1..]),
+            id.to_string(),
+            String::new(),
+        ] {
+            assert_eq!(JobId::from_hyphenated(&other), None, "{other}");
+        }
     }
 
     #[test]

@@ -102,9 +102,9 @@ impl Client {
     /// Dropping the future closes the connection; the other side may have seen the request.
     pub async fn send(&self, request: Request) -> Result<Exchange, Failure> {
         let mut progress = Progress::start();
-        let Request { method, url, headers, body, deadline, stall, response_cap, redirects } = request;
+        let Request { method, url, headers, usual, body, deadline, stall, response_cap, redirects } = request;
         let deadline = progress.deadline(deadline);
-        let ask = Ask { method, url, headers, body };
+        let ask = Ask { method, url, headers, usual, body };
         let limits = Limits { deadline, stall, cap: response_cap, redirects };
         match timeout_at(deadline, self.whole(ask, limits, &mut progress)).await {
             Ok(result) => result,
@@ -122,9 +122,9 @@ impl Client {
     /// Dropping the future or the body closes the connection; the other side may have seen the request.
     pub async fn open(&self, request: Request) -> Result<Response, Failure> {
         let mut progress = Progress::start();
-        let Request { method, url, headers, body, deadline, stall, response_cap, redirects } = request;
+        let Request { method, url, headers, usual, body, deadline, stall, response_cap, redirects } = request;
         let deadline = progress.deadline(deadline);
-        let ask = Ask { method, url, headers, body };
+        let ask = Ask { method, url, headers, usual, body };
         let Ok(head) = timeout_at(deadline, self.core.ask(ask, redirects, deadline, &mut progress)).await else {
             return Err(too_late(&mut progress));
         };

@@ -22,7 +22,7 @@ use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::redirect;
-use crate::request::RequestBody;
+use crate::request::{RequestBody, Usual};
 
 /// What a client and the bodies it gave out share.
 pub(crate) struct Core {
@@ -36,6 +36,7 @@ pub(crate) struct Ask {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
+    pub(crate) usual: Usual,
     pub(crate) body: RequestBody,
 }
 
@@ -57,7 +58,7 @@ impl Core {
         deadline: Instant,
         progress: &mut Progress,
     ) -> Result<Head, Failure> {
-        self.dress(&mut ask.headers);
+        self.dress(&mut ask.headers, ask.usual);
         if let Err(refusal) = self.connector.policy.judge_url(&ask.url) {
             let kind = match refusal.concerns_address() {
                 true => FailureKind::AddressNotAllowed,
@@ -66,7 +67,7 @@ impl Core {
             return Err(progress.fail(kind, told(&refusal)));
         }
         if redirects == 0 {
-            let Ask { method, url, headers, body } = ask;
+            let Ask { method, url, headers, body, .. } = ask;
             let (parts, reader) = self.ask_once(method, &url, headers, body, deadline, progress).await?;
             return Ok(Head { parts, address: reader.address(), url, reader });
         }
@@ -100,7 +101,7 @@ impl Core {
                 }
             };
             let headers = redirect::headers(&ask.url, &target, ask.headers, &body);
-            ask = Ask { method, url: target, headers, body };
+            ask = Ask { method, url: target, headers, usual: ask.usual, body };
         }
         Err(progress.fail(FailureKind::TooManyRedirects, format!("more than {redirects} redirects")))
     }
@@ -174,9 +175,12 @@ impl Core {
     }
 
     /// Removes what belongs to one connection, and adds what every request of ours says.
-    fn dress(&self, headers: &mut HeaderMap) {
+    fn dress(&self, headers: &mut HeaderMap, usual: Usual) {
         for name in &OURS {
             headers.remove(name);
+        }
+        if usual == Usual::LeftOut {
+            return;
         }
         if !headers.contains_key(USER_AGENT) {
             headers.insert(USER_AGENT, self.user_agent.clone());

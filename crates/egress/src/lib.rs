@@ -60,7 +60,7 @@ mod wire;
 pub use client::{BuildError, Client, Settings};
 pub use failure::{Failure, FailureKind, Phase, Timings};
 pub use policy::{Policy, Refusal};
-pub use request::{Request, RequestBody};
+pub use request::{Request, RequestBody, Usual};
 pub use resolver::{Resolver, SystemResolver};
 pub use response::{Body, Exchange, Response};
 pub use rustls::pki_types::CertificateDer;

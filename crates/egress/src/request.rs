@@ -17,8 +17,10 @@ pub struct Request {
     /// Where to. Judged by the client's policy, and again on every redirect.
     pub url: Url,
     /// Headers of the caller. `host`, `content-length`, `connection` and the other headers of one connection are
-    /// the client's own and are removed; `user-agent`, `accept` and `accept-encoding: identity` are added if absent.
+    /// the client's own and are removed; what [`Usual`] says is added if absent.
     pub headers: HeaderMap,
+    /// Whether the headers that a request of ours usually has are added.
+    pub usual: Usual,
     /// The body.
     pub body: RequestBody,
     /// From DNS to the last byte, redirects included.
@@ -49,6 +51,7 @@ impl Request {
             method,
             url,
             headers: HeaderMap::new(),
+            usual: Usual::Added,
             body,
             deadline: Duration::from_secs(15),
             stall: None,
@@ -56,6 +59,15 @@ impl Request {
             redirects: 0,
         }
     }
+}
+
+/// What becomes of `user-agent`, `accept` and `accept-encoding: identity` where the caller sets none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usual {
+    /// They are added.
+    Added,
+    /// They are left out: the request has the caller's headers, `host` and `content-length`, and no others.
+    LeftOut,
 }
 
 /// The body of a request.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderValue, Method};
-use reelhook_egress::{Client, FailureKind, Phase, Policy, Request, RequestBody, Settings};
+use reelhook_egress::{Client, FailureKind, Phase, Policy, Request, RequestBody, Settings, Usual};
 use support::{Answers, Server, get, hold, post, read_request};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -234,6 +234,28 @@ async fn the_request_is_written_as_it_should_be() {
     for name in ["evil.example", "transfer-encoding", "connection:", "expect:", "upgrade:", "999"] {
         assert!(!head.contains(name), "{name} in {seen}");
     }
+}
+
+#[tokio::test]
+async fn a_request_without_the_usual_headers_has_the_callers_alone() {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let keep = Arc::clone(&seen);
+    let server = Server::start(move |_, mut socket| {
+        let keep = Arc::clone(&keep);
+        async move {
+            *keep.lock().unwrap() = read_request(&mut socket).await.unwrap_or_default();
+            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    })
+    .await;
+    let mut request = Request { usual: Usual::LeftOut, ..post(server.url("/"), "{}") };
+    request.headers.insert("content-type", HeaderValue::from_static("application/json"));
+    server.client().send(request).await.unwrap();
+    let seen = seen.lock().unwrap().to_ascii_lowercase();
+    let head = seen.split("\r\n\r\n").next().unwrap();
+    let mut names: Vec<_> = head.lines().skip(1).map(|line| line.split(':').next().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["content-length", "content-type", "host"], "{seen}");
 }
 
 #[tokio::test]

@@ -48,6 +48,16 @@ impl Links {
         self.below(["files", &proof, &job, output].into_iter().chain(path.split('/')))
     }
 
+    /// The same for services that date their links, under the name that they show, until `expires`:
+    /// `{base}/{service}/{expires}/{job as UUID}/{name}?signature=HEX`. `{expires}.{signature}` is its proof.
+    pub fn dated(&self, service: &str, job: JobId, output: &str, name: &str, expires: Timestamp) -> Url {
+        let proof = self.proof(&format!("file/{job}/{output}"), expires);
+        let (seconds, signature) = proof.split_once('.').expect("a proof has two parts");
+        let mut url = self.below([service, seconds, &job.hyphenated(), name].into_iter());
+        url.query_pairs_mut().append_pair("signature", signature);
+        url
+    }
+
     /// The link to a file that a caller sent, which works until `expires`: `{base}/uploads/{proof}/{upload}/{name}`.
     pub fn upload(&self, upload: UploadId, name: &str, expires: Timestamp) -> Url {
         let proof = self.proof(&format!("upload/{upload}"), expires);
@@ -179,6 +189,18 @@ mod tests {
         assert!(!links().opens_file(&proof.replace("2000.", "9000."), job, "hls", NOW));
         assert!(!links().opens_upload(proof, UploadId::from_bits(5), NOW));
         assert!(!links().check(job, "hls", 2_000, &proof[5..], NOW));
+    }
+
+    #[test]
+    fn a_dated_link_carries_the_proof_of_its_output() {
+        let job = JobId::from_bits(5);
+        let url = links().dated("compressor", job, "result", "a b?.jpeg", LATER);
+        let segments: Vec<_> = url.path_segments().unwrap().collect();
+        assert_eq!(segments, ["api", "compressor", "2000", "00000000-0000-0000-0000-000000000005", "a%20b%3F.jpeg"]);
+        let proof = format!("2000.{}", signature(&url));
+        assert!(links().opens_file(&proof, job, "result", NOW));
+        assert!(!links().opens_file(&proof, JobId::from_bits(6), "result", NOW));
+        assert!(!links().opens_file(&proof, job, "result", Timestamp::from_millis(2_000_000)));
     }
 
     #[test]

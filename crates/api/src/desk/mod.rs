@@ -5,6 +5,7 @@ mod jobs;
 mod origins;
 mod secrets;
 mod uploads;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;

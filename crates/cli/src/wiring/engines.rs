@@ -142,6 +142,7 @@ fn link_to(settings: &Settings, shared: &Shared) -> LinkTo {
         let url = match link {
             Link::Output { job, name } => links.output(job, name, expires),
             Link::File { job, output, path } => links.file(job, output, path, expires),
+            Link::Dated { service, job, output, name } => links.dated(service.as_str(), job, output, name, expires),
             Link::Upload { upload, name } => links.upload(upload, name, expires),
         };
         url.into()

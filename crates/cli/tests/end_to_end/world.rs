@@ -163,6 +163,11 @@ impl World {
         self.server.as_ref().expect("a server runs")
     }
 
+    /// The first key.
+    pub(crate) fn key(&self) -> String {
+        self.key.clone()
+    }
+
     /// The id of the server's process.
     pub(crate) fn pid(&self) -> u32 {
         self.server().child.id().expect("the server was not waited for")

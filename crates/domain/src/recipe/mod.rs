@@ -4,6 +4,7 @@
 //! `media::plan`. `format.rs` holds the words that they share.
 
 mod archive;
+mod auto;
 mod compress;
 mod concat;
 mod convert;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::form::Form;
 
 pub use archive::*;
+pub use auto::*;
 pub use compress::*;
 pub use concat::*;
 pub use convert::*;
@@ -76,6 +78,8 @@ macro_rules! recipes {
 }
 
 recipes! {
+    /// A smaller file of the same kind.
+    Auto = "auto",
     /// A smaller file.
     Compress = "compress",
     /// Another format, codec or size.
@@ -135,6 +139,7 @@ mod tests {
     #[test]
     fn every_recipe_survives_storage() {
         for value in [
+            json!({"recipe": "auto", "image": {"level": "ultra", "width": 64}, "video": {"height": 480}}),
             json!({"recipe": "compress", "crf": 30, "format": "webm", "codec": "av1"}),
             json!({"recipe": "convert", "format": "mp4", "resolution": "720p", "frame_rate": 25}),
             json!({"recipe": "resize", "width": 640, "enlarge": true}),

@@ -22,7 +22,7 @@ use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
-use reelhook_egress::{Client, Failure, FailureKind, Request, RequestBody};
+use reelhook_egress::{Client, Failure, FailureKind, Request, RequestBody, Usual};
 use url::Url;
 
 use super::error::{Trouble, answer};
@@ -72,6 +72,7 @@ impl HttpService for Wire {
         let patience = if matches!(body, RequestBody::Empty) { PATIENCE } else { PATIENCE_SENDING };
         let reads = head.method == Method::GET;
         let request = Request {
+            usual: Usual::Added,
             method: head.method,
             url,
             headers: head.headers,

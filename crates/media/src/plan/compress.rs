@@ -15,9 +15,14 @@ const LEAST_VIDEO_KBPS: u32 = 10;
 const MOST_AUDIO_KBPS: u64 = 192;
 
 pub(super) fn design(desk: &Desk<'_>, compress: &Compress) -> Result<Design, JobFailure> {
+    sized(desk, compress, &Size::default())
+}
+
+/// The same, fitted into a box.
+pub(super) fn sized(desk: &Desk<'_>, compress: &Compress, within: &Size) -> Result<Design, JobFailure> {
     let video = desk.video()?;
     let Compress { crf, max_bytes, quality, codec, format } = *compress;
-    let size = size::target(video, &Size::default(), Fit::Inside, size::Sides::Even);
+    let size = size::target(video, within, Fit::Inside, size::Sides::Even);
     let mut wish = Wish {
         codec,
         format,

@@ -7,6 +7,7 @@
 //! product already is kept: no tool runs.
 
 mod audio;
+mod auto;
 mod compress;
 mod convert;
 mod extract_audio;
@@ -127,6 +128,7 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         return Err(damage.clone());
     }
     match recipe {
+        Recipe::Auto(auto) => auto::design(desk, auto),
         Recipe::Compress(compress) => compress::design(desk, compress),
         Recipe::Convert(convert) => convert::design(desk, convert),
         Recipe::Resize(resize) => resize::design(desk, resize),

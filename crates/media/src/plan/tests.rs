@@ -72,6 +72,17 @@ fn compress_encodes_the_picture_and_copies_fitting_sound() {
 }
 
 #[test]
+fn auto_does_what_the_kind_of_the_source_asks_for() {
+    snapshot!(clip(), {"recipe": "auto", "video": {"width": 640, "height": 640}});
+    let mut sound = clip();
+    sound.info.video = None;
+    sound.video_index = None;
+    sound.info.format = "wav".to_owned();
+    sound.info.audio.as_mut().unwrap().codec = "pcm_s16le".to_owned();
+    snapshot!(sound, {"recipe": "auto"});
+}
+
+#[test]
 fn compress_to_a_size_reads_the_input_twice() {
     snapshot!(clip(), {"recipe": "compress", "max_bytes": 1_000_000, "codec": "h265"});
 }

@@ -1,10 +1,195 @@
 //! Compressor's routes.
+//!
+//! A request is answered with its result where that comes soon; otherwise the caller gets the job's id, asks for it, or is
+//! told by webhook. What decides: a webhook, the size of the input, its kind (archives), and time. The size of a download
+//! and the kind are known once the worker has looked, which the waiting request sees as a change of the job.
 
-use axum::Router;
+use std::time::Duration;
 
-use crate::desk::Desk;
+use axum::extract::{FromRequest as _, Multipart, Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use reelhook_dialects::JobRequest;
+use reelhook_dialects::compressor::{LARGEST_SYNCHRONOUS, reply, request};
+use reelhook_domain::id::{AccountId, JobId};
+use reelhook_domain::job::Job;
+use reelhook_domain::recipe::Format;
+use reelhook_files::Key;
+use reelhook_store::{Submitted, Upload};
+use serde_json::{Value, json};
 
-/// Every path of the service, from its root.
+use crate::auth::ServiceCaller;
+use crate::body;
+use crate::content::{self, Shown};
+use crate::desk::{Caller, Desk, JobInput};
+use crate::problem::{Problem, missing};
+use crate::routes::jobs::without_limit;
+use crate::routes::listing::Query;
+
+/// How long a connection is held open for a result. Under the minute after which common proxies give up.
+const PATIENCE: Duration = Duration::from_secs(50);
+
+/// Every path of the service, from its root. The version may be left out, for clients whose base URL held it.
 pub(super) fn routes() -> Router<Desk> {
-    Router::new()
+    let calls = || {
+        Router::new()
+            .route("/upload", post(upload))
+            .route("/fetch", post(fetch))
+            .route("/jobs/{id}", get(job))
+            .route("/account", get(account))
+    };
+    calls().nest("/1.0", calls()).route("/{expires}/{job}/{name}", get(result))
+}
+
+/// Makes a file smaller that comes with the request.
+async fn upload(
+    State(desk): State<Desk>,
+    ServiceCaller(caller): ServiceCaller,
+    request: Request,
+) -> Result<Response, Problem> {
+    if !body::is_multipart(request.headers()) {
+        let detail = "the Content-Type must be multipart/form-data with the parts file and data";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    }
+    let (options, upload) = parts(&desk, caller, request).await?;
+    submit(&desk, caller, options, JobInput::Sent(upload.id), Some(upload.size_bytes)).await
+}
+
+/// Reads the parts `file` and `data`, in any order; the file is streamed to where uploads are kept.
+async fn parts(desk: &Desk, caller: Caller, request: Request) -> Result<(JobRequest, Upload), Problem> {
+    let unreadable = |error: axum::extract::multipart::MultipartError| {
+        Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
+    };
+    let mut parts = Multipart::from_request(without_limit(request), desk)
+        .await
+        .map_err(|error| Problem::malformed(error.body_text()))?;
+    let (mut options, mut upload) = (None, None);
+    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+        match part.name() {
+            Some("data") if options.is_none() => {
+                let bytes = capped(part, desk.limits().body_bytes).await?;
+                options = Some(request::upload(body::parse(&bytes)?).map_err(Problem::invalid)?);
+            }
+            Some("file") if upload.is_none() => {
+                let name = part.file_name().unwrap_or_default().to_owned();
+                upload = Some(desk.receive(caller, &name, part).await?);
+            }
+            other => {
+                let name = other.unwrap_or("a part without a name").to_owned();
+                return Err(Problem::violation(
+                    &name,
+                    Value::Null,
+                    "is a part too many: one file and one data are read",
+                ));
+            }
+        }
+    }
+    let upload = upload.ok_or_else(|| Problem::violation("file", Value::Null, "is a part that is required"))?;
+    let options = match options {
+        Some(options) => options,
+        None => request::upload(json!({})).map_err(Problem::invalid)?,
+    };
+    Ok((options, upload))
+}
+
+/// Reads a small part whole.
+async fn capped(mut part: axum::extract::multipart::Field<'_>, cap: usize) -> Result<Bytes, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = part.chunk().await.map_err(|error| Problem::malformed(error.body_text()))? {
+        if bytes.len() + chunk.len() > cap {
+            return Err(Problem::too_large(format!("the part data may have at most {cap} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
+}
+
+/// Makes a file smaller that lies at a URL.
+async fn fetch(
+    State(desk): State<Desk>,
+    ServiceCaller(caller): ServiceCaller,
+    json: body::Json,
+) -> Result<Response, Problem> {
+    let request = request::fetch(json.value).map_err(Problem::invalid)?;
+    submit(&desk, caller, request, JobInput::Asked, None).await
+}
+
+/// Keeps the job, and waits for its result unless it is one to be told of later. `size` is that of the input, where it is
+/// known already.
+async fn submit(
+    desk: &Desk,
+    caller: Caller,
+    request: JobRequest,
+    input: JobInput,
+    size: Option<u64>,
+) -> Result<Response, Problem> {
+    let waits = request.webhook.is_none() && size.is_none_or(|size| size <= LARGEST_SYNCHRONOUS);
+    let submitted = desk.submit(caller, request, input, None).await;
+    let job = match submitted.map_err(|problem| problem.with_paths(request::spelled))? {
+        Submitted::New(job) | Submitted::Repeated(job) => job,
+        Submitted::Conflict => return Err(Problem::internal()),
+    };
+    let job = match waits {
+        true => desk.job_when(caller, job.id, PATIENCE, |job| job.state.is_terminal() || is_long(job)).await?,
+        false => job,
+    };
+    if !waits || !job.state.is_terminal() {
+        return Ok((StatusCode::ACCEPTED, Json(reply::enqueued(&job))).into_response());
+    }
+    let (status, body) = reply::synchronous(&job, desk.link_to());
+    Ok((StatusCode::from_u16(status).unwrap_or(StatusCode::OK), Json(body)).into_response())
+}
+
+/// Whether a job is one that nobody waits for: a large input or an archive, as soon as that is known.
+fn is_long(job: &Job) -> bool {
+    let Some(input) = job.input() else { return false };
+    let format = input.media.as_ref().and_then(|media| Format::from_word(&media.format));
+    input.size_bytes > LARGEST_SYNCHRONOUS || format.is_some_and(Format::is_archive)
+}
+
+/// How far a job is, or what came of it.
+async fn job(
+    State(desk): State<Desk>,
+    ServiceCaller(caller): ServiceCaller,
+    Path(id): Path<String>,
+) -> Result<Json<reply::Reply>, Problem> {
+    let id = JobId::from_hyphenated(&id).ok_or_else(|| Problem::not_found("job"))?;
+    let job = desk.store().job(caller.account, id).await.map_err(missing("job"))?;
+    Ok(Json(reply::polled(&job, desk.link_to())))
+}
+
+/// Says that a key works, and whose it is.
+async fn account(ServiceCaller(caller): ServiceCaller) -> Json<Value> {
+    let id: AccountId = caller.account;
+    Json(json!({"id": id.hyphenated()}))
+}
+
+/// A result, to whoever has its link.
+async fn result(
+    State(desk): State<Desk>,
+    Path((expires, job, _name)): Path<(String, String, String)>,
+    uri: axum::extract::OriginalUri,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let closed =
+        || Problem::new(StatusCode::FORBIDDEN, "link_not_valid", "the link has expired, or is not one of ours");
+    let signature = Query::of(&uri).text("signature").ok_or_else(closed)?;
+    let proof = format!("{expires}.{signature}");
+    let id = JobId::from_hyphenated(&job).ok_or_else(|| Problem::not_found("file"))?;
+    let now = desk.ambient().now();
+    let job = match desk.store().job_by_id(id).await {
+        Err(reelhook_store::StoreError::NotFound) => return Err(closed()),
+        other => other?,
+    };
+    let opened = job.outputs.iter().find(|output| desk.links().opens_file(&proof, id, &output.spec.name, now));
+    let output = opened.ok_or_else(closed)?;
+    let mut file = output.file.clone().ok_or_else(|| Problem::not_found("file"))?;
+    if let Some(input) = job.input() {
+        file.name = reply::output_name(input, &file);
+    }
+    content::send(desk.files(), &Shown::output(Key::output(id, output.spec.id), &file), &method, &headers).await
 }
