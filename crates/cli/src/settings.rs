@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use figment::Figment;
 use figment::providers::Serialized;
+use reelhook_domain::price::PriceTable;
 use reelhook_egress::Policy;
 use reelhook_media::sandbox::SandboxMode;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) links: LinksSettings,
     /// The HTTP API.
     pub(crate) api: ApiSettings,
+    /// What encodings cost.
+    pub(crate) price: PriceTable,
 }
 
 /// One of the things that a process can do.
@@ -185,6 +188,7 @@ impl Default for Settings {
             egress: EgressSettings { allow_http: false, allow: Vec::new() },
             links: LinksSettings { keep_days: 30 },
             api: ApiSettings { max_body_bytes: 1 << 20, max_connections: 4096 },
+            price: PriceTable::default(),
         }
     }
 }
@@ -281,6 +285,19 @@ mod tests {
         let env = [("REELHOOK_WORKER_SLOT", "2"), ("REELHOOK_DEV", "perhaps")];
         let flags = [("egress.alow_http", "true"), ("upload.keep_hours", "soon")];
         insta::assert_snapshot!(resolve(file, &env, &flags).unwrap_err());
+    }
+
+    #[test]
+    fn prices_are_numbers_of_the_right_count() {
+        let env = [("REELHOOK_PRICE_TIERS", "0.5, 1, 3"), ("REELHOOK_PRICE_PER_MINUTE", "1")];
+        let price = resolve("[price]\ncurrency = 'USD'\ncodecs = [1, 2.5, 3, 4]", &env, &[]).unwrap().price;
+        assert_eq!((price.currency.as_str(), price.per_minute), ("USD", 1.0));
+        assert_eq!((price.codecs, price.tiers), ([1.0, 2.5, 3.0, 4.0], [0.5, 1.0, 3.0]));
+        assert_eq!(price.sizes, PriceTable::default().sizes);
+        let error = resolve("[price]\ncodecs = [1, 2]\nper_minute = -1", &[], &[("price.tiers", "1,2,x")]).unwrap_err();
+        for expected in ["a list of 4 numbers", "per_minute is", "a list of 3 numbers"] {
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

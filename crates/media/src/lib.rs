@@ -34,7 +34,7 @@ mod verify;
 pub use capabilities::Capabilities;
 pub use error::MediaError;
 pub use further::Further;
-pub use plan::{Damage, Plan, plan};
+pub use plan::{Damage, Forecast, Plan, forecast, plan};
 pub use probe::Source;
 pub use run::{Progress, StepReport, Watch};
 pub use sandbox::{Layers, SandboxMode};

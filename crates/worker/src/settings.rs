@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use reelhook_domain::price::PriceTable;
+
 /// How a worker works. The defaults suit one machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorkerSettings {
     /// Jobs at the same time, at least 1. By default half of the cores: an encoder uses several.
     pub slots: usize,
@@ -22,6 +24,10 @@ pub struct WorkerSettings {
     pub fetch: FetchLimits,
     /// How often a job may be claimed before it is given up. By default 5.
     pub claims_before_giving_up: u32,
+    /// How long a question about an estimate stands. By default 24 h.
+    pub question: Duration,
+    /// What encodings cost.
+    pub prices: PriceTable,
 }
 
 impl Default for WorkerSettings {
@@ -36,6 +42,8 @@ impl Default for WorkerSettings {
             sweep: Duration::from_secs(5 * 60),
             fetch: FetchLimits::default(),
             claims_before_giving_up: 5,
+            question: Duration::from_secs(24 * 3600),
+            prices: PriceTable::default(),
         }
     }
 }

@@ -24,6 +24,10 @@ pub(crate) enum Kind {
     Switch,
     /// A whole number in that range.
     Whole(u64, u64),
+    /// A number in that range.
+    Number(f64, f64),
+    /// So many numbers from 0 to 1000.
+    Numbers(usize),
     /// One of those words.
     Word(&'static [&'static str]),
     /// Some of those words.
@@ -42,6 +46,8 @@ const fn flagged(key: &'static str, kind: Kind, flag: &'static str, doc: &'stati
 
 const PETABYTE: u64 = 1 << 50;
 const DAY: u64 = 24 * 3600;
+const MOST_MONEY: f64 = 1_000_000.0;
+const MOST_FACTOR: f64 = 1000.0;
 
 /// All settings, in the order of the reference.
 pub(crate) const SETTINGS: &[Setting] = &[
@@ -124,6 +130,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Largest JSON body of a request, in bytes; uploads have their own limit.",
     ),
     plain("api.max_connections", Kind::Whole(1, 1 << 20), "HTTP connections at once; more wait to be accepted."),
+    plain("price.currency", Kind::Text, "What estimates and costs are in: three letters of ISO 4217."),
+    plain(
+        "price.per_minute",
+        Kind::Number(0.0, MOST_MONEY),
+        "One minute of 1080p H.264 at 30 frames a second in the standard tier. What an output costs is this times its minutes, its frames a second / 30, and the factors below.",
+    ),
+    plain("price.codecs", Kind::Numbers(4), "Factors of h264, h265, vp9 and av1."),
+    plain("price.sizes", Kind::Numbers(6), "Factors of 480p, 720p, 1080p, 1440p, 2160p and 4320p."),
+    plain("price.tiers", Kind::Numbers(3), "Factors of the tiers economy, standard and premium."),
 ];
 
 impl Setting {
@@ -138,6 +153,8 @@ impl Setting {
             Kind::Text => "text".to_owned(),
             Kind::Switch => "true or false".to_owned(),
             Kind::Whole(least, most) => format!("a whole number from {least} to {most}"),
+            Kind::Number(least, most) => format!("a number from {least} to {most}"),
+            Kind::Numbers(count) => format!("a list of {count} numbers from 0 to {MOST_FACTOR}"),
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::Words(words) => format!("a list of {}", words.join(", ")),
             Kind::Texts => "a list of texts".to_owned(),
@@ -154,6 +171,10 @@ impl Setting {
                 .to_i128()
                 .or_else(|| value.to_u128().and_then(|number| i128::try_from(number).ok()))
                 .is_some_and(|number| (i128::from(least)..=i128::from(most)).contains(&number)),
+            Kind::Number(least, most) => is_number(value, least, most),
+            Kind::Numbers(count) => value.as_array().is_some_and(|values| {
+                values.len() == count && values.iter().all(|value| is_number(value, 0.0, MOST_FACTOR))
+            }),
             Kind::Word(words) => is_word(value, words),
             Kind::Words(words) => {
                 value.as_array().is_some_and(|values| values.iter().all(|value| is_word(value, words)))
@@ -172,12 +193,26 @@ impl Setting {
                 _ => Value::from(text),
             },
             Kind::Whole(..) => text.replace('_', "").parse::<u64>().map_or_else(|_| Value::from(text), Value::from),
+            Kind::Number(..) => text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
+            Kind::Numbers(_) => {
+                let number = |text: &str| text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from);
+                Value::from(text.split(',').map(|part| number(part.trim())).collect::<Vec<_>>())
+            }
             Kind::Words(_) | Kind::Texts => {
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 Value::from(parts.map(Value::from).collect::<Vec<_>>())
             }
         }
     }
+}
+
+fn is_number(value: &Value, least: f64, most: f64) -> bool {
+    let whole = || value.to_i128().or_else(|| i128::try_from(value.to_u128()?).ok()).map(|number| number as f64);
+    value
+        .to_num()
+        .and_then(|number| number.to_f64())
+        .or_else(whole)
+        .is_some_and(|number| (least..=most).contains(&number))
 }
 
 /// The setting of that key.

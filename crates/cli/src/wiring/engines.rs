@@ -82,6 +82,7 @@ pub(super) fn worker(
             stall: Duration::from_secs(settings.fetch.stall_seconds),
             ..defaults.fetch
         },
+        prices: settings.price.clone(),
         ..defaults
     };
     let Shared { store, files, egress, ambient, .. } = shared.clone();

@@ -10,6 +10,7 @@ mod audio;
 mod auto;
 mod compress;
 mod convert;
+mod estimate;
 mod extract_audio;
 mod remove_background;
 mod resize;
@@ -31,6 +32,7 @@ use reelhook_domain::recipe::{Format, Recipe};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::compress::tightened;
+pub use self::estimate::{Forecast, forecast};
 pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color};
 use crate::capabilities::Capabilities;
 use crate::further::Further;

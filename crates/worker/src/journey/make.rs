@@ -84,7 +84,7 @@ impl Walk<'_> {
     }
 
     /// The inputs beside the first, as plans and runs name them.
-    fn further(&self, inputs: &[Input], sources: &[Source]) -> Result<Vec<Further>, Trouble> {
+    pub(super) fn further(&self, inputs: &[Input], sources: &[Source]) -> Result<Vec<Further>, Trouble> {
         let names = self.job.spec.inputs.iter().skip(1).map(|input| &input.name);
         let further = names.zip(inputs).zip(sources).map(|((name, input), source)| {
             let path = std::path::absolute(&input.path)?;

@@ -4,6 +4,7 @@
 //! longer wanted gives its lease back ([`Parting::Interrupted`]) and leaves nothing but what was kept already. Crash
 //! points stand in the order of the walk.
 
+mod cost;
 mod download;
 mod ending;
 mod fetch;
@@ -18,6 +19,7 @@ use fail::fail_point;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::job::{InputFacts, Job, OnDamage, OutputState, Signal};
+use reelhook_domain::price::{Encoding, Estimate};
 use reelhook_egress::Client;
 use reelhook_files::Files;
 use reelhook_media::{Damage, Source, Toolbox};
@@ -55,6 +57,14 @@ pub(crate) enum Parting {
     Interrupted(Lease),
 }
 
+/// Where a walk led to.
+enum Way {
+    /// The job ends so.
+    End(Signal),
+    /// Its caller is asked to accept that first.
+    Ask(Estimate),
+}
+
 /// A job on its way, and what became of it so far.
 struct Walk<'a> {
     means: &'a Means,
@@ -65,6 +75,8 @@ struct Walk<'a> {
     inputs: Vec<InputFacts>,
     /// One for each output of the job: how it ended in this journey.
     ends: Vec<Option<OutputEnd>>,
+    /// What each output encodes, as planned, so far as that is known.
+    encodings: Vec<Vec<Encoding>>,
     /// The most that is missing from an output because the input was damaged.
     lost_seconds: f64,
 }
@@ -82,10 +94,15 @@ pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) 
         fetch_headers: &fetch_headers,
         inputs: Vec::new(),
         ends,
+        encodings: Vec::new(),
         lost_seconds: 0.0,
     };
     let signal = match walk.walk(&lease, claims).await {
-        Ok(signal) => signal,
+        Ok(Way::End(signal)) => signal,
+        Ok(Way::Ask(estimate)) => {
+            walk.ask(lease, estimate).await;
+            return Parting::Over;
+        }
         Err(Trouble::Failed(failure)) => Signal::Fail(failure),
         Err(Trouble::Rejected(failure)) => Signal::Reject(failure),
         Err(Trouble::Interrupted) => return Parting::Interrupted(lease),
@@ -111,7 +128,7 @@ pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) 
 }
 
 impl Walk<'_> {
-    async fn walk(&mut self, lease: &Lease, claims: u32) -> Result<Signal, Trouble> {
+    async fn walk(&mut self, lease: &Lease, claims: u32) -> Result<Way, Trouble> {
         let most = self.means.settings.claims_before_giving_up;
         if claims > most {
             let message = format!("the job was tried {most} times and each time the server died with it");
@@ -128,7 +145,7 @@ impl Walk<'_> {
         result
     }
 
-    async fn walk_within(&mut self, lease: &Lease, scratch: &Path) -> Result<Signal, Trouble> {
+    async fn walk_within(&mut self, lease: &Lease, scratch: &Path) -> Result<Way, Trouble> {
         let inputs = self.fetch(scratch).await?;
         self.inputs = inputs.iter().map(|input| input.facts.clone()).collect();
         fail_point!("worker.fetched");
@@ -143,9 +160,14 @@ impl Walk<'_> {
             for (number, input) in inputs.iter().enumerate() {
                 self.inputs[number].media = Some(self.inspect(&input.path).await?);
             }
-            self.start(lease).await?;
+            fail_point!("worker.probed");
+            let estimate = self.estimate_pictures();
+            if self.asks() {
+                return Ok(Way::Ask(estimate));
+            }
+            self.start(lease, Some(estimate)).await?;
             self.make_pictures(first, scratch).await?;
-            return Ok(self.signal(None));
+            return Ok(Way::End(self.signal(None)));
         }
 
         let Some(toolbox) = &self.means.toolbox else {
@@ -157,16 +179,20 @@ impl Walk<'_> {
             self.inputs[number].media = Some(source.info.clone());
             sources.push(source);
         }
-        self.start(lease).await?;
+        fail_point!("worker.probed");
+        let estimate = self.estimate(toolbox, &inputs, &sources)?;
+        if let Some(estimate) = estimate.as_ref().filter(|_| self.asks()) {
+            return Ok(Way::Ask(estimate.clone()));
+        }
+        self.start(lease, estimate).await?;
         self.make(toolbox, &inputs, &sources, scratch).await?;
         self.make_pictures(first, scratch).await?;
-        Ok(self.signal(sources.into_iter().find_map(|source| source.damage)))
+        Ok(Way::End(self.signal(sources.into_iter().find_map(|source| source.damage))))
     }
 
     /// The input is known and good: the job is processing from here on.
-    async fn start(&self, lease: &Lease) -> Result<(), Trouble> {
-        fail_point!("worker.probed");
-        self.means.store.start_processing(lease, self.inputs.clone(), None).await?;
+    async fn start(&self, lease: &Lease, estimate: Option<Estimate>) -> Result<(), Trouble> {
+        self.means.store.start_processing(lease, self.inputs.clone(), estimate).await?;
         fail_point!("worker.started");
         Ok(())
     }
@@ -220,8 +246,9 @@ impl Walk<'_> {
     }
 
     async fn finish(self, lease: Lease, signal: Signal) -> Result<Job, StoreError> {
+        let cost = Some(self.cost());
         let outputs = self.ends.into_iter().flatten().collect();
-        self.means.store.finish_job(lease, JobEnd { signal, inputs: self.inputs, outputs, cost: None }).await
+        self.means.store.finish_job(lease, JobEnd { signal, inputs: self.inputs, outputs, cost }).await
     }
 }
 

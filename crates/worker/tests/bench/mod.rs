@@ -116,12 +116,21 @@ impl Bench {
     }
 
     pub(crate) async fn submit_with(&self, input: InputSource, recipes: &[Value], on_damage: OnDamage) -> JobId {
+        self.submit_spec(self.spec(input, recipes, on_damage)).await
+    }
+
+    /// Submits a job whose caller wants to be asked.
+    pub(crate) async fn submit_asking(&self, input: InputSource, recipes: &[Value]) -> JobId {
+        self.submit_spec(JobSpec { confirm: true, ..self.spec(input, recipes, OnDamage::Strict) }).await
+    }
+
+    pub(crate) fn spec(&self, input: InputSource, recipes: &[Value], on_damage: OnDamage) -> JobSpec {
         let outputs = recipes.iter().zip('a'..).map(|(recipe, name)| OutputSpec {
             id: self.ambient.id(),
             name: name.to_string(),
             recipe: serde_json::from_value(recipe.clone()).unwrap(),
         });
-        let spec = JobSpec {
+        JobSpec {
             inputs: vec![InputSpec { name: ONLY_INPUT.to_owned(), source: input }],
             outputs: outputs.collect(),
             webhook: None,
@@ -132,7 +141,10 @@ impl Bench {
             confirm: false,
             destination: None,
             said: Value::Null,
-        };
+        }
+    }
+
+    pub(crate) async fn submit_spec(&self, spec: JobSpec) -> JobId {
         let job = Job::new(self.ambient.id(), self.account, spec, self.ambient.now());
         match self.store.submit(job.into()).await.unwrap() {
             Submitted::New(job) => job.id,

@@ -1,0 +1,102 @@
+//! What a job is expected to take and what it took, and whether its caller is asked before it is worked on.
+//!
+//! The estimate prices what was planned; the cost prices what was made, by its measured length. What failed costs
+//! nothing.
+
+use fail::fail_point;
+use reelhook_domain::job::{OutputFile, OutputState};
+use reelhook_domain::price::{Cost, Encoding, Estimate};
+use reelhook_media::{Source, Toolbox, forecast, plan};
+use reelhook_store::{Lease, StoreError};
+
+use super::Walk;
+use super::fetch::Input;
+use super::trouble::Trouble;
+
+/// Seconds of one core for a picture of some megapixels.
+const PICTURE_SECONDS: f64 = 0.5;
+
+impl Walk<'_> {
+    /// What the job is expected to take; none where nothing of it can be made, for then there is nothing to accept.
+    pub(super) fn estimate(
+        &mut self,
+        toolbox: &Toolbox,
+        inputs: &[Input],
+        sources: &[Source],
+    ) -> Result<Option<Estimate>, Trouble> {
+        let Some(source) = sources.first() else { return Ok(None) };
+        let further = self.further(&inputs[1..], &sources[1..])?;
+        let recipes: Vec<_> = self.job.outputs.iter().map(|output| &output.spec.recipe).collect();
+        let plan = plan(source, &further, &recipes, toolbox.capabilities(), self.damage());
+        if plan.steps.is_empty() {
+            return Ok(None);
+        }
+        let cores = match toolbox.capabilities().threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads as usize,
+        };
+        let forecast = forecast(source, &plan, &recipes, cores);
+        let prices = &self.means.settings.prices;
+        let price = |output: &Vec<Encoding>| output.iter().map(|encoding| prices.price(encoding)).sum();
+        let cost = Cost::of(forecast.encodings.iter().map(price).collect(), &prices.currency);
+        self.encodings = forecast.encodings;
+        let round = |seconds: f64| (seconds * 10.0).round() / 10.0;
+        Ok(Some(Estimate {
+            cpu_seconds: round(forecast.cpu_seconds),
+            wall_seconds: round(forecast.wall_seconds),
+            size_bytes: forecast.size_bytes,
+            cost,
+        }))
+    }
+
+    /// The same for pictures alone, which are free: each about as large as its input, and made in a moment.
+    pub(super) fn estimate_pictures(&self) -> Estimate {
+        let count = self.job.outputs.len();
+        let bytes = self.inputs.first().map_or(0, |input| input.size_bytes);
+        let seconds = count as f64 * PICTURE_SECONDS;
+        Estimate {
+            cpu_seconds: seconds,
+            wall_seconds: seconds,
+            size_bytes: bytes * count as u64,
+            cost: Cost::of(vec![0.0; count], &self.means.settings.prices.currency),
+        }
+    }
+
+    /// Whether the caller wants to be asked, and was not yet.
+    pub(super) const fn asks(&self) -> bool {
+        self.job.spec.confirm && self.job.confirmed_at.is_none()
+    }
+
+    /// Asks the caller to accept the estimate; the lease is used up.
+    pub(super) async fn ask(self, lease: Lease, estimate: Estimate) {
+        fail_point!("worker.before_ask");
+        let until = self.means.ambient.now() + self.means.settings.question;
+        match self.means.store.ask_confirmation(lease, self.inputs, estimate, until).await {
+            Ok(_) => tracing::info!(%until, "the job waits for its caller's word"),
+            Err(StoreError::LeaseLost) => tracing::info!("the job was ended by somebody else"),
+            Err(error) => {
+                tracing::error!(%error, "a question was not written; the job is tried again when its lease runs out");
+            }
+        }
+    }
+
+    /// What was made costs, by its measured length.
+    pub(super) fn cost(&self) -> Cost {
+        let prices = &self.means.settings.prices;
+        let cost = |(place, output): (usize, &reelhook_domain::job::Output)| {
+            let made = match &self.ends[place] {
+                Some(end) => end.file.as_ref().filter(|_| end.state == OutputState::Completed),
+                None => output.file.as_ref().filter(|_| output.state == OutputState::Completed),
+            };
+            let (Some(file), Some(planned)) = (made, self.encodings.get(place)) else { return 0.0 };
+            planned.iter().map(|encoding| prices.price(&measured(encoding, file))).sum()
+        };
+        Cost::of(self.job.outputs.iter().enumerate().map(cost).collect(), &prices.currency)
+    }
+}
+
+/// An encoding as long as what came of it; as long as planned where that cannot be measured.
+fn measured(encoding: &Encoding, file: &OutputFile) -> Encoding {
+    let seconds = file.media.duration_seconds.unwrap_or(encoding.seconds);
+    Encoding { seconds, ..*encoding }
+}
