@@ -28,7 +28,7 @@ pub(crate) fn before_screen(path: &Path, color: [u8; 3], video: &str) {
         "-f lavfi -i color=0x{r:02x}{g:02x}{b:02x}:s=320x180:r=25:d=1 \
          -f lavfi -i color=black:s=80x80:r=25:d=1,format=rgba,geq=r={red}:g={green}:b={blue}:{disc} \
          -f lavfi -i sine=frequency=440:sample_rate=48000:duration=1 \
-         -filter_complex [0][1]overlay=x=60+n*4:y=50:format=rgb,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p \
+         -filter_complex [0][1]overlay=x=60+t*100:y=50:format=rgb,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p \
          -map 2:a -c:v {video} -crf 10 -colorspace bt709 -c:a aac {{}}"
     );
     let arguments: Vec<&str> = arguments.split_whitespace().collect();

@@ -5,6 +5,8 @@ mod clips;
 mod cutouts;
 mod damage;
 mod machine;
+mod models;
+mod onnx;
 mod recipes;
 mod remove_background;
 mod rig;
