@@ -118,6 +118,8 @@ pub(crate) struct MediaSettings {
     pub(crate) ffmpeg: String,
     /// The program ffprobe.
     pub(crate) ffprobe: String,
+    /// The folder of models that cut out subjects; `models` in the data folder when absent.
+    pub(crate) models: Option<PathBuf>,
     /// Threads of one ffmpeg; 0 is one a core.
     pub(crate) threads: u32,
     /// What to do where the kernel lacks a layer of the sandbox.
@@ -178,6 +180,7 @@ impl Default for Settings {
             media: MediaSettings {
                 ffmpeg: "ffmpeg".to_owned(),
                 ffprobe: "ffprobe".to_owned(),
+                models: None,
                 threads: 0,
                 sandbox: SandboxMode::Auto,
                 max_pixels: 7680 * 4320,

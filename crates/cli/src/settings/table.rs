@@ -99,6 +99,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     plain("media.ffmpeg", Kind::Text, "The program ffmpeg (5.1 to 9): a path, or a name looked up in `PATH`."),
     plain("media.ffprobe", Kind::Text, "The program ffprobe, likewise."),
+    plain(
+        "media.models",
+        Kind::Text,
+        "Folder of the models of `remove_background`: `NAME.onnx`, and `NAME.toml` where one needs it. Without it: `models` in the folder `data`.",
+    ),
     plain("media.threads", Kind::Whole(0, 1024), "Threads of one ffmpeg; 0 is one for each core."),
     plain(
         "media.sandbox",

@@ -29,6 +29,7 @@ pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings>
         sandbox: media.sandbox,
         threads: media.threads,
         stall: Duration::from_secs(media.stall_seconds),
+        models: media.models.clone().unwrap_or_else(|| settings.data.join("models")),
         limits: reelhook_media::Limits {
             pixels: media.max_pixels,
             duration: Duration::from_secs(media.max_duration_seconds),
