@@ -64,7 +64,7 @@ fn content_type(headers: &HeaderMap) -> String {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase()
 }
 
-async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
     let collected = tokio::time::timeout(PATIENCE, Limited::new(body, cap).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

@@ -135,7 +135,7 @@ pub(crate) struct Keys {
 impl Keys {
     /// Whether nothing would sign.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.secrets.is_empty() && self.signing_keys.is_empty()
+        self.secrets.is_empty() && self.signing_keys.is_empty() && self.service_secrets.is_empty()
     }
 }
 

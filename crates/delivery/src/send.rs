@@ -18,7 +18,6 @@ use reelhook_dialects::Stamp;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::delivery::{Attempt, Outcome};
 use reelhook_domain::endpoint::{Endpoint, EndpointState};
-use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 use reelhook_egress::{Client, Request, Usual};
@@ -95,7 +94,7 @@ impl Sender {
             return Ok(Err(Tried::Disabled));
         }
         let keys = self.keyring.keys(&endpoint).await?;
-        if keys.is_empty() && endpoint.dialect == Dialect::Native {
+        if keys.is_empty() && reelhook_dialects::is_always_signed(endpoint.dialect) {
             error!(endpoint.id = %endpoint.id, account.id = %endpoint.account, "no secret signs for the endpoint; nothing is sent");
             return Ok(Err(self.rest(LONG_REST, "no_signing_secret")));
         }

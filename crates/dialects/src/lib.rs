@@ -28,8 +28,8 @@ use reelhook_signature::{Secret, SigningKey};
 use serde_json::Value;
 
 pub use request::{
-    EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput, OriginRequest,
-    OutputRequest, PublishRequest, SecretRequest, SettingsRequest, WebhookRequest,
+    DestinationRequest, EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput,
+    OriginRequest, OutputRequest, PublishRequest, SecretRequest, SettingsRequest, WebhookRequest,
 };
 
 /// A place that a link leads to. Links to files need no key: they carry their own proof and expire.
@@ -180,6 +180,11 @@ pub fn timeout(dialect: Dialect) -> Duration {
 /// Whether webhooks of that dialect are signed with a secret of the service's own scheme.
 pub fn has_own_secrets(dialect: Dialect) -> bool {
     matches!(dialect, Dialect::Transcodely | Dialect::RemoveBgVideo)
+}
+
+/// Whether its receivers refuse what is not signed, so that nothing is sent when nothing can sign it.
+pub const fn is_always_signed(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Native | Dialect::Transcodely)
 }
 
 /// Why a request is refused, before a dialect puts it into its words.

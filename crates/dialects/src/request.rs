@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reelhook_domain::endpoint::Rate;
 use reelhook_domain::event::{EventFilter, EventType};
 use reelhook_domain::id::{OriginId, UploadId};
-use reelhook_domain::job::{Destination, Dialect, ONLY_INPUT, OnDamage, Priority};
+use reelhook_domain::job::{Dialect, ONLY_INPUT, OnDamage, Priority};
 use reelhook_domain::object_path::{BasePath, PathTemplate};
 use reelhook_domain::origin::{Credentials, Permissions, Place};
 use reelhook_domain::recipe::Recipe;
@@ -35,7 +35,7 @@ pub struct JobRequest {
     /// Whether it waits until it is started.
     pub draft: bool,
     /// Where its outputs are written besides our own keeping.
-    pub destination: Option<Destination>,
+    pub destination: Option<DestinationRequest>,
     /// What only its dialect understands and answers again. Never a secret.
     pub said: Value,
 }
@@ -57,6 +57,17 @@ impl JobRequest {
             said: Value::Null,
         }
     }
+}
+
+/// Where outputs are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationRequest {
+    /// Which origin.
+    pub origin: OriginId,
+    /// What stands before the path of each.
+    pub prefix: Option<PathTemplate>,
+    /// The path of each, in the caller's order; the origin's own template where there is none.
+    pub templates: Vec<Option<PathTemplate>>,
 }
 
 /// One thing to read.

@@ -321,6 +321,11 @@ impl Form {
         Some(made)
     }
 
+    /// Passes over every field that nobody took, where a service does so.
+    pub fn ignore_rest(&mut self) {
+        self.fields.clear();
+    }
+
     /// Notes that a required field is missing, when it is `None` for want of the field.
     pub fn require<T>(&self, name: &'static str, taken: Option<T>) -> Option<T> {
         let path = self.path_of(name);

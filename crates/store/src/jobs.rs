@@ -179,6 +179,9 @@ pub trait Jobs: Send + Sync {
     /// Jobs of the account, newest first.
     async fn list_jobs(&self, account: AccountId, filter: &JobFilter, page: Page) -> Result<Vec<Job>>;
 
+    /// How many jobs of the account the filter lets through.
+    async fn count_jobs(&self, account: AccountId, filter: &JobFilter) -> Result<u64>;
+
     /// The length of the queue, and how many wait before `job`.
     async fn queue(&self, job: Option<JobId>) -> Result<Queue>;
 

@@ -6,11 +6,13 @@ use reelhook_domain::endpoint::EndpointRole;
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::{JobId, UploadId};
 use reelhook_domain::job::{InputSource, InputSpec, Job, JobSpec, JobState, JobWebhook, ONLY_INPUT, OutputSpec};
+use reelhook_domain::object_path::ObjectPath;
 use reelhook_store::{
     DeliveryFilter, FetchHeaders, Idempotency, JobEndpoint, JobFilter, Page, Retry, Submission, Submitted,
 };
 use serde_json::Value;
 
+use super::destination::Use;
 use super::endpoints::timeout_ms;
 use super::{Caller, Desk};
 use crate::problem::{Problem, missing};
@@ -32,13 +34,28 @@ impl Desk {
     pub(crate) async fn submit(
         &self,
         caller: Caller,
-        request: JobRequest,
+        mut request: JobRequest,
         input: JobInput,
         idempotency: Option<Idempotency>,
     ) -> Result<Submitted, Problem> {
         let (draft, fetch_headers) = (request.draft, fetch_headers(&request));
+        let destination = request.destination.take();
+        let origin = match &destination {
+            Some(asked) => Some(self.usable_origin(caller, asked.origin, Use::Write, "destination.origin").await?),
+            None => None,
+        };
+        if let Some(Err(violation)) = origin {
+            // With whatever else is wrong.
+            let mut violations = vec![violation];
+            violations.extend(request.webhook.as_ref().and_then(|webhook| self.judge("webhook.url", &webhook.url)));
+            self.inputs(caller, request.inputs, input, &mut violations).await?;
+            return Err(Problem::invalid(violations));
+        }
         let spec = self.job_spec(caller, request, input).await?;
         let mut job = Job::new(self.ambient().id(), caller.account, spec, self.ambient().now());
+        if let (Some(Ok(origin)), Some(asked)) = (&origin, &destination) {
+            job.spec.destination = Some(self.destination(origin, asked, &job)?);
+        }
         if draft {
             job.state = JobState::Draft;
         }
@@ -90,7 +107,7 @@ impl Desk {
             on_damage: request.on_damage,
             dialect: request.dialect,
             confirm: request.confirm,
-            destination: request.destination,
+            destination: None,
             said: request.said,
         })
     }
@@ -137,7 +154,14 @@ impl Desk {
                     }
                     InputSource::Upload(id)
                 }
-                InputRequest::Origin(origin, path) => InputSource::Origin { origin, path },
+                InputRequest::Origin(id, object) => {
+                    violations.extend(self.usable_origin(caller, id, Use::Read, &path("origin")).await?.err());
+                    if let Err(error) = object.parse::<ObjectPath>() {
+                        let value = object.as_str().into();
+                        violations.push(Violation { path: path("path"), value, message: error.to_string() });
+                    }
+                    InputSource::Origin { origin: id, path: object }
+                }
             };
             inputs.push(InputSpec { name, source });
         }

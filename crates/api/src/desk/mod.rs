@@ -1,5 +1,6 @@
 //! The desk: the verbs that native routes and dialects share.
 
+mod destination;
 mod endpoints;
 mod jobs;
 mod origins;
@@ -15,6 +16,7 @@ use reelhook_dialects::{Link, LinkTo};
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::{AccountId, KeyId};
+use reelhook_domain::price::PriceTable;
 use reelhook_egress::{Client, Policy};
 use reelhook_files::{Files, Links};
 use reelhook_store::Store;
@@ -72,6 +74,8 @@ pub struct Parts {
     pub policy: Policy,
     /// Goes there, to check origins.
     pub egress: Client,
+    /// What encodings cost.
+    pub prices: PriceTable,
     /// The clock and the dice.
     pub ambient: Ambient,
     /// Numbers that bound requests.
@@ -150,8 +154,12 @@ impl Desk {
         &*self.inner.parts.link_to
     }
 
+    pub(crate) fn prices(&self) -> &PriceTable {
+        &self.inner.parts.prices
+    }
+
     /// What is wrong with a URL that the policy does not let us reach.
-    fn judge(&self, path: &str, url: &Url) -> Option<Violation> {
+    pub(crate) fn judge(&self, path: &str, url: &Url) -> Option<Violation> {
         let refusal = self.inner.parts.policy.judge_url(url).err()?;
         // A URL with a password in it is not repeated.
         let value = if refusal.rule == "userinfo" { Value::Null } else { url.as_str().into() };

@@ -54,6 +54,7 @@ pub(super) fn api(
         link_to: link_to(settings, shared),
         policy: settings.policy(),
         egress: shared.egress.clone(),
+        prices: settings.price.clone(),
         ambient: shared.ambient.clone(),
         limits: Limits {
             body_bytes: settings.api.max_body_bytes,

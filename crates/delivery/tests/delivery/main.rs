@@ -7,4 +7,5 @@ mod durability;
 mod endpoints;
 mod interest;
 mod isolation;
+mod transcodely;
 mod world;

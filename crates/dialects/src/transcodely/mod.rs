@@ -3,3 +3,7 @@
 pub mod error;
 pub mod event;
 pub mod headers;
+pub mod reply;
+pub mod request;
+#[cfg(test)]
+mod tests;

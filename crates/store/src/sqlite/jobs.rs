@@ -40,6 +40,12 @@ pub(super) const LIST_JOBS: &str = select_jobs!(
     and (?5 is null or created_at < ?5)
     order by id desc limit ?6"
 );
+pub(super) const COUNT_JOBS: &str = "
+    select count(*) as count from jobs
+    where account = ?1
+    and (?2 is null or state in (select value from json_each(?2)))
+    and (?3 is null or created_at >= ?3)
+    and (?4 is null or created_at < ?4)";
 pub(super) const QUEUE: &str = "
     with asked as (
         select priority + max(0, ?1 - queued_at) / 60000 as rank, queued_at, id from jobs where id = ?2 and state = 'queued')
@@ -77,6 +83,16 @@ impl Jobs for SqliteStore {
             .bind(filter.until.map(Timestamp::as_millis))
             .bind(page.limit);
         found.fetch_all(&self.readers).await?.iter().map(rows::job).collect()
+    }
+
+    async fn count_jobs(&self, account: AccountId, filter: &JobFilter) -> Result<u64> {
+        let states = (!filter.states.is_empty()).then(|| json(&filter.states));
+        let counted = sqlx::query(COUNT_JOBS)
+            .bind(key(account))
+            .bind(states)
+            .bind(filter.since.map(Timestamp::as_millis))
+            .bind(filter.until.map(Timestamp::as_millis));
+        rows::count(&counted.fetch_one(&self.readers).await?, "count")
     }
 
     async fn queue(&self, job: Option<JobId>) -> Result<Queue> {

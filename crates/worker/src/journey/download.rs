@@ -46,7 +46,7 @@ enum Broken {
 }
 
 /// What is on the disk so far.
-struct Part {
+pub(super) struct Part {
     file: BufWriter<File>,
     digests: Digests,
     have: u64,
@@ -237,12 +237,17 @@ impl<'a> Download<'a> {
 }
 
 impl Part {
-    async fn create(path: &Path) -> std::io::Result<Self> {
+    pub(super) async fn create(path: &Path) -> std::io::Result<Self> {
         let file = BufWriter::with_capacity(CHUNK, File::create_new(path).await?);
         Ok(Self { file, digests: Digests::default(), have: 0, whole: None, version: None })
     }
 
-    async fn restart(&mut self) -> std::io::Result<()> {
+    /// How many bytes there are.
+    pub(super) const fn have(&self) -> u64 {
+        self.have
+    }
+
+    pub(super) async fn restart(&mut self) -> std::io::Result<()> {
         self.file.flush().await?;
         self.file.get_mut().set_len(0).await?;
         self.file.rewind().await?;
@@ -250,14 +255,14 @@ impl Part {
         Ok(())
     }
 
-    async fn take(&mut self, piece: &[u8]) -> std::io::Result<()> {
+    pub(super) async fn take(&mut self, piece: &[u8]) -> std::io::Result<()> {
         self.file.write_all(piece).await?;
         self.digests.update(piece);
         self.have += piece.len() as u64;
         Ok(())
     }
 
-    async fn finish(mut self) -> std::io::Result<Stored> {
+    pub(super) async fn finish(mut self) -> std::io::Result<Stored> {
         self.file.flush().await?;
         Ok(self.digests.stored())
     }

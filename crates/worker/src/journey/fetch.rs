@@ -1,4 +1,4 @@
-//! Fetching the input of a job: from its URL, or from an upload.
+//! Fetching the input of a job: from its URL, from an upload, or from an origin.
 
 use std::path::{Path, PathBuf};
 
@@ -38,10 +38,7 @@ impl Walk<'_> {
             inputs.push(match &spec.source {
                 InputSource::Upload(id) => self.fetch_upload(*id, &folder).await?,
                 InputSource::Url(url) => self.fetch_url(url, &self.headers(&spec.name), &folder).await?,
-                InputSource::Origin { .. } => {
-                    let message = "origins cannot be read in this version";
-                    return Err(Trouble::Failed(JobFailure::request(Stage::Fetching, "origin_not_readable", message)));
-                }
+                InputSource::Origin { origin, path } => self.fetch_origin(*origin, path, &folder).await?,
             });
         }
         Ok(inputs)

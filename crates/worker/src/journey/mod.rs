@@ -9,6 +9,7 @@ mod download;
 mod ending;
 mod fetch;
 mod make;
+mod origin;
 mod picture;
 mod trouble;
 
@@ -167,6 +168,7 @@ impl Walk<'_> {
             }
             self.start(lease, Some(estimate)).await?;
             self.make_pictures(first, scratch).await?;
+            self.deliver(scratch).await?;
             return Ok(Way::End(self.signal(None)));
         }
 
@@ -187,6 +189,7 @@ impl Walk<'_> {
         self.start(lease, estimate).await?;
         self.make(toolbox, &inputs, &sources, scratch).await?;
         self.make_pictures(first, scratch).await?;
+        self.deliver(scratch).await?;
         Ok(Way::End(self.signal(sources.into_iter().find_map(|source| source.damage))))
     }
 

@@ -1,0 +1,115 @@
+//! Transcodely's deliveries: its retry table to the millisecond, one delivery id, a signature of each attempt's own time.
+
+use std::time::Duration;
+
+use reelhook_dialects::transcodely::request::told;
+use reelhook_domain::delivery::DeliveryState;
+use reelhook_domain::endpoint::EndpointRole;
+use reelhook_domain::id::EndpointId;
+use reelhook_domain::job::{Dialect, JobWebhook};
+use reelhook_signature::hmac_sha256_hex;
+use reelhook_store::{Endpoints as _, JobEndpoint, SealedFor};
+use reelhook_testkit::{Received, Receiver, Reply};
+
+use crate::world::{PATIENCE, World};
+
+const MINUTE: u64 = 60_000;
+/// The guide's table: the wait before each attempt.
+const WAITS: [u64; 6] = [0, MINUTE, 5 * MINUTE, 30 * MINUTE, 120 * MINUTE, 720 * MINUTE];
+
+/// A job with a webhook there, which its worker then fails.
+async fn failed_job(world: &World, receiver: &Receiver) -> EndpointId {
+    let wanted = JobEndpoint {
+        account: world.account,
+        role: EndpointRole::Job,
+        url: receiver.url("/hook"),
+        dialect: Dialect::Transcodely,
+        timeout_ms: 30_000,
+    };
+    let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
+    world.submit(Some(JobWebhook { endpoint, events: told() })).await;
+    world.fail_job().await;
+    endpoint
+}
+
+/// What a receiver of the guide does.
+fn check(received: &Received, secret: &str, now_seconds: i64) -> bool {
+    let timestamp = received.header("x-transcodely-timestamp");
+    assert!((now_seconds - timestamp.parse::<i64>().unwrap()).abs() <= 300, "{timestamp} is stale");
+    let parts: [&[u8]; 3] = [timestamp.as_bytes(), b".", &received.body];
+    received.header("x-transcodely-signature") == format!("sha256={}", hmac_sha256_hex(secret.as_bytes(), &parts))
+}
+
+#[tokio::test]
+async fn transcodelys_retry_table_is_kept_to_the_millisecond() {
+    let world = World::start().await;
+    world
+        .add_secret(SealedFor::Account(world.account), "transcodely", "whsec_of_the_app".to_owned(), Duration::ZERO)
+        .await;
+    let receiver = Receiver::start().await;
+    receiver.otherwise(Reply::status(500));
+    let endpoint = failed_job(&world, &receiver).await;
+
+    for (count, wait) in (1u32..).zip(&WAITS[1..]) {
+        let record = world.wait_for_attempt(endpoint, count).await;
+        let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
+        assert_eq!(due.since(world.now()), Duration::from_millis(*wait), "after attempt {count}");
+        let received = receiver.requests().pop().unwrap();
+        assert!(check(&received, "whsec_of_the_app", world.now().as_seconds()), "attempt {count} is signed");
+        world.move_to(due);
+    }
+    let record = world.wait_for_attempt(endpoint, 6).await;
+    assert_eq!(record.delivery.state, DeliveryState::Exhausted);
+    let received = receiver.requests();
+    assert_eq!(received.len(), 6);
+    for request in &received {
+        assert_eq!(request.header("x-transcodely-delivery-id"), record.delivery.id.to_string());
+        assert_eq!(request.body, received[0].body);
+        assert!(request.headers.get("webhook-signature").is_none());
+    }
+    let times: Vec<_> = received.iter().map(|request| request.header("x-transcodely-timestamp")).collect();
+    let mut fresh = times.clone();
+    fresh.dedup();
+    assert_eq!(times, fresh, "each attempt has its own time");
+}
+
+#[tokio::test]
+async fn a_transcodely_receiver_that_says_gone_is_tried_again() {
+    let world = World::start().await;
+    let receiver = Receiver::scripted([Reply::status(410)]).await;
+    let endpoint = failed_job(&world, &receiver).await;
+    let record = world.wait_for_attempt(endpoint, 1).await;
+    let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
+    world.move_to(due);
+    assert_eq!(world.wait_for_attempt(endpoint, 2).await.delivery.state, DeliveryState::Delivered);
+}
+
+#[tokio::test]
+async fn while_two_transcodely_secrets_stand_each_receiver_accepts_one_of_two_attempts() {
+    let world = World::start().await;
+    let owner = SealedFor::Account(world.account);
+    world.add_secret(owner, "transcodely", "whsec_old".to_owned(), Duration::ZERO).await;
+    world.advance(Duration::from_secs(1));
+    world.add_secret(owner, "transcodely", "whsec_new".to_owned(), Duration::from_secs(24 * 3600)).await;
+    let receiver = Receiver::scripted([Reply::status(401)]).await;
+    let endpoint = failed_job(&world, &receiver).await;
+    world.wait_for_attempt(endpoint, 1).await;
+    world.advance(Duration::from_secs(60));
+    world.wait_for_attempt(endpoint, 2).await;
+    let received = receiver.requests();
+    let now = world.now().as_seconds();
+    assert!(check(&received[0], "whsec_new", now) && !check(&received[0], "whsec_old", now));
+    assert!(check(&received[1], "whsec_old", now));
+}
+
+#[tokio::test]
+async fn without_a_secret_of_its_own_the_accounts_signs_so_that_nothing_goes_out_unsigned() {
+    let world = World::start().await;
+    let receiver = Receiver::start().await;
+    failed_job(&world, &receiver).await;
+    let received = receiver.wait_for(1, PATIENCE).await.remove(0);
+    assert!(check(&received, &world.secret.reveal(), world.now().as_seconds()));
+    let body: serde_json::Value = serde_json::from_slice(&received.body).unwrap();
+    assert_eq!((&body["event"], &body["job"]["status"]), (&"job.failed".into(), &"failed".into()));
+    assert_eq!(body["job"]["error_code"], "unsupported");
+}
