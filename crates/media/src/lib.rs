@@ -11,6 +11,7 @@
 //! An encoder's exit code proves nothing (it is 0 for a file that ends too early, among others), so nothing is a
 //! product until [`Toolbox::verify`] has measured it against the [`Expectation`] that the plan made.
 
+pub mod archive;
 mod capabilities;
 mod error;
 mod extent;

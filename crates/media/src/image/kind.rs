@@ -6,6 +6,10 @@
 //! # Source
 //! AVIF: the brands of AV1 Image File Format 1.1, section 6. Icons: the ICONDIR of Microsoft's "Icons" (1995).
 
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
 use reelhook_domain::failure::{JobFailure, Stage};
 
 use super::ImageFormat;
@@ -60,6 +64,16 @@ impl Kind {
             Self::Bmp | Self::Tiff | Self::Ico => None,
         }
     }
+}
+
+/// Whether the file at `path` begins like a picture that is read here.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn is_picture(path: &Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    File::open(path)?.take(sniff::HEAD as u64).read_to_end(&mut head)?;
+    Ok(kind(&head).is_ok())
 }
 
 /// Tells the kind of a picture from its beginning; what is none is refused by its name.

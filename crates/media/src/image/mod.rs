@@ -55,6 +55,7 @@ use crate::step::StreamPlan;
 use crate::verify::Check;
 
 pub use header::{Inspected, inspect};
+pub use kind::is_picture;
 pub use make::make;
 pub use reelhook_domain::recipe::Level;
 

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::Walk;
 use super::fetch::Input;
-use super::picture::is_picture;
+use super::route::Route;
 use super::trouble::{OUT_OF_DISK, Trouble, machine_failed};
 use crate::progress::{ENCODED, Share};
 
@@ -59,6 +59,7 @@ impl Walk<'_> {
     pub(super) async fn make(
         &mut self,
         toolbox: &Toolbox,
+        routes: &[Route],
         inputs: &[Input],
         sources: &[Source],
         scratch: &Path,
@@ -67,8 +68,7 @@ impl Walk<'_> {
             let failure = JobFailure::request(Stage::Planning, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
-        let job = self.job;
-        let places: Vec<usize> = self.open().filter(|&place| !is_picture(&job.outputs[place].spec)).collect();
+        let places: Vec<usize> = self.open().filter(|&place| !routes[place].is_picture()).collect();
         let recipes: Vec<_> = places.iter().map(|&place| &self.job.outputs[place].spec.recipe).collect();
         let further = self.further(&inputs[1..], &sources[1..])?;
         let plan = plan(source, &further, &recipes, toolbox.capabilities(), self.damage());
@@ -265,7 +265,7 @@ fn planned(product: &Product) -> Value {
 }
 
 /// The plan of a product that was made and then not taken.
-fn kept_plan(streams: &[StreamPlan], made_bytes: u64, source_bytes: u64) -> Value {
+pub(super) fn kept_plan(streams: &[StreamPlan], made_bytes: u64, source_bytes: u64) -> Value {
     let reason = format!(
         "the result ({made_bytes} bytes) was not smaller than the source ({source_bytes} bytes); the source is kept"
     );
@@ -274,7 +274,7 @@ fn kept_plan(streams: &[StreamPlan], made_bytes: u64, source_bytes: u64) -> Valu
 }
 
 /// Extension and media type of a source that is kept as it is.
-fn kept_as(source: &MediaInfo) -> (&str, &'static str) {
+pub(super) fn kept_as(source: &MediaInfo) -> (&str, &'static str) {
     match Format::from_word(&source.format) {
         Some(format) => (format.extension(), format.mime_type()),
         None => (&source.format, "application/octet-stream"),

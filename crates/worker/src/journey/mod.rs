@@ -4,6 +4,7 @@
 //! longer wanted gives its lease back ([`Parting::Interrupted`]) and leaves nothing but what was kept already. Crash
 //! points stand in the order of the walk.
 
+mod archive;
 mod cost;
 mod download;
 mod ending;
@@ -11,6 +12,7 @@ mod fetch;
 mod make;
 mod origin;
 mod picture;
+mod route;
 mod trouble;
 
 use std::path::Path;
@@ -23,14 +25,15 @@ use reelhook_domain::job::{InputFacts, Job, OnDamage, OutputState, Signal};
 use reelhook_domain::price::{Encoding, Estimate};
 use reelhook_egress::Client;
 use reelhook_files::Files;
-use reelhook_media::{Damage, Source, Toolbox};
+use reelhook_media::{Damage, MediaError, Source, Toolbox};
 use reelhook_store::{ClaimedJob, FetchHeaders, JobEnd, Lease, OutputEnd, Store, StoreError};
 use tempfile::TempDir;
 
 use crate::held::Seat;
 use crate::progress::FETCHED;
 use crate::settings::WorkerSettings;
-use picture::is_picture;
+use fetch::Input;
+use route::Route;
 use trouble::{Trouble, ffmpeg_missing, machine_failed};
 
 /// What journeys work with.
@@ -156,8 +159,19 @@ impl Walk<'_> {
             let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
+        let routes = self.routes(first).await?;
+        if routes.iter().all(Route::is_archive) {
+            let opened = self.unpack(&first.path, scratch.join("members")).await?;
+            self.inputs[0].media = Some(archive::media_of(opened.format));
+            fail_point!("worker.probed");
+            // What each member takes is known once it was looked at, so there is nothing to ask about.
+            self.start(lease, None).await?;
+            self.make_archives(&opened, &routes, first, scratch).await?;
+            self.deliver(scratch).await?;
+            return Ok(Way::End(self.signal(None)));
+        }
         // Pictures alone need no tool, neither to look at them nor to make them.
-        if self.job.outputs.iter().all(|output| is_picture(&output.spec)) {
+        if routes.iter().all(Route::is_picture) {
             for (number, input) in inputs.iter().enumerate() {
                 self.inputs[number].media = Some(self.inspect(&input.path).await?);
             }
@@ -167,7 +181,7 @@ impl Walk<'_> {
                 return Ok(Way::Ask(estimate));
             }
             self.start(lease, Some(estimate)).await?;
-            self.make_pictures(first, scratch).await?;
+            self.make_pictures(&routes, first, scratch).await?;
             self.deliver(scratch).await?;
             return Ok(Way::End(self.signal(None)));
         }
@@ -187,10 +201,18 @@ impl Walk<'_> {
             return Ok(Way::Ask(estimate.clone()));
         }
         self.start(lease, estimate).await?;
-        self.make(toolbox, &inputs, &sources, scratch).await?;
-        self.make_pictures(first, scratch).await?;
+        self.make(toolbox, &routes, &inputs, &sources, scratch).await?;
+        self.make_pictures(&routes, first, scratch).await?;
         self.deliver(scratch).await?;
         Ok(Way::End(self.signal(sources.into_iter().find_map(|source| source.damage))))
+    }
+
+    /// Which route each output takes.
+    async fn routes(&self, first: &Input) -> Result<Vec<Route>, Trouble> {
+        let recipes: Vec<_> = self.job.outputs.iter().map(|output| output.spec.recipe.clone()).collect();
+        let path = first.path.clone();
+        let work = move || recipes.iter().map(|recipe| Route::of(recipe, &path).map_err(MediaError::Io)).collect();
+        self.aside(Stage::Probing, work).await
     }
 
     /// The input is known and good: the job is processing from here on.

@@ -6,7 +6,7 @@ use fail::fail_point;
 use reelhook_domain::failure::Stage;
 use reelhook_domain::job::OutputSpec;
 use reelhook_domain::media::MediaInfo;
-use reelhook_domain::recipe::{Image, Recipe};
+use reelhook_domain::recipe::Image;
 use reelhook_media::image::{self, ImageLimits, Made, Wish};
 use reelhook_media::{MediaError, StepReport};
 use reelhook_store::OutputEnd;
@@ -14,13 +14,18 @@ use serde_json::{Value, json};
 
 use super::Walk;
 use super::fetch::Input;
-use super::make;
+use super::make::{self, kept_as, kept_plan};
+use super::route::Route;
 use super::trouble::{Trouble, machine_failed};
 use crate::progress::ENCODED;
 
-/// Whether an output is made here.
-pub(super) const fn is_picture(spec: &OutputSpec) -> bool {
-    matches!(spec.recipe, Recipe::Image(_))
+/// What becomes of a result that is not smaller than its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WhenLarger {
+    /// It is taken where it is another format or size, as was asked.
+    Taken,
+    /// The source is kept.
+    SourceKept,
 }
 
 impl Walk<'_> {
@@ -32,12 +37,24 @@ impl Walk<'_> {
     }
 
     /// Makes the pictures that no earlier run made; how each ended is noted in `ends`.
-    pub(super) async fn make_pictures(&mut self, input: &Input, scratch: &Path) -> Result<(), Trouble> {
+    pub(super) async fn make_pictures(
+        &mut self,
+        routes: &[Route],
+        input: &Input,
+        scratch: &Path,
+    ) -> Result<(), Trouble> {
         let job = self.job;
         for place in self.open().collect::<Vec<_>>() {
             let spec = &job.outputs[place].spec;
-            let Recipe::Image(recipe) = &spec.recipe else { continue };
-            match self.picture(spec, recipe, input, &scratch.join(format!("picture-{place}"))).await {
+            let file = scratch.join(format!("picture-{place}"));
+            let ended = match routes.get(place) {
+                Some(Route::Picture(recipe)) => self.picture(spec, recipe, WhenLarger::Taken, input, &file).await,
+                Some(Route::AutoPicture(recipe)) => {
+                    self.picture(spec, recipe, WhenLarger::SourceKept, input, &file).await
+                }
+                Some(Route::Tools | Route::Archive(..)) | None => continue,
+            };
+            match ended {
                 Ok(end) => self.ends[place] = Some(end),
                 Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => {
                     self.fail(place, Value::Array(Vec::new()), failure);
@@ -52,6 +69,7 @@ impl Walk<'_> {
         &self,
         spec: &OutputSpec,
         recipe: &Image,
+        when_larger: WhenLarger,
         input: &Input,
         file: &Path,
     ) -> Result<OutputEnd, Trouble> {
@@ -60,13 +78,23 @@ impl Walk<'_> {
         let cancel = self.seat.cancel.clone();
         let limits = ImageLimits::default();
         let work = move || image::make(&from, &wish, &to, &limits, &cancel);
-        let Made { format, info, plan, checks, decoding, encoding, wall, .. } =
+        let Made { format, info, plan, checks, decoding, encoding, wall, input_bytes, output_bytes, kept } =
             self.aside(Stage::Encoding, work).await?;
         fail_point!("worker.encoded");
         self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
         fail_point!("worker.verified");
         let (extension, mime_type) = (format.format().extension(), format.format().mime_type());
-        let made = make::Made { file, media: &info, extension, mime_type, plan: json!(plan), checks: json!(checks) };
+        let mut made =
+            make::Made { file, media: &info, extension, mime_type, plan: json!(plan), checks: json!(checks) };
+        let source = self.inputs.first().and_then(|input| input.media.as_ref());
+        if let (WhenLarger::SourceKept, Some(source)) = (when_larger, source)
+            && output_bytes >= input_bytes
+            && !kept
+        {
+            made.plan = kept_plan(&plan, output_bytes, input_bytes);
+            (made.extension, made.mime_type) = kept_as(source);
+            (made.file, made.media) = (&input.path, source);
+        }
         let report = StepReport { wall, cpu: decoding + encoding };
         let end = self.keep(&input.facts, spec, made, report, 1).await?;
         fail_point!("worker.stored_one");
@@ -75,7 +103,7 @@ impl Walk<'_> {
 
     /// Does `work` where blocking is allowed, unless it is not wanted any more: then it ends by itself, at the next
     /// place where it looks.
-    async fn aside<T: Send + 'static>(
+    pub(super) async fn aside<T: Send + 'static>(
         &self,
         stage: Stage,
         work: impl FnOnce() -> Result<T, MediaError> + Send + 'static,

@@ -136,7 +136,8 @@ async fn submit(
         true => desk.job_when(caller, job.id, PATIENCE, |job| job.state.is_terminal() || is_long(job)).await?,
         false => job,
     };
-    if !waits || !job.state.is_terminal() {
+    // What is long is told of later however soon it was done, so that callers meet one behaviour.
+    if !waits || !job.state.is_terminal() || is_long(&job) {
         return Ok((StatusCode::ACCEPTED, Json(reply::enqueued(&job))).into_response());
     }
     let (status, body) = reply::synchronous(&job, desk.link_to());

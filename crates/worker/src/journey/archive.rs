@@ -1,0 +1,276 @@
+//! Outputs that are archives: each member made smaller by its kind, and kept as it is where that does not work.
+//!
+//! An archive was taken apart before the job is processing, so that what is not safe is refused before any work. Members
+//! fail one by one: the archive that is made has every member of the source under its name, and the receipt says what
+//! became of each.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use fail::fail_point;
+use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::job::OutputSpec;
+use reelhook_domain::media::MediaInfo;
+use reelhook_domain::recipe::{Auto, Format, IMAGE_FORMATS, Recipe};
+use reelhook_media::archive::{self, ArchiveLimits, Member, MemberKind, Opened};
+use reelhook_media::image::{self, ImageLimits, Wish};
+use reelhook_media::{Damage, MediaError, Progress, StepReport, StreamPlan, Watch, plan};
+use reelhook_store::OutputEnd;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Walk;
+use super::fetch::Input;
+use super::make::{self, kept_plan};
+use super::route::Route;
+use super::trouble::{Trouble, machine_failed};
+use crate::progress::{ENCODED, Share};
+
+/// What became of a member, as the receipt tells it.
+#[derive(Debug, Serialize)]
+struct MemberReceipt<'a> {
+    name: &'a str,
+    /// `folder`, `image`, `video`, `audio` or `other`.
+    kind: &'static str,
+    /// `compressed`, `kept` or `failed`; the member is as it was unless it was compressed.
+    state: &'static str,
+    size_bytes_before: u64,
+    size_bytes_after: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<JobFailure>,
+}
+
+/// What came of the work on a member.
+enum Outcome {
+    Compressed(PathBuf, u64),
+    Kept,
+    Failed(JobFailure),
+}
+
+impl Walk<'_> {
+    /// Takes an archive apart into `folder`, which is made for it.
+    pub(super) async fn unpack(&self, input: &Path, folder: PathBuf) -> Result<Arc<Opened>, Trouble> {
+        let (input, cancel) = (input.to_owned(), self.seat.cancel.clone());
+        let work = move || {
+            std::fs::create_dir(&folder)?;
+            archive::open(&input, &folder, &ArchiveLimits::default(), &cancel)
+        };
+        self.aside(Stage::Probing, work).await.map(Arc::new)
+    }
+
+    /// Makes the archives that no earlier run made; how each ended is noted in `ends`.
+    pub(super) async fn make_archives(
+        &mut self,
+        opened: &Arc<Opened>,
+        routes: &[Route],
+        input: &Input,
+        scratch: &Path,
+    ) -> Result<(), Trouble> {
+        let job = self.job;
+        for place in self.open() {
+            let Some(Route::Archive(format, auto)) = routes.get(place) else { continue };
+            let spec = &job.outputs[place].spec;
+            let folder = scratch.join(format!("archive-{place}"));
+            match self.archive(spec, format.unwrap_or(opened.format), auto, opened, input, &folder).await {
+                Ok(end) => self.ends[place] = Some(end),
+                Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => {
+                    self.fail(place, Value::Array(Vec::new()), failure);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
+    async fn archive(
+        &self,
+        spec: &OutputSpec,
+        format: Format,
+        auto: &Auto,
+        opened: &Arc<Opened>,
+        input: &Input,
+        folder: &Path,
+    ) -> Result<OutputEnd, Trouble> {
+        let began = Instant::now();
+        let failed = |error| Trouble::Failed(machine_failed(Stage::Encoding, &error));
+        tokio::fs::create_dir(folder).await.map_err(failed)?;
+        let (mut receipts, mut instead) = (Vec::new(), Vec::new());
+        let members = opened.members.len();
+        for (number, member) in opened.members.iter().enumerate() {
+            self.seat.gauge.note(Stage::Encoding, Share::of(number, members).at(0.0));
+            self.seat.gauge.note_output(Stage::Encoding, spec.id, ENCODED * number as f64 / members as f64);
+            let (receipt, file) = self.member(auto, member, &folder.join(format!("work-{number}"))).await?;
+            receipts.push(receipt);
+            instead.push(file);
+        }
+        let packed = folder.join("packed");
+        self.pack(opened, instead, format, &packed, folder).await?;
+        fail_point!("worker.encoded");
+        self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
+        fail_point!("worker.verified");
+
+        let made_bytes = tokio::fs::metadata(&packed).await.map_err(failed)?.len();
+        let smaller = receipts.iter().filter(|receipt| receipt.state == "compressed").count();
+        let reason = format!("{smaller} of {} files made smaller, packed as {format}", receipts.len());
+        let plan = vec![StreamPlan { stream: "archive".to_owned(), action: "encode".to_owned(), reason }];
+        let is_larger = format == opened.format && made_bytes >= input.facts.size_bytes;
+        let media = media_of(format);
+        let made = make::Made {
+            file: if is_larger { &input.path } else { &packed },
+            media: &media,
+            extension: format.extension(),
+            mime_type: format.mime_type(),
+            plan: if is_larger { kept_plan(&plan, made_bytes, input.facts.size_bytes) } else { json!(plan) },
+            checks: json!([]),
+        };
+        if is_larger {
+            for receipt in receipts.iter_mut().filter(|receipt| receipt.state == "compressed") {
+                (receipt.state, receipt.size_bytes_after) = ("kept", receipt.size_bytes_before);
+            }
+        }
+        let report = StepReport { wall: began.elapsed(), ..StepReport::default() };
+        let mut end = self.keep(&input.facts, spec, made, report, 1).await?;
+        end.receipt["members"] = json!(receipts);
+        fail_point!("worker.stored_one");
+        Ok(end)
+    }
+
+    /// Puts the archive together, and takes it apart once more to see that every member is in it.
+    async fn pack(
+        &self,
+        opened: &Arc<Opened>,
+        instead: Vec<Option<PathBuf>>,
+        format: Format,
+        packed: &Path,
+        folder: &Path,
+    ) -> Result<(), Trouble> {
+        let (opened, packed, again) = (Arc::clone(opened), packed.to_owned(), folder.join("again"));
+        let cancel = self.seat.cancel.clone();
+        let work = move || {
+            archive::pack(&opened, &instead, format, &packed, &cancel)?;
+            std::fs::create_dir(&again)?;
+            // What was let in may be let out: packing again may only have made it denser.
+            let limits = ArchiveLimits { ratio: u64::MAX, ..ArchiveLimits::default() };
+            let seen = archive::open(&packed, &again, &limits, &cancel)?;
+            std::fs::remove_dir_all(&again)?;
+            let size = |member: &Member, instead: Option<&PathBuf>| match (&member.kind, instead) {
+                (_, Some(path)) => std::fs::metadata(path).map_or(0, |file| file.len()),
+                (MemberKind::File { size_bytes, .. }, None) => *size_bytes,
+                (MemberKind::Folder, None) => 0,
+            };
+            let expected =
+                opened.members.iter().zip(&instead).map(|(member, file)| (&member.name, size(member, file.as_ref())));
+            if !seen.members.iter().map(|member| (&member.name, size(member, None))).eq(expected) {
+                let message = "the output's members are not those of the input";
+                return Err(MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message)));
+            }
+            Ok(())
+        };
+        self.aside(Stage::Verifying, work).await
+    }
+
+    /// Makes one member smaller, if that is possible. `folder` is one of its own, made where it is needed.
+    async fn member<'m>(
+        &self,
+        auto: &Auto,
+        member: &'m Member,
+        folder: &Path,
+    ) -> Result<(MemberReceipt<'m>, Option<PathBuf>), Trouble> {
+        let receipt = |kind, state, before, after, error| MemberReceipt {
+            name: &member.name,
+            kind,
+            state,
+            size_bytes_before: before,
+            size_bytes_after: after,
+            error,
+        };
+        let MemberKind::File { path, size_bytes } = &member.kind else {
+            return Ok((receipt("folder", "kept", 0, 0, None), None));
+        };
+        let failed = |error| Trouble::Failed(machine_failed(Stage::Encoding, &error));
+        tokio::fs::create_dir(folder).await.map_err(failed)?;
+        let (kind, outcome) = if image::is_picture(path).map_err(failed)? {
+            ("image", self.picture_member(auto, path, folder.join("picture")).await)
+        } else {
+            self.media_member(auto, path, folder).await
+        };
+        let outcome = match outcome {
+            Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => Outcome::Failed(failure),
+            other => other?,
+        };
+        Ok(match outcome {
+            Outcome::Compressed(file, after) if after < *size_bytes => {
+                (receipt(kind, "compressed", *size_bytes, after, None), Some(file))
+            }
+            Outcome::Compressed(..) | Outcome::Kept => (receipt(kind, "kept", *size_bytes, *size_bytes, None), None),
+            Outcome::Failed(failure) => (receipt(kind, "failed", *size_bytes, *size_bytes, Some(failure)), None),
+        })
+    }
+
+    /// A picture stays in its format, as its name may say it.
+    async fn picture_member(&self, auto: &Auto, path: &Path, to: PathBuf) -> Result<Outcome, Trouble> {
+        let (from, wish, cancel) = (path.to_owned(), Wish::from(&auto.for_picture()), self.seat.cancel.clone());
+        let work = move || {
+            let limits = ImageLimits::default();
+            let format = image::inspect(&from, &limits)?.info().format;
+            if !IMAGE_FORMATS.iter().any(|written| written.as_str() == format) {
+                return Ok(Outcome::Kept);
+            }
+            let made = image::make(&from, &wish, &to, &limits, &cancel)?;
+            Ok(Outcome::Compressed(to, made.output_bytes))
+        };
+        self.aside(Stage::Encoding, work).await
+    }
+
+    /// Video and sound go the way of a job of their own; they too stay in their format.
+    async fn media_member(&self, auto: &Auto, path: &Path, folder: &Path) -> (&'static str, Result<Outcome, Trouble>) {
+        let Some(toolbox) = &self.means.toolbox else { return ("other", Ok(Outcome::Kept)) };
+        let source = match self.unless_interrupted(toolbox.probe(path, folder)).await {
+            Ok(Ok(source)) => source,
+            // Texts, documents, archives: not ours to change.
+            Ok(Err(MediaError::Rejected(_))) => return ("other", Ok(Outcome::Kept)),
+            Ok(Err(error)) => return ("other", Err(Trouble::with_media(Stage::Probing, error))),
+            Err(trouble) => return ("other", Err(trouble)),
+        };
+        let kind = if source.info.video.is_some() { "video" } else { "audio" };
+        let recipe = Recipe::Auto(auto.clone());
+        let plan = plan(&source, &[], &[&recipe], toolbox.capabilities(), Damage::Strict);
+        if let Some((_, failure)) = plan.refused.into_iter().next() {
+            return (kind, Ok(Outcome::Failed(failure)));
+        }
+        let Some(step) = plan.steps.first().filter(|step| !step.keeps_source()) else {
+            return (kind, Ok(Outcome::Kept));
+        };
+        let Some(product) = step.products.first() else { return (kind, Ok(Outcome::Kept)) };
+        let container = match product.format {
+            Format::Aac => "mp4",
+            Format::Opus => "ogg",
+            other => other.as_str(),
+        };
+        if container != source.info.format {
+            return (kind, Ok(Outcome::Kept));
+        }
+        let watch = Watch { cancel: &self.seat.cancel, progress: &|_: Progress| {} };
+        let work = async {
+            toolbox.run(step, path, &[], folder, &source, watch).await?;
+            let file = folder.join(&product.file_name);
+            let receipt = toolbox.verify(&product.expect, &file, folder).await?;
+            Ok(Outcome::Compressed(file, receipt.size_bytes))
+        };
+        (kind, work.await.map_err(|error| Trouble::with_media(Stage::Encoding, error)))
+    }
+}
+
+/// What is told of an archive: its format.
+pub(super) fn media_of(format: Format) -> MediaInfo {
+    MediaInfo {
+        format: format.as_str().to_owned(),
+        duration_seconds: None,
+        bit_rate: None,
+        video: None,
+        audio: None,
+        streams: 0,
+        fast_start: None,
+    }
+}
