@@ -18,10 +18,12 @@ use url::Url;
 mod allowance;
 mod layer;
 pub(crate) mod reference;
+mod service_listener;
 mod table;
 
 pub(crate) use allowance::Allowance;
 pub(crate) use layer::Sources;
+pub(crate) use service_listener::ServiceListener;
 
 /// All settings of `serve`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) links: LinksSettings,
     /// The HTTP API.
     pub(crate) api: ApiSettings,
+    /// The services whose APIs are spoken.
+    pub(crate) services: ServicesSettings,
     /// What encodings cost.
     pub(crate) price: PriceTable,
 }
@@ -155,6 +159,13 @@ pub(crate) struct LinksSettings {
     pub(crate) keep_days: u64,
 }
 
+/// The services whose APIs are spoken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ServicesSettings {
+    /// Services that have a listener of their own, besides their path below the main one.
+    pub(crate) listen: Vec<ServiceListener>,
+}
+
 /// The HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ApiSettings {
@@ -191,6 +202,7 @@ impl Default for Settings {
             egress: EgressSettings { allow_http: false, allow: Vec::new() },
             links: LinksSettings { keep_days: 30 },
             api: ApiSettings { max_body_bytes: 1 << 20, max_connections: 4096 },
+            services: ServicesSettings { listen: Vec::new() },
             price: PriceTable::default(),
         }
     }
@@ -216,6 +228,11 @@ impl Settings {
             self.listen,
             self.listen.port()
         );
+        if let Some(open) = self.services.listen.iter().find(|at| self.dev && !at.address.ip().is_loopback()) {
+            anyhow::bail!(
+                "--dev listens on loopback only; services.listen has {open}: use 127.0.0.1, or leave out --dev"
+            );
+        }
         anyhow::ensure!(!self.roles.is_empty(), "roles is empty; name at least one of api, worker, delivery");
         if let Some(url) = &self.public_url {
             let is_web = matches!(url.scheme(), "http" | "https") && url.host().is_some();
@@ -315,6 +332,17 @@ mod tests {
         assert!(resolve("dev = true\nlisten = '[::1]:8080'", &[], &[]).is_ok());
         let error = resolve("dev = true\nlisten = '0.0.0.0:9000'", &[], &[]).unwrap_err();
         assert!(error.contains("use --listen 127.0.0.1:9000"), "{error}");
+    }
+
+    #[test]
+    fn services_have_listeners_of_their_own_and_on_loopback_in_dev() {
+        let env = [("REELHOOK_SERVICES_LISTEN", "xora=127.0.0.1:9001, compressor=0.0.0.0:9002")];
+        let settings = resolve("", &env, &[]).unwrap();
+        assert_eq!(settings.services.listen.len(), 2);
+        let error = resolve("dev = true", &env, &[]).unwrap_err();
+        assert!(error.contains("compressor=0.0.0.0:9002"), "{error}");
+        let error = resolve("[services]\nlisten = ['zora=127.0.0.1:1']", &[], &[]).unwrap_err();
+        assert!(error.contains("services are compressor"), "{error}");
     }
 
     #[test]

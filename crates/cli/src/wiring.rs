@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use reelhook_api::Face;
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::job::Dialect;
 use reelhook_egress::{Client, SystemResolver};
 use reelhook_files::{Files, Links};
 use reelhook_store::sqlite::SqliteStore;
@@ -43,6 +45,7 @@ type Part = (&'static str, anyhow::Result<()>);
 #[derive(Debug)]
 pub(crate) struct Server {
     address: Option<SocketAddr>,
+    services: Vec<(Dialect, SocketAddr)>,
     first_key: Option<String>,
     parts: JoinSet<Part>,
     stop: CancellationToken,
@@ -65,8 +68,14 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     let folder = DataFolder::create(&settings.data)?;
     let lock = folder.lock()?;
     // Before the database: a port that is taken should not cost a first key.
-    let listener = listen(settings).await?;
-    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let listeners = listen(settings).await?;
+    let address = listeners.first().map(|(_, listener)| listener.local_addr()).transpose()?;
+    let mut services = Vec::new();
+    for (face, listener) in &listeners {
+        if let Face::Service(service) = face {
+            services.push((*service, listener.local_addr()?));
+        }
+    }
     let (store, master_key) = folder.open(ambient).await?;
     void_leases(&store).await?;
     let first_key =
@@ -83,8 +92,8 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     };
     let stop = CancellationToken::new();
     let mut parts = JoinSet::new();
-    if let Some(listener) = listener {
-        engines::api(&mut parts, settings, &shared, listener, stop.clone());
+    if !listeners.is_empty() {
+        engines::api(&mut parts, settings, &shared, listeners, stop.clone());
     }
     if settings.has(Role::Worker) {
         engines::worker(&mut parts, settings, &shared, stop.clone())?;
@@ -94,15 +103,22 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     }
     let listens = address.map(tracing::field::display);
     tracing::info!(address = listens, data = %folder.path().display(), roles = ?settings.roles, "started");
-    Ok(Server { address, first_key, parts, stop, store, _lock: lock })
+    Ok(Server { address, services, first_key, parts, stop, store, _lock: lock })
 }
 
-async fn listen(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
+/// The main listener first.
+async fn listen(settings: &Settings) -> anyhow::Result<Vec<(Face, TcpListener)>> {
     if !settings.has(Role::Api) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let bound = TcpListener::bind(settings.listen).await;
-    bound.map(Some).map_err(|error| cannot_listen(settings.listen, error))
+    let main = (Face::All, settings.listen);
+    let services = settings.services.listen.iter().map(|at| (Face::Service(at.service), at.address));
+    let mut listeners = Vec::new();
+    for (face, address) in std::iter::once(main).chain(services) {
+        let bound = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, error))?;
+        listeners.push((face, bound));
+    }
+    Ok(listeners)
 }
 
 async fn void_leases(store: &SqliteStore) -> anyhow::Result<()> {
@@ -137,6 +153,11 @@ impl Server {
     /// Where it listens, if it does.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// The services that have listeners of their own, and where.
+    pub(crate) fn services(&self) -> &[(Dialect, SocketAddr)] {
+        &self.services
     }
 
     /// The API key that was made, if there was none. Nobody can find it again.

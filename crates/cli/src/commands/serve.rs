@@ -56,6 +56,9 @@ pub(crate) struct Args {
     /// How log lines are written: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// A service at the root of a listener of its own, such as xora=127.0.0.1:9001; may repeat
+    #[arg(long = "service", value_name = "SERVICE=ADDRESS:PORT")]
+    services: Vec<String>,
     /// Any setting; may repeat
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = read_setting)]
     settings: Vec<(String, String)>,
@@ -83,6 +86,7 @@ impl Args {
             ("roles", self.roles),
             ("log", self.log),
             ("log_format", self.log_format),
+            ("services.listen", (!self.services.is_empty()).then(|| self.services.join(","))),
         ];
         let given = given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         Sources { file: self.config, env, flags: given.chain(self.settings).collect() }
@@ -120,6 +124,9 @@ fn announce(server: &wiring::Server) -> anyhow::Result<()> {
     }
     if let Some(address) = server.address() {
         output::line(format_args!("Reelhook listens on http://{address}"))?;
+    }
+    for (service, address) in server.services() {
+        output::line(format_args!("Reelhook speaks {service} on http://{address}"))?;
     }
     Ok(())
 }

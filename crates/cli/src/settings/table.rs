@@ -141,6 +141,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Number(0.0, MOST_MONEY),
         "One minute of 1080p H.264 at 30 frames a second in the standard tier. What an output costs is this times its minutes, its frames a second / 30, and the factors below.",
     ),
+    flagged(
+        "services.listen",
+        Kind::Texts,
+        "--service",
+        "Services that are served at the root of a listener of their own, besides their path below the main one: \
+        `xora=127.0.0.1:9001`. For clients whose base URL has no room for a path.",
+    ),
     plain("price.codecs", Kind::Numbers(4), "Factors of h264, h265, vp9 and av1."),
     plain("price.sizes", Kind::Numbers(6), "Factors of 480p, 720p, 1080p, 1440p, 2160p and 4320p."),
     plain("price.tiers", Kind::Numbers(3), "Factors of the tiers economy, standard and premium."),

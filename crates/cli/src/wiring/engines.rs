@@ -44,7 +44,7 @@ pub(super) fn api(
     parts: &mut JoinSet<Part>,
     settings: &Settings,
     shared: &Shared,
-    listener: TcpListener,
+    listeners: Vec<(Face, TcpListener)>,
     stop: CancellationToken,
 ) {
     let desk = Desk::new(Parts {
@@ -63,7 +63,10 @@ pub(super) fn api(
             connections: settings.api.max_connections,
         },
     });
-    parts.spawn(async move { ("API", reelhook_api::serve(listener, desk, Face::All, stop).await.map_err(Into::into)) });
+    for (face, listener) in listeners {
+        let serving = reelhook_api::serve(listener, desk.clone(), face, stop.clone());
+        parts.spawn(async move { ("API", serving.await.map_err(Into::into)) });
+    }
 }
 
 /// Works on jobs, once it is known what the tools of this machine can do.

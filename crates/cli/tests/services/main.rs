@@ -12,6 +12,7 @@ mod world;
 
 mod clipzy;
 mod compressor;
+mod listeners;
 mod removebgvideo;
 mod secrets;
 mod transcodely;
