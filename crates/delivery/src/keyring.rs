@@ -86,13 +86,28 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
     }
 }
 
-/// The keys of one owner, with the time each stops signing.
+/// A key, and when it stops signing.
+type Until<K> = (K, Option<Timestamp>);
+
+/// The keys of one owner.
 #[derive(Debug, Default)]
 struct Signers {
-    secrets: Vec<(Secret, Option<Timestamp>)>,
-    signing_keys: Vec<(SigningKey, Option<Timestamp>)>,
-    /// Of the services' own schemes: texts, with the service.
-    service_secrets: Vec<((Dialect, Arc<str>), Option<Timestamp>)>,
+    secrets: Vec<Until<Secret>>,
+    signing_keys: Vec<Until<SigningKey>>,
+    service_secrets: Vec<Until<ServiceSecret>>,
+}
+
+/// A text that signs in a service's own scheme.
+#[derive(Clone)]
+struct ServiceSecret {
+    service: Dialect,
+    text: Arc<str>,
+}
+
+impl std::fmt::Debug for ServiceSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceSecret").field("service", &self.service).finish_non_exhaustive()
+    }
 }
 
 impl Signers {
@@ -103,7 +118,8 @@ impl Signers {
                 "hmac" => Secret::parse(&secret.text).map(|key| signers.secrets.push((key, secret.until))),
                 "ed25519" => SigningKey::parse(&secret.text).map(|key| signers.signing_keys.push((key, secret.until))),
                 scheme if let Some(service) = Dialect::from_word(scheme) => {
-                    signers.service_secrets.push(((service, secret.text.as_str().into()), secret.until));
+                    let text = secret.text.as_str().into();
+                    signers.service_secrets.push((ServiceSecret { service, text }, secret.until));
                     Ok(())
                 }
                 scheme => {
@@ -120,7 +136,7 @@ impl Signers {
     }
 }
 
-fn active<K: Clone>(keys: &[(K, Option<Timestamp>)], now: Timestamp) -> Vec<K> {
+fn active<K: Clone>(keys: &[Until<K>], now: Timestamp) -> Vec<K> {
     keys.iter().filter(|(_, until)| until.is_none_or(|until| until > now)).map(|(key, _)| key.clone()).collect()
 }
 
@@ -208,10 +224,9 @@ impl Keyring {
         let has_key_pairs = endpoint.dialect == Dialect::Native;
         let signing_keys =
             if has_key_pairs { active(&self.signers(account).await?.signing_keys, now) } else { Vec::new() };
-        let of_service = |known: &&((Dialect, Arc<str>), Option<Timestamp>)| known.0.0 == endpoint.dialect;
-        let theirs = self.signers(owner).await?;
-        let theirs: Vec<_> = theirs.service_secrets.iter().filter(of_service).cloned().collect();
-        let service_secrets = active(&theirs, now).into_iter().map(|(_, text)| text).collect();
+        let theirs = active(&self.signers(owner).await?.service_secrets, now);
+        let theirs = theirs.into_iter().filter(|secret| secret.service == endpoint.dialect);
+        let service_secrets = theirs.map(|secret| secret.text).collect();
         Ok(Keys { secrets, signing_keys, service_secrets })
     }
 

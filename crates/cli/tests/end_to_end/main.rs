@@ -9,4 +9,5 @@ mod bad_input;
 mod crashes;
 mod inbox;
 mod journey;
+#[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

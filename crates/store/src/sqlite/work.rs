@@ -258,19 +258,24 @@ struct Listeners {
 
 impl Listeners {
     async fn want_progress_of(&mut self, tx: &mut Tx, job: &Job) -> Result<bool> {
-        let (account, dialect) = (job.account, job.spec.dialect);
-        if let Some(webhook) = &job.spec.webhook {
-            if webhook.events.wants(&EventType::ours(EventType::JOB_PROGRESS)) {
-                return Ok(true);
-            }
-        } else if !self.default.contains_key(&(account, dialect)) {
-            let filter = sqlx::query(DEFAULT_FILTER).bind(key(account)).bind(dialect.as_str());
-            let wanted = any_wants_progress(&filter.fetch_all(tx.sql()).await?)?;
-            self.default.insert((account, dialect), wanted);
+        let own = match &job.spec.webhook {
+            Some(webhook) => webhook.events.wants(&EventType::ours(EventType::JOB_PROGRESS)),
+            None => self.default_wants(tx, job.account, job.spec.dialect).await?,
+        };
+        Ok(own || self.registered_want(tx, job.account).await?)
+    }
+
+    async fn default_wants(&mut self, tx: &mut Tx, account: AccountId, dialect: Dialect) -> Result<bool> {
+        if let Some(wanted) = self.default.get(&(account, dialect)) {
+            return Ok(*wanted);
         }
-        if job.spec.webhook.is_none() && self.default.get(&(account, dialect)) == Some(&true) {
-            return Ok(true);
-        }
+        let filter = sqlx::query(DEFAULT_FILTER).bind(key(account)).bind(dialect.as_str());
+        let wanted = any_wants_progress(&filter.fetch_all(tx.sql()).await?)?;
+        self.default.insert((account, dialect), wanted);
+        Ok(wanted)
+    }
+
+    async fn registered_want(&mut self, tx: &mut Tx, account: AccountId) -> Result<bool> {
         if let Some(wanted) = self.registered.get(&account) {
             return Ok(*wanted);
         }
