@@ -35,6 +35,9 @@ pub struct Source {
     pub video_start: f64,
     /// How long after the beginning of the file its sound begins, in seconds.
     pub audio_start: f64,
+    /// What decoders of its picture are told beforehand, with its unit of time: two pictures with the same one can stand
+    /// in one stream. Absent where the container does not tell.
+    pub video_setup: Option<String>,
     /// Whether it is one picture rather than a timeline.
     pub still: bool,
     /// Whether its length is measured, by an index or by time stamps, rather than guessed from its bit rate.
@@ -128,6 +131,7 @@ pub(crate) fn judge(look: &Look, report: &Report) -> Result<Source, MediaError> 
         audio_index: audio.map(|stream| stream.index),
         video_start: video.map_or(0.0, |stream| stream.begins_after(&report.format)),
         audio_start: audio.map_or(0.0, |stream| stream.begins_after(&report.format)),
+        video_setup: video.and_then(Stream::setup),
         still: look.kind.still,
         measured: look.kind.measured,
         damage: look.damage.clone(),

@@ -56,6 +56,9 @@ pub(crate) struct Stream {
     nb_read_packets: Option<String>,
     channels: Option<u32>,
     sample_rate: Option<String>,
+    extradata_hash: Option<String>,
+    time_base: Option<String>,
+    codec_tag_string: Option<String>,
     disposition: BTreeMap<String, i64>,
     tags: BTreeMap<String, String>,
     side_data_list: Vec<SideData>,
@@ -114,6 +117,12 @@ impl Stream {
     }
 
     /// Whether it is a picture stream that plays: a cover image is not.
+    /// What decoders are told beforehand, and the unit of time.
+    pub(crate) fn setup(&self) -> Option<String> {
+        let (hash, base) = (self.extradata_hash.as_ref()?, self.time_base.as_ref()?);
+        Some(format!("{hash}, {base}, {}", self.codec_tag_string.as_deref().unwrap_or_default()))
+    }
+
     pub(crate) fn is_video(&self) -> bool {
         self.codec_type.as_deref() == Some("video") && !self.has("attached_pic") && self.width.is_some_and(|w| w > 0)
     }

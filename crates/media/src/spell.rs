@@ -29,13 +29,24 @@ pub(crate) const MATTE: &str = "matte.y4m";
 pub(crate) const SCREEN: &str = "screen.rgb";
 /// Most frames that are looked at for that, one a second.
 const SCREEN_FRAMES: &str = "12";
+/// Which files are read one after another.
+pub(crate) const SCRIPT: &str = "inputs.ffconcat";
 
 impl Step {
     /// The arguments of one run.
     pub(crate) fn spell(&self, input: &Path, further: &[Further], pass: Pass) -> Vec<OsString> {
         let mut line = self.head();
+        if self.join.as_ref().is_some_and(|join| join.copied.is_some()) {
+            // Otherwise the script's times would begin with the priming of the first sound, which is not copied.
+            line.words(&["-copyts"]);
+        }
         self.spell_input(&mut line, input);
         self.spell_beside(&mut line, further);
+        if let Some(copied) = self.join.as_ref().and_then(|join| join.copied.as_ref()) {
+            debug_assert_eq!(copied.len(), self.beside.len() + 1, "each input has its length");
+            line.words(&["-protocol_whitelist", "file,pipe", "-f", "concat", "-safe", "0"]);
+            line.words(&["-i", &format!("file:{SCRIPT}")]);
+        }
         let from_palette = self.passes == Passes::Palette && pass == Pass::Last;
         if from_palette {
             line.words(&["-f", "png_pipe", "-i", &format!("file:{PALETTE}")]);
@@ -143,6 +154,9 @@ impl Step {
 
     /// The graph of all pictures that are encoded: decoded once, split, each with its own filters.
     fn graph(&self, pass: Pass) -> Option<String> {
+        if let Some(join) = &self.join {
+            return join.graph.clone();
+        }
         let index = self.reading.video?;
         let chains: Vec<(usize, String)> = self
             .products
@@ -152,7 +166,7 @@ impl Step {
                 VideoTrack::Encode { filters, palette, .. } => {
                     Some((number, self.chain(number, filters, *palette, pass)))
                 }
-                VideoTrack::None | VideoTrack::Copy => None,
+                VideoTrack::None | VideoTrack::Copy | VideoTrack::Joined => None,
             })
             .collect();
         let mut shared = self.shared_filters.clone();
@@ -198,6 +212,12 @@ impl Step {
         let first = pass == Pass::First;
         match (&making.video, self.reading.video) {
             (VideoTrack::Copy, Some(index)) => line.words(&["-map", &format!("0:{index}"), "-c:v", "copy"]),
+            (VideoTrack::Joined, _) => {
+                line.words(&["-map", &format!("{}:v:0", self.beside.len() + 1), "-c:v", "copy"]);
+                if product.expect.video.as_ref().is_some_and(|video| video.codec == "h265") {
+                    line.words(&["-tag:v", "hvc1"]);
+                }
+            }
             (VideoTrack::Encode { encoder, uneven, .. }, Some(_)) => {
                 line.words(&["-map", &format!("[v{number}]")]);
                 if first && self.passes == Passes::Palette {
@@ -218,6 +238,10 @@ impl Step {
         }
         match (&making.audio, self.reading.audio) {
             (AudioTrack::Copy, Some(index)) => line.words(&["-map", &format!("0:{index}"), "-c:a", "copy"]),
+            (AudioTrack::Joined { options }, _) => {
+                line.words(&["-map", &format!("[a{number}]")]);
+                line.texts(options);
+            }
             (AudioTrack::Encode { options }, Some(index)) => {
                 line.words(&["-map", &format!("0:{index}")]);
                 if let Window::Walk { start, length } = self.reading.window {
@@ -295,6 +319,20 @@ pub(crate) fn on_file_time(filter: &str, begins: &str) -> String {
     format!("{filter}=PTS-STARTPTS+{begins}/TB")
 }
 
+/// The script for files that are read one after another, each forced to the demuxer that it was sniffed to be and with
+/// the length of its picture. `None` for a path that cannot be written in one.
+///
+/// # Source
+/// <https://ffmpeg.org/ffmpeg-formats.html#concat>; quoting as in ffmpeg-utils, "Quoting and escaping".
+pub(crate) fn script<'a>(files: impl Iterator<Item = (&'a Path, &'static str, f64)>) -> Option<String> {
+    let mut text = "ffconcat version 1.0\n".to_owned();
+    for (path, demuxer, length) in files {
+        let path = path.to_str().filter(|path| !path.contains(['\n', '\r', '\0']))?.replace('\'', r"'\''");
+        text += &format!("file 'file:{path}'\noption format_whitelist {demuxer}\nduration {}\n", seconds(length));
+    }
+    Some(text)
+}
+
 /// Seconds as ffmpeg reads them: never in scientific notation, to the microsecond.
 pub(crate) fn seconds(seconds: f64) -> String {
     let text = format!("{seconds:.6}");
@@ -317,6 +355,13 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_script_quotes_every_path() {
+        let files = [(Path::new("/a b/it's"), "mov", 2.0), (Path::new("/c"), "mov", 1.5)];
+        insta::assert_snapshot!(script(files.into_iter()).expect("paths that can be written"));
+        assert_eq!(script([(Path::new("/a\nfile /etc/passwd"), "mov", 1.0)].into_iter()), None);
+    }
 
     #[test]
     fn seconds_are_plain_numbers() {

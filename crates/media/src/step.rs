@@ -24,6 +24,8 @@ pub struct Step {
     pub(crate) before: Option<Before>,
     /// What is read beside the main input: ffmpeg's inputs 1, 2, ...
     pub(crate) beside: Vec<Beside>,
+    /// How its inputs become one timeline, where they do.
+    pub(crate) join: Option<Join>,
     /// Filters that all pictures pass first.
     pub(crate) shared_filters: Vec<String>,
     pub(crate) passes: Passes,
@@ -111,6 +113,17 @@ pub(crate) enum BesideFile {
     Matte,
 }
 
+/// Several inputs as one timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Join {
+    /// The whole graph, which ends in `[v0]` and `[a0]` where it makes a picture and a sound.
+    pub(crate) graph: Option<String>,
+    /// How long the picture of each input is, in seconds, where pictures are copied one after another.
+    pub(crate) copied: Option<Vec<f64>>,
+    /// How long all are together, in seconds; zero when nobody knows.
+    pub(crate) seconds: f64,
+}
+
 /// How the input is read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reading {
@@ -158,6 +171,8 @@ pub(crate) struct Making {
 pub(crate) enum VideoTrack {
     None,
     Copy,
+    /// Copied from all inputs, one after another.
+    Joined,
     Encode {
         filters: Vec<String>,
         encoder: Encoder,
@@ -172,7 +187,13 @@ pub(crate) enum VideoTrack {
 pub(crate) enum AudioTrack {
     None,
     Copy,
-    Encode { options: Vec<String> },
+    /// Encoded from what the graph of a [`Join`] makes of all inputs.
+    Joined {
+        options: Vec<String>,
+    },
+    Encode {
+        options: Vec<String>,
+    },
 }
 
 /// A video encoder with its options.

@@ -140,7 +140,8 @@ impl Toolbox {
     ) -> Result<Option<Report>, MediaError> {
         let input = std::path::absolute(input)?;
         let mut arguments: Vec<OsString> = ["-hide_banner", "-v", "error", "-of", "json"].map(Into::into).into();
-        arguments.extend(["-show_format", "-show_streams", "-show_chapters"].map(Into::into));
+        arguments
+            .extend(["-show_format", "-show_streams", "-show_chapters", "-show_data_hash", "sha256"].map(Into::into));
         arguments.extend(more.iter().map(Into::into));
         option(&mut arguments, "-protocol_whitelist", "file");
         option(&mut arguments, "-f", demuxer);

@@ -8,7 +8,7 @@ use reelhook_domain::endpoint::Rate;
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::form::{Form, Violation};
 use reelhook_domain::job::{Dialect, MOST_INPUTS, OnDamage, Priority};
-use reelhook_domain::recipe::Recipe;
+use reelhook_domain::recipe::{FEWEST_TO_JOIN, Recipe};
 use reelhook_domain::retry::{LONGEST_WAIT, MOST_WAITS, RetrySchedule};
 use serde_json::Value;
 use url::Url;
@@ -47,6 +47,14 @@ pub fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
         let on_damage = form.choice("on_damage").unwrap_or(OnDamage::Strict);
         let confirm = form.boolean("confirm").unwrap_or(false);
         let draft = form.boolean("draft").unwrap_or(false);
+        let joins = |(_, recipe): &(_, Recipe)| matches!(recipe, Recipe::Concat(_));
+        if let (Some(inputs), Some(outputs)) = (&inputs, &outputs)
+            && inputs.len() < FEWEST_TO_JOIN
+            && let Some(place) = outputs.iter().position(joins)
+        {
+            let message = format_args!("needs a job with inputs, at least {FEWEST_TO_JOIN} of them").to_string();
+            form.refuse(&format!("outputs[{place}].recipe"), "concat".into(), message);
+        }
         let outputs = named(form, outputs?)?;
         Some(JobRequest {
             webhook,

@@ -26,7 +26,7 @@ pub struct Proxy {
     pub bitrate_kbps: Option<u32>,
     /// How often it has a key frame.
     pub gop: Gop,
-    /// The box; never enlarged unless asked.
+    /// The box; a proxy is never enlarged.
     #[serde(flatten)]
     pub size: Size,
     /// Where it begins, in seconds.
@@ -42,11 +42,15 @@ pub const DEFAULT_PROXY_CRF: u32 = 32;
 
 impl Proxy {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
+        let size = Size::read(form);
+        if size.enlarge {
+            form.refuse("enlarge", true.into(), "must be left out: a proxy is never larger than its source");
+        }
         Some(Self {
             crf: form.integer32("crf", 0..=51).unwrap_or(DEFAULT_PROXY_CRF),
             bitrate_kbps: form.integer32("bitrate_kbps", 50..=400_000),
             gop: form.choice("gop").unwrap_or(Gop::PerSecond),
-            size: Size::read(form),
+            size,
             start_seconds: form.number("start_seconds", 0.0..=LATEST_SECOND),
             duration_seconds: form.number("duration_seconds", 0.001..=LATEST_SECOND),
         })

@@ -83,6 +83,7 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
         beside: Vec::new(),
         before: None,
         alpha: false,
+        join: None,
     })
 }
 

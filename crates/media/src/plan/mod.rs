@@ -9,9 +9,12 @@
 mod audio;
 mod auto;
 mod compress;
+mod concat;
 mod convert;
 mod estimate;
 mod extract_audio;
+mod joint;
+mod proxy;
 mod remove_background;
 mod resize;
 mod size;
@@ -37,7 +40,9 @@ pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color}
 use crate::capabilities::Capabilities;
 use crate::further::Further;
 use crate::probe::Source;
-use crate::step::{AudioTrack, Before, Beside, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window};
+use crate::step::{
+    AudioTrack, Before, Beside, Join, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window,
+};
 use crate::verify::{AudioExpectation, Expectation, Frames, Span, VideoExpectation};
 
 /// What is done about a damaged source.
@@ -87,6 +92,8 @@ struct Design {
     before: Option<Before>,
     /// Whether the picture carries alpha, and the format tells.
     alpha: bool,
+    /// How all that is read becomes one timeline; only with a place of its own.
+    join: Option<Join>,
 }
 
 /// In which step an output is made.
@@ -138,14 +145,10 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         Recipe::Thumbnail(thumbnail) => thumbnail::design(desk, thumbnail),
         Recipe::ExtractAudio(extract) => extract_audio::design(desk, extract),
         Recipe::WebReady(web_ready) => web_ready::design(desk, web_ready),
+        Recipe::Proxy(proxy) => proxy::design(desk, proxy),
+        Recipe::Concat(concat) => concat::design(desk, concat),
         Recipe::RemoveBackground(wish) => remove_background::design(desk, wish),
-        Recipe::Concat(_)
-        | Recipe::Proxy(_)
-        | Recipe::Package(_)
-        | Recipe::Image(_)
-        | Recipe::Archive(_)
-        | Recipe::Style(_)
-        | Recipe::Ffmpeg(_) => {
+        Recipe::Package(_) | Recipe::Image(_) | Recipe::Archive(_) | Recipe::Style(_) | Recipe::Ffmpeg(_) => {
             let message = format!("the recipe {} is not made in this version", recipe.name());
             Err(JobFailure::request(Stage::Planning, "recipe_not_made", message))
         }
@@ -164,7 +167,7 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
             Place::Passing(_) if decoded_anyway => Place::Shared,
             place => place,
         };
-        let (beside, before) = (design.beside.clone(), design.before.clone());
+        let (beside, before, join) = (design.beside.clone(), design.before.clone(), design.join.clone());
         let product = product(desk, output, design);
         match place {
             Place::Shared => shared.push(product),
@@ -174,7 +177,9 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
                 steps.push(step(desk, vec![product], window, Passes::One));
             }
             Place::Own(window, passes) => {
-                steps.push(Step { beside, before, ..step(desk, vec![product], window, passes) })
+                let alone = step(desk, vec![product], window, passes);
+                let timeline = join.as_ref().map_or(alone.timeline, |join| join.seconds);
+                steps.push(Step { beside, before, join, timeline, ..alone });
             }
         }
     }
@@ -211,6 +216,7 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
         products,
         reading,
         before: None,
+        join: None,
         beside: Vec::new(),
         shared_filters,
         passes,
@@ -295,6 +301,7 @@ impl<'a> Desk<'a> {
             beside: Vec::new(),
             before: None,
             alpha: false,
+            join: None,
         })
     }
 
@@ -322,6 +329,7 @@ impl<'a> Desk<'a> {
             beside: Vec::new(),
             before: None,
             alpha: false,
+            join: None,
         })
     }
 
@@ -341,6 +349,7 @@ impl<'a> Desk<'a> {
             beside: Vec::new(),
             before: None,
             alpha: false,
+            join: None,
         }
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn clip() -> Source {
         audio_index: Some(1),
         video_start: 0.0,
         audio_start: 0.0,
+        video_setup: Some("SHA256:00, 1/12800, avc1".to_owned()),
         still: false,
         measured: true,
         damage: None,

@@ -251,6 +251,55 @@ fn remove_background_puts_the_measured_screen_into_its_graph() {
     assert!(usual.iter().all(|argument| !argument.to_string_lossy().contains("{keying}")));
 }
 
+#[test]
+fn a_proxy_is_always_encoded() {
+    snapshot!(clip(), {"recipe": "proxy"}, {"recipe": "proxy", "gop": "all_intra", "bitrate_kbps": 500, "height": 360});
+}
+
+#[test]
+fn a_proxy_of_a_part_is_cut_on_the_grid() {
+    snapshot!(clip(), {"recipe": "proxy", "start_seconds": 3.3, "duration_seconds": 1});
+}
+
+/// The plan for some inputs joined.
+fn joined(sources: &[Source], value: Value) -> String {
+    let further = sources.iter().skip(1).enumerate().map(|(place, source)| Further {
+        name: format!("in_{}", place + 2),
+        path: format!("/in/further-{}", place + 2).into(),
+        source: source.clone(),
+    });
+    let further: Vec<_> = further.collect();
+    let plan = plan(&sources[0], &further, &[&recipe(value)], &capabilities(), Damage::Strict);
+    let Some(step) = plan.steps.first() else { return shown(&plan) };
+    let arguments = step.arguments(Path::new("/in/clip"), &further);
+    let arguments: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    shown(&plan) + &arguments.join(" ").replace(" -", "\n-").replace(';', ";\n  ")
+}
+
+#[test]
+fn inputs_that_are_alike_are_copied_one_after_another() {
+    insta::assert_snapshot!(joined(&[clip(), clip(), clip()], json!({"recipe": "concat"})));
+}
+
+#[test]
+fn inputs_that_differ_are_brought_to_the_first() {
+    let (mut tall, mut silent) = (clip(), clip());
+    tall.info.video = Some(video(720, 1280));
+    (silent.info.audio, silent.audio_index) = (None, None);
+    insta::assert_snapshot!(joined(&[clip(), tall, silent], json!({"recipe": "concat", "format": "webm"})));
+}
+
+#[test]
+fn inputs_of_unknown_length_are_joined_as_they_come() {
+    let live = Source { measured: false, demuxer: "flv", ..clip() };
+    insta::assert_snapshot!(joined(&[clip(), live], json!({"recipe": "concat"})));
+}
+
+#[test]
+fn sounds_are_encoded_once_over_the_whole() {
+    insta::assert_snapshot!(joined(&[clip(), clip()], json!({"recipe": "concat", "format": "mp3"})));
+}
+
 fn any_recipe() -> impl Strategy<Value = Recipe> {
     let numbers = (0_u32..=7680, 2_u32..=7680, 0.0_f64..20.0, 0.001_f64..20.0);
     let choices = (0_usize..13, 0_usize..5, 0_usize..4, 0_usize..7, 0_usize..7, any::<[bool; 5]>());
@@ -318,7 +367,7 @@ fn any_source() -> impl Strategy<Value = Source> {
 fn encodes_video(step: &Step) -> impl Iterator<Item = (&crate::step::Product, &crate::step::Encoder)> {
     step.products.iter().filter_map(|product| match &product.making.as_ref()?.video {
         VideoTrack::Encode { encoder, .. } => Some((product, encoder)),
-        VideoTrack::None | VideoTrack::Copy => None,
+        VideoTrack::None | VideoTrack::Copy | VideoTrack::Joined => None,
     })
 }
 

@@ -52,6 +52,7 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
         beside: Vec::new(),
         before: None,
         alpha: false,
+        join: None,
     })
 }
 

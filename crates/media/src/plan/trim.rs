@@ -37,60 +37,83 @@ struct Grid {
 
 pub(super) fn design(desk: &Desk<'_>, trim: &Trim) -> Result<Design, JobFailure> {
     let alone = trim.format.is_audio();
-    let end = timeline::length(desk.source, !alone, true).or(desk.source.info.duration_seconds);
-    if let Some(end) = end.filter(|&end| trim.start_seconds >= end) {
-        let message = format!("start_seconds is {}; the input is {end:.3} seconds long", trim.start_seconds);
-        return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
-    }
+    let cut = Cut::of(desk, alone, trim.start_seconds, trim.duration_seconds)?;
     let sound = audio::Wish {
         format: trim.format,
         copy: audio::Copy::Never("cut to the sample"),
         kbps: None,
         quality: trim.quality,
     };
-    let (design, grid) = if alone {
-        (desk.sound(sound)?, None)
-    } else {
-        let video = desk.video()?;
-        let codec = trim.codec.or_else(|| trim.format.codecs().first().copied());
-        let codec = codec.ok_or_else(|| super::video::missing(trim.format.as_str()))?;
-        let wish = Wish {
-            codec,
-            format: trim.format,
-            quality: trim.quality,
-            rate: Rate::Factor(tier(codec, trim.quality).1),
-            size: size::target(video, &as_it_is(), Fit::Inside, size::Sides::Even),
-            frame_rate: None,
-            keys: Keys::Free,
-            reason: format!("cut to the frame; {}", tier_words(codec, trim.quality)),
-        };
-        let rate = video.frame_rate.filter(|&rate| rate > 0.0 && !video.variable_frame_rate);
-        let grid = rate.map(|rate| Grid {
-            rate,
-            first: desk.source.video_start,
-            count: video.duration_seconds.filter(|_| desk.source.measured).map(|length| (length * rate).round()),
-        });
-        (desk.both(&wish, sound)?, grid)
-    };
-    let part = part(trim.start_seconds, trim.duration_seconds, end, grid);
-    let Part { start, length, frames } = part;
-    if frames == Some(0) {
-        let message = format!("start_seconds is {}; the last picture comes before that", trim.start_seconds);
-        return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
+    if alone {
+        return cut.of_design(desk, desk.sound(sound)?);
     }
-    let jumps = !alone && INDEXED.contains(&desk.source.demuxer);
-    let window = if jumps { Window::Jump { start, length } } else { Window::Walk { start, length } };
-    let expected =
-        if end.is_some() || trim.duration_seconds.is_none() { length.min(end.unwrap_or(length)) } else { length };
-    let exact = desk.damage == Damage::Strict && desk.source.measured && end.is_some() && design.frames.is_some();
-    let sound = design.making.as_ref().map_or(&AudioTrack::None, |making| &making.audio);
-    let duration = timeline::span(desk.source, Some(expected), trim.format, (!alone).then_some(None), sound);
-    Ok(Design {
-        place: Place::Own(window, Passes::One),
-        duration,
-        frames: frames.filter(|_| exact).map(|count| Frames { count, tolerance: 1 }),
-        ..design
-    })
+    let video = desk.video()?;
+    let codec = trim.codec.or_else(|| trim.format.codecs().first().copied());
+    let codec = codec.ok_or_else(|| super::video::missing(trim.format.as_str()))?;
+    let wish = Wish {
+        codec,
+        format: trim.format,
+        quality: trim.quality,
+        rate: Rate::Factor(tier(codec, trim.quality).1),
+        size: size::target(video, &as_it_is(), Fit::Inside, size::Sides::Even),
+        frame_rate: None,
+        keys: Keys::Free,
+        reason: format!("cut to the frame; {}", tier_words(codec, trim.quality)),
+    };
+    cut.of_design(desk, desk.both(&wish, sound)?)
+}
+
+/// Which part a caller asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// Whether the sound alone is cut.
+    alone: bool,
+    start: f64,
+    duration: Option<f64>,
+    /// Where the source ends, where that is known.
+    end: Option<f64>,
+}
+
+impl Cut {
+    /// # Errors
+    /// `beyond_end` where the source is over by then.
+    pub(super) fn of(desk: &Desk<'_>, alone: bool, start: f64, duration: Option<f64>) -> Result<Self, JobFailure> {
+        let end = timeline::length(desk.source, !alone, true).or(desk.source.info.duration_seconds);
+        if let Some(end) = end.filter(|&end| start >= end) {
+            let message = format!("start_seconds is {start}; the input is {end:.3} seconds long");
+            return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
+        }
+        Ok(Self { alone, start, duration, end })
+    }
+
+    /// The part of what was designed for the whole.
+    pub(super) fn of_design(self, desk: &Desk<'_>, design: Design) -> Result<Design, JobFailure> {
+        let Self { alone, end, .. } = self;
+        let picture = desk.source.info.video.as_ref().filter(|video| !alone && !video.variable_frame_rate);
+        let grid = picture.and_then(|video| {
+            let rate = video.frame_rate.filter(|&rate| rate > 0.0)?;
+            let count = video.duration_seconds.filter(|_| desk.source.measured).map(|length| (length * rate).round());
+            Some(Grid { rate, first: desk.source.video_start, count })
+        });
+        let Part { start, length, frames } = part(self.start, self.duration, end, grid);
+        if frames == Some(0) {
+            let message = format!("start_seconds is {}; the last picture comes before that", self.start);
+            return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
+        }
+        let jumps = !alone && INDEXED.contains(&desk.source.demuxer);
+        let window = if jumps { Window::Jump { start, length } } else { Window::Walk { start, length } };
+        let expected =
+            if end.is_some() || self.duration.is_none() { length.min(end.unwrap_or(length)) } else { length };
+        let exact = desk.damage == Damage::Strict && desk.source.measured && end.is_some() && design.frames.is_some();
+        let sound = design.making.as_ref().map_or(&AudioTrack::None, |making| &making.audio);
+        let duration = timeline::span(desk.source, Some(expected), design.format, (!alone).then_some(None), sound);
+        Ok(Design {
+            place: Place::Own(window, Passes::One),
+            duration,
+            frames: frames.filter(|_| exact).map(|count| Frames { count, tolerance: 1 }),
+            ..design
+        })
+    }
 }
 
 /// The part that begins at `start`: to the end of what there is at most, and on the grid where there is one.

@@ -41,6 +41,8 @@ pub(super) enum Keys {
     Free,
     /// At least once a second.
     EverySecond,
+    /// At every frame.
+    EveryFrame,
 }
 
 /// The tiers of MEDIA.md: encoder preset (or speed) and rate factor.
@@ -90,9 +92,11 @@ pub(super) fn encode(
         // Apple's players take no other tag.
         options.extend(words(&["-tag:v", "hvc1"]));
     }
-    if wish.keys == Keys::EverySecond {
-        options.extend(words(&["-force_key_frames:v", "expr:gte(t,n_forced)"]));
-    }
+    options.extend(match wish.keys {
+        Keys::Free => Vec::new(),
+        Keys::EverySecond => words(&["-force_key_frames:v", "expr:gte(t,n_forced)"]),
+        Keys::EveryFrame => words(&["-g:v", "1", "-keyint_min:v", "1"]),
+    });
     let encoder = Encoder { name: name.to_owned(), options };
     let uneven = video.variable_frame_rate && wish.frame_rate.is_none();
     let expect = VideoExpectation { codec: wish.codec.as_str().to_owned(), width: wish.size.0, height: wish.size.1 };

@@ -125,5 +125,6 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
         beside: Vec::new(),
         before: None,
         alpha: false,
+        join: None,
     })
 }

@@ -29,6 +29,7 @@ use crate::further::Further;
 use crate::pictures::sequence;
 use crate::plan::{keyed, tightened};
 use crate::probe::Source;
+use crate::spell::{SCRIPT, script};
 use crate::step::{Before, BesideFile, Step};
 use crate::tools::{Errand, Toolbox, Writes};
 
@@ -120,6 +121,7 @@ impl Job<'_> {
         for product in &step.products {
             remove(&self.scratch.join(&product.file_name))?;
         }
+        self.write_script(step).await?;
         let mut runs = vec![step.arguments(self.input, self.further)];
         runs.splice(..0, step.first_pass(self.input, self.further));
         let share = (1.0 - done) / runs.len() as f64;
@@ -162,6 +164,16 @@ impl Job<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Writes which files are read one after another, where that is how they are read.
+    async fn write_script(&self, step: &Step) -> Result<(), MediaError> {
+        let Some(lengths) = step.join.as_ref().and_then(|join| join.copied.as_ref()) else { return Ok(()) };
+        let first = (self.input, self.source.demuxer);
+        let files = iter::once(first).chain(self.further_inputs(step).map(|(path, source)| (path, source.demuxer)));
+        let files = files.zip(lengths).map(|((path, demuxer), &length)| (path, demuxer, length));
+        let script = script(files).ok_or_else(|| io::Error::other("a path of ours cannot be written in a script"))?;
+        Ok(tokio::fs::write(self.scratch.join(SCRIPT), script).await?)
     }
 
     async fn once(&self, step: &Step, arguments: Vec<OsString>, share: (f64, f64)) -> Result<Ended, MediaError> {

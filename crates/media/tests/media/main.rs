@@ -4,9 +4,11 @@
 mod clips;
 mod cutouts;
 mod damage;
+mod joined;
 mod machine;
 mod models;
 mod onnx;
+mod proxy;
 mod recipes;
 mod remove_background;
 mod rig;

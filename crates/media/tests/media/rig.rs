@@ -119,6 +119,27 @@ impl Rig {
         self.make_all(input, &[recipe], Damage::Strict).await.map(|mut made| made.remove(0))
     }
 
+    /// Some inputs in their order to one output.
+    pub(crate) async fn join(&self, inputs: &[&Path], value: Value) -> Result<Made, MediaError> {
+        let source = self.probe(inputs[0]).await?;
+        let mut further = Vec::new();
+        for (number, path) in inputs.iter().enumerate().skip(1) {
+            let source = self.probe(path).await?;
+            further.push(Further { name: format!("in_{}", number + 1), path: path.to_path_buf(), source });
+        }
+        let plan = plan(&source, &further, &[&recipe(value)], self.toolbox.capabilities(), Damage::Strict);
+        if let Some((_, refusal)) = plan.refused.into_iter().next() {
+            return Err(MediaError::Failed(refusal));
+        }
+        let (cancel, scratch) = (CancellationToken::new(), self.scratch());
+        let watch = Watch { cancel: &cancel, progress: &|_| {} };
+        self.toolbox.run(&plan.steps[0], inputs[0], &further, &scratch, &source, watch).await?;
+        let product = plan.steps[0].products[0].clone();
+        let path = scratch.join(&product.file_name);
+        let receipt = self.toolbox.verify(&product.expect, &path, &scratch).await?;
+        Ok(Made { product, path, receipt })
+    }
+
     /// The failure of a way that must not succeed.
     pub(crate) async fn fail(&self, input: &Path, recipe: Value) -> JobFailure {
         match self.make(input, recipe).await {
