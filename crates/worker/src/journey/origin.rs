@@ -36,8 +36,7 @@ impl Walk<'_> {
             Err(StoreError::NotFound) => return Err(gone()),
             other => other?,
         };
-        OpenOrigin::open(&origin, credentials, &self.means.egress)
-            .map_err(|error| failed(stage, "origin_failed", &error))
+        OpenOrigin::open(&origin, credentials, &self.means.egress).map_err(|error| failed(stage, &error))
     }
 
     /// Reads the object at `path` of an origin into `scratch`.
@@ -71,7 +70,7 @@ impl Walk<'_> {
             };
             let again = broken.is_passing() || matches!(broken, OriginError::Changed);
             if !again || attempt >= limits.attempts.max(1) {
-                return Err(failed(Stage::Fetching, "fetch_failed", &broken));
+                return Err(failed(Stage::Fetching, &broken));
             }
             tracing::info!(attempt, have_bytes = part.have(), "an input broke off; reading on");
             tokio::time::sleep(pause).await;
@@ -190,7 +189,7 @@ impl Walk<'_> {
         let local = self.means.files.local_path(&key, scratch).await;
         let local = local.map_err(|error| Trouble::with_files(Stage::Storing, &error))?;
         let written = origin.write(&path, &local, mime_type).await;
-        written.map(|written| written.url).map_err(|error| failed(Stage::Storing, "output_not_written", &error))
+        written.map(|written| written.url).map_err(|error| failed(Stage::Storing, &error))
     }
 }
 
@@ -213,22 +212,27 @@ fn base_name(path: &str) -> &str {
 }
 
 /// What an origin's error means for the job: its owner's voice to the caller, the chain to the operator.
-fn failed(stage: Stage, code: &str, error: &OriginError) -> Trouble {
+fn failed(stage: Stage, error: &OriginError) -> Trouble {
     tracing::info!(
         error = error as &dyn std::error::Error,
         stage = stage.as_str(),
         "an origin did not do what it was asked"
     );
-    let what = if stage == Stage::Storing {
-        "the output was not written to its origin"
-    } else {
-        "the input was not read from its origin"
+    let what = match stage {
+        Stage::Storing => "the output was not written to its origin",
+        _ => "the input was not read from its origin",
     };
-    let code = match error {
-        OriginError::NotFound | OriginError::NoBucket if stage == Stage::Fetching => "origin_object_not_found",
-        OriginError::Denied(_) | OriginError::NotPermitted(_) => "origin_denied",
-        _ => code,
+    let message = format!("{what}: {error}");
+    let failure = match (error, stage) {
+        (OriginError::Settings(_), _) => JobFailure::origin(stage, "origin_failed", message),
+        (OriginError::Denied(_) | OriginError::NotPermitted(_), _) => {
+            JobFailure::origin(stage, "origin_denied", message)
+        }
+        (_, Stage::Storing) => JobFailure::origin(stage, "output_not_written", message),
+        (OriginError::NotFound | OriginError::NoBucket, _) => {
+            JobFailure::origin(stage, "origin_object_not_found", message)
+        }
+        _ => JobFailure::origin(stage, "fetch_failed", message),
     };
-    let failure = JobFailure::origin(stage, code, format!("{what}: {error}"));
     Trouble::Failed(if error.is_passing() { failure.retryable() } else { failure })
 }
