@@ -9,6 +9,7 @@
 
 pub mod ambient;
 pub mod circuit;
+pub mod command;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;

@@ -153,6 +153,11 @@ impl Stream {
         }
     }
 
+    /// How many packets there are, where they were counted.
+    pub(crate) fn read_packets(&self) -> Option<u64> {
+        number(self.nb_read_packets.as_ref())
+    }
+
     /// How long after the beginning of the file this stream begins.
     pub(crate) fn begins_after(&self, container: &Container) -> f64 {
         let start: Option<f64> = number(self.start_time.as_ref()).filter(|start: &f64| start.is_finite());

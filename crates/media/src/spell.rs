@@ -306,6 +306,8 @@ fn muxer(format: Format, video: &VideoTrack) -> &'static [&'static str] {
         Format::Wav => &["-f", "wav"],
         Format::Flac => &["-f", "flac"],
         Format::Opus => &["-f", "opus"],
+        Format::Ogg => &["-f", "ogg"],
+        Format::Adts => &["-f", "adts"],
         Format::Jpg | Format::Png => &["-frames:v", "1", "-f", "image2pipe"],
         Format::Webp => &["-frames:v", "1", "-f", "webp"],
         // Not written by ffmpeg, or not as one file.

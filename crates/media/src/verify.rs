@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::MediaError;
 use crate::pictures::{sequence, webp};
 use crate::plan::Damage;
-use crate::probe;
+use crate::probe::{self, Source};
+use crate::report::{Report, Stream};
 use crate::tools::Toolbox;
 
 /// What a product has to be.
@@ -130,12 +131,15 @@ pub(crate) async fn verify(
         Err(other) => return Err(other),
     };
     // Containers that do not tell their number of frames are read through; nothing is decoded.
-    let counted = matches!(expect.format, Format::Webm | Format::Mkv | Format::Gif) && expect.frames.is_some();
+    let bare = expect.format == Format::Adts && expect.kept_source.is_none();
+    let counted =
+        bare || (matches!(expect.format, Format::Webm | Format::Mkv | Format::Gif) && expect.frames.is_some());
     let more: &[&str] = if counted { &["-count_packets"] } else { &[] };
     let Some(report) = toolbox.report(file, scratch, look.kind.demuxer, more).await? else {
         return Err(broken("it cannot be read"));
     };
     let measured = match probe::judge(&look, &report) {
+        Ok(source) if bare => with_counted_length(source, &report),
         Ok(source) => source,
         Err(MediaError::Rejected(failure)) => return Err(broken(&failure.message)),
         Err(other) => return Err(other),
@@ -175,6 +179,17 @@ fn receipt(expect: &Expectation, info: MediaInfo, size_bytes: u64) -> Result<Rec
     }
     let lost_seconds = lost(expect, &info);
     Ok(Receipt { info, size_bytes, checks, lost_seconds })
+}
+
+/// A bare stream has no index to tell its length by; its packets of 1024 samples do.
+fn with_counted_length(mut source: Source, report: &Report) -> Source {
+    let packets = report.streams.first().and_then(Stream::read_packets);
+    if let (Some(packets), Some(audio)) = (packets, &mut source.info.audio) {
+        let seconds = packets as f64 * 1024.0 / f64::from(audio.sample_rate.max(1));
+        audio.duration_seconds = Some(seconds);
+        source.info.duration_seconds = Some(seconds);
+    }
+    source
 }
 
 /// All comparisons that the expectation calls for.
@@ -283,7 +298,9 @@ fn has_alpha(pixel_format: &str) -> bool {
 const fn container(format: Format) -> &'static str {
     match format {
         Format::Aac => "mp4",
-        Format::Opus => "ogg",
+        // What a bare stream is called by our look at its bytes.
+        Format::Adts => "aac",
+        Format::Opus | Format::Ogg => "ogg",
         Format::PngSequence => "zip",
         other => other.as_str(),
     }

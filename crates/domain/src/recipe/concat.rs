@@ -28,7 +28,7 @@ impl Concat {
         let (format, codec) = read_container(
             form,
             |format| format.is_video() || format.is_audio(),
-            "mp4, webm, mkv, mov, mp3, aac, wav, flac, opus",
+            "mp4, webm, mkv, mov, mp3, aac, adts, wav, flac, opus, ogg",
         )?;
         Some(Self { format, codec: codec.filter(|_| had_codec), quality })
     }

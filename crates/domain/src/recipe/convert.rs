@@ -35,7 +35,7 @@ impl Convert {
         let (format, codec) = read_container(
             form,
             |format| format.is_video() || format.is_audio() || format == Format::Gif,
-            "mp4, webm, mkv, mov, gif, mp3, aac, wav, flac, opus",
+            "mp4, webm, mkv, mov, gif, mp3, aac, adts, wav, flac, opus, ogg",
         )?;
         let size = Size::read(form);
         let frame_rate = form.number("frame_rate", 1.0..=240.0);

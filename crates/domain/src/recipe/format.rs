@@ -36,12 +36,16 @@ choice! {
         Mp3 = "mp3",
         /// AAC audio in an MP4 container (`.m4a`).
         Aac = "aac",
-        /// 16-bit PCM audio.
+        /// AAC audio as a bare stream (ADTS).
+        Adts = "adts",
+        /// Uncompressed (PCM) audio.
         Wav = "wav",
         /// FLAC audio.
         Flac = "flac",
         /// Opus audio in Ogg.
         Opus = "opus",
+        /// Vorbis audio in Ogg.
+        Ogg = "ogg",
         /// A JPEG still.
         Jpg = "jpg",
         /// A PNG still.
@@ -73,7 +77,7 @@ impl Format {
 
     /// Whether it holds audio alone.
     pub const fn is_audio(self) -> bool {
-        matches!(self, Self::Mp3 | Self::Aac | Self::Wav | Self::Flac | Self::Opus)
+        matches!(self, Self::Mp3 | Self::Aac | Self::Adts | Self::Wav | Self::Flac | Self::Opus | Self::Ogg)
     }
 
     /// Whether it holds one still picture.
@@ -90,6 +94,7 @@ impl Format {
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Aac => "m4a",
+            Self::Adts => "aac",
             Self::PngSequence => "zip",
             Self::Hls => "m3u8",
             Self::Dash => "mpd",
@@ -102,6 +107,7 @@ impl Format {
             | Self::Wav
             | Self::Flac
             | Self::Opus
+            | Self::Ogg
             | Self::Jpg
             | Self::Png
             | Self::Webp
@@ -122,9 +128,10 @@ impl Format {
             Self::Gif => "image/gif",
             Self::Mp3 => "audio/mpeg",
             Self::Aac => "audio/mp4",
+            Self::Adts => "audio/aac",
             Self::Wav => "audio/wav",
             Self::Flac => "audio/flac",
-            Self::Opus => "audio/ogg",
+            Self::Opus | Self::Ogg => "audio/ogg",
             Self::Jpg => "image/jpeg",
             Self::Png => "image/png",
             Self::Webp => "image/webp",
@@ -148,9 +155,11 @@ impl Format {
             Self::Gif
             | Self::Mp3
             | Self::Aac
+            | Self::Adts
             | Self::Wav
             | Self::Flac
             | Self::Opus
+            | Self::Ogg
             | Self::Jpg
             | Self::Png
             | Self::Webp

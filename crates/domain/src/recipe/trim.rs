@@ -38,7 +38,7 @@ impl Trim {
         let (format, codec) = read_container(
             form,
             |format| format.is_video() || format.is_audio(),
-            "mp4, webm, mkv, mov, mp3, aac, wav, flac, opus",
+            "mp4, webm, mkv, mov, mp3, aac, adts, wav, flac, opus, ogg",
         )?;
         Some(Self { start_seconds, duration_seconds, format, codec, quality })
     }

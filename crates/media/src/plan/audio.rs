@@ -29,6 +29,9 @@ pub(super) enum Copy {
     Never(&'static str),
 }
 
+/// Uncompressed samples that a wav file holds as they are.
+const WAVE: &[&str] = &["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"];
+
 /// The codecs that a container takes and players of it play.
 pub(super) fn holds(format: Format, codec: &str) -> bool {
     match format {
@@ -39,10 +42,11 @@ pub(super) fn holds(format: Format, codec: &str) -> bool {
         }
         Format::Webm => matches!(codec, "opus" | "vorbis"),
         Format::Mp3 => codec == "mp3",
-        Format::Aac => codec == "aac",
-        Format::Wav => codec == "pcm_s16le",
+        Format::Aac | Format::Adts => codec == "aac",
+        Format::Wav => WAVE.contains(&codec),
         Format::Flac => codec == "flac",
         Format::Opus => codec == "opus",
+        Format::Ogg => codec == "vorbis",
         _ => false,
     }
 }
@@ -51,7 +55,8 @@ pub(super) fn holds(format: Format, codec: &str) -> bool {
 const fn encoders(format: Format) -> Option<(&'static str, &'static [&'static str], [u32; 3])> {
     match format {
         Format::Mp4 | Format::Mov | Format::Mkv => Some(("aac", &["aac"], [96, 128, 192])),
-        Format::Aac => Some(("aac", &["aac"], [96, 128, 192])),
+        Format::Aac | Format::Adts => Some(("aac", &["aac"], [96, 128, 192])),
+        Format::Ogg => Some(("vorbis", &["libvorbis"], [96, 128, 192])),
         Format::Webm | Format::Opus => Some(("opus", &["libopus"], [64, 96, 160])),
         Format::Mp3 => Some(("mp3", &["libmp3lame", "libshine"], [128, 192, 320])),
         Format::Wav => Some(("pcm_s16le", &["pcm_s16le"], [0, 0, 0])),

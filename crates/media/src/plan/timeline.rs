@@ -57,9 +57,9 @@ pub(super) fn span(
         Format::Mp4 | Format::Mov | Format::Mkv | Format::Webm if !matches!(audio, AudioTrack::Encode { .. }) => 0.0,
         // Two granules of 1152 samples, and the decoder's delay which some readers count.
         Format::Mp3 => 3.0 * 1152.0 / rate.min(48_000.0) + 0.05,
-        Format::Mp4 | Format::Mov | Format::Mkv | Format::Aac => 2.0 * 1024.0 / rate,
+        Format::Mp4 | Format::Mov | Format::Mkv | Format::Aac | Format::Adts => 2.0 * 1024.0 / rate,
         // Packets of 20 ms, and 6.5 ms before the first sample.
-        Format::Opus | Format::Webm => 0.0465,
+        Format::Opus | Format::Ogg | Format::Webm => 0.0465,
         // Frames are counted in hundredths of a second.
         Format::Gif => 0.02,
         _ => 0.0,

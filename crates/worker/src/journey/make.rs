@@ -276,6 +276,8 @@ pub(super) fn kept_plan(streams: &[StreamPlan], made_bytes: u64, source_bytes: u
 /// Extension and media type of a source that is kept as it is.
 pub(super) fn kept_as(source: &MediaInfo) -> (&str, &'static str) {
     match Format::from_word(&source.format) {
+        // The word for a bare stream; the format of that word is one in mp4.
+        Some(Format::Aac) => (Format::Adts.extension(), Format::Adts.mime_type()),
         Some(format) => (format.extension(), format.mime_type()),
         None => (&source.format, "application/octet-stream"),
     }
