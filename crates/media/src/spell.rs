@@ -11,7 +11,8 @@ use crate::further::Further;
 use crate::plan::Damage;
 use crate::run::process::option;
 use crate::step::{
-    AudioTrack, Before, Beside, BesideFile, Encoder, Making, Passes, Product, Reading, Step, VideoTrack, Window,
+    AudioTrack, Before, Beside, BesideFile, Commanded, CommandedInput, Encoder, Making, Passes, Product, Reading, Step,
+    VideoTrack, Window,
 };
 
 /// Which run of the tool is spelled.
@@ -36,6 +37,10 @@ impl Step {
     /// The arguments of one run.
     pub(crate) fn spell(&self, input: &Path, further: &[Further], pass: Pass) -> Vec<OsString> {
         let mut line = self.head();
+        if let Some(command) = &self.command {
+            self.spell_command(&mut line, command, input, further);
+            return line.0;
+        }
         if self.join.as_ref().is_some_and(|join| join.copied.is_some()) {
             // Otherwise the script's times would begin with the priming of the first sound, which is not copied.
             line.words(&["-copyts"]);
@@ -60,6 +65,38 @@ impl Step {
             }
         }
         line.0
+    }
+
+    /// A caller's command. Its options were read and spelled in `domain::command`; files, demuxers and containers are ours.
+    fn spell_command(&self, line: &mut Line, command: &Commanded, input: &Path, further: &[Further]) {
+        let threads = self.threads.to_string();
+        for CommandedInput { options, demuxer, further: place } in &command.inputs {
+            if self.threads > 0 {
+                line.words(&["-threads", &threads]);
+            }
+            line.texts(options);
+            line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer]);
+            let mut operand = OsString::from("file:");
+            match place {
+                None => operand.push(input),
+                Some(place) => operand.extend(further.get(*place).map(|further| further.path.as_os_str())),
+            }
+            option(&mut line.0, "-i", operand);
+        }
+        line.texts(&command.options);
+        for (options, product) in &command.outputs {
+            line.texts(options);
+            if self.threads > 0 {
+                line.words(&["-threads", &threads]);
+            }
+            match product.and_then(|product| self.products.get(product)) {
+                Some(product) => {
+                    line.words(muxer(product.format, &VideoTrack::None));
+                    line.words(&[&format!("file:{}", product.file_name)]);
+                }
+                None => line.words(&["-f", "null", "-"]),
+            }
+        }
     }
 
     /// The arguments of a run that writes a few small frames, `size` in RGB, to [`SCREEN`].

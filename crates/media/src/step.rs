@@ -22,6 +22,8 @@ pub struct Step {
     pub(crate) reading: Reading,
     /// What has to be known or made first.
     pub(crate) before: Option<Before>,
+    /// The caller's own command, which is run instead of all that is planned otherwise.
+    pub(crate) command: Option<Commanded>,
     /// What is read beside the main input: ffmpeg's inputs 1, 2, ...
     pub(crate) beside: Vec<Beside>,
     /// How its inputs become one timeline, where they do.
@@ -93,6 +95,25 @@ pub(crate) enum Before {
         frames: Vec<String>,
         rate: Rate,
     },
+}
+
+/// A caller's command with the files that stand behind its placeholders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Commanded {
+    pub(crate) inputs: Vec<CommandedInput>,
+    /// Options that stand between inputs and outputs.
+    pub(crate) options: Vec<String>,
+    /// Options of each output, and which product it is; none where it was made before.
+    pub(crate) outputs: Vec<(Vec<String>, Option<usize>)>,
+}
+
+/// One input of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CommandedInput {
+    pub(crate) options: Vec<String>,
+    pub(crate) demuxer: &'static str,
+    /// Its place among the further inputs; none for the main one.
+    pub(crate) further: Option<usize>,
 }
 
 /// A file that is read beside the main input, whole.
@@ -206,7 +227,7 @@ pub(crate) struct Encoder {
 impl Step {
     /// Whether nothing is run: the input itself is the product.
     pub fn keeps_source(&self) -> bool {
-        self.products.iter().all(|product| product.making.is_none())
+        self.command.is_none() && self.products.iter().all(|product| product.making.is_none())
     }
 
     /// The arguments of ffmpeg's (last) run over `input`, which must be absolute, and the further inputs that the plan
@@ -220,8 +241,12 @@ impl Step {
         (self.passes != Passes::One).then(|| self.spell(input, further, Pass::First))
     }
 
-    /// One step for each product, for when the shared one failed: what can be made is made.
+    /// One step for each product, for when the shared one failed: what can be made is made. None for a command, which
+    /// makes all or nothing.
     pub fn alone(&self) -> Vec<Self> {
+        if self.command.is_some() {
+            return Vec::new();
+        }
         let alone = |product: &Product| Self { products: vec![product.clone()], ..self.clone() };
         self.products.iter().map(alone).collect()
     }

@@ -38,6 +38,9 @@ pub struct Expectation {
     pub max_bytes: Option<u64>,
     /// Whether it may be shorter than it should be.
     pub damage: Damage,
+    /// Whether nobody knows what it holds, only that it holds something: then its format and its streams are looked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub any_content: bool,
     /// Set where the product is the source itself, to the source's size in bytes: then only this is compared.
     pub kept_source: Option<u64>,
 }
@@ -97,7 +100,8 @@ pub struct Receipt {
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// What was compared: `size`, `format`, `video`, `audio`, `alpha`, `duration`, `frames`, `fast_start`, `max_bytes`.
+    /// What was compared: `size`, `format`, `video`, `audio`, `alpha`, `duration`, `frames`, `fast_start`,
+    /// `max_bytes`, `streams`.
     pub name: String,
     /// Whether it is as it has to be.
     pub passed: bool,
@@ -206,6 +210,11 @@ fn compare(expect: &Expectation, info: &MediaInfo, size_bytes: u64) -> Vec<Check
         Check::new("size", size_bytes > 0, "more than 0 bytes", format!("{size_bytes} bytes")),
         Check::new("format", info.format == container(expect.format), container(expect.format), &*info.format),
     ];
+    if expect.any_content {
+        let holds = info.video.is_some() || info.audio.is_some();
+        checks.push(Check::new("streams", holds, "a picture or sound", if holds { "there" } else { "none" }));
+        return checks;
+    }
     let picture = |codec: &str, width, height| format!("{codec} {width}x{height}");
     let expected = expect.video.as_ref().map(|video| picture(&video.codec, video.width, video.height));
     let measured = info.video.as_ref().map(|video| picture(&video.codec, video.width, video.height));
@@ -322,6 +331,7 @@ mod tests {
             fast_start: true,
             max_bytes: None,
             damage: Damage::Strict,
+            any_content: false,
             kept_source: None,
         }
     }

@@ -13,6 +13,7 @@ mod concat;
 mod convert;
 mod estimate;
 mod extract_audio;
+mod ffmpeg;
 mod joint;
 mod proxy;
 mod remove_background;
@@ -123,13 +124,20 @@ pub fn plan(
     let desk = Desk { source, further, capabilities, damage };
     let mut refused = Vec::new();
     let mut designs = Vec::new();
+    let mut commands = Vec::new();
     for (output, recipe) in outputs.iter().enumerate() {
+        if let Recipe::Ffmpeg(command) = recipe {
+            commands.push((output, command));
+            continue;
+        }
         match design(&desk, recipe) {
             Ok(design) => designs.push((output, design)),
             Err(failure) => refused.push((output, failure)),
         }
     }
-    Plan { steps: steps(&desk, designs), refused }
+    let mut plan = Plan { steps: ffmpeg::steps(&desk, commands, &mut refused), refused };
+    plan.steps.extend(steps(&desk, designs));
+    plan
 }
 
 fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
@@ -217,6 +225,7 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
         reading,
         before: None,
         join: None,
+        command: None,
         beside: Vec::new(),
         shared_filters,
         passes,
@@ -237,6 +246,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         fast_start: matches!(design.format, Format::Mp4 | Format::Mov | Format::Aac) && !kept,
         max_bytes: design.max_bytes,
         damage: desk.damage,
+        any_content: false,
         kept_source: kept.then_some(desk.source.size_bytes),
     };
     Product {

@@ -400,3 +400,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_command_runs_once_for_all_of_its_outputs() {
+    let args = json!(["-ss", "1", "-i", "{{input}}", "-vf", "scale=320:-2", "{{out_a}}", "-vn", "{{out_b}}"]);
+    snapshot!(
+        clip(),
+        {"recipe": "ffmpeg", "args": args, "format": "mp4", "output": "out_a"},
+        {"recipe": "ffmpeg", "args": args, "format": "mp3", "output": "out_b"}
+    );
+}
+
+#[test]
+fn a_still_option_before_a_moving_picture_is_refused() {
+    snapshot!(clip(), {"recipe": "ffmpeg", "args": ["-loop", "1", "-i", "{{input}}", "{{output}}"], "format": "mp4"});
+}
+
+#[test]
+fn sound_is_copied_into_its_usual_file() {
+    snapshot!(clip(), {"recipe": "extract_audio", "bare": true, "fallback": "mp3", "start_seconds": 1, "duration_seconds": 2});
+}

@@ -101,7 +101,8 @@ impl Walk<'_> {
             other => return other,
         };
         // With no room for all there is none for one.
-        if step.products.len() == 1 || failure.code == OUT_OF_DISK {
+        let alone = step.alone();
+        if alone.len() < 2 || failure.code == OUT_OF_DISK {
             self.fail_all(bench, step, &failure);
             return Ok(());
         }
@@ -110,7 +111,7 @@ impl Walk<'_> {
             products = step.products.len(),
             "a shared step failed; each product is made alone"
         );
-        for (number, alone) in step.alone().iter().enumerate() {
+        for (number, alone) in alone.iter().enumerate() {
             match self.attempt(bench, alone, share, &format!("{name}-{number}")).await {
                 Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => self.fail_all(bench, alone, &failure),
                 other => other?,
