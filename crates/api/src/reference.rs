@@ -190,6 +190,7 @@ const CODES: &[(&str, u16, &str)] = &[
         400,
         "The bytes cannot be read: not JSON, a broken multipart body, or a body that broke off. Send it again, whole.",
     ),
+    ("unsupported_command", 400, "A command asks for what commands do not do here; the detail names the argument."),
     ("unauthorized", 401, "There is no API key, or it is not known any more. Send `Authorization: Bearer rh_...`."),
     ("link_not_valid", 403, "A signed link has expired or was changed. Ask for the job again: it shows a fresh link."),
     ("not_found", 404, "There is no such thing, or it is another account's."),

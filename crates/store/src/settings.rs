@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::id::{AccountId, EndpointId};
 use reelhook_domain::job::Dialect;
+use reelhook_domain::time::Timestamp;
 
 use crate::Result;
 
@@ -28,4 +29,6 @@ pub trait Settings: Send + Sync {
         dialect: Dialect,
         webhook: Option<DefaultWebhook>,
     ) -> Result<()>;
+    /// When the account last set or cleared something for jobs of that dialect; when it was made, before that.
+    async fn settings_changed_at(&self, account: AccountId, dialect: Dialect) -> Result<Timestamp>;
 }

@@ -1,5 +1,26 @@
 //! Xora: the API of xora.sh.
+//!
+//! # Source
+//! The service's webhook guide, and its pages on jobs, recipes, formats and errors. `docs/services/xora.md` says what was
+//! decided where they are silent.
 
 pub mod error;
 pub mod event;
 pub mod headers;
+mod presets;
+mod recipe;
+pub mod reply;
+pub mod request;
+
+use reelhook_domain::id::{Id, JobId};
+
+/// An id as the service spells it: 26 upper-case letters and digits without a prefix.
+pub fn spell<K>(id: Id<K>) -> String {
+    id.bare().to_ascii_uppercase()
+}
+
+/// The job of that spelling. Other services' spellings, and other cases of this one, name nothing.
+pub fn job_id(text: &str) -> Option<JobId> {
+    let is_spelled = text.len() == 26 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    is_spelled.then(|| format!("job_{}", text.to_ascii_lowercase()).parse().ok()).flatten()
+}

@@ -404,19 +404,43 @@ proptest! {
 #[test]
 fn a_command_runs_once_for_all_of_its_outputs() {
     let args = json!(["-ss", "1", "-i", "{{input}}", "-vf", "scale=320:-2", "{{out_a}}", "-vn", "{{out_b}}"]);
-    snapshot!(
-        clip(),
-        {"recipe": "ffmpeg", "args": args, "format": "mp4", "output": "out_a"},
-        {"recipe": "ffmpeg", "args": args, "format": "mp3", "output": "out_b"}
+    let plan = planned(
+        &clip(),
+        &[
+            json!({"recipe": "ffmpeg", "args": args, "format": "mp4", "output": "out_a"}),
+            json!({"recipe": "ffmpeg", "args": args, "format": "mp3", "output": "out_b"}),
+        ],
     );
+    assert!(plan.refused.is_empty() && plan.steps.len() == 1 && !plan.steps[0].keeps_source());
+    let arguments = plan.steps[0].arguments(Path::new("/in/clip"), &[]);
+    let line = arguments.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let expected = "-ss 1 -protocol_whitelist file,pipe -f mov -i file:/in/clip -filter:v scale='w=320:h=-2' \
+                    -movflags +faststart -f mp4 file:out-0.mp4 -vn -f mp3 file:out-1.mp3";
+    assert!(line.ends_with(expected), "{line}");
+}
+
+#[test]
+fn an_output_of_a_command_that_was_made_before_is_not_written_again() {
+    let args = json!(["-i", "{{input}}", "{{out_a}}", "-vn", "{{out_b}}"]);
+    let plan = planned(&clip(), &[json!({"recipe": "ffmpeg", "args": args, "format": "mp3", "output": "out_b"})]);
+    let arguments = plan.steps[0].arguments(Path::new("/in/clip"), &[]);
+    let line = arguments.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    assert!(line.ends_with("-i file:/in/clip -f null - -vn -f mp3 file:out-0.mp3"), "{line}");
 }
 
 #[test]
 fn a_still_option_before_a_moving_picture_is_refused() {
-    snapshot!(clip(), {"recipe": "ffmpeg", "args": ["-loop", "1", "-i", "{{input}}", "{{output}}"], "format": "mp4"});
+    let command = json!({"recipe": "ffmpeg", "args": ["-loop", "1", "-i", "{{input}}", "{{output}}"], "format": "mp4"});
+    let plan = planned(&clip(), &[command]);
+    assert_eq!(plan.refused[0].1.code, "unsupported_command");
 }
 
 #[test]
 fn sound_is_copied_into_its_usual_file() {
-    snapshot!(clip(), {"recipe": "extract_audio", "bare": true, "fallback": "mp3", "start_seconds": 1, "duration_seconds": 2});
+    let part =
+        json!({"recipe": "extract_audio", "bare": true, "fallback": "mp3", "start_seconds": 1, "duration_seconds": 2});
+    let text = shown(&planned(&clip(), &[part]));
+    for said in ["-ss 1", "-t 2", "-c:a copy", "-f adts", "out-0.aac"] {
+        assert!(text.contains(said), "{said} in {text}");
+    }
 }

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use reelhook_domain::id::AccountId;
 use reelhook_domain::job::Dialect;
+use reelhook_domain::time::Timestamp;
 
 use super::SqliteStore;
 use super::rows::{self, json, key};
 use super::writer::Tx;
 use crate::wakes::Topic;
-use crate::{DefaultWebhook, Result, Settings};
+use crate::{DefaultWebhook, Result, Settings, StoreError};
 
 #[async_trait]
 impl Settings for SqliteStore {
@@ -27,6 +28,15 @@ impl Settings for SqliteStore {
         webhook: Option<DefaultWebhook>,
     ) -> Result<()> {
         self.write(move |tx| set_default_webhook(tx, account, dialect, webhook).boxed()).await
+    }
+
+    async fn settings_changed_at(&self, account: AccountId, dialect: Dialect) -> Result<Timestamp> {
+        let found = sqlx::query_scalar(
+            "select coalesce(c.changed_at, a.created_at) from accounts a
+             left join settings_changes c on c.account = a.id and c.dialect = ? where a.id = ?",
+        );
+        let found = found.bind(dialect.as_str()).bind(key(account)).fetch_optional(&self.readers).await?;
+        found.map(Timestamp::from_millis).ok_or(StoreError::NotFound)
     }
 }
 
@@ -49,6 +59,13 @@ async fn set_default_webhook(
         .bind(json(&webhook.events)),
     };
     query.execute(tx.sql()).await?;
+    let now = tx.now().as_millis();
+    sqlx::query("insert or replace into settings_changes (account, dialect, changed_at) values (?, ?, ?)")
+        .bind(key(account))
+        .bind(dialect.as_str())
+        .bind(now)
+        .execute(tx.sql())
+        .await?;
     tx.wake(Topic::Delivery);
     Ok(())
 }

@@ -45,6 +45,15 @@ conformance! {
         assert!(is_not_found(&world.store.revoke_key(world.id(), second.id).await), "another account's key");
     }
 
+    async fn a_change_of_the_settings_is_remembered_with_its_time(world: &World) {
+        let changed = async |dialect| world.store.settings_changed_at(world.account, dialect).await.unwrap();
+        let made = changed(Dialect::Xora).await;
+        world.pass(Duration::from_secs(5));
+        world.store.set_default_webhook(world.account, Dialect::Xora, None).await.unwrap();
+        assert_eq!(changed(Dialect::Xora).await, world.now());
+        assert_eq!(changed(Dialect::Native).await, made, "another dialect's settings did not change");
+    }
+
     async fn the_default_webhook_is_what_was_set_last(world: &World) {
         assert_eq!(world.store.default_webhook(world.account, Dialect::Native).await.unwrap(), None);
         let url = "https://example.com/default".parse().unwrap();
