@@ -340,11 +340,6 @@ impl Form {
         taken
     }
 
-    /// Passes by what nobody took, as some services do.
-    pub fn ignore_rest(&mut self) {
-        self.fields.clear();
-    }
-
     /// Notes every field that nobody took.
     fn finish(&mut self) {
         let mut known = std::mem::take(&mut self.known);
