@@ -11,6 +11,8 @@ mod presets;
 mod recipe;
 pub mod reply;
 pub mod request;
+#[cfg(test)]
+mod tests;
 
 use reelhook_domain::id::{Id, JobId};
 

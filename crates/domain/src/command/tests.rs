@@ -333,7 +333,7 @@ proptest! {
             let options = options.chain(&command.options);
             for word in options.chain(command.outputs.iter().flat_map(|output| &output.options)) {
                 prop_assert!(!opens_something(word), "{word:?} of {args:?}");
-                prop_assert!(!word.contains("movie") && !word.contains("drawtext=") && !word.contains("psfile="), "{word:?}");
+                prop_assert!(!word.contains("movie=") && !word.contains("drawtext=") && !word.contains("psfile="), "{word:?}");
             }
             prop_assert!(command.inputs.iter().all(|input| is_input_name(&input.name)));
             prop_assert!(command.outputs.iter().all(|output| is_output_name(&output.name)));
