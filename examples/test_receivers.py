@@ -87,12 +87,16 @@ def build(command, cwd=None, **variables):
 class Receiver:
     """A running receiver on a free port of loopback, and the lines it printed."""
 
-    def __init__(self, command):
+    stderr = None
+
+    def __init__(self, command, **variables):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        env = os.environ | {"REELHOOK_SECRET": f"{OLD},{NEW}", "PORT": str(self.port)}
-        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        env = os.environ | variables | {"PORT": str(self.port)}
+        self.process = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=self.stderr, text=True, encoding="utf-8"
+        )
         self.lines = queue.Queue()
         threading.Thread(target=lambda: [self.lines.put(line.strip()) for line in self.process.stdout], daemon=True).start()
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -305,7 +309,7 @@ class Report:
 
 def test_receiver(report, language, require):
     try:
-        receiver = Receiver(RECEIVERS[language]())
+        receiver = Receiver(RECEIVERS[language](), REELHOOK_SECRET=f"{OLD},{NEW}")
     except Missing as missing:
         return report.fail(language, missing) if require else report.skip(language, missing)
     except AssertionError as error:

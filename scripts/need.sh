@@ -17,6 +17,8 @@ package_of() {
     go:*) echo go ;;
     node:brew) echo node ;;
     node:*) echo nodejs ;;
+    npm:dnf) echo nodejs-npm ;;
+    npm:brew) echo node ;;
     cc:apt) echo build-essential ;;
     cc:*) echo gcc ;;
     venv:apt) echo python3-venv ;;

@@ -1,0 +1,3 @@
+module removebgvideo-receiver
+
+go 1.19
