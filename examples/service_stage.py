@@ -144,7 +144,7 @@ class Tap:
     """Where webhooks go: notes them, and passes them on to the receiver of their path's first word."""
 
     def __init__(self):
-        self.receivers, self.fail_first, self.noted = {}, {}, {}
+        self.receivers, self.fail_first, self.delay_seconds, self.noted = {}, {}, {}, {}
         self.lock = threading.Lock()
 
         class Handler(Quiet):
@@ -159,16 +159,17 @@ class Tap:
         with self.lock:
             fails = self.fail_first.get(tag, 0) > 0
             self.fail_first[tag] = self.fail_first.get(tag, 0) - 1
+        time.sleep(self.delay_seconds.get(tag, 0))
         status = 500 if fails else self.receivers[tag.split(" ")[0]].post(headers, body)
         with self.lock:
             self.noted.setdefault(tag, []).append(Delivery(headers, body, status))
         return status
 
-    def route(self, receiver, case, fail_first=0):
+    def route(self, receiver, case, fail_first=0, delay_seconds=0):
         """A URL whose webhooks reach that receiver, and the tag under which they are noted."""
         tag = f"{receiver.tag} {case}"
         self.receivers[receiver.tag] = receiver
-        self.fail_first[tag] = fail_first
+        self.fail_first[tag], self.delay_seconds[tag] = fail_first, delay_seconds
         return f"{self.url}/{receiver.tag}/{case}", tag
 
     def wait_for(self, tag, wanted, count=1):
@@ -286,7 +287,7 @@ REMOVEBGVIDEO = Service(
     "removebgvideo", "/removebgvideo", "client.mjs", "id", "file",
     "X-Webhook-Signature", "X-Webhook-Timestamp", "X-Webhook-Delivery-Id",
 )
-ALL = [COMPRESSOR, TRANSCODELY, XORA, CLIPZY, REMOVEBGVIDEO]
+ALL = [COMPRESSOR, TRANSCODELY]
 
 
 class Bench:

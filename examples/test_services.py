@@ -14,7 +14,9 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from service_stage import ALL, COMPRESSOR, Bench, Media, Receiver, Server, Tap, downloaded, header, probed
+from service_stage import (
+    ALL, COMPRESSOR, TRANSCODELY, Bench, Media, Receiver, Server, Tap, downloaded, header, probed, wait_for,
+)
 from test_receivers import Missing, Report
 
 COMPRESSOR_AGENT = "Compressor/1.0 (+https://compressor.app)"
@@ -161,6 +163,19 @@ def a_receiver_of_the_new_secret_accepts_the_first_attempt(bench, receiver):
         renewed.stop()
 
 
+def an_answer_is_waited_for_as_long_as_documented(bench, receiver):
+    job, tag = bench.slow
+    [delivery] = bench.tap.wait_for(tag, bench.service.is_end)
+    assert delivery.status == 200, f"the receiver answered {delivery.status}"
+
+    def ended():
+        deliveries = bench.server.call("GET", f"/v1/jobs/{job}")["deliveries"]
+        return next((found for found in deliveries if found["state"] != "sending"), None)
+
+    delivery = wait_for("end of the delivery", ended)
+    assert delivery["state"] == "delivered", delivery
+
+
 AT_ONCE = [
     a_job_that_succeeds_is_told_and_accepted,
     a_job_that_fails_is_told_and_accepted,
@@ -196,6 +211,10 @@ def test_service(report, bench, require):
         for language in service.languages:
             start(language)
         prepare(bench.retried, "retry", fail_first=1)
+        if service is TRANSCODELY and receivers:
+            # It waits for 30 seconds.
+            url, tag = bench.tap.route(receivers[0], "slow", delay_seconds=25)
+            bench.slow = (bench.submit(bench.source, url), tag)
         for receiver in receivers:
             for check in AT_ONCE + ([a_forged_webhook_is_refused] if service.is_signed else []):
                 run(receiver, check)
@@ -204,6 +223,8 @@ def test_service(report, bench, require):
             prepare(bench.rotated, "rotated", fail_first=0)
             for receiver in receivers:
                 run(receiver, a_receiver_of_the_new_secret_accepts_the_first_attempt)
+        if service is TRANSCODELY and receivers:
+            run(receivers[0], an_answer_is_waited_for_as_long_as_documented)
         for receiver in receivers:
             run(receiver, a_retry_after_500_is_the_same_delivery)
             if service.is_signed:
