@@ -8,6 +8,8 @@
 - every fenced `json` block is JSON;
 - docs/errors.md explains every error code in the sources, and none that is not there; docs/states.md has the tables of
   the code (`--write` brings both up to date);
+- docs/services/README.md links a page of each service, names tests that are there for every documented feature, and
+  every test of crates/cli/tests/services;
 - no tracked file names a path of one developer's machine.
 """
 
@@ -201,6 +203,42 @@ def check_states(report):
     report.check(page == states(), "docs/states.md: the tables are not those of the code; run `make docs`")
 
 
+# Services
+
+SERVICES = ROOT / "docs" / "services" / "README.md"
+# The native dialect is no service.
+DIALECTS = ROOT / "crates" / "dialects" / "src"
+NAMED_TEST = re.compile(r"`([\w/.-]+\.(?:rs|py))::([a-z0-9_]+)`")
+RUST_TEST = re.compile(r"#\[(?:tokio::)?test(?:\([^\]]*\))?\]\s*(?:#\[[^\]]*\]\s*)*(?:async )?fn ([a-z0-9_]+)")
+
+
+@cache
+def tests_of(name):
+    """The tests in a file: what Rust calls tests, and every function of a script."""
+    path = ROOT / name
+    if not path.is_file():
+        return set()
+    text = path.read_text(encoding="utf-8")
+    return set(re.findall(r"^def ([a-z0-9_]+)", text, re.MULTILINE) if path.suffix == ".py" else RUST_TEST.findall(text))
+
+
+def check_services(report):
+    page = SERVICES.read_text(encoding="utf-8")
+    spoken = {path.parent.name for path in DIALECTS.glob("*/request.rs")}
+    for folder in sorted(spoken - {"native"}):
+        report.check((SERVICES.parent / f"{folder}.md").is_file(), f"docs/services/{folder}.md is not there")
+        report.check(f"]({folder}.md)" in page, f"docs/services/README.md: does not link {folder}.md")
+    named = set(NAMED_TEST.findall(page))
+    for name, test in sorted(named):
+        report.check(test in tests_of(name), f"docs/services/README.md: there is no test {name}::{test}")
+    for row in re.findall(r"^\|.*\| (?:SEED|DOCS) \|.*$", page, re.MULTILINE):
+        report.check(NAMED_TEST.search(row), f"docs/services/README.md: nothing shows this: {row}")
+    for source in tracked("crates/cli/tests/services/*.rs"):
+        for test in sorted(tests_of(name_of(source))):
+            there = (name_of(source), test) in named
+            report.check(there, f"docs/services/README.md: does not name {name_of(source)}::{test}")
+
+
 def check_blocks(report, page, text, has_program):
     for language, block in FENCE.findall(text):
         if language == "json":
@@ -230,6 +268,7 @@ def main():
         check_blocks(report, page, text, has_program)
     check_codes(report)
     check_states(report)
+    check_services(report)
     for path in tracked():
         content = path.read_bytes()
         found = None if b"\0" in content else MACHINE_PATH.search(content.decode("utf-8", "replace"))
