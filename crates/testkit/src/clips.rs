@@ -24,6 +24,8 @@ pub enum Clip {
     Squeezed,
     /// [`Clip::Video`] with noise in its picture and sound that is whole.
     Noisy,
+    /// Two seconds of a box before a green screen, 320x180 at 25 frames per second, with sound.
+    Screen,
     /// A playlist, which is not media here.
     Playlist,
     /// Bytes that are nothing.
@@ -41,6 +43,7 @@ impl Clip {
             Self::Long => "long.mp4",
             Self::Squeezed => "squeezed.mp4",
             Self::Noisy => "noisy.mp4",
+            Self::Screen => "screen.mp4",
             Self::Playlist => "list.m3u8",
             Self::Garbage => "garbage.bin",
         }
@@ -70,6 +73,10 @@ impl Clip {
                  -movflags +faststart"
             }
             Self::Noisy => "-c copy -bsf:v noise=amount=3 -movflags +faststart",
+            Self::Screen => {
+                "-f lavfi -i color=0x00b140:s=320x180:r=25:d=2,drawbox=x=110:y=40:w=100:h=100:color=0xd0a080:t=fill \
+                 -f lavfi -i sine=440:d=2 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac -movflags +faststart"
+            }
             Self::Playlist | Self::Garbage => "",
         }
     }

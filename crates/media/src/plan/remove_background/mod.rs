@@ -79,7 +79,9 @@ pub(super) fn design(desk: &Desk<'_>, wish: &RemoveBackground) -> Result<Design,
         audio: audio_expect,
         // Pictures in an archive have no times.
         duration: span.filter(|_| wish.format != Format::PngSequence),
-        frames: timeline::frames(desk.source, video, graph.frame_rate, desk.damage),
+        // The encoder of WebP shows a picture longer where the next one is the same.
+        frames: timeline::frames(desk.source, video, graph.frame_rate, desk.damage)
+            .filter(|_| wish.format != Format::Webp),
         max_bytes: None,
         keep_source_if_larger: false,
         beside: graph.beside,
