@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use url::Url;
 
-use crate::commands::{bench, demo, doctor, jobs, keys, listen, secrets, serve, submit, trigger, verify};
+use crate::commands::{bench, credits, demo, doctor, jobs, keys, listen, secrets, serve, submit, trigger, verify};
 
 const EXAMPLES: &str = "\
 First steps:
@@ -38,6 +38,7 @@ pub(crate) enum Command {
     Verify(verify::Args),
     Trigger(trigger::Args),
     Keys(keys::Args),
+    Credits(credits::Args),
     Secrets(secrets::Args),
     Doctor(doctor::Args),
     Bench(bench::Args),

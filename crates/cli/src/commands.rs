@@ -9,6 +9,7 @@ use crate::output;
 use crate::settings::reference;
 
 pub(crate) mod bench;
+pub(crate) mod credits;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod jobs;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Listen(args) => block_on(listen::run(args)),
         Command::Verify(args) => verify::run(&args),
         Command::Trigger(args) => block_on(trigger::run(args)),
+        Command::Credits(args) => block_on(credits::run(args)),
         Command::Keys(args) => block_on(keys::run(args)),
         Command::Secrets(args) => block_on(secrets::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),

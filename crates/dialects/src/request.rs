@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use reelhook_domain::credit::CreditRate;
 use reelhook_domain::endpoint::Rate;
 use reelhook_domain::event::{EventFilter, EventType};
 use reelhook_domain::id::{OriginId, UploadId};
@@ -36,6 +37,8 @@ pub struct JobRequest {
     pub draft: bool,
     /// Where its outputs are written besides our own keeping.
     pub destination: Option<DestinationRequest>,
+    /// What a minute of its first input takes from its account's credits.
+    pub credit_rate: Option<CreditRate>,
     /// What only its dialect understands and answers again. Never a secret.
     pub said: Value,
 }
@@ -54,6 +57,7 @@ impl JobRequest {
             confirm: false,
             draft: false,
             destination: None,
+            credit_rate: None,
             said: Value::Null,
         }
     }

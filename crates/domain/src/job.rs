@@ -1,11 +1,13 @@
 //! A job: one request to turn an input into outputs, and how it may change.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::choice;
+use crate::credit::CreditRate;
 use crate::event::EventFilter;
 use crate::failure::{JobFailure, Stage};
 use crate::id::{AccountId, EndpointId, JobId, OriginId, OutputId, UploadId};
@@ -126,6 +128,9 @@ pub struct JobSpec {
     /// Where its outputs are written besides our own keeping.
     #[serde(default)]
     pub destination: Option<Destination>,
+    /// What a minute of its first input takes from its account's credits, once something was made of it.
+    #[serde(default)]
+    pub credit_rate: Option<CreditRate>,
     /// What its caller said that only its dialect understands and answers again. Never a secret.
     #[serde(default)]
     pub said: Value,
@@ -460,6 +465,14 @@ pub struct Job {
 }
 
 impl Job {
+    /// What it takes in credits; none where nothing is asked for, or while its length is not known. What has no length
+    /// (a still) counts as one second.
+    pub fn credits(&self) -> Option<u64> {
+        let media = self.input()?.media.as_ref()?;
+        let seconds = media.duration_seconds.filter(|seconds| *seconds > 0.0).unwrap_or(1.0);
+        self.spec.credit_rate.map(|rate| rate.price(Duration::from_secs_f64(seconds.min(1e9))))
+    }
+
     /// What is known of the first input.
     pub fn input(&self) -> Option<&InputFacts> {
         self.inputs.first()

@@ -10,6 +10,7 @@
 pub mod ambient;
 pub mod circuit;
 pub mod command;
+pub mod credit;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::id::{AccountId, JobId, OutputId};
-use reelhook_domain::job::{InputFacts, Job, JobSpec, OutputFile, OutputState, Signal};
+use reelhook_domain::job::{Dialect, InputFacts, Job, JobSpec, OutputFile, OutputState, Signal};
 use reelhook_domain::price::{Cost, Estimate};
 use reelhook_domain::time::Timestamp;
 use serde_json::Value;
@@ -63,6 +63,8 @@ pub struct JobFilter {
     pub since: Option<Timestamp>,
     /// Only made before.
     pub until: Option<Timestamp>,
+    /// Only made in that dialect.
+    pub dialect: Option<Dialect>,
 }
 
 /// Which part of a long list: newest first.
@@ -181,6 +183,15 @@ pub trait Jobs: Send + Sync {
 
     /// How many jobs of the account the filter lets through.
     async fn count_jobs(&self, account: AccountId, filter: &JobFilter) -> Result<u64>;
+
+    /// The same by place: at most `limit` of them after the first `offset`, and how many there are in all.
+    async fn list_jobs_from(
+        &self,
+        account: AccountId,
+        filter: &JobFilter,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<Job>, u64)>;
 
     /// The length of the queue, and how many wait before `job`.
     async fn queue(&self, job: Option<JobId>) -> Result<Queue>;

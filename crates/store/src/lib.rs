@@ -14,6 +14,7 @@
 //! `delivery` reads from. Wake-ups ([`Wakes`]) only say "look again"; losing one costs time, never work.
 
 mod accounts;
+mod credits;
 mod deliveries;
 mod endpoints;
 mod error;
@@ -27,6 +28,7 @@ mod vault;
 mod wakes;
 
 pub use accounts::{Account, Accounts, ApiKey, KEY_PREFIX, KeyHash, NewApiKey, key_hash};
+pub use credits::{Charge, Credits, JobUse};
 pub use deliveries::{ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement};
 pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSecret};
 pub use error::StoreError;
@@ -43,7 +45,7 @@ pub use wakes::{Topic, Wake, Wakes};
 
 /// All that is kept, behind one handle.
 pub trait Store:
-    Accounts + Jobs + Events + Endpoints + Deliveries + Uploads + Origins + Settings + std::fmt::Debug
+    Accounts + Credits + Jobs + Events + Endpoints + Deliveries + Uploads + Origins + Settings + std::fmt::Debug
 {
     /// Where to learn that something changed in this process.
     fn wakes(&self) -> &Wakes;

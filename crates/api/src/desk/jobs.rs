@@ -78,6 +78,7 @@ impl Desk {
         if !violations.is_empty() {
             return Err(Problem::invalid(violations));
         }
+        self.check_credits(caller, request.credit_rate, &inputs).await?;
         let webhook = match request.webhook {
             None => None,
             Some(webhook) => {
@@ -108,6 +109,7 @@ impl Desk {
             dialect: request.dialect,
             confirm: request.confirm,
             destination: None,
+            credit_rate: request.credit_rate,
             said: request.said,
         })
     }
@@ -220,6 +222,13 @@ impl Desk {
     pub(crate) async fn start_job(&self, caller: Caller, id: JobId) -> Result<JobReply, Problem> {
         let job = self.store().start_job(caller.account, id, None).await.map_err(missing("job"))?;
         self.job_reply(&job).await
+    }
+
+    /// Starts a draft that is said anew. Without a webhook of its own it keeps the draft's.
+    pub(crate) async fn start_job_as(&self, caller: Caller, draft: &Job, request: JobRequest) -> Result<Job, Problem> {
+        let mut spec = self.job_spec(caller, request, JobInput::Asked).await?;
+        spec.webhook = spec.webhook.or_else(|| draft.spec.webhook.clone());
+        self.store().start_job(caller.account, draft.id, Some(spec)).await.map_err(missing("job"))
     }
 
     /// Queues a job again that did not end well.

@@ -160,6 +160,7 @@ pub(crate) async fn list_jobs(
         states: query.words("state", JobState::NAMES),
         since: query.parsed("since"),
         until: query.parsed("until"),
+        dialect: None,
     };
     let page = query.page();
     query.finish()?;

@@ -223,6 +223,7 @@ impl World {
             dialect: Dialect::Native,
             confirm: false,
             destination: None,
+            credit_rate: None,
             said: serde_json::Value::Null,
         };
         let id = self.ambient.id();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 use reelhook_domain::id::{AccountId, JobId};
-use reelhook_domain::job::{InputFacts, Job, JobSpec, JobState, Output, OutputState, Signal, step};
+use reelhook_domain::job::{Dialect, InputFacts, Job, JobSpec, JobState, Output, OutputState, Signal, step};
 use reelhook_domain::price::Estimate;
 use reelhook_domain::time::Timestamp;
 use serde_json::Value;
@@ -38,6 +38,7 @@ pub(super) const LIST_JOBS: &str = select_jobs!(
     and (?3 is null or state in (select value from json_each(?3)))
     and (?4 is null or created_at >= ?4)
     and (?5 is null or created_at < ?5)
+    and (?7 is null or spec ->> '$.dialect' = ?7)
     order by id desc limit ?6"
 );
 pub(super) const COUNT_JOBS: &str = "
@@ -45,7 +46,16 @@ pub(super) const COUNT_JOBS: &str = "
     where account = ?1
     and (?2 is null or state in (select value from json_each(?2)))
     and (?3 is null or created_at >= ?3)
-    and (?4 is null or created_at < ?4)";
+    and (?4 is null or created_at < ?4)
+    and (?5 is null or spec ->> '$.dialect' = ?5)";
+const LIST_JOBS_FROM: &str = select_jobs!(
+    "where account = ?1
+    and (?2 is null or state in (select value from json_each(?2)))
+    and (?3 is null or created_at >= ?3)
+    and (?4 is null or created_at < ?4)
+    and (?5 is null or spec ->> '$.dialect' = ?5)
+    order by id desc limit ?6 offset ?7"
+);
 pub(super) const QUEUE: &str = "
     with asked as (
         select priority + max(0, ?1 - queued_at) / 60000 as rank, queued_at, id from jobs where id = ?2 and state = 'queued')
@@ -81,7 +91,8 @@ impl Jobs for SqliteStore {
             .bind(states)
             .bind(filter.since.map(Timestamp::as_millis))
             .bind(filter.until.map(Timestamp::as_millis))
-            .bind(page.limit);
+            .bind(page.limit)
+            .bind(filter.dialect.map(Dialect::as_str));
         found.fetch_all(&self.readers).await?.iter().map(rows::job).collect()
     }
 
@@ -91,8 +102,25 @@ impl Jobs for SqliteStore {
             .bind(key(account))
             .bind(states)
             .bind(filter.since.map(Timestamp::as_millis))
-            .bind(filter.until.map(Timestamp::as_millis));
+            .bind(filter.until.map(Timestamp::as_millis))
+            .bind(filter.dialect.map(Dialect::as_str));
         rows::count(&counted.fetch_one(&self.readers).await?, "count")
+    }
+
+    async fn list_jobs_from(
+        &self,
+        account: AccountId,
+        filter: &JobFilter,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<Job>, u64)> {
+        let states = (!filter.states.is_empty()).then(|| json(&filter.states));
+        let (since, until) = (filter.since.map(Timestamp::as_millis), filter.until.map(Timestamp::as_millis));
+        let dialect = filter.dialect.map(Dialect::as_str);
+        let found = sqlx::query(LIST_JOBS_FROM).bind(key(account)).bind(states).bind(since).bind(until);
+        let found = found.bind(dialect).bind(limit).bind(rows::whole(offset)).fetch_all(&self.readers).await?;
+        let count = self.count_jobs(account, filter).await?;
+        Ok((found.iter().map(rows::job).collect::<Result<_>>()?, count))
     }
 
     async fn queue(&self, job: Option<JobId>) -> Result<Queue> {

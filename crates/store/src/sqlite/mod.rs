@@ -14,6 +14,7 @@
 
 mod accounts;
 mod confirm;
+mod credits;
 mod deliveries;
 mod endpoints;
 mod events;

@@ -11,10 +11,10 @@ use reelhook_domain::time::Timestamp;
 
 use sqlx::sqlite::SqliteRow;
 
-use super::events;
 use super::jobs::{Kept, is_open, load, save};
 use super::rows::{self, hex, json, key};
 use super::writer::Tx;
+use super::{credits, events};
 use crate::wakes::Topic;
 use crate::{ClaimedJob, FetchHeaders, JobEnd, Lease, ProgressUpdate, Result, StoreError};
 
@@ -167,6 +167,7 @@ pub(super) async fn finish(tx: &mut Tx, lease: Lease, end: JobEnd) -> Result<Job
     }
     kept.lease_until = None;
     save(tx, prior, &kept).await?;
+    credits::charge(tx, &kept.job).await?;
     events::write_state(tx, &kept.job, now).await?;
     Ok(kept.job)
 }

@@ -217,6 +217,7 @@ impl Walk<'_> {
 
     /// The input is known and good: the job is processing from here on.
     async fn start(&self, lease: &Lease, estimate: Option<Estimate>) -> Result<(), Trouble> {
+        self.check_credits().await?;
         self.means.store.start_processing(lease, self.inputs.clone(), estimate).await?;
         fail_point!("worker.started");
         Ok(())
@@ -227,6 +228,18 @@ impl Walk<'_> {
         let open: Vec<usize> =
             (0..self.job.outputs.len()).filter(|&place| !is_made(self.job.outputs[place].state)).collect();
         open.into_iter()
+    }
+
+    /// Whether its account can pay for it, now that its length is known.
+    async fn check_credits(&self) -> Result<(), Trouble> {
+        let known = Job { inputs: self.inputs.clone(), ..self.job.clone() };
+        let Some(credits) = known.credits() else { return Ok(()) };
+        let Some(balance) = self.means.store.balance(self.job.account).await? else { return Ok(()) };
+        if i64::try_from(credits).is_ok_and(|credits| credits <= balance) {
+            return Ok(());
+        }
+        let message = format!("the job takes {credits} credits and the account has {balance}");
+        Err(Trouble::Failed(JobFailure::request(Stage::Probing, "insufficient_credits", message)))
     }
 
     /// Probes an input. `folder` is made for it: what the tool may write to has nothing in it, the input least of all.

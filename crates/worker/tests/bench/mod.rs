@@ -140,6 +140,7 @@ impl Bench {
             dialect: Dialect::Native,
             confirm: false,
             destination: None,
+            credit_rate: None,
             said: Value::Null,
         }
     }
