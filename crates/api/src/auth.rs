@@ -18,7 +18,7 @@ impl FromRequestParts<Desk> for Caller {
 }
 
 /// Whose key that is.
-async fn known(desk: &Desk, key: &str) -> Result<Caller, Problem> {
+pub(crate) async fn known(desk: &Desk, key: &str) -> Result<Caller, Problem> {
     match desk.store().find_key(&key_hash(key)).await? {
         Some(key) => Ok(Caller { account: key.account, key: key.id }),
         None => Err(Problem::unauthorized("the API key is unknown or was revoked")),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use figment::Figment;
 use figment::providers::Serialized;
+use reelhook_domain::job::Dialect;
 use reelhook_domain::price::PriceTable;
 use reelhook_egress::Policy;
 use reelhook_media::sandbox::SandboxMode;
@@ -17,12 +18,14 @@ use url::Url;
 
 mod allowance;
 mod layer;
+mod pair;
 pub(crate) mod reference;
 mod service_listener;
 mod table;
 
 pub(crate) use allowance::Allowance;
 pub(crate) use layer::Sources;
+pub(crate) use pair::Pair;
 pub(crate) use service_listener::ServiceListener;
 
 /// All settings of `serve`.
@@ -62,6 +65,14 @@ pub(crate) struct Settings {
     pub(crate) services: ServicesSettings,
     /// What encodings cost.
     pub(crate) price: PriceTable,
+    /// Services that answer callers without a key.
+    pub(crate) open: Vec<Dialect>,
+    /// They do so on every address.
+    pub(crate) open_to_network: bool,
+    /// Clipzy's API.
+    pub(crate) clipzy: ClipzySettings,
+    /// RemoveBGVideo's API.
+    pub(crate) removebgvideo: RemoveBgVideoSettings,
 }
 
 /// One of the things that a process can do.
@@ -175,6 +186,22 @@ pub(crate) struct ApiSettings {
     pub(crate) max_connections: usize,
 }
 
+/// Clipzy's API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClipzySettings {
+    /// Largest upload.
+    pub(crate) max_upload_bytes: u64,
+}
+
+/// RemoveBGVideo's API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemoveBgVideoSettings {
+    /// Its names of models, each with the installed one that it stands for.
+    pub(crate) models: Vec<Pair<String>>,
+    /// Credits for a minute, by the name that a caller says.
+    pub(crate) credits_per_minute: Vec<Pair<u32>>,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -204,6 +231,15 @@ impl Default for Settings {
             api: ApiSettings { max_body_bytes: 1 << 20, max_connections: 4096 },
             services: ServicesSettings { listen: Vec::new() },
             price: PriceTable::default(),
+            open: Vec::new(),
+            open_to_network: false,
+            clipzy: ClipzySettings { max_upload_bytes: 1000 * 1000 * 1000 },
+            removebgvideo: RemoveBgVideoSettings {
+                models: vec![Pair::new("original", "chroma".to_owned())],
+                credits_per_minute: [("original", 60), ("light", 45), ("pro", 180), ("human", 45)]
+                    .map(|(name, credits)| Pair::new(name, credits))
+                    .to_vec(),
+            },
         }
     }
 }
@@ -233,6 +269,17 @@ impl Settings {
                 "--dev listens on loopback only; services.listen has {open}: use 127.0.0.1, or leave out --dev"
             );
         }
+        anyhow::ensure!(
+            self.open.is_empty()
+                || self.open_to_network
+                || (self.listen.ip().is_loopback()
+                    && self.services.listen.iter().all(|at| at.address.ip().is_loopback())),
+            "--open lets everyone who reaches the server submit jobs without a key, so it listens on loopback only; {} is \
+             not loopback: use --listen 127.0.0.1:{}, leave out --open, or set open_to_network if a proxy in front asks \
+             who they are",
+            self.listen,
+            self.listen.port()
+        );
         anyhow::ensure!(!self.roles.is_empty(), "roles is empty; name at least one of api, worker, delivery");
         if let Some(url) = &self.public_url {
             let is_web = matches!(url.scheme(), "http" | "https") && url.host().is_some();

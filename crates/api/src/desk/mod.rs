@@ -1,10 +1,12 @@
 //! The desk: the verbs that native routes and dialects share.
 
+mod credits;
 mod destination;
 mod endpoints;
 mod jobs;
 mod origins;
 mod secrets;
+mod services;
 mod uploads;
 mod waiting;
 
@@ -30,6 +32,7 @@ use crate::problem::Problem;
 
 pub(crate) use endpoints::{OVERLAP, TestOutcome};
 pub(crate) use jobs::JobInput;
+pub use services::{Probe, Services};
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +83,8 @@ pub struct Parts {
     pub ambient: Ambient,
     /// Numbers that bound requests.
     pub limits: Limits,
+    /// What only services need.
+    pub services: Services,
 }
 
 impl fmt::Debug for Parts {
@@ -139,6 +144,10 @@ impl Desk {
 
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.inner.stop
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.inner.parts.services
     }
 
     pub(crate) fn links(&self) -> &Links {

@@ -20,6 +20,22 @@ impl Desk {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        self.receive_within(caller, name, stream, u64::MAX).await
+    }
+
+    /// The same within another cap, where that is lower.
+    pub(crate) async fn receive_within<S, E>(
+        &self,
+        caller: Caller,
+        name: &str,
+        stream: S,
+        cap: u64,
+    ) -> Result<Upload, Problem>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let cap = cap.min(self.limits().upload_bytes);
         let id = self.ambient().id();
         let patient = futures::stream::unfold(Some(stream), |stream| async {
             let mut stream = stream?;
@@ -30,7 +46,7 @@ impl Desk {
                 Err(_) => Some((Err(std::io::ErrorKind::TimedOut.into()), None)),
             }
         });
-        let stored = self.files().put_stream(&Key::upload(id), Box::pin(patient), self.limits().upload_bytes).await?;
+        let stored = self.files().put_stream(&Key::upload(id), Box::pin(patient), cap).await?;
         fail::fail_point!("api.upload_stored");
         let now = self.ambient().now();
         let upload = Upload {

@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// What this process does: api, worker, delivery [default: all]
     #[arg(long, value_name = "ROLES")]
     roles: Option<String>,
+    /// Services that answer callers without a key, such as clipzy; listens on loopback only [default: none]
+    #[arg(long, value_name = "SERVICES")]
+    open: Option<String>,
     /// Which log lines are written [default: info]
     #[arg(long, value_name = "LEVELS")]
     log: Option<String>,
@@ -84,6 +87,7 @@ impl Args {
             ("dev", self.dev.then(|| "true".to_owned())),
             ("public_url", self.public_url),
             ("roles", self.roles),
+            ("open", self.open),
             ("log", self.log),
             ("log_format", self.log_format),
             ("services.listen", (!self.services.is_empty()).then(|| self.services.join(","))),

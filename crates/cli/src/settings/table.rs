@@ -151,6 +151,28 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain("price.codecs", Kind::Numbers(4), "Factors of h264, h265, vp9 and av1."),
     plain("price.sizes", Kind::Numbers(6), "Factors of 480p, 720p, 1080p, 1440p, 2160p and 4320p."),
     plain("price.tiers", Kind::Numbers(3), "Factors of the tiers economy, standard and premium."),
+    flagged(
+        "open",
+        Kind::Words(&["clipzy"]),
+        "--open",
+        "Services that answer callers without a key, as the first account; on loopback only, unless `open_to_network` is set. Clipzy's clients send none.",
+    ),
+    plain(
+        "open_to_network",
+        Kind::Switch,
+        "Whether what is opened by `open` is open on every address. Only behind a proxy that asks who callers are.",
+    ),
+    plain("clipzy.max_upload_bytes", Kind::Whole(1, PETABYTE), "Largest upload by Clipzy's API, in bytes."),
+    plain(
+        "removebgvideo.models",
+        Kind::Texts,
+        "What RemoveBGVideo's names of models stand for: `NAME=MODEL`. `chroma` is built in and keys out a plain screen; other models are files. A name that is not here, and no installed model, is refused.",
+    ),
+    plain(
+        "removebgvideo.credits_per_minute",
+        Kind::Texts,
+        "Credits for a minute of video by RemoveBGVideo's API: `NAME=CREDITS`. A name that is not here costs as `original` does. Only accounts that were granted credits run out of them.",
+    ),
 ];
 
 impl Setting {

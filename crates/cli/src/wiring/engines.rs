@@ -1,20 +1,25 @@
 //! One engine each: from settings to a task.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reelhook_api::{Desk, Face, Limits, Parts};
+use reelhook_api::{Desk, Face, Limits, Parts, Probe, Services};
 use reelhook_delivery::{Engine, LinkTo};
 use reelhook_dialects::Link;
-use reelhook_media::{Launcher, MediaError, ToolSettings, Toolbox};
+use reelhook_dialects::removebgvideo::request::Terms;
+use reelhook_domain::recipe::CHROMA;
+use reelhook_media::{Launcher, MediaError, ToolSettings, Toolbox, matte};
 use reelhook_worker::{FetchLimits, Worker, WorkerSettings};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Part, Shared};
-use crate::settings::Settings;
+use crate::settings::{RemoveBgVideoSettings, Settings};
 
 const HOUR: u64 = 3600;
 
@@ -26,6 +31,7 @@ pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings>
     Ok(ToolSettings {
         ffmpeg: (&media.ffmpeg).into(),
         ffprobe: (&media.ffprobe).into(),
+        models: if media.models.as_os_str().is_empty() { settings.data.join("models") } else { media.models.clone() },
         sandbox: media.sandbox,
         threads: media.threads,
         stall: Duration::from_secs(media.stall_seconds),
@@ -46,7 +52,7 @@ pub(super) fn api(
     shared: &Shared,
     listeners: Vec<(Face, TcpListener)>,
     stop: CancellationToken,
-) {
+) -> anyhow::Result<()> {
     let desk = Desk::new(Parts {
         store: shared.store.clone(),
         files: shared.files.clone(),
@@ -62,11 +68,61 @@ pub(super) fn api(
             upload_keep: Duration::from_secs(settings.upload.keep_hours * HOUR),
             connections: settings.api.max_connections,
         },
+        services: services(settings, shared)?,
     });
     for (face, listener) in listeners {
         let serving = reelhook_api::serve(listener, desk.clone(), face, stop.clone());
         parts.spawn(async move { ("API", serving.await.map_err(Into::into)) });
     }
+    Ok(())
+}
+
+/// What only the services need of this machine.
+fn services(settings: &Settings, shared: &Shared) -> anyhow::Result<Services> {
+    let tools = tool_settings(settings)?;
+    let folder = tools.models.clone();
+    let RemoveBgVideoSettings { models, credits_per_minute } = settings.removebgvideo.clone();
+    let terms = move || Terms {
+        models: models.iter().map(|pair| (pair.name.clone(), pair.value.clone())).collect(),
+        installed: installed(&folder),
+        credits_per_minute: credits_per_minute.iter().map(|pair| (pair.name.clone(), pair.value)).collect(),
+    };
+    Ok(Services {
+        removebgvideo: Arc::new(terms),
+        probe: probe(tools, shared.files.scratch().to_owned()),
+        open: settings.open.clone(),
+        clipzy_upload_bytes: settings.clipzy.max_upload_bytes,
+    })
+}
+
+/// The models that work: the one that is built in, and those that are files.
+fn installed(folder: &Path) -> Vec<String> {
+    let files = matte::installed(folder).unwrap_or_else(|error| {
+        tracing::warn!(%error, folder = %folder.display(), "the folder of models cannot be read");
+        Vec::new()
+    });
+    std::iter::once(CHROMA.to_owned()).chain(files).collect()
+}
+
+/// Looks at files with the tools of this machine, which are looked for once, when the first file comes.
+fn probe(tools: ToolSettings, scratch: PathBuf) -> Probe {
+    let found: Arc<OnceCell<Option<Toolbox>>> = Arc::default();
+    Arc::new(move |path| {
+        let (tools, scratch, found) = (tools.clone(), scratch.clone(), Arc::clone(&found));
+        Box::pin(async move {
+            let toolbox = found.get_or_init(|| async { Toolbox::detect(tools).await.ok() }).await;
+            let Some(toolbox) = toolbox else { return Ok(None) };
+            // What the tool may write to has nothing in it.
+            let Ok(folder) = TempDir::with_prefix_in("look-", &scratch) else { return Ok(None) };
+            match toolbox.probe(&path, folder.path()).await {
+                Ok(source) => Ok(Some(source.info)),
+                Err(error) => match error.failure() {
+                    Some(failure) => Err(failure.clone()),
+                    None => Ok(None),
+                },
+            }
+        })
+    })
 }
 
 /// Works on jobs, once it is known what the tools of this machine can do.

@@ -3,3 +3,5 @@
 pub mod error;
 pub mod event;
 pub mod headers;
+pub mod reply;
+pub mod request;
