@@ -192,6 +192,7 @@ const CODES: &[(&str, u16, &str)] = &[
     ),
     ("unsupported_command", 400, "A command asks for what commands do not do here; the detail names the argument."),
     ("unauthorized", 401, "There is no API key, or it is not known any more. Send `Authorization: Bearer rh_...`."),
+    ("insufficient_credits", 402, "The account has too few credits for the job; its operator grants more."),
     ("link_not_valid", 403, "A signed link has expired or was changed. Ask for the job again: it shows a fresh link."),
     ("not_found", 404, "There is no such thing, or it is another account's."),
     ("method_not_allowed", 405, "The path exists, but does not take that method."),
@@ -208,6 +209,11 @@ const CODES: &[(&str, u16, &str)] = &[
     ("pull_endpoint", 409, "The endpoint asks for its events itself and has no URL to call."),
     ("origin_archived", 409, "The origin was deleted; its credentials are gone. Make a new one."),
     ("no_default_webhook", 409, "There is no default webhook to test."),
+    (
+        "legacy_path",
+        410,
+        "The path belongs to a part of a service's API that is not served; the detail names the paths that are.",
+    ),
     ("too_large", 413, "The body or the file is larger than its limit, which the detail names."),
     ("unsupported_media_type", 415, "The Content-Type is not one that the path reads."),
     (
