@@ -340,11 +340,6 @@ impl Form {
         taken
     }
 
-    /// Lets the fields that nobody took be, where a service does not mind what it does not know.
-    pub fn ignore_rest(&mut self) {
-        self.fields.clear();
-    }
-
     /// Notes every field that nobody took.
     fn finish(&mut self) {
         let mut known = std::mem::take(&mut self.known);

@@ -31,7 +31,6 @@ pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings>
     Ok(ToolSettings {
         ffmpeg: (&media.ffmpeg).into(),
         ffprobe: (&media.ffprobe).into(),
-        models: if media.models.as_os_str().is_empty() { settings.data.join("models") } else { media.models.clone() },
         sandbox: media.sandbox,
         threads: media.threads,
         stall: Duration::from_secs(media.stall_seconds),
