@@ -287,7 +287,7 @@ REMOVEBGVIDEO = Service(
     "removebgvideo", "/removebgvideo", "client.mjs", "id", "file",
     "X-Webhook-Signature", "X-Webhook-Timestamp", "X-Webhook-Delivery-Id",
 )
-ALL = [COMPRESSOR, TRANSCODELY]
+ALL = [COMPRESSOR, TRANSCODELY, XORA]
 
 
 class Bench:
