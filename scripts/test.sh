@@ -17,4 +17,5 @@ fi
 cargo test "${features[@]}" --doc
 target/venv/bin/python examples/test_receivers.py --require-all
 target/venv/bin/python examples/test_services.py --require-all
+target/venv/bin/python examples/test_published_clients.py --require-all
 target/venv/bin/python scripts/check-docs.py --require-binary

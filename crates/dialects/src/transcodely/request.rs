@@ -267,6 +267,27 @@ fn states_of(word: &str) -> &'static [&'static str] {
     }
 }
 
+/// Fields whose value is one of a list. The service's own client writes `unspecified` where its caller chose none.
+const CHOICES: [&str; 17] = [
+    "codec",
+    "encoding_mode",
+    "format",
+    "gop_alignment",
+    "mode",
+    "operation",
+    "playlist_type",
+    "preset",
+    "priority",
+    "profile",
+    "quality",
+    "resolution",
+    "segment_format",
+    "status",
+    "tone_mapping",
+    "tune",
+    "type",
+];
+
 /// Without what means nothing in the JSON of protocol buffers. The caller's own pairs and the items of lists stay.
 fn without_defaults(value: Value) -> Value {
     fn means_something(value: &Value) -> bool {
@@ -285,7 +306,11 @@ fn without_defaults(value: Value) -> Value {
                 let value = if name == "metadata" { value } else { without_defaults(value) };
                 (name, value)
             });
-            Value::Object(kept.filter(|(_, value)| means_something(value)).collect::<Map<_, _>>())
+            let kept = kept.filter(|(name, value)| {
+                let is_unspecified = value == "unspecified" && CHOICES.contains(&name.as_str());
+                means_something(value) && !is_unspecified
+            });
+            Value::Object(kept.collect::<Map<_, _>>())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_defaults).collect()),
         other => other,

@@ -120,6 +120,21 @@ fn defaults_of_protocol_buffers_and_unknown_fields_say_nothing() {
 }
 
 #[test]
+fn a_choice_that_clients_write_as_unspecified_was_not_made() {
+    let mut value = guide();
+    value["outputs"][0]["video"][0].as_object_mut().unwrap().remove("quality");
+    value.as_object_mut().unwrap().remove("priority");
+    let plain = request::create(value.clone()).unwrap();
+    value["priority"] = json!("unspecified");
+    value["outputs"][0]["video"][0]["quality"] = json!("unspecified");
+    value["outputs"][0]["video"][0]["hdr"] = json!({"format": "unspecified", "mode": "unspecified"});
+    value["metadata"] = json!({"priority": "unspecified"});
+    let created = request::create(value).unwrap();
+    assert_eq!((&created.job.outputs, created.job.priority), (&plain.job.outputs, plain.job.priority));
+    assert_eq!(created.job.metadata["priority"], "unspecified", "what callers keep there is theirs");
+}
+
+#[test]
 fn more_files_than_a_job_may_make_are_refused() {
     let video = vec![json!({"codec": "h264"}); 11];
     let output = json!({"type": "mp4", "video": video});
