@@ -251,6 +251,12 @@ fn child<'a>(bytes: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     boxes(bytes).find(|(found, _)| *found == name).map(|(_, content)| content)
 }
 
+/// Whether it holds items of EXIF or XMP, or they cannot be told. Cutting them out would move all that is behind them.
+pub(crate) fn tells_more(bytes: &[u8]) -> bool {
+    let items = child(bytes, b"meta").and_then(|meta| child(meta.get(4..)?, b"iinf"));
+    items.is_none_or(|items| items.windows(4).any(|name| name == b"Exif" || name == b"mime"))
+}
+
 fn properties(bytes: &[u8]) -> Option<Properties> {
     // Full boxes begin with a version and flags.
     let meta = child(bytes, b"meta")?.get(4..)?;

@@ -60,7 +60,7 @@ pub(crate) fn unsupported(kind: Kind, what: impl Display) -> MediaError {
     MediaError::Rejected(JobFailure::input(Stage::Probing, "unsupported_media", message))
 }
 
-pub(crate) fn over(code: &str, what: impl Into<String>) -> MediaError {
+pub(crate) fn rejected(code: &str, what: impl Into<String>) -> MediaError {
     MediaError::Rejected(JobFailure::input(Stage::Probing, code, what))
 }
 

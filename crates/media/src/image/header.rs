@@ -13,7 +13,7 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::guard::{damaged, decoding, over, unsupported};
+use super::guard::{damaged, decoding, rejected, unsupported};
 use super::kind::{Kind, kind};
 use super::{ImageFormat, ImageLimits, avif};
 use crate::error::MediaError;
@@ -99,7 +99,7 @@ pub(crate) fn read(path: &Path, limits: &ImageLimits) -> Result<Vec<u8>, MediaEr
     let size = file.metadata()?.len();
     if size > limits.input_bytes {
         let message = format!("the input has {size} bytes; the limit for pictures is {}", limits.input_bytes);
-        return Err(over("over_limit", message));
+        return Err(rejected("over_limit", message));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     file.by_ref().take(limits.input_bytes).read_to_end(&mut bytes)?;
@@ -132,16 +132,16 @@ fn within(found: &Inspected, limits: &ImageLimits) -> Result<(), MediaError> {
     }
     if pixels > limits.pixels {
         let message = format!("the input has {width} x {height} = {pixels} pixels; the limit is {}", limits.pixels);
-        return Err(over("too_many_pixels", message));
+        return Err(rejected("too_many_pixels", message));
     }
     if frames > limits.frames {
-        return Err(over("over_limit", format!("the input has {frames} frames; the limit is {}", limits.frames)));
+        return Err(rejected("over_limit", format!("the input has {frames} frames; the limit is {}", limits.frames)));
     }
     let all = pixels * u64::from(frames);
     if all > limits.animation_pixels.max(limits.pixels) {
         let most = limits.animation_pixels;
         let message = format!("the input has {frames} frames with {all} pixels together; the limit is {most}");
-        return Err(over("too_many_pixels", message));
+        return Err(rejected("too_many_pixels", message));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::guard::{Watchman, damaged, encoding};
 use super::header::{self, Inspected, header, memory_bytes};
 use super::kind::Kind;
 use super::level::{LOWEST, Settings, settings};
+use super::strip::strip;
 use super::{ImageFormat, ImageLimits, Made, Wish, fit, jpeg};
 use crate::error::MediaError;
 use crate::step::StreamPlan;
@@ -85,9 +86,11 @@ impl<'a> Work<'a> {
     fn make(mut self) -> Result<(Made, Vec<u8>), MediaError> {
         let mut source = None;
         let mut best = self.attempt(&mut source, 0)?;
-        let mut kept = self.may_keep() && best.bytes.len() >= self.bytes.len();
-        if kept {
-            best.bytes = self.bytes.to_vec();
+        let bare = self.may_keep().then(|| strip(self.bytes, &self.found)).flatten();
+        let bare = bare.filter(|bare| best.bytes.len() >= bare.len());
+        let mut kept = bare.is_some();
+        if let Some(bare) = bare {
+            best.bytes = bare;
         }
         if let Some(most) = self.wish.max_bytes.filter(|&most| best.bytes.len() as u64 > most) {
             best = self.search(&mut source, most)?;
@@ -267,9 +270,9 @@ impl<'a> Work<'a> {
     fn told(&self, made: &Encoded, kept: bool) -> StreamPlan {
         let from = self.bytes.len();
         if kept {
+            let without = if made.bytes.len() == from { "" } else { ", without its metadata" };
             let reason = format!(
-                "the result ({}) was not smaller than the source ({from} bytes); the source is kept as it is, its \
-                 metadata too",
+                "the result ({}) was not smaller than the source ({from} bytes); the source is kept as it is{without}",
                 made.how
             );
             return StreamPlan::new("image", "keep", reason);

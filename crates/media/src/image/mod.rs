@@ -24,7 +24,8 @@
 //! # What is kept and what is dropped
 //! EXIF, XMP, comments and thumbnails are dropped; the EXIF orientation is applied to the pixels first. An ICC profile is
 //! kept in jpeg, png and webp, and applied (the colours converted to sRGB) for avif and gif. Where neither format nor size
-//! change and the result would not be smaller, the input is kept byte by byte, with all that is in it; the report says so.
+//! change and the result would not be smaller, the input's own pixels are kept as they are encoded, still without its
+//! metadata; of that only the orientation stays, where it is not upright. The report says so.
 //!
 //! An animation stays one in gif and webp; of any other format it becomes the first frame, and the report says so.
 
@@ -42,6 +43,7 @@ mod level;
 mod make;
 #[cfg(test)]
 mod samples;
+mod strip;
 #[cfg(test)]
 mod tests;
 
@@ -184,7 +186,7 @@ pub struct Made {
     pub format: ImageFormat,
     /// What it holds.
     pub info: MediaInfo,
-    /// Whether it is the input, byte by byte.
+    /// Whether it is the input, its metadata aside.
     pub kept: bool,
     /// Size of the input in bytes.
     pub input_bytes: u64,

@@ -1,5 +1,7 @@
 //! Pictures for tests, made here: nothing is read from disk.
 
+use std::sync::LazyLock;
+
 use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, Rgb, RgbImage, Rgba, RgbaImage};
 use moxcms::ColorProfile;
 use mozjpeg::{ColorSpace, Compress};
@@ -100,9 +102,10 @@ pub(crate) fn own(pixels: DynamicImage, format: ImageFormat, profile: Option<Vec
     encode::still(&picture, format, &best, 1, watchman).unwrap().bytes
 }
 
-/// A profile with wider colours than sRGB.
+/// A profile with wider colours than sRGB; always the same bytes, though the time is written into one that is made.
 pub(crate) fn wide_profile() -> Vec<u8> {
-    ColorProfile::new_display_p3().encode().unwrap()
+    static PROFILE: LazyLock<Vec<u8>> = LazyLock::new(|| ColorProfile::new_display_p3().encode().unwrap());
+    PROFILE.clone()
 }
 
 /// The JPEG with an EXIF block that tells an orientation.

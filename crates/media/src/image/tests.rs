@@ -238,8 +238,20 @@ fn transparency_is_kept_where_it_can_be_and_white_where_it_cannot() {
         let pixels = room.pixels(&output).to_rgba8();
         assert_eq!(pixels.get_pixel(0, 0).0[3], 0, "{}", format.extension());
         assert!(pixels.get_pixel(60, 45).0[3] > 250);
-        let worst = pixels.pixels().zip(drawing(120, 90).pixels()).map(|(a, b)| a.0[3].abs_diff(b.0[3])).max();
-        assert!(worst < Some(64), "{}: {worst:?}", format.extension());
+        // AVIF's transparency is lossy: it rings at a sharp edge, there alone, and to both sides alike. A wrong range or
+        // colours that were multiplied would be off everywhere.
+        let (exact, most) = (drawing(120, 90), if format == ImageFormat::Avif { 64 } else { 0 });
+        let pairs = || pixels.pixels().zip(exact.pixels()).map(|(a, b)| i32::from(a.0[3]) - i32::from(b.0[3]));
+        let (count, off) = (pairs().count() as f64, pairs().map(f64::from));
+        let worst = pairs().map(i32::abs).max();
+        assert!(worst <= Some(most), "{}: {worst:?}", format.extension());
+        let (bias, mean) = (off.clone().sum::<f64>() / count, off.map(f64::abs).sum::<f64>() / count);
+        let far = pairs().filter(|off| off.abs() > 16).count() as f64 / count;
+        let told = format!("{}: bias {bias:.3}, mean {mean:.3}, far off {far:.4}", format.extension());
+        println!("{told}");
+        assert!(bias.abs() < 0.5 && mean < 2.0 && far < 0.02, "{told}");
+        let close = psnr(&source, &DynamicImage::ImageRgba8(pixels));
+        assert!(close > 30.0, "{}: {close:.1} dB", format.extension());
         assert!(header(&output, &room.limits).unwrap().alpha);
     }
     let (_, output) = room.make(&input, to(ImageFormat::Jpeg)).unwrap();
