@@ -14,7 +14,9 @@ use crate::signals::Signals;
 mod delivery;
 mod media;
 mod page;
+mod pictures;
 mod receiver;
+mod scenes;
 mod server;
 mod subject;
 
@@ -50,6 +52,8 @@ enum Part {
     Server,
     /// Jobs: what the server adds to ffmpeg and ffprobe
     Media,
+    /// The recipe image beside cjpeg, oxipng and vipsthumbnail, where they are installed
+    Pictures,
     /// All of them
     All,
 }
@@ -79,7 +83,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     let effort = if args.quick { Effort::Quick } else { Effort::Full };
     let mut sections: Vec<Section> = Vec::new();
-    for part in [Part::Server, Part::Media, Part::Delivery] {
+    for part in [Part::Server, Part::Media, Part::Pictures, Part::Delivery] {
         if args.part != Part::All && args.part != part {
             continue;
         }
@@ -87,6 +91,7 @@ async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
         let section = match part {
             Part::Server => server::measure(effort).await.context("server")?,
             Part::Media => media::measure(effort).await.context("media")?,
+            Part::Pictures => pictures::measure(effort).await.context("pictures")?,
             Part::Delivery | Part::All => delivery::measure(effort).await.context("delivery")?,
         };
         sections.push(section);

@@ -81,14 +81,8 @@ impl Bench<'_> {
         tool(&self.tools.media.ffmpeg)
     }
 
-    /// Submits a job and follows it to its end.
     async fn job(&self, clip: &Path, outputs: &Value) -> anyhow::Result<Value> {
-        let upload = submit::upload(self.api, clip, &Bars::new()).await?;
-        let job = self.api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs})).await?;
-        let id = job["id"].as_str().context("the server named no job")?;
-        let ended = follow::to_the_end(self.api, id, |_| {}).await?;
-        ensure!(ended["state"] == "completed", "the job did not complete: {}", super::super::jobs::summary(&ended));
-        Ok(ended)
+        job(self.api, clip, outputs).await
     }
 
     async fn overhead(&self, clip: &Path, jobs: usize) -> anyhow::Result<Vec<Figure>> {
@@ -208,6 +202,16 @@ impl Bench<'_> {
     }
 }
 
+/// Submits a job and follows it to its end.
+pub(super) async fn job(api: &Api, input: &Path, outputs: &Value) -> anyhow::Result<Value> {
+    let upload = submit::upload(api, input, &Bars::new()).await?;
+    let job = api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs})).await?;
+    let id = job["id"].as_str().context("the server named no job")?;
+    let ended = follow::to_the_end(api, id, |_| {}).await?;
+    ensure!(ended["state"] == "completed", "the job did not complete: {}", super::super::jobs::summary(&ended));
+    Ok(ended)
+}
+
 /// Milliseconds of all runs of ffmpeg of a job; runs that outputs share are counted once.
 fn ffmpeg_ms(job: &Value, field: &str) -> anyhow::Result<f64> {
     let mut sum = 0.0;
@@ -219,7 +223,7 @@ fn ffmpeg_ms(job: &Value, field: &str) -> anyhow::Result<f64> {
 }
 
 /// Milliseconds from the acceptance of a job to its end.
-fn between(job: &Value) -> anyhow::Result<f64> {
+pub(super) fn between(job: &Value) -> anyhow::Result<f64> {
     let time = |field: &str| -> anyhow::Result<Timestamp> {
         let text = job[field].as_str().with_context(|| format!("the job has no {field}"))?;
         text.parse().map_err(|_| anyhow!("{field} is {text}, which is no time"))

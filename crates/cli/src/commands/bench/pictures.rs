@@ -1,0 +1,313 @@
+//! Pictures: how long they take and how large they become, beside tools that are run once a file.
+//!
+//! Both sides get the same files and the same settings, as many files at once as there are cores, in turns; the least
+//! time of each counts. A tool that is not on this machine is left out, and the page says so.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use reelhook_media::image::{Fit, ImageFormat, ImageLimits, Level, Wish, make};
+use serde_json::json;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use super::Effort;
+use super::media::{between, job};
+use super::page::{Figure, Section, Target, median};
+use super::scenes::{drawing, photo};
+use super::subject::{self, Subject};
+use crate::client::Api;
+use crate::output;
+
+const KB: f64 = 1e3;
+/// Larger results than the tool's are a miss beyond this.
+const SIZES: f64 = 1.02;
+const PHOTO: (u32, u32) = (2000, 1500);
+const DRAWING: (u32, u32) = (1280, 800);
+/// Of the photograph whose job is timed, in bytes.
+const USUAL: u64 = 500_000;
+/// Most milliseconds of that job that are neither decoding nor encoding.
+const ASIDE: f64 = 10.0;
+
+/// A set of files that both sides make smaller.
+struct Contest {
+    name: &'static str,
+    /// As the page calls the other side.
+    tool: String,
+    /// Whether the other side does the same work, so that it can be asked to be no slower.
+    equal: bool,
+    wish: Wish,
+    sources: Vec<PathBuf>,
+    /// The commands for one file, each reading what the one before writes to stdout.
+    commands: fn(&Path, &Path) -> Vec<Command>,
+}
+
+pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
+    let folder = tempfile::tempdir()?;
+    let (count, times) = (effort.pick(4, 8), effort.pick(2, 3));
+    output::note(format_args!("drawing {count} photographs and {count} screens"));
+    let photos = pictures(folder.path(), "photo", count, PHOTO, photo, &["-q:v", "2"], "jpg").await?;
+    let drawings =
+        pictures(folder.path(), "screen", count, DRAWING, drawing, &["-compression_level", "6"], "png").await?;
+    let mut figures = Vec::new();
+    let mut method = vec![format!(
+        "{count} photographs of {} x {} (JPEG) and {count} screens of {} x {} (PNG), drawn by the benchmark from fixed \
+         seeds; {} files at once on both sides, in turns, {times} times, the least of each. Tools are started once a \
+         file, as in a shell loop.",
+        PHOTO.0,
+        PHOTO.1,
+        DRAWING.0,
+        DRAWING.1,
+        cores()
+    )];
+    let (contests, absent) = contests(&photos, &drawings).await;
+    for contest in contests {
+        figures.extend(contest.hold(folder.path(), times).await?);
+    }
+    method.extend(absent);
+    let jobs = effort.pick(5, 15);
+    figures.push(aside(folder.path(), jobs).await?);
+    method.push(format!(
+        "The time beside is `finished_at - created_at` of a job with the one output `image` without its `cpu_ms`, which \
+         counts decoding and encoding alone; the median of {jobs} jobs one after another, after one that is not counted."
+    ));
+    Ok(Section { title: "Pictures", figures, method })
+}
+
+/// What can be held on this machine, and a sentence on each that cannot.
+async fn contests(photos: &[PathBuf], drawings: &[PathBuf]) -> (Vec<Contest>, Vec<String>) {
+    let (mut contests, mut absent) = (Vec::new(), Vec::new());
+    let mut skip = |tool: &str| {
+        let sentence = format!("`{tool}` is not on this machine; what it does was not compared.");
+        output::note(format_args!("{sentence}"));
+        absent.push(sentence);
+    };
+    let high = |format, fit| Wish { level: Level::High, format: Some(format), fit, max_bytes: None };
+    if let Some(version) = version("cjpeg", "-version").await {
+        let equal = version.contains("mozjpeg");
+        let tool = if equal { "`djpeg`, then `cjpeg` (mozjpeg)" } else { "`djpeg`, then `cjpeg` (libjpeg-turbo)" };
+        contests.push(Contest {
+            name: "JPEG, quality 75",
+            tool: tool.to_owned(),
+            equal,
+            wish: high(ImageFormat::Jpeg, None),
+            sources: photos.to_vec(),
+            commands: cjpeg,
+        });
+    } else {
+        skip("cjpeg");
+    }
+    if version("oxipng", "--version").await.is_some() {
+        contests.push(Contest {
+            name: "PNG, exact, preset 2",
+            tool: "`oxipng`".to_owned(),
+            equal: true,
+            wish: Wish { level: Level::Medium, ..high(ImageFormat::Png, None) },
+            sources: drawings.to_vec(),
+            commands: oxipng,
+        });
+    } else {
+        skip("oxipng");
+    }
+    if version("vipsthumbnail", "--version").await.is_some() {
+        contests.push(Contest {
+            name: "JPEG to WebP, quality 75, fitted to 800 x 800",
+            tool: "`vipsthumbnail`".to_owned(),
+            equal: true,
+            wish: high(ImageFormat::Webp, Some(Fit { width: Some(800), height: Some(800) })),
+            sources: photos.to_vec(),
+            commands: vipsthumbnail,
+        });
+    } else {
+        skip("vipsthumbnail");
+    }
+    (contests, absent)
+}
+
+fn cjpeg(input: &Path, output: &Path) -> Vec<Command> {
+    let mut decode = subject::command(Path::new("djpeg"));
+    decode.arg("-ppm").arg(input);
+    let mut encode = subject::command(Path::new("cjpeg"));
+    encode.args("-quality 75 -sample 2x2 -optimize -progressive -outfile".split(' ')).arg(output);
+    vec![decode, encode]
+}
+
+fn oxipng(input: &Path, output: &Path) -> Vec<Command> {
+    let mut command = subject::command(Path::new("oxipng"));
+    command.args("--quiet --opt 2 --strip safe --force --out".split(' ')).arg(output).arg(input);
+    vec![command]
+}
+
+fn vipsthumbnail(input: &Path, output: &Path) -> Vec<Command> {
+    let mut command = subject::command(Path::new("vipsthumbnail"));
+    let options = format!("{}[Q=75,effort=4,strip]", output.display());
+    command.arg(input).args(["--size", "800x800", "-o", &options]);
+    vec![command]
+}
+
+impl Contest {
+    async fn hold(&self, folder: &Path, times: usize) -> anyhow::Result<[Figure; 2]> {
+        output::note(format_args!("{} beside {}", self.name, self.tool));
+        let (mut ours, mut theirs) = (Duration::MAX, Duration::MAX);
+        let (own, other) = (folder.join("own"), folder.join("other"));
+        for _ in 0..times {
+            theirs = theirs.min(self.race(&other, |input, output| run((self.commands)(&input, &output))).await?);
+            let wish = self.wish;
+            ours = ours.min(self.race(&own, |input, output| here(input, wish, output)).await?);
+        }
+        let each = |took: Duration| milliseconds(took) / self.sources.len() as f64;
+        let time = Figure::new(format!("{}: time for one", self.name), each(ours), "ms", &self.tool, each(theirs));
+        let size = Figure::new(
+            format!("{}: size of one", self.name),
+            self.bytes(&own)? / KB,
+            "KB",
+            &self.tool,
+            self.bytes(&other)? / KB,
+        );
+        let time = if self.equal { time.target(Target::Ratio(1.0)) } else { time };
+        Ok([time, size.target(Target::Ratio(SIZES))])
+    }
+
+    /// All files of the set, as many at once as there are cores.
+    async fn race<F: Future<Output = anyhow::Result<()>>>(
+        &self,
+        folder: &Path,
+        work: impl Fn(PathBuf, PathBuf) -> F,
+    ) -> anyhow::Result<Duration> {
+        std::fs::create_dir_all(folder)?;
+        let begun = Instant::now();
+        let all = self.sources.iter().map(|source| work(source.clone(), self.output(folder, source)));
+        stream::iter(all).buffer_unordered(cores()).try_collect::<()>().await?;
+        Ok(begun.elapsed())
+    }
+
+    fn output(&self, folder: &Path, source: &Path) -> PathBuf {
+        let extension = self.wish.format.map_or("out", ImageFormat::extension);
+        folder.join(source.file_name().unwrap_or_default()).with_extension(extension)
+    }
+
+    /// Of one result, in the mean.
+    fn bytes(&self, folder: &Path) -> anyhow::Result<f64> {
+        let mut sum = 0;
+        for source in &self.sources {
+            sum += std::fs::metadata(self.output(folder, source))?.len();
+        }
+        Ok(sum as f64 / self.sources.len() as f64)
+    }
+}
+
+/// One picture as the server makes it, without the server.
+async fn here(input: PathBuf, wish: Wish, output: PathBuf) -> anyhow::Result<()> {
+    let limits = ImageLimits { threads: 1, ..ImageLimits::default() };
+    let work = move || make(&input, &wish, &output, &limits, &CancellationToken::new());
+    tokio::task::spawn_blocking(work).await??;
+    Ok(())
+}
+
+/// Runs commands side by side, each reading what the one before writes.
+async fn run(commands: Vec<Command>) -> anyhow::Result<()> {
+    let last = commands.len().saturating_sub(1);
+    let mut running = Vec::new();
+    let mut said = None;
+    for (number, mut command) in commands.into_iter().enumerate() {
+        if let Some(said) = said.take() {
+            command.stdin(said);
+        }
+        if number < last {
+            command.stdout(Stdio::piped());
+        }
+        let mut child = command.spawn().with_context(|| format!("{:?}", command.as_std()))?;
+        if let Some(stdout) = child.stdout.take() {
+            said = Some(TryInto::<Stdio>::try_into(stdout)?);
+        }
+        running.push((command, child));
+    }
+    for (command, mut child) in running {
+        let ended = child.wait().await?;
+        ensure!(ended.success(), "{:?} ended with {ended}", command.as_std());
+    }
+    Ok(())
+}
+
+/// What a tool says of itself; `None` where it is not here.
+async fn version(program: &str, flag: &str) -> Option<String> {
+    let mut command = subject::command(Path::new(program));
+    command.arg(flag).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let said = command.spawn().ok()?.wait_with_output().await.ok()?;
+    Some([said.stdout, said.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat())
+}
+
+/// Draws pictures and has ffmpeg write them.
+async fn pictures(
+    folder: &Path,
+    name: &str,
+    count: usize,
+    size: (u32, u32),
+    draw: fn(u32, (u32, u32)) -> Vec<u8>,
+    settings: &[&str],
+    extension: &str,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for number in 0..count {
+        let path = folder.join(format!("{name}-{number}.{extension}"));
+        write(&draw(number as u32 + 1, size), size, settings, &path).await?;
+        all.push(path);
+    }
+    Ok(all)
+}
+
+async fn write(rgb: &[u8], (width, height): (u32, u32), settings: &[&str], path: &Path) -> anyhow::Result<()> {
+    let raw = path.with_extension("rgb");
+    std::fs::write(&raw, rgb)?;
+    let mut ffmpeg = subject::command(Path::new("ffmpeg"));
+    ffmpeg.args("-nostdin -v error -y -f rawvideo -pix_fmt rgb24 -s".split(' ')).arg(format!("{width}x{height}"));
+    ffmpeg.arg("-i").arg(&raw).args(settings).arg(path);
+    subject::run(ffmpeg).await.context("ffmpeg made no picture")?;
+    std::fs::remove_file(raw)?;
+    Ok(())
+}
+
+/// What the server takes for a job of one photograph beside decoding and encoding it.
+async fn aside(folder: &Path, jobs: usize) -> anyhow::Result<Figure> {
+    let photo = usual(folder).await?;
+    let server = Subject::start(&folder.join("data")).await?;
+    let api = Api::new(server.base.clone(), server.key.as_deref().context("the server made no key")?)?;
+    let outputs = json!([{"recipe": "image", "level": "high"}]);
+    job(&api, &photo, &outputs).await.context("the first job, which is not counted")?;
+    let (mut beside, mut within) = (Vec::new(), Vec::new());
+    for _ in 0..jobs {
+        let ended = job(&api, &photo, &outputs).await?;
+        let worked = ended["outputs"][0]["receipt"]["cpu_ms"].as_f64().context("a receipt lacks cpu_ms")?;
+        beside.push(between(&ended)? - worked);
+        within.push(worked);
+    }
+    server.stop().await?;
+    let size = std::fs::metadata(&photo)?.len() as f64 / KB;
+    let name = format!("Time beside decoding and encoding, JPEG of {size:.0} KB");
+    let baseline = "decoding and encoding it";
+    Ok(Figure::new(name, median(beside), "ms", baseline, median(within)).target(Target::Value(ASIDE)))
+}
+
+/// A photograph of about 500 KB.
+async fn usual(folder: &Path) -> anyhow::Result<PathBuf> {
+    let (size, path) = ((1600, 1200), folder.join("usual.jpg"));
+    let rgb = photo(99, size);
+    for quality in ["2", "3", "4", "5", "6", "8", "10", "14"] {
+        write(&rgb, size, &["-q:v", quality], &path).await?;
+        if std::fs::metadata(&path)?.len() < USUAL * 11 / 10 {
+            break;
+        }
+    }
+    Ok(path)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
