@@ -9,5 +9,6 @@ mod bad_input;
 mod crashes;
 mod inbox;
 mod journey;
+mod pictures;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;
