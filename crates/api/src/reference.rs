@@ -207,6 +207,7 @@ const CODES: &[(&str, u16, &str)] = &[
     ("already_exists", 409, "That exists already."),
     ("unimplemented", 501, "A service that is spoken here documents this call, and it is not done."),
     ("pull_endpoint", 409, "The endpoint asks for its events itself and has no URL to call."),
+    ("secret_exists", 409, "That service has a secret already: rotate it."),
     ("origin_archived", 409, "The origin was deleted; its credentials are gone. Make a new one."),
     ("no_default_webhook", 409, "There is no default webhook to test."),
     (
