@@ -8,6 +8,7 @@ use std::path::Path;
 use reelhook_domain::recipe::Format;
 
 use crate::further::Further;
+use crate::package;
 use crate::plan::Damage;
 use crate::run::process::option;
 use crate::step::{
@@ -199,11 +200,19 @@ impl Step {
             .products
             .iter()
             .enumerate()
-            .filter_map(|(number, product)| match &product.making.as_ref()?.video {
+            .filter_map(|(number, product)| Some((number, &product.making.as_ref()?.video)))
+            .flat_map(|(number, video)| match video {
                 VideoTrack::Encode { filters, palette, .. } => {
-                    Some((number, self.chain(number, filters, *palette, pass)))
+                    vec![(number, self.chain(number, filters, *palette, pass))]
                 }
-                VideoTrack::None | VideoTrack::Copy | VideoTrack::Joined => None,
+                // A package is a step of its own.
+                VideoTrack::Package(packaging) => {
+                    let chain = |(number, rendition): (usize, &package::Rendition)| {
+                        (number, self.chain(number, &rendition.filters, false, pass))
+                    };
+                    packaging.renditions.iter().enumerate().map(chain).collect()
+                }
+                VideoTrack::None | VideoTrack::Copy | VideoTrack::Joined => Vec::new(),
             })
             .collect();
         let mut shared = self.shared_filters.clone();
@@ -247,6 +256,10 @@ impl Step {
 
     fn spell_product(&self, line: &mut Line, number: usize, product: &Product, making: &Making, pass: Pass) {
         let first = pass == Pass::First;
+        if let (VideoTrack::Package(packaging), Some(expect)) = (&making.video, &product.expect.package) {
+            self.spell_package(line, packaging, expect, &making.audio);
+            return;
+        }
         match (&making.video, self.reading.video) {
             (VideoTrack::Copy, Some(index)) => line.words(&["-map", &format!("0:{index}"), "-c:v", "copy"]),
             (VideoTrack::Joined, _) => {
@@ -297,6 +310,32 @@ impl Step {
         let file =
             if product.format == Format::PngSequence { product.bare_pictures() } else { product.file_name.clone() };
         line.words(&[&format!("file:{file}")]);
+    }
+
+    fn spell_package(
+        &self,
+        line: &mut Line,
+        packaging: &package::Packaging,
+        expect: &package::PackageExpectation,
+        audio: &AudioTrack,
+    ) {
+        for number in 0..packaging.renditions.len() {
+            line.words(&["-map", &format!("[v{number}]")]);
+        }
+        if let (AudioTrack::Encode { .. }, Some(index)) = (audio, self.reading.audio) {
+            line.words(&["-map", &format!("0:{index}")]);
+        }
+        for (number, rendition) in packaging.renditions.iter().enumerate() {
+            let mut options = Line(Vec::new());
+            self.spell_encoder(&mut options, &rendition.encoder, Pass::Last);
+            line.texts(&package::numbered(&options.0, number));
+        }
+        line.words(&["-fps_mode:v", "vfr"]);
+        if let AudioTrack::Encode { options } = audio {
+            line.texts(options);
+        }
+        line.words(&["-map_metadata", "-1", "-map_chapters", "-1"]);
+        line.texts(&package::muxer(packaging, expect));
     }
 
     fn spell_encoder(&self, line: &mut Line, encoder: &Encoder, pass: Pass) {

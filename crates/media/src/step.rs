@@ -10,6 +10,7 @@ use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::further::Further;
+use crate::package::Packaging;
 use crate::plan::{Damage, Rate};
 use crate::spell::Pass;
 use crate::verify::Expectation;
@@ -202,6 +203,8 @@ pub(crate) enum VideoTrack {
         /// Whether the picture gets a palette of its own.
         palette: bool,
     },
+    /// Encoded several times, cut into segments.
+    Package(Packaging),
 }
 
 #[derive(Debug, Clone, PartialEq)]

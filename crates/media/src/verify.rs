@@ -10,6 +10,7 @@ use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::error::MediaError;
+use crate::package::{self, MadePart, PackageExpectation};
 use crate::pictures::{sequence, webp};
 use crate::plan::Damage;
 use crate::probe::{self, Source};
@@ -41,6 +42,9 @@ pub struct Expectation {
     /// Whether nobody knows what it holds, only that it holds something: then its format and its streams are looked at.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub any_content: bool,
+    /// What it has to be as a package, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub package: Option<PackageExpectation>,
     /// Set where the product is the source itself, to the source's size in bytes: then only this is compared.
     pub kept_source: Option<u64>,
 }
@@ -95,6 +99,9 @@ pub struct Receipt {
     /// How much of the source is missing from it, in seconds, where damage was salvaged.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lost_seconds: Option<f64>,
+    /// The files that it names, where it is a package.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub parts: Vec<MadePart>,
 }
 
 /// One comparison.
@@ -123,6 +130,9 @@ pub(crate) async fn verify(
     file: &Path,
     scratch: &Path,
 ) -> Result<Receipt, MediaError> {
+    if let Some(package) = &expect.package {
+        return package::measure(toolbox, expect, package, file, scratch).await;
+    }
     if let Some((info, size_bytes)) = read_pictures(expect, file).await? {
         return receipt(expect, info, size_bytes);
     }
@@ -182,7 +192,7 @@ fn receipt(expect: &Expectation, info: MediaInfo, size_bytes: u64) -> Result<Rec
         return Err(MediaError::Failed(failure));
     }
     let lost_seconds = lost(expect, &info);
-    Ok(Receipt { info, size_bytes, checks, lost_seconds })
+    Ok(Receipt { info, size_bytes, checks, lost_seconds, parts: Vec::new() })
 }
 
 /// A bare stream has no index to tell its length by; its packets of 1024 samples do.
@@ -230,9 +240,7 @@ fn compare(expect: &Expectation, info: &MediaInfo, size_bytes: u64) -> Vec<Check
     }
     checks.extend(expect.duration.map(|span| duration(expect, span, info.duration_seconds)));
     if let (Some(expected), Some(video)) = (expect.frames, &info.video) {
-        let passed = video.frames.is_some_and(|frames| frames.abs_diff(expected.count) <= expected.tolerance);
-        let measured = video.frames.map_or_else(|| "unknown".to_owned(), |frames| frames.to_string());
-        checks.push(Check::new("frames", passed, within(expected.count, expected.tolerance), measured));
+        checks.push(frames("frames", expected, video.frames));
     }
     if expect.fast_start {
         checks.push(Check::new(
@@ -253,7 +261,13 @@ fn compare(expect: &Expectation, info: &MediaInfo, size_bytes: u64) -> Vec<Check
     checks
 }
 
-fn alike(name: &str, expected: Option<String>, measured: Option<String>) -> Check {
+pub(crate) fn frames(name: &str, expected: Frames, measured: Option<u64>) -> Check {
+    let passed = measured.is_some_and(|frames| frames.abs_diff(expected.count) <= expected.tolerance);
+    let measured = measured.map_or_else(|| "unknown".to_owned(), |frames| frames.to_string());
+    Check::new(name, passed, within(expected.count, expected.tolerance), measured)
+}
+
+pub(crate) fn alike(name: &str, expected: Option<String>, measured: Option<String>) -> Check {
     let passed = expected == measured;
     let words = |side: Option<String>| side.unwrap_or_else(|| "none".to_owned());
     Check::new(name, passed, words(expected), words(measured))
@@ -263,7 +277,7 @@ fn within(count: u64, tolerance: u64) -> String {
     if tolerance == 0 { count.to_string() } else { format!("{count} +- {tolerance}") }
 }
 
-fn duration(expect: &Expectation, span: Span, measured: Option<f64>) -> Check {
+pub(crate) fn duration(expect: &Expectation, span: Span, measured: Option<f64>) -> Check {
     let passed = measured.is_some_and(|seconds| {
         let close = (seconds - span.seconds).abs() <= span.tolerance;
         close || (expect.damage == Damage::Salvage && seconds > 0.0 && seconds < span.seconds)
@@ -274,18 +288,19 @@ fn duration(expect: &Expectation, span: Span, measured: Option<f64>) -> Check {
 }
 
 /// How much is missing, where something may be.
-fn lost(expect: &Expectation, info: &MediaInfo) -> Option<f64> {
+pub(crate) fn lost(expect: &Expectation, info: &MediaInfo) -> Option<f64> {
     let (span, seconds) = (expect.duration?, info.duration_seconds?);
     let lost = span.seconds - seconds;
     (expect.damage == Damage::Salvage && lost > span.tolerance).then_some((lost * 1000.0).round() / 1000.0)
 }
 
 /// The first check that did not pass, as a failure.
-fn failure(checks: &[Check]) -> Option<JobFailure> {
+pub(crate) fn failure(checks: &[Check]) -> Option<JobFailure> {
     let check = checks.iter().find(|check| !check.passed)?;
     let Check { name, expected, measured, .. } = check;
     let message = format!("the output's {name} is {measured}; it should be {expected}");
-    Some(match name.as_str() {
+    // Checks of packages begin with the name of the rendition.
+    Some(match name.rsplit(' ').next().unwrap_or(name) {
         "max_bytes" => JobFailure::request(Stage::Verifying, "target_too_small", message),
         // The tools succeeded and yet something is missing: the source has a hole that they did not notice.
         "duration" | "frames" => JobFailure::input(Stage::Verifying, "output_invalid", message),
@@ -293,7 +308,7 @@ fn failure(checks: &[Check]) -> Option<JobFailure> {
     })
 }
 
-fn broken(why: &str) -> MediaError {
+pub(crate) fn broken(why: &str) -> MediaError {
     let message = format!("the output is not usable: {why}");
     MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message))
 }
@@ -332,6 +347,7 @@ mod tests {
             max_bytes: None,
             damage: Damage::Strict,
             any_content: false,
+            package: None,
             kept_source: None,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reelhook_domain::delivery::{Attempt, AttemptTimings, Delivery, DeliveryState, Outcome};
 use reelhook_domain::endpoint::{Endpoint, EndpointState, Rate};
 use reelhook_domain::failure::JobFailure;
-use reelhook_domain::job::{InputFacts, Job, Output, OutputFile};
+use reelhook_domain::job::{FilePart, InputFacts, Job, Output, OutputFile};
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::price::{Cost, Estimate};
 use reelhook_domain::recipe::Recipe;
@@ -129,6 +129,23 @@ pub struct FileReply {
     pub mime_type: String,
     /// What it holds, as measured after it was made.
     pub media: MediaInfo,
+    /// The files of a package beside this one, which names them by their paths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartReply>,
+}
+
+/// A file of a package.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = FilePart)]
+pub struct PartReply {
+    /// Its path relative to the file that names it.
+    pub path: String,
+    /// A signed link; needs no key.
+    pub url: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its media type.
+    pub mime_type: String,
 }
 
 /// Why something waits.
@@ -202,9 +219,19 @@ impl InputReply {
 
 impl OutputReply {
     fn of(job: &Job, output: &Output, link: LinkTo<'_>) -> Self {
+        let name = &output.spec.name;
+        let beside = |path: &str| link(Link::File { job: job.id, output: name, path });
+        let part = |part: &FilePart| PartReply {
+            path: part.path.clone(),
+            url: beside(&part.path),
+            size_bytes: part.size_bytes,
+            mime_type: part.mime_type.clone(),
+        };
         let file = |file: &OutputFile| FileReply {
             name: file.name.clone(),
-            url: link(Link::Output { job: job.id, name: &output.spec.name }),
+            // A package is opened where its other files are.
+            url: if file.parts.is_empty() { link(Link::Output { job: job.id, name }) } else { beside(&file.name) },
+            parts: file.parts.iter().map(part).collect(),
             size_bytes: file.size_bytes,
             sha256: file.sha256.clone(),
             mime_type: file.mime_type.clone(),

@@ -272,6 +272,7 @@ fn sound(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Design,
         before: None,
         alpha: false,
         join: Some(Join { graph: Some(graph), copied: None, seconds: total.unwrap_or(0.0) }),
+        package: None,
     })
 }
 
@@ -302,6 +303,7 @@ fn blank(format: Format, clips: &[Clip<'_>], video: VideoTrack, expect: VideoExp
         before: None,
         alpha: false,
         join: None,
+        package: None,
     }
 }
 

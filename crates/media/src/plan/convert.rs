@@ -84,6 +84,7 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
         before: None,
         alpha: false,
         join: None,
+        package: None,
     })
 }
 

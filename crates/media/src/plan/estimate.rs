@@ -10,9 +10,9 @@
 
 use reelhook_domain::media::{MediaInfo, VideoInfo};
 use reelhook_domain::price::Encoding;
-use reelhook_domain::recipe::{Fit, Quality, Recipe, VideoCodec};
+use reelhook_domain::recipe::{Quality, Recipe, VideoCodec};
 
-use super::{Plan, size};
+use super::{Plan, package};
 use crate::probe::Source;
 use crate::step::{AudioTrack, Making, Product, VideoTrack};
 
@@ -98,12 +98,12 @@ fn encodings(source: &Source, recipe: &Recipe, product: &Product) -> Vec<Encodin
     let own_rate = video.frame_rate.unwrap_or(FRAME_RATE);
     let seconds = product.expect.duration.map_or_else(|| length(&source.info), |span| span.seconds);
     if let Recipe::Package(package) = recipe {
-        let rendition = |rendition: &reelhook_domain::recipe::Rendition| {
-            let (width, height) = size::target(video, &rendition.size, Fit::Inside, size::Sides::Even);
+        let encoding = |one: &package::Chosen<'_>| {
+            let (rendition, (width, height)) = (one.rendition, one.size);
             let frame_rate = rendition.frame_rate.unwrap_or(own_rate);
             Encoding { seconds, codec: rendition.codec, width, height, frame_rate, quality: rendition.quality }
         };
-        return package.video.iter().map(rendition).collect();
+        return package::chosen(video, package).0.iter().map(encoding).collect();
     }
     let encoded = |making: &Making| matches!(making.video, VideoTrack::Encode { .. });
     let expected = product.expect.video.as_ref().filter(|_| product.making.as_ref().is_some_and(encoded));
@@ -147,13 +147,12 @@ fn bytes(source: &Source, recipe: &Recipe, product: &Product, encodings: &[Encod
             f64::from(convert.bitrate_kbps.unwrap_or_default()) * 125.0 * seconds
         }
         (Recipe::Package(package), _) => {
-            let rate = |(rendition, encoding): (&reelhook_domain::recipe::Rendition, &Encoding)| match rendition
-                .bitrate_kbps
-            {
+            let rate = |(one, encoding): (&package::Chosen<'_>, &Encoding)| match one.rendition.bitrate_kbps {
                 Some(kbps) => f64::from(kbps) * 125.0 * seconds,
                 None => picture_bytes(encoding),
             };
-            package.video.iter().zip(encodings).map(rate).sum()
+            let chosen = source.info.video.as_ref().map(|video| package::chosen(video, package).0).unwrap_or_default();
+            chosen.iter().zip(encodings).map(rate).sum()
         }
         (_, Some(still)) if encodings.is_empty() && product.expect.duration.is_none() => {
             f64::from(still.width) * f64::from(still.height) * STILL_BYTES

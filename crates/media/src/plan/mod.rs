@@ -15,6 +15,7 @@ mod estimate;
 mod extract_audio;
 mod ffmpeg;
 mod joint;
+mod package;
 mod proxy;
 mod remove_background;
 mod resize;
@@ -40,6 +41,7 @@ pub use self::estimate::{Forecast, forecast};
 pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color};
 use crate::capabilities::Capabilities;
 use crate::further::Further;
+use crate::package::PackageExpectation;
 use crate::probe::Source;
 use crate::step::{
     AudioTrack, Before, Beside, Join, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window,
@@ -95,6 +97,8 @@ struct Design {
     alpha: bool,
     /// How all that is read becomes one timeline; only with a place of its own.
     join: Option<Join>,
+    /// What it has to be as a package; only with a place of its own.
+    package: Option<PackageExpectation>,
 }
 
 /// In which step an output is made.
@@ -156,7 +160,8 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         Recipe::Proxy(proxy) => proxy::design(desk, proxy),
         Recipe::Concat(concat) => concat::design(desk, concat),
         Recipe::RemoveBackground(wish) => remove_background::design(desk, wish),
-        Recipe::Package(_) | Recipe::Image(_) | Recipe::Archive(_) | Recipe::Style(_) | Recipe::Ffmpeg(_) => {
+        Recipe::Package(wish) => package::design(desk, wish),
+        Recipe::Image(_) | Recipe::Archive(_) | Recipe::Style(_) | Recipe::Ffmpeg(_) => {
             let message = format!("the recipe {} is not made in this version", recipe.name());
             Err(JobFailure::request(Stage::Planning, "recipe_not_made", message))
         }
@@ -247,11 +252,15 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         max_bytes: design.max_bytes,
         damage: desk.damage,
         any_content: false,
+        package: design.package,
         kept_source: kept.then_some(desk.source.size_bytes),
     };
     Product {
         output,
-        file_name: format!("out-{output}.{}", design.format.extension()),
+        file_name: match PackageExpectation::main_file(design.format) {
+            Some(name) => name.to_owned(),
+            None => format!("out-{output}.{}", design.format.extension()),
+        },
         format: design.format,
         streams: design.streams,
         expect,
@@ -312,6 +321,7 @@ impl<'a> Desk<'a> {
             before: None,
             alpha: false,
             join: None,
+            package: None,
         })
     }
 
@@ -340,6 +350,7 @@ impl<'a> Desk<'a> {
             before: None,
             alpha: false,
             join: None,
+            package: None,
         })
     }
 
@@ -360,6 +371,7 @@ impl<'a> Desk<'a> {
             before: None,
             alpha: false,
             join: None,
+            package: None,
         }
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn capabilities() -> Capabilities {
             "prores_ks",
             "qtrle",
         ]),
-        muxers: set(&["mp4", "mov", "matroska", "webm"]),
+        muxers: set(&["mp4", "mov", "matroska", "webm", "dash", "hls"]),
         filters: set(&["scale", "zscale", "tonemap", "bwdif", "palettegen", "paletteuse"]),
         layers: Layers { landlock: true, seccomp: true },
         threads: 0,

@@ -367,7 +367,7 @@ fn any_source() -> impl Strategy<Value = Source> {
 fn encodes_video(step: &Step) -> impl Iterator<Item = (&crate::step::Product, &crate::step::Encoder)> {
     step.products.iter().filter_map(|product| match &product.making.as_ref()?.video {
         VideoTrack::Encode { encoder, .. } => Some((product, encoder)),
-        VideoTrack::None | VideoTrack::Copy | VideoTrack::Joined => None,
+        VideoTrack::Package(_) | VideoTrack::None | VideoTrack::Copy | VideoTrack::Joined => None,
     })
 }
 

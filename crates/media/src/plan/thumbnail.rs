@@ -53,6 +53,7 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
         before: None,
         alpha: false,
         join: None,
+        package: None,
     })
 }
 

@@ -35,7 +35,7 @@ pub(super) enum Rate {
 }
 
 /// Where players can jump to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Keys {
     /// Where the encoder likes.
     Free,
@@ -43,6 +43,41 @@ pub(super) enum Keys {
     EverySecond,
     /// At every frame.
     EveryFrame,
+    /// Where segments begin, and nowhere else.
+    Segments(Grid),
+}
+
+/// Where segments begin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Grid {
+    /// Length of a segment, in frames of this picture.
+    pub(super) frames: u32,
+    /// The same in seconds.
+    pub(super) seconds: f64,
+    /// Whether the two are the same, or the frames only the nearest number.
+    pub(super) exact: bool,
+}
+
+impl Grid {
+    /// The options that put key frames there. Segments are counted from the first frame, as pictures may begin late.
+    fn options(self, encoder: &str) -> Vec<String> {
+        // A group that could be longer by a frame never ends before the frame where it is made to.
+        let most = if self.exact || encoder == "libsvtav1" { self.frames } else { self.frames + 2 };
+        let mut options = words(&["-g", &most.to_string(), "-keyint_min", &self.frames.to_string()]);
+        if encoder == "libsvtav1" {
+            // It makes no key frame where it is told to.
+            return options;
+        }
+        let early = 0.25 * self.seconds / f64::from(self.frames);
+        let due = format!("expr:if(eq(n,0),st(0,t)*0+1,gte(t,ld(0)+n_forced*{:.9}-{early:.6}))", self.seconds);
+        options.extend(words(&["-force_key_frames:v", &due]));
+        match encoder {
+            "libx264" => options.extend(words(&["-sc_threshold", "0", "-forced-idr", "1"])),
+            "libx265" => options.extend(words(&["-forced-idr", "1"])),
+            _ => {}
+        }
+        options
+    }
 }
 
 /// The tiers of MEDIA.md: encoder preset (or speed) and rate factor.
@@ -96,6 +131,7 @@ pub(super) fn encode(
         Keys::Free => Vec::new(),
         Keys::EverySecond => words(&["-force_key_frames:v", "expr:gte(t,n_forced)"]),
         Keys::EveryFrame => words(&["-g:v", "1", "-keyint_min:v", "1"]),
+        Keys::Segments(grid) => grid.options(name),
     });
     let encoder = Encoder { name: name.to_owned(), options };
     let uneven = video.variable_frame_rate && wish.frame_rate.is_none();

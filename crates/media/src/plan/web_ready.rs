@@ -126,5 +126,6 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
         before: None,
         alpha: false,
         join: None,
+        package: None,
     })
 }

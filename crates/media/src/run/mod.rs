@@ -26,6 +26,7 @@ use self::progress::Meter;
 pub use self::progress::Progress;
 use crate::error::MediaError;
 use crate::further::Further;
+use crate::package;
 use crate::pictures::sequence;
 use crate::plan::{keyed, tightened};
 use crate::probe::Source;
@@ -150,8 +151,14 @@ impl Job<'_> {
         Ok(cpu)
     }
 
-    /// Packs the pictures of products that are archives of them.
+    /// Packs the pictures of products that are archives of them, and finishes packages.
     async fn pack(&self, step: &Step) -> Result<(), MediaError> {
+        for package in step.products.iter().filter_map(|product| product.expect.package.as_ref()) {
+            let bytes = package::finish(self.toolbox, package, self.scratch).await?;
+            if bytes > self.toolbox.settings().limits.output_bytes {
+                return Err(self.too_large());
+            }
+        }
         for product in step.products.iter().filter(|product| product.format == Format::PngSequence) {
             let (pictures, archive) =
                 (self.scratch.join(product.bare_pictures()), self.scratch.join(&product.file_name));

@@ -8,6 +8,7 @@ mod joined;
 mod machine;
 mod models;
 mod onnx;
+mod package;
 mod proxy;
 mod recipes;
 mod remove_background;

@@ -123,6 +123,7 @@ impl Walk<'_> {
             mime_type: format.mime_type(),
             plan: if is_larger { kept_plan(&plan, made_bytes, input.facts.size_bytes) } else { json!(plan) },
             checks: json!([]),
+            parts: &[],
         };
         if is_larger {
             for receipt in receipts.iter_mut().filter(|receipt| receipt.state == "compressed") {

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use fail::fail_point;
 use reelhook_domain::failure::{JobFailure, Stage};
-use reelhook_domain::job::{InputFacts, OutputFile, OutputSpec, OutputState};
+use reelhook_domain::job::{FilePart, InputFacts, OutputFile, OutputSpec, OutputState};
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::Format;
 use reelhook_files::{Key, Stored};
-use reelhook_media::{Further, Product, Progress, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan};
+use reelhook_media::{
+    Further, MadePart, Product, Progress, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan,
+};
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
 
@@ -45,6 +47,8 @@ pub(super) struct Made<'a> {
     pub(super) mime_type: &'a str,
     pub(super) plan: Value,
     pub(super) checks: Value,
+    /// The files that it names, where it is a package.
+    pub(super) parts: &'a [MadePart],
 }
 
 /// An output that was made.
@@ -190,12 +194,14 @@ impl Walk<'_> {
         let checks = json!(receipt.checks);
         let made = if is_larger {
             let plan = kept_plan(&product.streams, receipt.size_bytes, source_bytes);
-            Made { file: bench.input, media: &bench.source.info, extension, mime_type, plan, checks }
+            Made { file: bench.input, media: &bench.source.info, extension, mime_type, plan, checks, parts: &[] }
         } else if step.keeps_source() {
-            Made { file: &file, media: &bench.source.info, extension, mime_type, plan: planned(product), checks }
+            let (media, plan) = (&bench.source.info, planned(product));
+            Made { file: &file, media, extension, mime_type, plan, checks, parts: &[] }
         } else {
             let (extension, mime_type) = (product.format.extension(), product.format.mime_type());
-            Made { file: &file, media: &receipt.info, extension, mime_type, plan: planned(product), checks }
+            let (media, plan, parts) = (&receipt.info, planned(product), &receipt.parts[..]);
+            Made { file: &file, media, extension, mime_type, plan, checks, parts }
         };
         let mut end = self.keep(bench.facts, spec, made, report, step.products.len()).await?;
         if let Some(lost) = lost_seconds {
@@ -218,6 +224,8 @@ impl Walk<'_> {
         if self.seat.cancel.is_cancelled() {
             return Err(Trouble::Interrupted);
         }
+        // Before the file that names them.
+        let parts = self.keep_parts(spec, made.parts).await?;
         let key = Key::output(self.job.id, spec.id);
         let kept = self.means.files.put_file(&key, made.file).await;
         let Stored { size_bytes, sha256, sha1 } = kept.map_err(|error| Trouble::with_files(Stage::Storing, &error))?;
@@ -225,7 +233,7 @@ impl Walk<'_> {
         let receipt = json!({
             "checks": made.checks,
             "source_bytes": source.size_bytes,
-            "output_bytes": size_bytes,
+            "output_bytes": size_bytes + parts.iter().map(|part| part.size_bytes).sum::<u64>(),
             "input_sha256": source.sha256,
             "wall_ms": millis(report.wall),
             "cpu_ms": millis(report.cpu),
@@ -233,18 +241,38 @@ impl Walk<'_> {
             "shared_by": shared_by,
         });
         let file = OutputFile {
-            name: format!("{}.{}", spec.name, made.extension),
+            // The files of a package keep their names: they name each other.
+            name: match made.file.file_name() {
+                Some(name) if !parts.is_empty() => name.to_string_lossy().into_owned(),
+                _ => format!("{}.{}", spec.name, made.extension),
+            },
             key: key.to_string(),
             size_bytes,
             sha256,
             sha1,
             mime_type: made.mime_type.to_owned(),
             media: made.media.clone(),
-            parts: Vec::new(),
+            parts,
             destination_url: None,
         };
         let state = OutputState::Completed;
         Ok(OutputEnd { id: spec.id, state, file: Some(file), plan: made.plan, receipt, error: None })
+    }
+
+    /// Keeps the files that an output names.
+    async fn keep_parts(&self, spec: &OutputSpec, parts: &[MadePart]) -> Result<Vec<FilePart>, Trouble> {
+        let mut kept = Vec::with_capacity(parts.len());
+        for (number, part) in (0..).zip(parts) {
+            if self.seat.cancel.is_cancelled() {
+                return Err(Trouble::Interrupted);
+            }
+            let key = Key::part(self.job.id, spec.id, number);
+            let stored = self.means.files.put_file(&key, &part.file).await;
+            let Stored { size_bytes, .. } = stored.map_err(|error| Trouble::with_files(Stage::Storing, &error))?;
+            let (path, mime_type) = (part.path.clone(), part.mime_type.clone());
+            kept.push(FilePart { path, key: key.to_string(), size_bytes, mime_type });
+        }
+        Ok(kept)
     }
 
     fn fail_all(&mut self, bench: &Bench<'_>, step: &Step, failure: &JobFailure) {

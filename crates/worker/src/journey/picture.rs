@@ -84,8 +84,9 @@ impl Walk<'_> {
         self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
         fail_point!("worker.verified");
         let (extension, mime_type) = (format.format().extension(), format.format().mime_type());
+        let (media, parts) = (&info, &[][..]);
         let mut made =
-            make::Made { file, media: &info, extension, mime_type, plan: json!(plan), checks: json!(checks) };
+            make::Made { file, media, extension, mime_type, plan: json!(plan), checks: json!(checks), parts };
         let source = self.inputs.first().and_then(|input| input.media.as_ref());
         if let (WhenLarger::SourceKept, Some(source)) = (when_larger, source)
             && output_bytes >= input_bytes

@@ -86,6 +86,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &RemoveBackground) -> Result<Design,
         keep_source_if_larger: false,
         beside: graph.beside,
         join: None,
+        package: None,
         // GIF and WebP say so only of a file in which some pixel is clear.
         alpha: carries_alpha && !matches!(wish.format, Format::Gif | Format::Webp),
         before: graph.before,

@@ -1,0 +1,107 @@
+//! The arguments that make ffmpeg encode and cut a package.
+//!
+//! # Source
+//! <https://ffmpeg.org/ffmpeg-formats.html#dash-2> and `#hls-2`.
+
+use std::ffi::OsString;
+
+use reelhook_domain::recipe::{SegmentFormat, VideoCodec};
+
+use super::{MANIFEST, MASTER, PackageExpectation, Packaging, TrackExpectation};
+use crate::spell::seconds;
+
+/// Options of an encoder that hold for all streams, as options of the picture with that number: `-crf` and `-tag:v`
+/// become `-crf:v:1` and `-tag:v:1`. They come in pairs.
+pub(crate) fn numbered(options: &[OsString], number: usize) -> Vec<String> {
+    let pair = |(place, word): (usize, &OsString)| {
+        let word = word.to_string_lossy();
+        if place % 2 == 0 { format!("{}:v:{number}", word.trim_end_matches(":v")) } else { word.into_owned() }
+    };
+    options.iter().enumerate().map(pair).collect()
+}
+
+/// The muxer with its options and the file that it begins with.
+pub(crate) fn muxer(packaging: &Packaging, expect: &PackageExpectation) -> Vec<String> {
+    match expect.segment_format {
+        SegmentFormat::Fmp4 => dash(packaging, expect),
+        SegmentFormat::Ts => hls(expect),
+    }
+}
+
+fn dash(packaging: &Packaging, expect: &PackageExpectation) -> Vec<String> {
+    let length = seconds(expect.segment_seconds - packaging.early);
+    [
+        // It would choose WebM for VP9 alone, which no playlist can name.
+        "-f",
+        "dash",
+        "-dash_segment_type",
+        "mp4",
+        "-seg_duration",
+        &length,
+        "-use_template",
+        "1",
+        "-use_timeline",
+        "1",
+        "-hls_playlist",
+        "1",
+        "-hls_master_name",
+        MASTER,
+        "-init_seg_name",
+        "init-$RepresentationID$.mp4",
+        "-media_seg_name",
+        "seg-$RepresentationID$-$Number%05d$.m4s",
+        "-adaptation_sets",
+        &sets(&expect.tracks),
+        &format!("file:{MANIFEST}"),
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+/// Which renditions players may switch between: those of one codec.
+fn sets(tracks: &[TrackExpectation]) -> String {
+    let mut sets: Vec<(Option<VideoCodec>, Vec<String>)> = Vec::new();
+    for (number, track) in tracks.iter().enumerate() {
+        let codec = track.video.as_ref().and_then(|video| VideoCodec::from_word(&video.codec));
+        match sets.iter_mut().find(|(known, _)| *known == codec) {
+            Some((_, members)) => members.push(number.to_string()),
+            None => sets.push((codec, vec![number.to_string()])),
+        }
+    }
+    let set = |(id, (_, members)): (usize, &(_, Vec<String>))| format!("id={id},streams={}", members.join(","));
+    sets.iter().enumerate().map(set).collect::<Vec<_>>().join(" ")
+}
+
+fn hls(expect: &PackageExpectation) -> Vec<String> {
+    // Times of transport streams are whole ticks of 11 microseconds; the sound is cut at the same times.
+    let length = format!("{:.6}", expect.segment_seconds - 0.000_02);
+    let pictures = expect.tracks.iter().filter(|track| track.video.is_some()).count();
+    let has_sound = pictures < expect.tracks.len();
+    let group = if has_sound { ",agroup:audio" } else { "" };
+    let mut variants: Vec<_> = (0..pictures).map(|number| format!("v:{number}{group}")).collect();
+    if has_sound {
+        variants.push(format!("a:0{group},default:yes"));
+    }
+    // Names without `file:`, which would be carried into the playlists.
+    [
+        "-f",
+        "hls",
+        "-hls_time",
+        &length,
+        "-hls_segment_type",
+        "mpegts",
+        "-hls_playlist_type",
+        "vod",
+        "-hls_list_size",
+        "0",
+        "-master_pl_name",
+        MASTER,
+        "-var_stream_map",
+        &variants.join(" "),
+        "-hls_segment_filename",
+        "seg-%v-%05d.ts",
+        "media_%v.m3u8",
+    ]
+    .map(str::to_owned)
+    .into()
+}
