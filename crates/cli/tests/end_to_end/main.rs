@@ -10,5 +10,6 @@ mod crashes;
 mod inbox;
 mod journey;
 mod pictures;
+mod package;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

@@ -74,6 +74,7 @@ fn product(desk: &Desk<'_>, output: usize, wish: &Ffmpeg) -> Product {
         max_bytes: None,
         damage: desk.damage,
         any_content: true,
+        package: None,
         kept_source: None,
     };
     Product {
