@@ -30,6 +30,7 @@ mod settings;
 mod sniff;
 mod spell;
 mod step;
+mod style;
 mod tools;
 mod verify;
 
@@ -43,5 +44,6 @@ pub use run::{Progress, StepReport, Watch};
 pub use sandbox::{Layers, SandboxMode};
 pub use settings::{Launcher, Limits, ToolSettings};
 pub use step::{Product, Step, StreamPlan};
+pub use style::MeasuredStyle;
 pub use tools::Toolbox;
 pub use verify::{AudioExpectation, Check, Expectation, Frames, Receipt, Span, VideoExpectation};

@@ -15,6 +15,7 @@ use crate::step::{
     AudioTrack, Before, Beside, BesideFile, Commanded, CommandedInput, Encoder, Making, Passes, Product, Reading, Step,
     VideoTrack, Window,
 };
+use crate::style::{STYLE_FRAMES, STYLE_SIZE};
 
 /// Which run of the tool is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,14 @@ pub(crate) const MATTE: &str = "matte.y4m";
 pub(crate) const SCREEN: &str = "screen.rgb";
 /// Most frames that are looked at for that, one a second.
 const SCREEN_FRAMES: &str = "12";
+/// Small frames that are measured, in the scratch folder.
+pub(crate) const LOOK: &str = "look.rgb";
+/// Frames at which the picture changes at once, in the scratch folder.
+pub(crate) const CUTS: &str = "cuts.txt";
+/// How loud it is, in the scratch folder.
+pub(crate) const HEARD: &str = "heard.txt";
+/// How different from the one before, of one, a frame is that begins another scene.
+const CUT: &str = "0.4";
 /// Which files are read one after another.
 pub(crate) const SCRIPT: &str = "inputs.ffconcat";
 
@@ -110,6 +119,38 @@ impl Step {
         self.spell_frames(input, &[], size, &[], file)
     }
 
+    /// The arguments of a run that measures the style of the input: [`LOOK`], [`CUTS`] and, with sound, [`HEARD`].
+    pub(crate) fn style_arguments(&self, input: &Path) -> Vec<OsString> {
+        let mut line = self.head();
+        self.spell_input(&mut line, input);
+        let mut filters = self.shared_filters.clone();
+        if let Some(Before::Style { frames, .. }) = &self.before {
+            filters.extend(frames.iter().cloned());
+        }
+        let ((width, height), most) = (STYLE_SIZE, f64::from(STYLE_FRAMES));
+        let rate = if self.timeline > 0.0 { (most / self.timeline).clamp(0.0001, most) } else { 1.0 };
+        filters
+            .push(format!("scale={width}:{height}:flags=area+accurate_rnd+full_chroma_int,format=rgb24,split=2[x][y]"));
+        let index = self.reading.video.unwrap_or(0);
+        let mut graph = format!(
+            "[0:{index}]{};[x]fps={}[f];[y]select=gt(scene\\,{CUT}),metadata=mode=print:file={CUTS}[c]",
+            filters.join(","),
+            seconds(rate)
+        );
+        if let Some(index) = self.reading.audio {
+            let heard = format!("ametadata=mode=print:key=lavfi.r128.I:file={HEARD}");
+            graph += &format!(";[0:{index}]ebur128=metadata=1,{heard}[l]");
+        }
+        line.words(&["-filter_complex", &graph, "-map", "[f]", "-frames:v", &STYLE_FRAMES.to_string()]);
+        line.words(&["-fps_mode:v", "passthrough", "-c:v", "rawvideo", "-f", "rawvideo", &format!("file:{LOOK}")]);
+        line.words(&["-map", "[c]", "-fps_mode:v", "passthrough"]);
+        if self.reading.audio.is_some() {
+            line.words(&["-map", "[l]"]);
+        }
+        line.words(&["-f", "null", "-"]);
+        line.0
+    }
+
     fn spell_frames(
         &self,
         input: &Path,
@@ -122,7 +163,7 @@ impl Step {
         self.spell_input(&mut line, input);
         let frames: &[String] = match &self.before {
             Some(Before::Screen { frames } | Before::Matte { frames, .. }) => frames,
-            None => &[],
+            Some(Before::Style { .. }) | None => &[],
         };
         let mut filters = self.shared_filters.clone();
         filters.extend(frames.iter().cloned());

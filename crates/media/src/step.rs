@@ -13,6 +13,7 @@ use crate::further::Further;
 use crate::package::Packaging;
 use crate::plan::{Damage, Rate};
 use crate::spell::Pass;
+use crate::style::Weights;
 use crate::verify::Expectation;
 
 /// One run of a tool, or none.
@@ -95,6 +96,15 @@ pub(crate) enum Before {
         /// Filters that bring the frames to their rate and colours.
         frames: Vec<String>,
         rate: Rate,
+    },
+    /// How the input looks and sounds, and the template; [`crate::plan::styled`] takes it.
+    Style {
+        /// Filters that bring the frames to the range of light that is measured.
+        frames: Vec<String>,
+        /// Of the picture that is changed.
+        weights: Weights,
+        /// Its place among the further inputs, and a step that measures it.
+        template: Option<(usize, Box<Step>)>,
     },
 }
 

@@ -123,6 +123,7 @@ fn wishes(recipe: &Recipe) -> (Quality, Option<f64>) {
         Recipe::Convert(convert) => (convert.quality, convert.frame_rate),
         Recipe::Resize(resize) => (resize.quality, None),
         Recipe::Trim(trim) => (trim.quality, None),
+        Recipe::Style(style) => (style.quality, None),
         _ => (Quality::Standard, None),
     }
 }

@@ -20,6 +20,7 @@ mod proxy;
 mod remove_background;
 mod resize;
 mod size;
+mod style;
 mod thumbnail;
 mod timeline;
 mod trim;
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::compress::tightened;
 pub use self::estimate::{Forecast, forecast};
 pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color};
+pub(crate) use self::style::styled;
 use crate::capabilities::Capabilities;
 use crate::further::Further;
 use crate::package::PackageExpectation;
@@ -161,7 +163,8 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         Recipe::Concat(concat) => concat::design(desk, concat),
         Recipe::RemoveBackground(wish) => remove_background::design(desk, wish),
         Recipe::Package(wish) => package::design(desk, wish),
-        Recipe::Image(_) | Recipe::Archive(_) | Recipe::Style(_) | Recipe::Ffmpeg(_) => {
+        Recipe::Style(style) => style::design(desk, style),
+        Recipe::Image(_) | Recipe::Archive(_) | Recipe::Ffmpeg(_) => {
             let message = format!("the recipe {} is not made in this version", recipe.name());
             Err(JobFailure::request(Stage::Planning, "recipe_not_made", message))
         }

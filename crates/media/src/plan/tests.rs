@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use reelhook_domain::form::Form;
-use reelhook_domain::media::Color;
+use reelhook_domain::media::{Color, VideoInfo};
 use reelhook_domain::recipe::Recipe;
 use serde_json::{Value, json};
 
@@ -245,6 +245,16 @@ fn remove_background_reads_a_picture_beside_the_input() {
         "background": {"type": "image", "input": "behind"},
     }));
     let further = [still];
+    let plan = plan(&clip(), &further, &[&wish], &capabilities(), Damage::Strict);
+    insta::assert_snapshot!(shown_with(&plan, &further));
+}
+
+#[test]
+fn style_measures_both_and_takes_rate_and_shape_of_the_template() {
+    let mut template = clip();
+    template.info.video = Some(VideoInfo { frame_rate: Some(24.0), ..video(1080, 1920) });
+    let further = [Further { name: "like".to_owned(), path: "/in/like".into(), source: template }];
+    let wish = recipe(json!({"recipe": "style", "template": "like"}));
     let plan = plan(&clip(), &further, &[&wish], &capabilities(), Damage::Strict);
     insta::assert_snapshot!(shown_with(&plan, &further));
 }

@@ -10,6 +10,7 @@ pub(crate) mod process;
 mod progress;
 mod ring;
 mod screen;
+mod style;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -32,6 +33,7 @@ use crate::plan::{keyed, tightened};
 use crate::probe::Source;
 use crate::spell::{SCRIPT, script};
 use crate::step::{Before, BesideFile, Step};
+use crate::style::MeasuredStyle;
 use crate::tools::{Errand, Toolbox, Writes};
 
 /// Who wants to know how a step gets on, and may end it.
@@ -50,12 +52,14 @@ impl fmt::Debug for Watch<'_> {
 }
 
 /// What a step took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct StepReport {
     /// Time that passed.
     pub wall: Duration,
     /// CPU time of its tools, user and system.
     pub cpu: Duration,
+    /// The style that was measured, where the step is about one: the template's, or else the input's.
+    pub style: Option<MeasuredStyle>,
 }
 
 /// How often a product that came out too large is made again.
@@ -76,10 +80,10 @@ pub(crate) async fn run(
     let input = std::path::absolute(input)?;
     if step.keeps_source() {
         keep(step, input, scratch).await?;
-        return Ok(StepReport { wall: began.elapsed(), cpu: Duration::ZERO });
+        return Ok(StepReport { wall: began.elapsed(), ..StepReport::default() });
     }
     let job = Job { toolbox, input: &input, further, scratch, source, watch };
-    let (mut step, done, cpu) = job.prepared(step).await?;
+    let Prepared { mut step, done, cpu, style } = job.prepared(step).await?;
     let mut cpu = cpu + job.attempt(&step, done).await?;
     for _ in 0..TIGHTENINGS {
         let Some(tighter) = tightened(&step, size(&step, scratch).await) else { break };
@@ -87,7 +91,7 @@ pub(crate) async fn run(
         cpu += job.attempt(&tighter, done).await?;
         step = tighter;
     }
-    Ok(StepReport { wall: began.elapsed(), cpu })
+    Ok(StepReport { wall: began.elapsed(), cpu, style })
 }
 
 struct Job<'a> {
@@ -99,19 +103,29 @@ struct Job<'a> {
     watch: Watch<'a>,
 }
 
+/// A step with all done that comes before it.
+struct Prepared {
+    step: Step,
+    /// Which share of the work that was.
+    done: f64,
+    cpu: Duration,
+    style: Option<MeasuredStyle>,
+}
+
 impl Job<'_> {
-    /// The step with all done that comes before it, which share of the work that was, and its CPU time.
-    async fn prepared(&self, step: &Step) -> Result<(Step, f64, Duration), MediaError> {
+    async fn prepared(&self, step: &Step) -> Result<Prepared, MediaError> {
+        let prepared = |step, done, cpu| Ok(Prepared { step, done, cpu, style: None });
         match &step.before {
-            None => Ok((step.clone(), 0.0, Duration::ZERO)),
+            None => prepared(step.clone(), 0.0, Duration::ZERO),
             Some(Before::Screen { .. }) => {
                 let (color, cpu) = self.screen(step).await?;
-                Ok((keyed(step, color), 0.0, cpu))
+                prepared(keyed(step, color), 0.0, cpu)
             }
             Some(Before::Matte { model, rate, .. }) => {
                 let cpu = self.matte(step, model, *rate, MATTE_SHARE).await?;
-                Ok((Step { before: None, ..step.clone() }, MATTE_SHARE, cpu))
+                prepared(Step { before: None, ..step.clone() }, MATTE_SHARE, cpu)
             }
+            Some(Before::Style { weights, template, .. }) => self.style(step, *weights, template.as_ref()).await,
         }
     }
 
@@ -218,7 +232,7 @@ impl Job<'_> {
 
     fn wall(&self, step: &Step) -> Duration {
         let seconds = self.source.info.duration_seconds.unwrap_or(0.0).max(step.timeline);
-        self.toolbox.settings().limits.wall(seconds, step.products.len())
+        self.toolbox.settings().limits.wall(seconds, step.products.len().max(1))
     }
 }
 

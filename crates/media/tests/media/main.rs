@@ -14,3 +14,4 @@ mod recipes;
 mod remove_background;
 mod rig;
 mod sandbox;
+mod style;

@@ -204,6 +204,9 @@ impl Walk<'_> {
             Made { file: &file, media, extension, mime_type, plan, checks, parts }
         };
         let mut end = self.keep(bench.facts, spec, made, report, step.products.len()).await?;
+        if let Some(style) = report.style {
+            end.receipt["style"] = style.document(self.means.ambient.now());
+        }
         if let Some(lost) = lost_seconds {
             end.receipt["lost_seconds"] = json!(lost);
         }

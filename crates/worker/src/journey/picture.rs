@@ -96,7 +96,7 @@ impl Walk<'_> {
             (made.extension, made.mime_type) = kept_as(source);
             (made.file, made.media) = (&input.path, source);
         }
-        let report = StepReport { wall, cpu: decoding + encoding };
+        let report = StepReport { wall, cpu: decoding + encoding, ..StepReport::default() };
         let end = self.keep(&input.facts, spec, made, report, 1).await?;
         fail_point!("worker.stored_one");
         Ok(end)
