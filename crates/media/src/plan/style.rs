@@ -40,7 +40,7 @@ pub(super) fn design(desk: &Desk<'_>, style: &Style) -> Result<Design, JobFailur
         format: style.format,
         quality: style.quality,
         rate: Rate::Factor(crf),
-        size: size::target(video, &super::trim::as_it_is(), Fit::Inside, size::Sides::Even),
+        size: size::target(video, &super::convert::as_it_is(), Fit::Inside, size::Sides::Even),
         frame_rate,
         keys: Keys::Free,
         reason: tier_words(style.codec, style.quality),
