@@ -81,13 +81,7 @@ impl Problem {
 
     /// 422: everything that is wrong with the request.
     pub fn invalid(violations: Vec<Violation>) -> Self {
-        let detail = violations
-            .iter()
-            .map(|violation| format!("{} {}", violation.path, violation.message).trim_start().to_owned())
-            .take(5)
-            .collect::<Vec<_>>()
-            .join("; ");
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail);
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", summary(&violations));
         problem.0.violations = violations;
         problem
     }
@@ -123,9 +117,13 @@ impl Problem {
 
     /// The same, with each violation's path spelled by `spell`, as a dialect calls the field.
     pub(crate) fn with_paths(mut self, spell: impl Fn(&str) -> String) -> Self {
+        if self.0.violations.is_empty() {
+            return self;
+        }
         for violation in &mut self.0.violations {
             violation.path = spell(&violation.path);
         }
+        self.0.detail = summary(&self.0.violations);
         self
     }
 
@@ -134,6 +132,12 @@ impl Problem {
         let detail = "something went wrong on our side; the server's log has the reason under this request's id";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
+}
+
+/// The first few of them in one line.
+fn summary(violations: &[Violation]) -> String {
+    let named = |violation: &Violation| format!("{} {}", violation.path, violation.message).trim_start().to_owned();
+    violations.iter().take(5).map(named).collect::<Vec<_>>().join("; ")
 }
 
 impl IntoResponse for Problem {

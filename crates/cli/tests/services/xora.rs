@@ -1,6 +1,9 @@
 //! Xora, as its client sees it.
 
+use std::time::Duration;
+
 use http::Method;
+use reelhook_domain::time::Timestamp;
 use reelhook_testkit::clips::{self, Clip};
 use reelhook_testkit::{Manners, Origin, Receiver, Reply};
 use serde_json::{Value, json};
@@ -194,6 +197,11 @@ async fn three_attempts_are_made_and_the_result_stays_readable() {
     })
     .await;
     assert_eq!(receiver.requests().len(), 3);
+    let delivery = world.job(&native(&id)).await["deliveries"][0]["id"].as_str().unwrap().to_owned();
+    let delivery = world.get(&format!("/v1/deliveries/{delivery}")).await.expect(200);
+    let at = |index: usize| delivery["attempts"][index]["at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(at(1).since(at(0)) >= Duration::from_millis(500), "{delivery:#}");
+    assert!(at(2).since(at(1)) >= Duration::from_millis(1000), "{delivery:#}");
     let shown = world.get(&format!("/xora/v1/jobs/{id}")).await.expect(200);
     assert_eq!(shown["output_files"]["output"]["mime_type"], "image/jpeg");
 }
@@ -231,4 +239,134 @@ async fn a_web_ready_input_comes_back_by_its_own_url() {
     let id = create(&world, &json!({"input": {"url": input}, "recipe": {"name": "webReady"}})).await;
     let shown = ended(&world, &id).await;
     assert_eq!(shown["output"]["signedUrl"], input, "{shown:#}");
+}
+
+/// Host names and addresses that no server for the world may be made to ask.
+const HOSTILE: [&str; 8] = [
+    "https://127.0.0.1/a",
+    "https://[::1]/a",
+    "https://10.0.0.8/a",
+    "https://169.254.169.254/latest/meta-data",
+    "https://2130706433/a",
+    "https://name:secret@example.com/a",
+    "http://example.com/a",
+    "file:///etc/passwd",
+];
+
+#[tokio::test]
+async fn hostile_urls_are_refused_in_every_field_by_its_name() {
+    let world = World::start(Serve::public()).await;
+    let good = "https://example.com/a.mp4";
+    let refused = async |path: &str, body: Value, field: &str| {
+        let answer = world.post(path, &body).await.expect(400);
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("{field} ")), "{field} of {body}: {answer}");
+        assert_eq!(answer["error"]["code"], "VALIDATION_ERROR");
+        assert!(!message.contains("secret"), "a password is not repeated: {answer}");
+    };
+    for url in HOSTILE {
+        let recipe = json!({"name": "transcode"});
+        refused("/xora/v1/jobs", json!({"input": {"url": url}, "recipe": recipe}), "input.url").await;
+        let body = json!({"input": {"url": good}, "recipe": recipe, "webhookUrl": url});
+        refused("/xora/v1/jobs", body, "webhookUrl").await;
+        let body = json!({"input_files": {"in_1": good, "in_2": url}, "recipe": {"name": "concat"}});
+        refused("/xora/v1/jobs", body, "input_files.in_2").await;
+        let ffmpeg = json!({"args": ["-i", "{{in_a}}", "{{output}}"]});
+        let body = json!({"mode": "ffmpeg", "input_files": {"in_a": url}, "ffmpeg": ffmpeg});
+        refused("/xora/v1/jobs", body, "input_files.in_a").await;
+        refused("/xora/v1/settings", json!({"defaultWebhookUrl": url}), "defaultWebhookUrl").await;
+    }
+    let jobs = world.get("/xora/v1/jobs").await.expect(200);
+    assert_eq!(jobs["jobs"], json!([]));
+    assert_eq!(world.get("/xora/v1/settings").await.expect(200)["defaultWebhookUrl"], Value::Null);
+}
+
+#[tokio::test]
+async fn ids_of_other_services_and_of_nobody_are_not_found_by_any_verb() {
+    let world = World::start(Serve::dev()).await;
+    let none = "06C8PMT4VZ3FK7QYQ4Q9W7M2HC";
+    let job = format!("job_{}", none.to_lowercase());
+    for id in
+        [none, &none.to_lowercase(), &job, "01939f4c-7a2e-7cc0-8000-5b7c5d2f1a10", "01JXYZ1234ABCDEF56789000", "%20"]
+    {
+        let path = format!("/xora/v1/jobs/{id}");
+        let answers = [
+            world.get(&path).await,
+            world.delete(&path).await,
+            world.post(&format!("{path}/cancel"), &json!({})).await,
+            world.post(&format!("{path}/retry"), &json!({})).await,
+            world.get(&format!("/xora/api/v1/jobs/{id}")).await,
+        ];
+        for answer in answers {
+            assert_eq!(answer.expect(404)["error"]["code"], "NOT_FOUND", "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn inputs_are_joined_in_the_order_of_their_numbers() {
+    let world = World::start(Serve::dev()).await;
+    let origin = Origin::start().await;
+    let first = origin.put("/a.mp4", clips::bytes(Clip::Video), Manners::Good).to_string();
+    let second = origin.put("/b.mp4", clips::bytes(Clip::Video), Manners::Good).to_string();
+    let request = json!({
+        "mode": "recipe", "recipe": {"name": "concat"}, "output": {"format": "mp4"},
+        "input_files": {"in_2": second, "in_1": first}
+    });
+    let shown = ended(&world, &create(&world, &request).await).await;
+    assert_eq!(shown["state"], "completed", "{shown:#}");
+    let file = &shown["output_files"]["output"];
+    assert!((file["duration"].as_f64().unwrap() - 4.0).abs() < 0.2, "{file}");
+    assert_eq!((&file["width"], &file["codec"]), (&json!(320), &json!("h264")));
+}
+
+#[tokio::test]
+async fn a_proxy_is_made_smaller_and_of_the_part_that_was_asked_for() {
+    let world = World::start(Serve::dev()).await;
+    let origin = Origin::start().await;
+    let input = origin.put("/clip.mp4", clips::bytes(Clip::Video), Manners::Good).to_string();
+    let recipe = json!({"name": "proxy", "scaleDown": true, "height": 90, "gop": "all_intra", "startSeconds": 0.5, "durationSeconds": 1});
+    let shown = ended(&world, &create(&world, &json!({"input": {"url": input}, "recipe": recipe})).await).await;
+    assert_eq!(shown["state"], "completed", "{shown:#}");
+    let file = &shown["output_files"]["output"];
+    assert_eq!((&file["width"], &file["height"], &file["codec"]), (&json!(160), &json!(90), &json!("h264")));
+    assert!((file["duration"].as_f64().unwrap() - 1.0).abs() < 0.2, "{file}");
+}
+
+#[tokio::test]
+async fn a_jobs_own_webhook_goes_before_the_default_one() {
+    let world = World::start(Serve::dev()).await;
+    let (standing, own) = (Receiver::start().await, Receiver::start().await);
+    world.post("/xora/v1/settings", &json!({"defaultWebhookUrl": standing.url("/default")})).await.expect(200);
+    let origin = Origin::start().await;
+    let input = origin.put("/clip.mp4", clips::bytes(Clip::Garbage), Manners::Good).to_string();
+    let mut request = json!({"input": {"url": input}, "recipe": {"name": "transcode"}, "webhookUrl": own.url("/own")});
+    let first = create(&world, &request).await;
+    assert_eq!(only_webhook(&own).await["data"]["jobId"], first);
+    request.as_object_mut().unwrap().remove("webhookUrl");
+    let second = create(&world, &request).await;
+    assert_eq!(only_webhook(&standing).await["data"]["jobId"], second, "the first job was told its own URL alone");
+    assert_eq!((own.requests().len(), standing.requests().len()), (1, 1));
+}
+
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_was_sent_before_a_crash_is_sent_again_with_the_same_body() {
+    let receiver = Receiver::start().await;
+    let origin = Origin::start().await;
+    let input = origin.put("/clip.mp4", clips::bytes(Clip::Garbage), Manners::Good).to_string();
+    let mut world = World::start(Serve::dev()).await;
+    world.terminate().await;
+    assert!(world.serve(Serve::dev().crash_at("delivery.after_send")).await, "the server starts");
+    let id = create(
+        &world,
+        &json!({"input": {"url": input}, "recipe": {"name": "transcode"}, "webhookUrl": receiver.url("/hook")}),
+    )
+    .await;
+    world.death().await;
+    assert!(world.serve(Serve::dev()).await, "the server starts after a crash");
+    let all = receiver.wait_for(2, PATIENCE).await;
+    assert_eq!(all[0].body, all[1].body);
+    let body: Value = serde_json::from_slice(&all[0].body).expect("a webhook is JSON");
+    assert_eq!((&body["data"]["jobId"], &body["data"]["state"]), (&json!(id), &json!("rejected")));
 }

@@ -9,3 +9,4 @@ mod interest;
 mod isolation;
 mod transcodely;
 mod world;
+mod xora;

@@ -6,6 +6,8 @@
 
 pub mod error;
 pub mod event;
+#[cfg(test)]
+mod golden;
 pub mod headers;
 mod presets;
 mod recipe;

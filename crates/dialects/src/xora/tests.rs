@@ -117,7 +117,7 @@ fn an_id_is_read_in_its_own_spelling_only() {
     }
 }
 
-fn finished() -> Job {
+pub(super) fn finished() -> Job {
     let recipe = json!({"recipe": "extract_audio", "fallback": "mp3", "bare": true});
     let recipe: Recipe = serde_json::from_value(recipe).unwrap();
     let spec = JobSpec {
@@ -167,7 +167,7 @@ fn finished() -> Job {
     job
 }
 
-fn link(link: Link<'_>) -> String {
+pub(super) fn link(link: Link<'_>) -> String {
     format!("https://files.example/{link:?}").replace(' ', "")
 }
 

@@ -12,7 +12,7 @@ use http::header::{
 use reelhook_dialects::xora::request::{SettingsChange, Wrong};
 use reelhook_dialects::{SettingsRequest, xora};
 use reelhook_domain::id::JobId;
-use reelhook_domain::job::{Dialect, Job};
+use reelhook_domain::job::{Dialect, Job, ONLY_INPUT};
 use reelhook_store::{JobFilter, Retry, Submitted};
 use serde_json::{Value, json};
 use url::Url;
@@ -72,6 +72,20 @@ fn spelled(path: &str) -> String {
     }
 }
 
+/// The same, of the paths of a job with inputs of those names: `inputs[0].url` is `input_files.in_1`.
+fn spelled_input(path: &str, names: &[String]) -> String {
+    let index = match path {
+        "input.url" => Some(0),
+        _ => {
+            path.strip_prefix("inputs[").and_then(|rest| rest.strip_suffix("].url")).and_then(|text| text.parse().ok())
+        }
+    };
+    match index.and_then(|index: usize| names.get(index)) {
+        Some(name) if name != ONLY_INPUT => format!("input_files.{name}"),
+        _ => spelled(path),
+    }
+}
+
 async fn create_job(
     State(desk): State<Desk>,
     ServiceCaller(caller): ServiceCaller,
@@ -81,8 +95,9 @@ async fn create_job(
         Wrong::Invalid(violations) => Problem::invalid(violations),
         Wrong::Unsupported(message) => Problem::new(StatusCode::BAD_REQUEST, "unsupported_command", message),
     })?;
+    let names: Vec<_> = request.inputs.iter().map(|input| input.name.clone()).collect();
     let submitted = desk.submit(caller, request, JobInput::Asked, None).await;
-    match submitted.map_err(|problem| problem.with_paths(spelled))? {
+    match submitted.map_err(|problem| problem.with_paths(|path| spelled_input(path, &names)))? {
         Submitted::New(job) | Submitted::Repeated(job) => Ok((StatusCode::ACCEPTED, Json(xora::reply::accepted(&job)))),
         Submitted::Conflict => Err(Problem::internal()),
     }

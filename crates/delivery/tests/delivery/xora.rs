@@ -1,0 +1,92 @@
+//! Xora's deliveries: three attempts to the millisecond, one body, no name and no signature.
+
+use std::time::Duration;
+
+use reelhook_dialects::xora::request::SettingsChange;
+use reelhook_domain::delivery::DeliveryState;
+use reelhook_domain::endpoint::EndpointRole;
+use reelhook_domain::id::EndpointId;
+use reelhook_domain::job::{Dialect, JobWebhook};
+use reelhook_store::{Endpoints as _, JobEndpoint};
+use reelhook_testkit::{Receiver, Reply};
+
+use crate::world::World;
+
+/// The guide's table: the wait before each attempt, in milliseconds.
+const WAITS: [u64; 3] = [0, 500, 1000];
+
+/// A job with a webhook there, which its worker then fails.
+async fn failed_job(world: &World, receiver: &Receiver) -> EndpointId {
+    let url = receiver.url("/hook");
+    let events = SettingsChange::webhook_of(url.clone()).events;
+    let wanted = JobEndpoint {
+        account: world.account,
+        role: EndpointRole::Job,
+        url,
+        dialect: Dialect::Xora,
+        timeout_ms: 15_000,
+    };
+    let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
+    world.submit(Some(JobWebhook { endpoint, events })).await;
+    world.fail_job().await;
+    endpoint
+}
+
+#[tokio::test]
+async fn xoras_three_attempts_are_kept_to_the_millisecond() {
+    let world = World::start().await;
+    let receiver = Receiver::start().await;
+    receiver.otherwise(Reply::status(500));
+    let endpoint = failed_job(&world, &receiver).await;
+    for (count, wait) in (1u32..).zip(&WAITS[1..]) {
+        let record = world.wait_for_attempt(endpoint, count).await;
+        let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
+        assert_eq!(due.since(world.now()), Duration::from_millis(*wait), "after attempt {count}");
+        world.move_to(due);
+    }
+    let record = world.wait_for_attempt(endpoint, 3).await;
+    assert_eq!(record.delivery.state, DeliveryState::Exhausted);
+    world.advance(Duration::from_secs(24 * 3600));
+    let received = receiver.requests();
+    assert_eq!(received.len(), 3, "an abandoned delivery stays abandoned");
+    for request in &received {
+        assert_eq!(request.body, received[0].body);
+        let named =
+            |name: &str| name.starts_with("webhook-") || name.starts_with("x-") || name.starts_with("reelhook-");
+        assert!(request.headers.keys().all(|name| !named(name.as_str())), "{:?}", request.headers);
+    }
+    let body: serde_json::Value = serde_json::from_slice(&received[0].body).unwrap();
+    assert_eq!((&body["data"]["state"], &body["data"]["error"]["retryable"]), (&"failed".into(), &false.into()));
+    assert!(body["timestamp"].is_i64(), "{body}");
+}
+
+#[tokio::test]
+async fn xoras_waits_are_lengthened_by_a_receiver_that_asks_and_never_shortened() {
+    let world = World::start().await;
+    let receiver = Receiver::scripted([
+        Reply::status(429).header("retry-after", "60"),
+        Reply::status(503).header("retry-after", "0"),
+    ])
+    .await;
+    receiver.otherwise(Reply::status(500));
+    let endpoint = failed_job(&world, &receiver).await;
+    for (count, wait) in [(1, 60_000), (2, 1000)] {
+        let record = world.wait_for_attempt(endpoint, count).await;
+        let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
+        assert_eq!(due.since(world.now()), Duration::from_millis(wait), "after attempt {count}");
+        world.move_to(due);
+    }
+    let record = world.wait_for_attempt(endpoint, 3).await;
+    assert_eq!(record.delivery.state, DeliveryState::Exhausted, "no attempt is added");
+}
+
+#[tokio::test]
+async fn a_xora_receiver_that_says_gone_is_tried_again() {
+    let world = World::start().await;
+    let receiver = Receiver::scripted([Reply::status(410)]).await;
+    let endpoint = failed_job(&world, &receiver).await;
+    let record = world.wait_for_attempt(endpoint, 1).await;
+    let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
+    world.move_to(due);
+    assert_eq!(world.wait_for_attempt(endpoint, 2).await.delivery.state, DeliveryState::Delivered);
+}
