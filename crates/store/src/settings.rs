@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use reelhook_domain::event::EventFilter;
-use reelhook_domain::id::{AccountId, EndpointId};
+use reelhook_domain::id::{AccountId, EndpointId, OriginId};
 use reelhook_domain::job::Dialect;
 use reelhook_domain::time::Timestamp;
 
@@ -29,6 +29,10 @@ pub trait Settings: Send + Sync {
         dialect: Dialect,
         webhook: Option<DefaultWebhook>,
     ) -> Result<()>;
+    /// Where outputs of jobs of that dialect are written that name no place.
+    async fn default_origin(&self, account: AccountId, dialect: Dialect) -> Result<Option<OriginId>>;
+    /// Sets or clears where outputs of jobs of that dialect are written.
+    async fn set_default_origin(&self, account: AccountId, dialect: Dialect, origin: Option<OriginId>) -> Result<()>;
     /// When the account last set or cleared something for jobs of that dialect; when it was made, before that.
     async fn settings_changed_at(&self, account: AccountId, dialect: Dialect) -> Result<Timestamp>;
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use reelhook_dialects::DestinationRequest;
+use reelhook_dialects::{DestinationRequest, xora};
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::OriginId;
-use reelhook_domain::job::{Destination, Job};
+use reelhook_domain::job::{Destination, Dialect, Job};
 use reelhook_domain::object_path::{ObjectPath, PathFacts, PathTemplate};
 use reelhook_domain::origin::{Origin, OriginStatus};
 use reelhook_domain::recipe::{Format, Recipe, Size};
@@ -56,7 +56,10 @@ impl Desk {
         request: &DestinationRequest,
         job: &Job,
     ) -> Result<Destination, Problem> {
-        let job_id = job.id.to_string();
+        let job_id = match job.spec.dialect {
+            Dialect::Xora => xora::spell(job.id),
+            _ => job.id.to_string(),
+        };
         let mut taken = BTreeSet::new();
         let mut paths = Vec::with_capacity(job.outputs.len());
         for (place, output) in job.outputs.iter().enumerate() {
@@ -116,7 +119,9 @@ fn extension(recipe: &Recipe) -> &'static str {
         Recipe::Trim(trim) => trim.format.extension(),
         Recipe::Thumbnail(thumbnail) => thumbnail.format.extension(),
         Recipe::ExtractAudio(audio) => audio.format.map_or("", Format::extension),
-        Recipe::WebReady(_) => Format::Mp4.extension(),
+        Recipe::WebReady(_) | Recipe::Proxy(_) => Format::Mp4.extension(),
+        Recipe::Concat(concat) => concat.format.extension(),
+        Recipe::Ffmpeg(command) => command.format.extension(),
         _ => "",
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::request::{self, Wrong};
 use super::tests::{finished, link};
-use super::{error, event, reply};
+use super::{error, event, provider, reply};
 use crate::Refusal;
 
 /// What is asked for, or what is wrong with it, in lines.
@@ -179,6 +179,37 @@ fn each_end_of_a_job_is_told_and_nothing_else() {
     }
     bodies.extend(told(EventType::WEBHOOK_TEST, &finished(), json!({"message": "a test"})));
     insta::assert_snapshot!(bodies.join("\n"));
+}
+
+#[test]
+fn a_storage_provider_is_read_and_never_repeats_its_keys() {
+    let shown = |value: Value| match provider::read(value) {
+        Ok(read) => format!("{read:#?}"),
+        Err(all) => {
+            all.iter().map(|one| format!("{}: {} {}", one.path, one.message, one.value)).collect::<Vec<_>>().join("\n")
+        }
+    };
+    let full = json!({"name": "Results", "provider": "r2", "accountId": "0123456789abcdef0123456789abcdef", "bucket": "media",
+        "prefix": "xora", "accessKeyId": "AKID", "secretAccessKey": "in-the-clear", "makeDefault": true});
+    let without = |names: &[&str]| {
+        let mut value = full.clone();
+        names.iter().for_each(|name| drop(value.as_object_mut().unwrap().remove(*name)));
+        value
+    };
+    let mut odd = full.clone();
+    (odd["bucket"], odd["secretAccessKey"], odd["prefix"]) =
+        ("NO BUCKET".into(), "in the clear".into(), "../up".into());
+    let all = [
+        full.clone(),
+        without(&["accountId", "name", "prefix", "makeDefault"]),
+        without(&["bucket", "accessKeyId", "secretAccessKey"]),
+        without(&["provider"]),
+        odd,
+        json!([]),
+    ];
+    let lines = all.map(shown).join("\n\n");
+    assert!(!lines.contains("in-the-clear") && !lines.contains("in the clear"), "{lines}");
+    insta::assert_snapshot!(lines);
 }
 
 #[test]

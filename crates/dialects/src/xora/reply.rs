@@ -1,5 +1,6 @@
 //! Answers in the shapes of Xora.
 
+use reelhook_domain::id::OriginId;
 use reelhook_domain::job::{InputSource, Job, JobState, Output};
 use reelhook_domain::recipe::Recipe;
 use reelhook_domain::time::Timestamp;
@@ -128,11 +129,10 @@ fn passed_through<'a>(job: &'a Job, output: &Output) -> Option<&'a Url> {
 }
 
 /// The settings of an account.
-pub fn settings(webhook: Option<&Url>, updated_at: Timestamp) -> Value {
+pub fn settings(webhook: Option<&Url>, provider: Option<OriginId>, updated_at: Timestamp) -> Value {
     json!({
         "defaultWebhookUrl": webhook.map(Url::as_str),
-        // Results are kept by this server alone.
-        "defaultStorageProviderId": null,
+        "defaultStorageProviderId": provider.map(spell),
         "updatedAt": updated_at.to_string(),
     })
 }

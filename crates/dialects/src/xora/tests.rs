@@ -201,7 +201,7 @@ fn the_webhook_of_a_completed_job_is_the_documented_one() {
 #[test]
 fn settings_are_shown_with_milliseconds_and_z() {
     let at = Timestamp::from_millis(1_780_567_200_000);
-    let shown = reply::settings(None, at);
+    let shown = reply::settings(None, None, at);
     assert_eq!(
         shown,
         json!({"defaultWebhookUrl": null, "defaultStorageProviderId": null, "updatedAt": "2026-06-04T10:00:00.000Z"})

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use reelhook_domain::id::AccountId;
+use reelhook_domain::id::{AccountId, OriginId};
 use reelhook_domain::job::Dialect;
 use reelhook_domain::time::Timestamp;
 
@@ -28,6 +28,16 @@ impl Settings for SqliteStore {
         webhook: Option<DefaultWebhook>,
     ) -> Result<()> {
         self.write(move |tx| set_default_webhook(tx, account, dialect, webhook).boxed()).await
+    }
+
+    async fn default_origin(&self, account: AccountId, dialect: Dialect) -> Result<Option<OriginId>> {
+        let found = sqlx::query("select origin from default_origins where account = ? and dialect = ?");
+        let found = found.bind(key(account)).bind(dialect.as_str()).fetch_optional(&self.readers).await?;
+        found.map(|row| rows::id(&row, "origin")).transpose()
+    }
+
+    async fn set_default_origin(&self, account: AccountId, dialect: Dialect, origin: Option<OriginId>) -> Result<()> {
+        self.write(move |tx| set_default_origin(tx, account, dialect, origin).boxed()).await
     }
 
     async fn settings_changed_at(&self, account: AccountId, dialect: Dialect) -> Result<Timestamp> {
@@ -59,6 +69,29 @@ async fn set_default_webhook(
         .bind(json(&webhook.events)),
     };
     query.execute(tx.sql()).await?;
+    note_change(tx, account, dialect).await?;
+    tx.wake(Topic::Delivery);
+    Ok(())
+}
+
+async fn set_default_origin(tx: &mut Tx, account: AccountId, dialect: Dialect, origin: Option<OriginId>) -> Result<()> {
+    let query = match origin {
+        None => sqlx::query("delete from default_origins where account = ? and dialect = ?")
+            .bind(key(account))
+            .bind(dialect.as_str()),
+        Some(origin) => {
+            sqlx::query("insert or replace into default_origins (account, dialect, origin) values (?, ?, ?)")
+                .bind(key(account))
+                .bind(dialect.as_str())
+                .bind(key(origin))
+        }
+    };
+    query.execute(tx.sql()).await?;
+    note_change(tx, account, dialect).await
+}
+
+/// Notes that the account changed what it set for jobs of that dialect.
+async fn note_change(tx: &mut Tx, account: AccountId, dialect: Dialect) -> Result<()> {
     let now = tx.now().as_millis();
     sqlx::query("insert or replace into settings_changes (account, dialect, changed_at) values (?, ?, ?)")
         .bind(key(account))
@@ -66,6 +99,5 @@ async fn set_default_webhook(
         .bind(now)
         .execute(tx.sql())
         .await?;
-    tx.wake(Topic::Delivery);
     Ok(())
 }

@@ -54,6 +54,19 @@ conformance! {
         assert_eq!(changed(Dialect::Native).await, made, "another dialect's settings did not change");
     }
 
+    async fn the_default_origin_is_what_was_set_last(world: &World) {
+        let origin = crate::origins::kept(world).await.id;
+        let set = async |origin| world.store.set_default_origin(world.account, Dialect::Xora, origin).await.unwrap();
+        let kept = async |dialect| world.store.default_origin(world.account, dialect).await.unwrap();
+        assert_eq!(kept(Dialect::Xora).await, None);
+        world.pass(Duration::from_secs(5));
+        set(Some(origin)).await;
+        assert_eq!((kept(Dialect::Xora).await, kept(Dialect::Native).await), (Some(origin), None));
+        assert_eq!(world.store.settings_changed_at(world.account, Dialect::Xora).await.unwrap(), world.now());
+        set(None).await;
+        assert_eq!(kept(Dialect::Xora).await, None);
+    }
+
     async fn the_default_webhook_is_what_was_set_last(world: &World) {
         assert_eq!(world.store.default_webhook(world.account, Dialect::Native).await.unwrap(), None);
         let url = "https://example.com/default".parse().unwrap();

@@ -10,10 +10,11 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue,
 };
 use reelhook_dialects::xora::request::{SettingsChange, Wrong};
-use reelhook_dialects::{SettingsRequest, xora};
-use reelhook_domain::id::JobId;
+use reelhook_dialects::{DestinationRequest, SettingsRequest, xora};
+use reelhook_domain::id::{JobId, OriginId};
 use reelhook_domain::job::{Dialect, Job, ONLY_INPUT};
-use reelhook_store::{JobFilter, Retry, Submitted};
+use reelhook_domain::origin::OriginStatus;
+use reelhook_store::{JobFilter, Retry, StoreError, Submitted};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -37,8 +38,8 @@ fn below(root: &str) -> Router<Desk> {
         .route(&path("/jobs/{id}/cancel"), post(cancel_job).options(preflight))
         .route(&path("/settings"), get(get_settings).post(change_settings).put(change_settings).options(preflight))
         .route(&path("/settings/webhook/test"), post(test_webhook).options(preflight))
-        .route(&path("/settings/storage-providers"), post(refuse_provider).options(preflight))
-        .route(&path("/settings/storage-providers/{id}/test"), post(refuse_provider).options(preflight))
+        .route(&path("/settings/storage-providers"), post(create_provider).options(preflight))
+        .route(&path("/settings/storage-providers/{id}/test"), post(test_provider).options(preflight))
 }
 
 async fn preflight() -> StatusCode {
@@ -67,6 +68,7 @@ fn named(id: &str) -> Result<JobId, Problem> {
 fn spelled(path: &str) -> String {
     match path {
         "webhook.url" => "webhookUrl".to_owned(),
+        "destination.origin" => "defaultStorageProviderId".to_owned(),
         "default_webhook.url" => "defaultWebhookUrl".to_owned(),
         other => other.to_owned(),
     }
@@ -91,10 +93,12 @@ async fn create_job(
     ServiceCaller(caller): ServiceCaller,
     json: body::Json,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let request = xora::request::job(json.value).map_err(|wrong| match wrong {
+    let mut request = xora::request::job(json.value).map_err(|wrong| match wrong {
         Wrong::Invalid(violations) => Problem::invalid(violations),
         Wrong::Unsupported(message) => Problem::new(StatusCode::BAD_REQUEST, "unsupported_command", message),
     })?;
+    let provider = desk.store().default_origin(caller.account, Dialect::Xora).await?;
+    request.destination = provider.map(|origin| DestinationRequest { origin, prefix: None, templates: Vec::new() });
     let names: Vec<_> = request.inputs.iter().map(|input| input.name.clone()).collect();
     let submitted = desk.submit(caller, request, JobInput::Asked, None).await;
     match submitted.map_err(|problem| problem.with_paths(|path| spelled_input(path, &names)))? {
@@ -154,8 +158,9 @@ async fn default_url(desk: &Desk, caller: Caller) -> Result<Option<Url>, Problem
 
 async fn settings(desk: &Desk, caller: Caller) -> Result<Json<Value>, Problem> {
     let url = default_url(desk, caller).await?;
+    let provider = desk.store().default_origin(caller.account, Dialect::Xora).await?;
     let changed_at = desk.store().settings_changed_at(caller.account, Dialect::Xora).await?;
-    Ok(Json(xora::reply::settings(url.as_ref(), changed_at)))
+    Ok(Json(xora::reply::settings(url.as_ref(), provider, changed_at)))
 }
 
 async fn get_settings(State(desk): State<Desk>, ServiceCaller(caller): ServiceCaller) -> Result<Json<Value>, Problem> {
@@ -168,25 +173,56 @@ async fn change_settings(
     json: body::Json,
 ) -> Result<Json<Value>, Problem> {
     let change = xora::request::settings(json.value).map_err(Problem::invalid)?;
-    if change.storage_provider.is_some_and(|provider| provider.is_some()) {
-        return Err(no_providers("defaultStorageProviderId"));
-    }
+    let provider = match change.storage_provider {
+        Some(Some(text)) => Some(Some(provider(&desk, caller, &text).await?)),
+        Some(None) => Some(None),
+        None => None,
+    };
     if let Some(webhook) = change.webhook {
         let request = SettingsRequest { default_webhook: webhook.map(SettingsChange::webhook_of) };
         let changed = desk.change_settings(caller, Dialect::Xora, request).await;
         changed.map_err(|problem| problem.with_paths(spelled))?;
     }
+    if let Some(provider) = provider {
+        desk.store().set_default_origin(caller.account, Dialect::Xora, provider).await?;
+    }
     settings(&desk, caller).await
 }
 
-/// Buckets of callers are origins of the native API; results are kept here and fetched by their links.
-fn no_providers(path: &str) -> Problem {
-    let message = "cannot name a storage provider: this server keeps results itself and gives links to them";
-    Problem::violation(path, Value::Null, message)
+/// The storage provider that the settings name.
+async fn provider(desk: &Desk, caller: Caller, text: &str) -> Result<OriginId, Problem> {
+    let refused = || Problem::violation("defaultStorageProviderId", text.into(), "is not a storage provider of yours");
+    let id = xora::provider_id(text).ok_or_else(refused)?;
+    match desk.store().origin(caller.account, id).await {
+        Ok(origin) if origin.status != OriginStatus::Archived && origin.permissions.write => Ok(id),
+        Ok(_) | Err(StoreError::NotFound) => Err(refused()),
+        Err(error) => Err(error.into()),
+    }
 }
 
-async fn refuse_provider(ServiceCaller(_): ServiceCaller) -> Problem {
-    no_providers("provider")
+async fn create_provider(
+    State(desk): State<Desk>,
+    ServiceCaller(caller): ServiceCaller,
+    json: body::Json,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let asked = xora::provider::read(json.value).map_err(Problem::invalid)?;
+    let created = desk.create_origin(caller, asked.origin).await;
+    let origin = created.map_err(|problem| problem.with_paths(xora::provider::spelled))?;
+    if asked.make_default {
+        desk.store().set_default_origin(caller.account, Dialect::Xora, Some(origin.id)).await?;
+    }
+    Ok((StatusCode::CREATED, Json(xora::provider::reply(&origin, asked.make_default))))
+}
+
+/// Writes, reads and removes a small object there.
+async fn test_provider(
+    State(desk): State<Desk>,
+    ServiceCaller(caller): ServiceCaller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let id = xora::provider_id(&id).ok_or_else(|| Problem::not_found("storage provider"))?;
+    let origin = desk.validate_origin(caller, id).await?;
+    Ok(Json(json!({"ok": origin.status == OriginStatus::Active})))
 }
 
 async fn test_webhook(State(desk): State<Desk>, ServiceCaller(caller): ServiceCaller) -> Result<Json<Value>, Problem> {
