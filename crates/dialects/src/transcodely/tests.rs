@@ -216,6 +216,7 @@ fn fresh() -> Job {
         confirm: asked.confirm,
         destination: None,
         said: asked.said,
+        credit_rate: None,
     };
     Job::new(JobId::from_bits(7), AccountId::from_bits(8), spec, NOW)
 }
