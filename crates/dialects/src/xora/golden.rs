@@ -36,7 +36,7 @@ fn read(value: Value) -> String {
 }
 
 fn all_read(requests: impl IntoIterator<Item = Value>) -> String {
-    let shown = |request: Value| format!("{request}\n{}\n", read(request));
+    let shown = |request: Value| format!("{request}\n{}\n", read(request.clone()));
     requests.into_iter().map(shown).collect::<Vec<_>>().join("\n")
 }
 
