@@ -1,5 +1,13 @@
 //! Compressor, as its client sees it.
 
+mod archives;
+#[cfg(feature = "failpoints")]
+mod crashes;
+mod pictures;
+mod refusals;
+mod store;
+mod trouble;
+
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::Method;
 use reelhook_testkit::clips::{self, Clip};
@@ -26,6 +34,15 @@ fn wav() -> Vec<u8> {
     bytes.extend((samples.len() as u32).to_le_bytes());
     bytes.extend(samples);
     bytes
+}
+
+/// A picture with detail and noise, as a camera makes one.
+fn photo() -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let path = folder.path().join("photo.jpg");
+    let arguments = "-f lavfi -i testsrc2=s=640x480,noise=alls=20 -frames:v 1 -q:v 2 -update 1";
+    clips::ffmpeg(arguments.split(' '), &path);
+    std::fs::read(&path).expect("ffmpeg made it")
 }
 
 /// Sends a file with options, as a form does.
@@ -166,68 +183,6 @@ async fn a_failure_is_told_by_the_standard_error() {
 }
 
 #[tokio::test]
-async fn keys_work_both_ways_and_others_are_refused() {
-    let world = World::start(Serve::dev()).await;
-    let native = world.get("/compressor/1.0/account").await.expect(200);
-    let basic = |name: &str| format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:")));
-    let key = basic(&world.key());
-    assert_eq!(world.get_with("/compressor/account", &[("authorization", &key)]).await.expect(200), native);
-    for wrong in [basic("rh_nobody"), basic(""), "Bearer rh_nobody".to_owned(), "Digest x".to_owned()] {
-        let answer = world.get_with("/compressor/1.0/account", &[("authorization", &wrong)]).await;
-        let error = answer.expect(401);
-        assert_eq!((&error["success"], &error["error"]["code"]), (&json!(false), &json!("unauthorized")), "{wrong}");
-    }
-    let stranger = world.get_as_stranger(world.url("/compressor/1.0/account"), &[]).await;
-    assert_eq!(stranger.status, 401);
-}
-
-#[tokio::test]
-async fn ids_and_links_of_others_open_nothing() {
-    let world = World::start(Serve::dev()).await;
-    let result = upload(&world, "voice.wav", &wav(), None).await.expect(200);
-    let id = result["id"].as_str().unwrap();
-    let native = reelhook_domain::id::JobId::from_hyphenated(id).unwrap().to_string();
-    for other in [&id.to_ascii_uppercase(), &native, "0f6c3a52-8d7e-4a0b-9a55-0c6f0f1c2d3e", "x"] {
-        let answer = world.get(&format!("/compressor/1.0/jobs/{other}")).await;
-        assert_eq!(answer.expect(404)["error"]["code"], "not_found", "{other}");
-    }
-    let url: Url = result["url"].as_str().unwrap().parse().unwrap();
-    for (path, query) in [
-        (url.path().to_owned(), "signature=00".to_owned()),
-        (url.path().to_owned(), "x=1".to_owned()),
-        (url.path().replacen("/compressor/1", "/compressor/2", 1), url.query().unwrap().to_owned()),
-        (url.path().replace(id, "0f6c3a52-8d7e-4a0b-9a55-0c6f0f1c2d3e"), url.query().unwrap().to_owned()),
-    ] {
-        let answer = world.get_as_stranger(world.url(&format!("{path}?{query}")), &[]).await;
-        assert_eq!(answer.status, 403, "{path}?{query}");
-    }
-}
-
-#[tokio::test]
-async fn what_is_wrong_with_a_request_is_named() {
-    let world = World::start(Serve::public()).await;
-    let fields = |answer: &Answer| {
-        let error = answer.expect(422);
-        let fields = error["error"]["fields"].as_array().expect("fields are listed").clone();
-        fields.iter().map(|field| field["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    let plain = json!({"url": "https://media.example.com/a.jpg", "webhook": {"url": "http://hooks.example.com/c"}});
-    assert_eq!(fields(&fetch(&world, &plain).await), ["webhook.url"]);
-    for inside in
-        ["https://127.0.0.1/a", "https://[::1]/a", "https://10.0.0.8/a", "file:///etc/passwd", "http://a.example/x"]
-    {
-        assert_eq!(fields(&fetch(&world, &json!({"url": inside})).await), ["url"], "{inside}");
-        let body = json!({"url": "https://media.example.com/a.jpg", "webhook": {"url": inside}});
-        assert_eq!(fields(&fetch(&world, &body).await), ["webhook.url"], "{inside}");
-    }
-    assert_eq!(fields(&fetch(&world, &json!({"url": "https://a.example/x", "imge": {}})).await), ["imge"]);
-    assert_eq!(fields(&upload(&world, "a.wav", b"x", Some(&json!({"url": "https://a.example/x"}))).await), ["url"]);
-    let answer = world.post_with("/compressor/1.0/fetch", &[("content-type", "text/plain")], "{}").await;
-    assert_eq!(answer.expect(415)["error"]["code"], "unsupported_media_type");
-    assert_eq!(world.get("/compressor/1.0/upload").await.expect(405)["success"], false);
-}
-
-#[tokio::test]
 async fn credentials_in_a_url_reach_the_origin_and_nobody_else() {
     let world = World::start(Serve::dev()).await;
     let origin = Origin::start().await;
@@ -258,99 +213,4 @@ async fn what_is_large_is_answered_before_it_is_done() {
     let url = origin.put("/in/clip.mp4", source, Manners::Good);
     let enqueued = fetch(&world, &json!({"url": url})).await.expect(202);
     assert_eq!(ended(&world, enqueued["id"].as_str().unwrap()).await["status"], "completed");
-}
-
-/// A picture with detail and noise, as a camera makes one.
-fn photo() -> Vec<u8> {
-    let folder = tempfile::tempdir().expect("there is a temporary folder");
-    let path = folder.path().join("photo.jpg");
-    let arguments = "-f lavfi -i testsrc2=s=640x480,noise=alls=20 -frames:v 1 -q:v 2 -update 1";
-    clips::ffmpeg(arguments.split(' '), &path);
-    std::fs::read(&path).expect("ffmpeg made it")
-}
-
-#[tokio::test]
-async fn an_uploaded_picture_is_answered_with_its_result() {
-    let world = World::start(Serve::dev()).await;
-    let source = photo();
-    let mut sizes = Vec::new();
-    for compression in ["medium", "high", "ultra"] {
-        let options = json!({"image": {"compression": compression}});
-        let result = upload(&world, "photo.jpg", &source, Some(&options)).await.expect(200);
-        for (key, expected) in [("name", "photo.jpeg"), ("type", "image"), ("format", "jpeg"), ("mime", "image/jpeg")] {
-            assert_eq!(result["output"][key], expected);
-        }
-        assert_eq!(result["input"]["sha1"], hex::encode(Sha1::digest(&source)));
-        sizes.push(check_result(&world, &result).await.len());
-    }
-    assert!(source.len() > sizes[0] && sizes[0] > sizes[1] && sizes[1] > sizes[2], "{} {sizes:?}", source.len());
-    let options = json!({"image": {"resize": {"width": 64, "height": 64, "mode": "fit"}}});
-    let result = upload(&world, "photo.jpg", &source, Some(&options)).await.expect(200);
-    let small = check_result(&world, &result).await;
-    assert!(small.len() < sizes[2]);
-    // Made again, it cannot become smaller: it comes back as it is.
-    let options = json!({"image": {"compression": "ultra"}});
-    let again = upload(&world, "small.jpeg", &small, Some(&options)).await.expect(200);
-    let first = check_result(&world, &again).await;
-    let again = upload(&world, "small.jpeg", &first, Some(&options)).await.expect(200);
-    assert!(again["output"]["size"].as_u64() <= again["input"]["size"].as_u64());
-}
-
-/// A ZIP file of those members.
-fn zip_of(members: &[(&str, &[u8])]) -> Vec<u8> {
-    use std::io::Write as _;
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, bytes) in members {
-        writer.start_file(*name, zip::write::SimpleFileOptions::default()).expect("a name is a name");
-        writer.write_all(bytes).expect("memory can be written to");
-    }
-    writer.finish().expect("memory can be written to").into_inner()
-}
-
-#[tokio::test]
-async fn an_archive_comes_back_with_smaller_members_under_their_names() {
-    use std::io::Read as _;
-    let world = World::start(Serve::dev()).await;
-    let (photo, video) = (photo(), clips::bytes(Clip::Video));
-    let members: [(&str, &[u8]); 4] =
-        [("a/photo.jpg", &photo), ("clip.mp4", &video), ("note.txt", b"plain words"), ("broken.jpg", &photo[..600])];
-    let enqueued = upload(&world, "all.zip", &zip_of(&members), None).await.expect(202);
-    assert_eq!(enqueued["status"], "enqueued");
-    let result = ended(&world, enqueued["id"].as_str().unwrap()).await;
-    assert_eq!(result["status"], "completed", "{result:#}");
-    for (key, expected) in [("name", "all.zip"), ("type", "archive"), ("format", "zip"), ("mime", "application/zip")] {
-        assert_eq!(result["output"][key], expected);
-    }
-    let told: Vec<_> =
-        result["members"].as_array().unwrap().iter().map(|m| (&m["name"], &m["kind"], &m["state"])).collect();
-    let expected = json!([
-        ["a/photo.jpg", "image", "compressed"],
-        ["clip.mp4", "video", "compressed"],
-        ["note.txt", "other", "kept"],
-        ["broken.jpg", "image", "failed"]
-    ]);
-    assert_eq!(json!(told), expected, "{result:#}");
-    let made = check_result(&world, &result).await;
-    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(made)).unwrap();
-    assert_eq!(archive.len(), members.len());
-    for (index, (name, bytes)) in members.iter().enumerate() {
-        let mut member = archive.by_index(index).unwrap();
-        assert_eq!(member.name().unwrap(), *name);
-        let mut found = Vec::new();
-        member.read_to_end(&mut found).unwrap();
-        match index {
-            0 | 1 => assert!(found.len() < bytes.len()),
-            _ => assert_eq!(&found, bytes, "{name}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_archive_with_a_trap_is_refused_and_the_member_named() {
-    let world = World::start(Serve::dev()).await;
-    let trap = zip_of(&[("fine.txt", b"x"), ("../../etc/cron.d/x", b"x")]);
-    let answer = upload(&world, "trap.zip", &trap, None).await;
-    let error = answer.expect(422);
-    assert_eq!(error["error"]["code"], "archive_not_safe");
-    assert!(error["error"]["message"].as_str().unwrap().contains("../../etc/cron.d/x"), "{error}");
 }

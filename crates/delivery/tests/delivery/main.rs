@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test sets up must work; the panic says where it did not")]
 
 mod attempts;
+mod compressor;
 mod durability;
 mod endpoints;
 mod interest;
