@@ -109,6 +109,12 @@ impl Problem {
         self
     }
 
+    /// Whether its caller was refused, and nothing was done: not so after an error of ours, of which nobody knows how far
+    /// it went.
+    pub(crate) fn is_refusal(&self) -> bool {
+        (400..500).contains(&self.0.status)
+    }
+
     /// What a dialect puts into its own words.
     pub(crate) fn refusal(&self, request: RequestId) -> Refusal<'_> {
         let ProblemDetails { status, code, detail, violations, .. } = &*self.0;

@@ -28,8 +28,9 @@ use reelhook_signature::{Secret, SigningKey};
 use serde_json::Value;
 
 pub use request::{
-    DestinationRequest, EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput,
-    OriginRequest, OutputRequest, PublishRequest, SecretRequest, SettingsRequest, WebhookRequest,
+    BelievedPlace, DestinationPaths, DestinationRequest, EndpointAddress, EndpointPatch, EndpointRequest, InputRequest,
+    JobRequest, NamedInput, OriginRequest, OutputRequest, PublishRequest, SecretRequest, SettingsRequest,
+    WebhookRequest,
 };
 
 /// A place that a link leads to. Links to files need no key: they carry their own proof and expire.

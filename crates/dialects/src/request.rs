@@ -68,10 +68,33 @@ impl JobRequest {
 pub struct DestinationRequest {
     /// Which origin.
     pub origin: OriginId,
-    /// What stands before the path of each.
-    pub prefix: Option<PathTemplate>,
-    /// The path of each, in the caller's order; the origin's own template where there is none.
-    pub templates: Vec<Option<PathTemplate>>,
+    /// The bucket and the region that its caller takes it to be in; refused where it is elsewhere.
+    pub believed: BelievedPlace,
+    /// Where in it.
+    pub paths: DestinationPaths,
+}
+
+/// What a caller says of the place of an origin, beside its id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BelievedPlace {
+    /// Its bucket.
+    pub bucket: Option<String>,
+    /// The bucket's region.
+    pub region: Option<String>,
+}
+
+/// Where outputs go in an origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DestinationPaths {
+    /// By templates, and told of by their bucket.
+    Templates {
+        /// What stands before the path of each.
+        prefix: Option<PathTemplate>,
+        /// The path of each, in the caller's order; the origin's own template where there is none.
+        each: Vec<Option<PathTemplate>>,
+    },
+    /// Into that folder, named after the input, and told of by the address that browsers use. For jobs with one output.
+    Folder(BasePath),
 }
 
 /// One thing to read.

@@ -52,8 +52,28 @@ pub const MOST_INPUTS: usize = 50;
 pub struct Destination {
     /// Which origin; it is one that may be written to.
     pub origin: OriginId,
-    /// Where in it, for each output in the caller's order, extension included: below its base path.
+    /// Where in it, for each output in the caller's order: below its base path. Extension included, unless it is empty
+    /// or ends with a slash: then it is a folder, and the file is named after the input.
     pub paths: Vec<String>,
+    /// How their addresses are written.
+    #[serde(default)]
+    pub addresses: Addresses,
+}
+
+choice! {
+    /// How the address of an object in a bucket is written.
+    Addresses {
+        /// By the bucket: `s3://bucket/path`.
+        Bucket = "bucket",
+        /// By the bucket's server: `https://...`.
+        Web = "web",
+    }
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        Self::Bucket
+    }
 }
 
 choice! {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::recipe::Format;
+
 /// What a file holds, as `ffprobe` and our own look at its bytes tell it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MediaInfo {
@@ -22,6 +24,39 @@ pub struct MediaInfo {
     /// Whether an mp4 or mov has its index before its media (`moov` first), so that it plays while it loads.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fast_start: Option<bool>,
+}
+
+impl MediaInfo {
+    /// The usual extension of a file that holds this, by which it is also known: `jpeg` and not `jpg`, `m4a` for an mp4
+    /// with sound alone.
+    pub fn usual_extension(&self) -> &str {
+        match (self.format.as_str(), self.video.is_some()) {
+            ("jpg", _) => "jpeg",
+            ("mp4", false) => "m4a",
+            ("mkv", false) => "mka",
+            ("ogg", true) => "ogv",
+            ("mpegts", _) => "ts",
+            (other, _) => other,
+        }
+    }
+
+    /// What a file that holds this is called when it was made from one of that name: its name with the usual extension.
+    pub fn named_after(&self, source: &str) -> String {
+        // `v1.2` has none.
+        let is_extension = |text: &str| {
+            text.len() <= 5
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        };
+        let stem = match source.rsplit_once('.') {
+            Some((stem, extension)) if !stem.is_empty() && is_extension(extension) => stem,
+            _ => source,
+        };
+        // Some archives have two: `photos.tar.gz`.
+        let is_archive = Format::from_word(&self.format).is_some_and(Format::is_archive);
+        let first = stem.strip_suffix(".tar").filter(|stem| is_archive && !stem.is_empty());
+        format!("{}.{}", first.unwrap_or(stem), self.usual_extension())
+    }
 }
 
 /// A picture stream.

@@ -139,6 +139,41 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Where a browser finds an object, if it may: by https, or by whatever the bucket's own server speaks.
+    ///
+    /// # Source
+    /// Amazon S3, "Virtual hosting of buckets": `BUCKET.s3.REGION.amazonaws.com`, and by path where a dot in the bucket's name
+    /// would not fit the certificate. Google Cloud Storage, "Request endpoints": `storage.googleapis.com/BUCKET`.
+    pub fn web_url_of(&self, path: &ObjectPath) -> String {
+        let below = |host: String, bucket: Option<&str>| {
+            let base = host.parse::<Url>();
+            base.map_or_else(
+                |_| self.url_of(path),
+                |mut base| {
+                    if let (Some(bucket), Ok(mut segments)) = (bucket, base.path_segments_mut()) {
+                        segments.pop_if_empty().push(bucket);
+                    }
+                    http_url(&base, path).into()
+                },
+            )
+        };
+        match self {
+            Self::Http { base_url } => http_url(base_url, path).into(),
+            Self::S3 { bucket, endpoint: Some(endpoint), .. } | Self::R2 { bucket, endpoint } => {
+                below(endpoint.to_string(), Some(bucket))
+            }
+            Self::S3 { bucket, region, endpoint: None } if bucket.contains('.') => {
+                below(format!("https://s3.{region}.amazonaws.com"), Some(bucket))
+            }
+            Self::S3 { bucket, region, endpoint: None } => {
+                below(format!("https://{bucket}.s3.{region}.amazonaws.com"), None)
+            }
+            Self::Gcs { bucket } => below("https://storage.googleapis.com".to_owned(), Some(bucket)),
+        }
+    }
+}
+
 /// The URL of a path below a base URL; what a segment may not hold is encoded.
 pub fn http_url(base: &Url, path: &ObjectPath) -> Url {
     let mut url = base.clone();
@@ -259,6 +294,29 @@ mod tests {
         for base in ["https://example.com/in", "https://example.com/in/"] {
             let place = Place::Http { base_url: base.parse().unwrap() };
             assert_eq!(place.url_of(&path), "https://example.com/in/a%20b/c%23d%3Fe%25f.mp4");
+        }
+    }
+
+    #[test]
+    fn objects_have_an_address_for_browsers() {
+        let path: ObjectPath = "a b/c#d.jpeg".parse().unwrap();
+        let s3 = |bucket: &str, endpoint: Option<&str>| Place::S3 {
+            bucket: bucket.to_owned(),
+            region: "eu-central-1".to_owned(),
+            endpoint: endpoint.map(|endpoint| endpoint.parse().unwrap()),
+        };
+        let r2 = Place::R2 {
+            bucket: "media".to_owned(),
+            endpoint: "https://0123.r2.cloudflarestorage.com".parse().unwrap(),
+        };
+        for (place, expected) in [
+            (s3("media", None), "https://media.s3.eu-central-1.amazonaws.com/a%20b/c%23d.jpeg"),
+            (s3("my.media", None), "https://s3.eu-central-1.amazonaws.com/my.media/a%20b/c%23d.jpeg"),
+            (s3("media", Some("http://127.0.0.1:9000")), "http://127.0.0.1:9000/media/a%20b/c%23d.jpeg"),
+            (r2, "https://0123.r2.cloudflarestorage.com/media/a%20b/c%23d.jpeg"),
+            (Place::Gcs { bucket: "media".to_owned() }, "https://storage.googleapis.com/media/a%20b/c%23d.jpeg"),
+        ] {
+            assert_eq!(place.web_url_of(&path), expected);
         }
     }
 

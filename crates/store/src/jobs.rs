@@ -11,7 +11,7 @@ use reelhook_domain::price::{Cost, Estimate};
 use reelhook_domain::time::Timestamp;
 use serde_json::Value;
 
-use crate::Result;
+use crate::{Result, Upload};
 
 /// A caller's word that two requests are the same. Kept for 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Submission {
     pub fetch_headers: FetchHeaders,
     /// Its caller's word that it is the same as an earlier one.
     pub idempotency: Option<Idempotency>,
+    /// The upload that came with it and is not noted yet: it is kept when the job is, or not at all.
+    pub upload: Option<Upload>,
 }
 
 /// Request headers for downloads, by the input's name.
@@ -39,7 +41,7 @@ pub type FetchHeaders = BTreeMap<String, BTreeMap<String, String>>;
 impl From<Job> for Submission {
     /// Nothing but the job.
     fn from(job: Job) -> Self {
-        Self { job, fetch_headers: FetchHeaders::new(), idempotency: None }
+        Self { job, fetch_headers: FetchHeaders::new(), idempotency: None, upload: None }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use reelhook_dialects::{DestinationRequest, xora};
+use reelhook_dialects::{BelievedPlace, DestinationPaths, DestinationRequest, xora};
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::OriginId;
-use reelhook_domain::job::{Destination, Dialect, Job};
+use reelhook_domain::job::{Addresses, Destination, Dialect, Job};
 use reelhook_domain::object_path::{ObjectPath, PathFacts, PathTemplate};
-use reelhook_domain::origin::{Origin, OriginStatus};
+use reelhook_domain::origin::{Origin, OriginStatus, Place};
 use reelhook_domain::recipe::{Format, Recipe, Size};
 use reelhook_store::StoreError;
 
@@ -49,6 +49,16 @@ impl Desk {
         }
     }
 
+    /// The origin of a destination, or what is wrong with what was said of it.
+    pub(super) async fn destination_origin(
+        &self,
+        caller: Caller,
+        asked: &DestinationRequest,
+    ) -> Result<Result<Origin, Violation>, Problem> {
+        let usable = self.usable_origin(caller, asked.origin, Use::Write, "destination.origin").await?;
+        Ok(usable.and_then(|origin| is_there(&origin.place, &asked.believed).map(|()| origin)))
+    }
+
     /// The path of each output of a new job. Two that would be the same are told apart by a number.
     pub(super) fn destination(
         &self,
@@ -56,6 +66,17 @@ impl Desk {
         request: &DestinationRequest,
         job: &Job,
     ) -> Result<Destination, Problem> {
+        let (prefix, each) = match &request.paths {
+            DestinationPaths::Templates { prefix, each } => (prefix.as_ref(), each),
+            DestinationPaths::Folder(folder) => {
+                let folder = match folder.as_str().trim_end_matches('/') {
+                    "" => String::new(),
+                    folder => format!("{folder}/"),
+                };
+                let paths = vec![folder; job.outputs.len()];
+                return Ok(Destination { origin: origin.id, paths, addresses: Addresses::Web });
+            }
+        };
         let job_id = match job.spec.dialect {
             Dialect::Xora => xora::spell(job.id),
             _ => job.id.to_string(),
@@ -67,10 +88,9 @@ impl Desk {
             let (codec, size) = picture(&output.spec.recipe);
             let (codec, resolution) = (codec.as_deref(), size.as_deref());
             let facts = PathFacts { at: job.created_at, job_id: &job_id, output_id: &output_id, codec, resolution };
-            let own = request.templates.get(place).and_then(Option::as_ref);
-            let template = own.unwrap_or(&origin.path_template);
+            let template = each.get(place).and_then(Option::as_ref).unwrap_or(&origin.path_template);
             let extension = extension(&output.spec.recipe);
-            let path = joined(request.prefix.as_ref(), template, &facts, extension, origin)
+            let path = joined(prefix, template, &facts, extension, origin)
                 .map_err(|message| Problem::violation("destination.prefix", template.as_str().into(), message))?;
             let mut told_apart = path.clone();
             let mut number = 2;
@@ -80,8 +100,25 @@ impl Desk {
             }
             paths.push(told_apart);
         }
-        Ok(Destination { origin: origin.id, paths })
+        Ok(Destination { origin: origin.id, paths, addresses: Addresses::Bucket })
     }
+}
+
+/// Whether an origin is where its caller takes it to be: who names the wrong one would look for the file in vain.
+fn is_there(place: &Place, believed: &BelievedPlace) -> Result<(), Violation> {
+    let region = match place {
+        Place::S3 { region, .. } => Some(region.as_str()),
+        Place::Http { .. } | Place::R2 { .. } | Place::Gcs { .. } => None,
+    };
+    for (path, believed, is) in
+        [("destination.bucket", &believed.bucket, place.bucket()), ("destination.region", &believed.region, region)]
+    {
+        if let (Some(believed), Some(is)) = (believed, is.filter(|is| believed.as_deref() != Some(is))) {
+            let message = format!("must be {is}, where the origin is, or be left out");
+            return Err(Violation { path: path.to_owned(), value: believed.as_str().into(), message });
+        }
+    }
+    Ok(())
 }
 
 fn joined(

@@ -8,7 +8,7 @@ use reelhook_domain::id::{JobId, UploadId};
 use reelhook_domain::job::{InputSource, InputSpec, Job, JobSpec, JobState, JobWebhook, ONLY_INPUT, OutputSpec};
 use reelhook_domain::object_path::ObjectPath;
 use reelhook_store::{
-    DeliveryFilter, FetchHeaders, Idempotency, JobEndpoint, JobFilter, Page, Retry, Submission, Submitted,
+    DeliveryFilter, FetchHeaders, Idempotency, JobEndpoint, JobFilter, Page, Retry, Submission, Submitted, Upload,
 };
 use serde_json::Value;
 
@@ -24,6 +24,8 @@ pub(crate) enum JobInput {
     Asked,
     /// They came with the request.
     Sent(UploadId),
+    /// They came with the request, and are noted with the job.
+    Kept(Box<Upload>),
 }
 
 impl Desk {
@@ -39,9 +41,13 @@ impl Desk {
         idempotency: Option<Idempotency>,
     ) -> Result<Submitted, Problem> {
         let (draft, fetch_headers) = (request.draft, fetch_headers(&request));
+        let upload = match &input {
+            JobInput::Kept(upload) => Some(Upload::clone(upload)),
+            JobInput::Asked | JobInput::Sent(_) => None,
+        };
         let destination = request.destination.take();
         let origin = match &destination {
-            Some(asked) => Some(self.usable_origin(caller, asked.origin, Use::Write, "destination.origin").await?),
+            Some(asked) => Some(self.destination_origin(caller, asked).await?),
             None => None,
         };
         if let Some(Err(violation)) = origin {
@@ -60,7 +66,7 @@ impl Desk {
             job.state = JobState::Draft;
         }
         fail::fail_point!("api.before_submit");
-        let submitted = self.store().submit(Submission { job, fetch_headers, idempotency }).await?;
+        let submitted = self.store().submit(Submission { job, fetch_headers, idempotency, upload }).await?;
         fail::fail_point!("api.after_submit");
         Ok(submitted)
     }
@@ -122,19 +128,24 @@ impl Desk {
         input: JobInput,
         violations: &mut Vec<Violation>,
     ) -> Result<Vec<InputSpec>, Problem> {
-        match (asked.is_empty(), input) {
-            (true, JobInput::Sent(upload)) => {
+        let sent = match input {
+            JobInput::Asked => None,
+            JobInput::Sent(upload) => Some(upload),
+            JobInput::Kept(upload) => Some(upload.id),
+        };
+        match (asked.is_empty(), sent) {
+            (true, Some(upload)) => {
                 return Ok(vec![InputSpec { name: ONLY_INPUT.to_owned(), source: InputSource::Upload(upload) }]);
             }
-            (false, JobInput::Sent(_)) => {
+            (false, Some(_)) => {
                 violations.push(whole_input("must be left out when the file comes with the request"));
                 return Ok(Vec::new());
             }
-            (true, JobInput::Asked) => {
+            (true, None) => {
                 violations.push(whole_input("is required"));
                 return Ok(Vec::new());
             }
-            (false, JobInput::Asked) => {}
+            (false, None) => {}
         }
         let single = asked.len() == 1;
         let mut inputs = Vec::with_capacity(asked.len());

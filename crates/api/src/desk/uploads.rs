@@ -35,6 +35,29 @@ impl Desk {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let upload = self.keep(caller, name, stream, cap).await?;
+        if let Err(error) = self.store().create_upload(upload.clone()).await {
+            self.forget(&upload).await;
+            return Err(error.into());
+        }
+        Ok(upload)
+    }
+
+    /// Removes the bytes of an upload that was not noted: nobody will ever name them. Should this fail too, the sweep
+    /// finds them.
+    pub(crate) async fn forget(&self, upload: &Upload) {
+        if let Err(error) = self.files().delete(&Key::upload(upload.id)).await {
+            tracing::warn!(error = %error, upload.id = %upload.id, "an upload that was not noted stays on the disk for now");
+        }
+    }
+
+    /// Streams an upload to where it is kept, within the cap and our own. Whoever calls notes it, with a job for instance,
+    /// or [forgets](Self::forget) it.
+    pub(crate) async fn keep<S, E>(&self, caller: Caller, name: &str, stream: S, cap: u64) -> Result<Upload, Problem>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let cap = cap.min(self.limits().upload_bytes);
         let id = self.ambient().id();
         let patient = futures::stream::unfold(Some(stream), |stream| async {
@@ -49,7 +72,7 @@ impl Desk {
         let stored = self.files().put_stream(&Key::upload(id), Box::pin(patient), cap).await?;
         fail::fail_point!("api.upload_stored");
         let now = self.ambient().now();
-        let upload = Upload {
+        Ok(Upload {
             id,
             account: caller.account,
             name: shown_name(name),
@@ -59,15 +82,7 @@ impl Desk {
             said: serde_json::Value::Null,
             created_at: now,
             expires_at: now + self.limits().upload_keep,
-        };
-        if let Err(error) = self.store().create_upload(upload.clone()).await {
-            // Nobody will ever name these bytes. Should this fail too, the sweep finds them.
-            if let Err(error) = self.files().delete(&Key::upload(id)).await {
-                tracing::warn!(error = %error, upload.id = %id, "an upload that was not noted stays on the disk for now");
-            }
-            return Err(error.into());
-        }
-        Ok(upload)
+        })
     }
 }
 

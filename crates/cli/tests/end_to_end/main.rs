@@ -9,7 +9,7 @@ mod bad_input;
 mod crashes;
 mod inbox;
 mod journey;
-mod pictures;
 mod package;
+mod pictures;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

@@ -114,21 +114,7 @@ fn result(job: &Job, status: Option<&'static str>, link: LinkTo<'_>) -> Option<R
 
 /// The name that a result is shown under: that of the input with the canonical extension of what it is.
 pub fn output_name(input: &InputFacts, file: &OutputFile) -> String {
-    // `v1.2` has none.
-    let is_extension = |text: &str| {
-        text.len() <= 5
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-            && text.bytes().any(|byte| byte.is_ascii_alphabetic())
-    };
-    let made = Named::of(&file.media);
-    let named = input.name.as_str();
-    let stem = match named.rsplit_once('.') {
-        Some((stem, extension)) if !stem.is_empty() && is_extension(extension) => stem,
-        _ => named,
-    };
-    // Some archives have two: `photos.tar.gz`.
-    let first = stem.strip_suffix(".tar").filter(|stem| made.kind == "archive" && !stem.is_empty());
-    format!("{}.{}", first.unwrap_or(stem), made.extension)
+    file.media.named_after(&input.name)
 }
 
 impl FileReply {
@@ -150,53 +136,50 @@ struct Named {
     kind: &'static str,
     format: String,
     mime: &'static str,
-    extension: String,
 }
 
 impl Default for Named {
     fn default() -> Self {
-        let (kind, format, extension) = ("file", "unknown".to_owned(), "bin".to_owned());
-        Self { kind, format, mime: "application/octet-stream", extension }
+        Self { kind: "file", format: "unknown".to_owned(), mime: "application/octet-stream" }
     }
 }
 
 impl Named {
     /// By our word for the container, and by whether there is a moving picture in it.
     fn of(media: &MediaInfo) -> Self {
-        let alike = |kind, word: &str, mime| Self { kind, format: word.to_owned(), mime, extension: word.to_owned() };
-        let word = media.format.as_str();
-        let moving = media.video.is_some();
-        match word {
-            "jpg" => alike("image", "jpeg", "image/jpeg"),
-            "png" => alike("image", word, "image/png"),
-            "webp" => alike("image", word, "image/webp"),
-            "avif" => alike("image", word, "image/avif"),
-            "gif" => alike("image", word, "image/gif"),
-            "tiff" => alike("image", word, "image/tiff"),
-            "bmp" => alike("image", word, "image/bmp"),
-            "ico" => alike("image", word, "image/vnd.microsoft.icon"),
-            "zip" => alike("archive", word, "application/zip"),
-            "tar.gz" => alike("archive", word, "application/gzip"),
-            "tar.zst" => alike("archive", word, "application/zstd"),
-            "mp4" if moving => alike("video", word, "video/mp4"),
-            "mp4" => alike("audio", "m4a", "audio/mp4"),
-            "mov" => alike("video", word, "video/quicktime"),
-            "webm" if moving => alike("video", word, "video/webm"),
-            "webm" => alike("audio", word, "audio/webm"),
-            "mkv" if moving => alike("video", word, "video/x-matroska"),
-            "mkv" => alike("audio", "mka", "audio/x-matroska"),
-            "avi" => alike("video", word, "video/x-msvideo"),
-            "flv" => alike("video", word, "video/x-flv"),
-            "mpegts" => alike("video", "ts", "video/mp2t"),
-            "mpeg" => alike("video", "mpeg", "video/mpeg"),
-            "mp3" => alike("audio", word, "audio/mpeg"),
-            "aac" => alike("audio", word, "audio/aac"),
-            "wav" => alike("audio", word, "audio/wav"),
-            "aiff" => alike("audio", word, "audio/aiff"),
-            "flac" => alike("audio", word, "audio/flac"),
-            "ogg" if moving => alike("video", "ogv", "video/ogg"),
-            "ogg" => alike("audio", word, "audio/ogg"),
-            other => alike(if moving { "video" } else { "audio" }, other, "application/octet-stream"),
-        }
+        let (kind, mime) = match (media.format.as_str(), media.video.is_some()) {
+            ("jpg", _) => ("image", "image/jpeg"),
+            ("png", _) => ("image", "image/png"),
+            ("webp", _) => ("image", "image/webp"),
+            ("avif", _) => ("image", "image/avif"),
+            ("gif", _) => ("image", "image/gif"),
+            ("tiff", _) => ("image", "image/tiff"),
+            ("bmp", _) => ("image", "image/bmp"),
+            ("ico", _) => ("image", "image/vnd.microsoft.icon"),
+            ("zip", _) => ("archive", "application/zip"),
+            ("tar.gz", _) => ("archive", "application/gzip"),
+            ("tar.zst", _) => ("archive", "application/zstd"),
+            ("mp4", true) => ("video", "video/mp4"),
+            ("mp4", false) => ("audio", "audio/mp4"),
+            ("mov", _) => ("video", "video/quicktime"),
+            ("webm", true) => ("video", "video/webm"),
+            ("webm", false) => ("audio", "audio/webm"),
+            ("mkv", true) => ("video", "video/x-matroska"),
+            ("mkv", false) => ("audio", "audio/x-matroska"),
+            ("avi", _) => ("video", "video/x-msvideo"),
+            ("flv", _) => ("video", "video/x-flv"),
+            ("mpegts", _) => ("video", "video/mp2t"),
+            ("mpeg", _) => ("video", "video/mpeg"),
+            ("mp3", _) => ("audio", "audio/mpeg"),
+            ("aac", _) => ("audio", "audio/aac"),
+            ("wav", _) => ("audio", "audio/wav"),
+            ("aiff", _) => ("audio", "audio/aiff"),
+            ("flac", _) => ("audio", "audio/flac"),
+            ("ogg", true) => ("video", "video/ogg"),
+            ("ogg", false) => ("audio", "audio/ogg"),
+            (_, true) => ("video", "application/octet-stream"),
+            (_, false) => ("audio", "application/octet-stream"),
+        };
+        Self { kind, format: media.usual_extension().to_owned(), mime }
     }
 }

@@ -5,17 +5,24 @@ use std::collections::BTreeMap;
 
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use reelhook_domain::form::{Form, Violation};
+use reelhook_domain::id::OriginId;
 use reelhook_domain::job::Dialect;
+use reelhook_domain::object_path::BasePath;
 use reelhook_domain::recipe::{Auto, AutoImage, AutoVideo, LARGEST_SIDE, Level, Recipe};
 use serde_json::Value;
 use url::Url;
 
 use super::headers::AGENT;
 use super::{OUTPUT, event};
-use crate::{InputRequest, JobRequest, NamedInput, OutputRequest, WebhookRequest};
+use crate::{
+    BelievedPlace, DestinationPaths, DestinationRequest, InputRequest, JobRequest, NamedInput, OutputRequest,
+    WebhookRequest,
+};
 
 /// Longest URL.
 const LONGEST_URL: usize = 4096;
+/// Longest name of a bucket, a region and the like.
+const LONGEST_NAME: usize = 256;
 /// Most headers for a download, and the longest of each.
 const HEADERS: (usize, usize) = (20, 4096);
 /// Headers that belong to the connection or to how we ask.
@@ -60,7 +67,11 @@ pub fn upload(value: Value) -> Result<JobRequest, Vec<Violation>> {
 pub fn spelled(path: &str) -> String {
     match path {
         "input.url" => "url".to_owned(),
-        other => other.to_owned(),
+        "destination.origin" => "store.id".to_owned(),
+        other => match other.strip_prefix("destination.") {
+            Some(field) => format!("store.{field}"),
+            None => other.to_owned(),
+        },
     }
 }
 
@@ -78,15 +89,41 @@ fn options(form: &mut Form) -> Option<JobRequest> {
         let url = url(form, "url");
         Some(WebhookRequest { url: form.require("url", url)?, events: event::told() })
     });
-    if let Some(store) = form.value("store") {
-        form.refuse("store", store, "is not taken here yet: results are kept by this server and linked to");
-    }
+    let destination = form.object("store", store);
     let auto = Auto {
         image: image.unwrap_or(AutoImage { level: Level::High, width: None, height: None }),
         video: video.unwrap_or_default(),
     };
     let output = OutputRequest { name: OUTPUT.to_owned(), recipe: Recipe::Auto(auto) };
-    Some(JobRequest { webhook, ..JobRequest::new(Dialect::Compressor, Vec::new(), vec![output]) })
+    Some(JobRequest { webhook, destination, ..JobRequest::new(Dialect::Compressor, Vec::new(), vec![output]) })
+}
+
+/// Takes `store`: an origin of the account, and a folder in it. What its caller says of the bucket is checked later; what
+/// only the bucket's owner decides is refused, lest a file be more open than its caller takes it to be.
+fn store(form: &mut Form) -> Option<DestinationRequest> {
+    let id = form.parsed::<OriginId>("id");
+    let id = form.require("id", id);
+    let (bucket, container) = (form.text("bucket", LONGEST_NAME), form.text("container", LONGEST_NAME));
+    let region = form.text("region", LONGEST_NAME);
+    let folder = form.parsed::<BasePath>("path").unwrap_or_default();
+    for (name, only, why) in [
+        ("acl", "private", "must be private or left out: who else may read is decided by the bucket"),
+        ("class", "standard", "must be standard or left out: other classes are decided by the bucket"),
+    ] {
+        match form.text(name, LONGEST_NAME) {
+            Some(asked) if asked != only => form.refuse(name, asked.into(), why),
+            _ => {}
+        }
+    }
+    for name in ["metadata", "headers", "tags"] {
+        match form.value(name) {
+            Some(Value::Object(pairs)) if pairs.is_empty() => {}
+            Some(_) => form.refuse(name, Value::Null, "cannot be set here; leave it out"),
+            None => {}
+        }
+    }
+    let believed = BelievedPlace { bucket: bucket.or(container), region };
+    Some(DestinationRequest { origin: id?, believed, paths: DestinationPaths::Folder(folder) })
 }
 
 /// Takes `resize`: a box with one side or both.

@@ -173,6 +173,25 @@ fn every_documented_option_is_read() {
 }
 
 #[test]
+fn a_connector_is_an_origin_and_a_folder() {
+    let origin = "ori_0fdgx5533qs85bqpmjahngcgag";
+    let asked = |store: Value| {
+        let destination = request::upload(json!({"store": store})).unwrap().destination.unwrap();
+        assert_eq!(destination.origin.to_string(), origin);
+        let crate::DestinationPaths::Folder(folder) = destination.paths else { panic!("it is a folder") };
+        (folder.as_str().to_owned(), destination.believed.bucket, destination.believed.region)
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(asked(json!({"id": origin})), (String::new(), None, None));
+    let all = json!({"id": origin, "bucket": "media", "region": "eu-central-1", "path": "a/b", "acl": "private",
+        "class": "standard", "metadata": {}, "headers": {}, "tags": {}});
+    assert_eq!(asked(all), ("a/b".to_owned(), text("media"), text("eu-central-1")));
+    assert_eq!(asked(json!({"id": origin, "container": "media", "path": "a/"})).1, text("media"));
+    assert_eq!(request::spelled("destination.origin"), "store.id");
+    assert_eq!(request::spelled("destination.region"), "store.region");
+}
+
+#[test]
 fn what_is_not_documented_is_refused_by_name() {
     let refused = |value: Value| {
         let violations = request::fetch(value).unwrap_err();
@@ -185,7 +204,10 @@ fn what_is_not_documented_is_refused_by_name() {
             refused(json!({"url": "https://a.example/x", "image": {"compression": "extreme", "resize": {"mode": "fill"}}})),
             refused(json!({"url": "https://a.example/x", "quality": 3, "webhook": {}, "video": {"resize": {"width": 0}}})),
             refused(json!({"url": "https://u:secret@a.example/x", "headers": {"authorization": "Bearer secret", "Host": "x", "a b": "c"}})),
-            refused(json!({"url": "https://a.example/x", "store": {"id": "s3"}})),
+            refused(json!({"url": "https://a.example/x", "store": {"id": "s3", "path": "/photos", "acl": "public-read"}})),
+            refused(json!({"url": "https://a.example/x", "store": {
+                "class": "glacier", "metadata": {"a": "b"}, "headers": {}, "tags": {"a": "secret"}, "prefix": "x"
+            }})),
         ]
         .join("\n--\n")
     );

@@ -20,7 +20,8 @@ use url::Url;
 
 use crate::native;
 use crate::request::{
-    DestinationRequest, InputRequest, JobRequest, NamedInput, OriginRequest, OutputRequest, WebhookRequest,
+    BelievedPlace, DestinationPaths, DestinationRequest, InputRequest, JobRequest, NamedInput, OriginRequest,
+    OutputRequest, WebhookRequest,
 };
 use output::{Wanted, refuse_undone};
 
@@ -88,8 +89,11 @@ pub fn create(value: Value) -> Result<Create, Vec<Violation>> {
         let said = said(&wanted, &outputs_said, &thumbnails_said, webhook.as_ref());
         let destination = output_origin.map(|origin| DestinationRequest {
             origin,
-            prefix,
-            templates: wanted.iter().map(|wanted| wanted.template.clone()).collect(),
+            believed: BelievedPlace::default(),
+            paths: DestinationPaths::Templates {
+                prefix,
+                each: wanted.iter().map(|wanted| wanted.template.clone()).collect(),
+            },
         });
         let outputs = named(wanted);
         let mut job = JobRequest::new(Dialect::Transcodely, vec![NamedInput::only(input?)], outputs);

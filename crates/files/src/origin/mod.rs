@@ -173,6 +173,14 @@ impl OpenOrigin {
         Ok(self.place.url_of(&self.base_path.join(path)?))
     }
 
+    /// Where a browser finds an object, if it may.
+    ///
+    /// # Errors
+    /// [`OriginError::Path`] when base path and path are too long together.
+    pub fn web_url(&self, path: &ObjectPath) -> Result<String, OriginError> {
+        Ok(self.place.web_url_of(&self.base_path.join(path)?))
+    }
+
     fn writable(&self) -> Result<&Bucket, OriginError> {
         match &self.inner {
             Inner::Bucket(bucket) if self.permissions.write => Ok(bucket),

@@ -8,6 +8,7 @@ use reelhook_domain::time::Timestamp;
 use super::events;
 use super::jobs::{confirm_until, inputs, load};
 use super::rows::{self, column, hex, hexes, json, key, rank};
+use super::uploads::create_upload;
 use super::writer::Tx;
 use crate::wakes::Topic;
 use crate::{FetchHeaders, Idempotency, Result, Submission, Submitted};
@@ -16,7 +17,7 @@ use crate::{FetchHeaders, Idempotency, Result, Submission, Submitted};
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) async fn submit(tx: &mut Tx, submission: Submission) -> Result<Submitted> {
-    let Submission { job, fetch_headers, idempotency } = submission;
+    let Submission { job, fetch_headers, idempotency, upload } = submission;
     let now = tx.now();
     if let Some(idempotency) = &idempotency {
         let found =
@@ -28,6 +29,9 @@ pub(super) async fn submit(tx: &mut Tx, submission: Submission) -> Result<Submit
             }
             return Ok(Submitted::Repeated(load(tx, rows::id(&row, "job")?).await?.job));
         }
+    }
+    if let Some(upload) = upload {
+        create_upload(tx, upload).await?;
     }
     insert(tx, &job, &fetch_headers).await?;
     if let Some(idempotency) = idempotency {

@@ -43,7 +43,7 @@ impl Uploads for SqliteStore {
     }
 }
 
-async fn create_upload(tx: &mut Tx, upload: Upload) -> Result<()> {
+pub(super) async fn create_upload(tx: &mut Tx, upload: Upload) -> Result<()> {
     sqlx::query(
         "insert into uploads (id, account, name, size_bytes, sha256, sha1, said, created_at, expires_at)
         values (?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -180,8 +180,12 @@ impl Walk<'_> {
             if self.asks() {
                 return Ok(Way::Ask(estimate));
             }
-            self.start(lease, Some(estimate)).await?;
-            self.make_pictures(&routes, first, scratch).await?;
+            // Nobody has to wait for the note that it was begun: somebody may be waiting for the picture.
+            self.check_credits().await?;
+            let starting = Self::note_start(self.means, lease, self.inputs.clone(), Some(estimate));
+            let (started, made) = tokio::join!(starting, self.make_pictures(&routes, first, scratch));
+            started?;
+            made?;
             self.deliver(scratch).await?;
             return Ok(Way::End(self.signal(None)));
         }
@@ -218,7 +222,16 @@ impl Walk<'_> {
     /// The input is known and good: the job is processing from here on.
     async fn start(&self, lease: &Lease, estimate: Option<Estimate>) -> Result<(), Trouble> {
         self.check_credits().await?;
-        self.means.store.start_processing(lease, self.inputs.clone(), estimate).await?;
+        Self::note_start(self.means, lease, self.inputs.clone(), estimate).await
+    }
+
+    async fn note_start(
+        means: &Means,
+        lease: &Lease,
+        inputs: Vec<InputFacts>,
+        estimate: Option<Estimate>,
+    ) -> Result<(), Trouble> {
+        means.store.start_processing(lease, inputs, estimate).await?;
         fail_point!("worker.started");
         Ok(())
     }

@@ -10,7 +10,7 @@ use fail::fail_point;
 use futures::TryStreamExt as _;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::id::OriginId;
-use reelhook_domain::job::{Destination, InputFacts, OutputFile, OutputState};
+use reelhook_domain::job::{Addresses, Destination, InputFacts, OutputFile, OutputState};
 use reelhook_domain::object_path::ObjectPath;
 use reelhook_files::{OpenOrigin, OriginError, Stored};
 use reelhook_store::StoreError;
@@ -162,19 +162,27 @@ impl Walk<'_> {
             let message = "the job names no path for this output in its destination";
             return Err(Trouble::Failed(JobFailure::request(Stage::Storing, "invalid_request", message)));
         };
-        // A package keeps the names of its files, below the path.
-        let main = if file.parts.is_empty() { main.clone() } else { format!("{main}/{}", base_name(&file.name)) };
+        let main = if main.is_empty() || main.ends_with('/') {
+            let source = self.inputs.first().map_or("input", |input| input.name.as_str());
+            format!("{main}{}", file.media.named_after(source))
+        } else if file.parts.is_empty() {
+            main.clone()
+        } else {
+            // A package keeps the names of its files, below the path.
+            format!("{main}/{}", base_name(&file.name))
+        };
         let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
         for part in &file.parts {
             let path = if folder.is_empty() { part.path.clone() } else { format!("{folder}/{}", part.path) };
-            self.write_one(origin, &path, &part.key, &part.mime_type, scratch).await?;
+            self.write_one(origin, destination.addresses, &path, &part.key, &part.mime_type, scratch).await?;
         }
-        self.write_one(origin, &main, &file.key, &file.mime_type, scratch).await
+        self.write_one(origin, destination.addresses, &main, &file.key, &file.mime_type, scratch).await
     }
 
     async fn write_one(
         &self,
         origin: &OpenOrigin,
+        addresses: Addresses,
         path: &str,
         key: &str,
         mime_type: &str,
@@ -188,8 +196,12 @@ impl Walk<'_> {
         let key = key.parse().map_err(|_| unreadable(&"has no file to it"))?;
         let local = self.means.files.local_path(&key, scratch).await;
         let local = local.map_err(|error| Trouble::with_files(Stage::Storing, &error))?;
-        let written = origin.write(&path, &local, mime_type).await;
-        written.map(|written| written.url).map_err(|error| failed(Stage::Storing, &error))
+        let not_written = |error: OriginError| failed(Stage::Storing, &error);
+        let written = origin.write(&path, &local, mime_type).await.map_err(not_written)?;
+        match addresses {
+            Addresses::Bucket => Ok(written.url),
+            Addresses::Web => origin.web_url(&path).map_err(not_written),
+        }
     }
 }
 

@@ -97,7 +97,10 @@ impl Walk<'_> {
             (made.file, made.media) = (&input.path, source);
         }
         let report = StepReport { wall, cpu: decoding + encoding, ..StepReport::default() };
-        let end = self.keep(&input.facts, spec, made, report, 1).await?;
+        let mut end = self.keep(&input.facts, spec, made, report, 1).await?;
+        // What is left of the time that a caller waited is ours.
+        end.receipt["decode_ms"] = json!(make::millis(decoding));
+        end.receipt["encode_ms"] = json!(make::millis(encoding));
         fail_point!("worker.stored_one");
         Ok(end)
     }

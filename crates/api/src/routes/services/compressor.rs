@@ -55,10 +55,18 @@ async fn upload(
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
     let (options, upload) = parts(&desk, caller, request).await?;
-    submit(&desk, caller, options, JobInput::Sent(upload.id), Some(upload.size_bytes)).await
+    let (input, size) = (JobInput::Kept(Box::new(upload.clone())), upload.size_bytes);
+    let kept = keep(&desk, caller, options, input).await;
+    // After an error of ours nobody knows whether it was noted; the sweep does.
+    if kept.as_ref().is_err_and(Problem::is_refusal) {
+        desk.forget(&upload).await;
+    }
+    let (job, waits) = kept?;
+    answer(&desk, caller, job, waits && size <= LARGEST_SYNCHRONOUS).await
 }
 
-/// Reads the parts `file` and `data`, in any order; the file is streamed to where uploads are kept.
+/// Reads the parts `file` and `data`, in any order; the file is streamed to where uploads are kept, and noted by nobody
+/// yet.
 async fn parts(desk: &Desk, caller: Caller, request: Request) -> Result<(JobRequest, Upload), Problem> {
     let unreadable = |error: axum::extract::multipart::MultipartError| {
         Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
@@ -75,7 +83,7 @@ async fn parts(desk: &Desk, caller: Caller, request: Request) -> Result<(JobRequ
             }
             Some("file") if upload.is_none() => {
                 let name = part.file_name().unwrap_or_default().to_owned();
-                upload = Some(desk.receive(caller, &name, part).await?);
+                upload = Some(desk.keep(caller, &name, part, u64::MAX).await?);
             }
             other => {
                 let name = other.unwrap_or("a part without a name").to_owned();
@@ -114,24 +122,22 @@ async fn fetch(
     json: body::Json,
 ) -> Result<Response, Problem> {
     let request = request::fetch(json.value).map_err(Problem::invalid)?;
-    submit(&desk, caller, request, JobInput::Asked, None).await
+    let (job, waits) = keep(&desk, caller, request, JobInput::Asked).await?;
+    answer(&desk, caller, job, waits).await
 }
 
-/// Keeps the job, and waits for its result unless it is one to be told of later. `size` is that of the input, where it is
-/// known already.
-async fn submit(
-    desk: &Desk,
-    caller: Caller,
-    request: JobRequest,
-    input: JobInput,
-    size: Option<u64>,
-) -> Result<Response, Problem> {
-    let waits = request.webhook.is_none() && size.is_none_or(|size| size <= LARGEST_SYNCHRONOUS);
+/// Keeps the job; says too whether its caller wants the result in the answer.
+async fn keep(desk: &Desk, caller: Caller, request: JobRequest, input: JobInput) -> Result<(Job, bool), Problem> {
+    let waits = request.webhook.is_none();
     let submitted = desk.submit(caller, request, input, None).await;
-    let job = match submitted.map_err(|problem| problem.with_paths(request::spelled))? {
-        Submitted::New(job) | Submitted::Repeated(job) => job,
-        Submitted::Conflict => return Err(Problem::internal()),
-    };
+    match submitted.map_err(|problem| problem.with_paths(request::spelled))? {
+        Submitted::New(job) | Submitted::Repeated(job) => Ok((job, waits)),
+        Submitted::Conflict => Err(Problem::internal()),
+    }
+}
+
+/// Answers with the result of a job, waiting for it, unless it is one to be told of later.
+async fn answer(desk: &Desk, caller: Caller, job: Job, waits: bool) -> Result<Response, Problem> {
     let job = match waits {
         true => desk.job_when(caller, job.id, PATIENCE, |job| job.state.is_terminal() || is_long(job)).await?,
         false => job,

@@ -10,7 +10,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue,
 };
 use reelhook_dialects::xora::request::{SettingsChange, Wrong};
-use reelhook_dialects::{DestinationRequest, SettingsRequest, xora};
+use reelhook_dialects::{BelievedPlace, DestinationPaths, DestinationRequest, SettingsRequest, xora};
 use reelhook_domain::id::{JobId, OriginId};
 use reelhook_domain::job::{Dialect, Job, ONLY_INPUT};
 use reelhook_domain::origin::OriginStatus;
@@ -98,7 +98,11 @@ async fn create_job(
         Wrong::Unsupported(message) => Problem::new(StatusCode::BAD_REQUEST, "unsupported_command", message),
     })?;
     let provider = desk.store().default_origin(caller.account, Dialect::Xora).await?;
-    request.destination = provider.map(|origin| DestinationRequest { origin, prefix: None, templates: Vec::new() });
+    request.destination = provider.map(|origin| DestinationRequest {
+        origin,
+        believed: BelievedPlace::default(),
+        paths: DestinationPaths::Templates { prefix: None, each: Vec::new() },
+    });
     let names: Vec<_> = request.inputs.iter().map(|input| input.name.clone()).collect();
     let submitted = desk.submit(caller, request, JobInput::Asked, None).await;
     match submitted.map_err(|problem| problem.with_paths(|path| spelled_input(path, &names)))? {
