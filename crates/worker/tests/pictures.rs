@@ -33,6 +33,8 @@ async fn a_picture_is_made_smaller_without_any_tool() {
         assert_eq!(bench.bytes(file).await.len() as u64, file.size_bytes);
         assert_eq!(output.receipt["source_bytes"], source.len());
         assert_eq!((&output.plan[0]["stream"], &output.plan[0]["action"]), (&json!("image"), &json!("encode")));
+        let took = |name: &str| output.receipt[name].as_f64().unwrap_or_else(|| panic!("{name}: {:#}", output.receipt));
+        assert!(took("encode_ms") > 0.0 && took("decode_ms") + took("encode_ms") <= took("wall_ms") + 1.1);
         assert!(output.receipt["checks"].as_array().unwrap().iter().all(|check| check["passed"] == true));
     }
     assert_eq!(bench.events(id).await, ["job.created", "job.started", "job.completed"]);

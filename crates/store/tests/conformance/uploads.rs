@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use reelhook_domain::job::InputSource;
-use reelhook_store::Upload;
+use reelhook_store::{Submission, Upload};
 
 use crate::conformance;
 use crate::world::{World, is_not_found};
 
-async fn sent(world: &World) -> Upload {
-    let upload = Upload {
+fn upload(world: &World) -> Upload {
+    Upload {
         id: world.id(),
         account: world.account,
         name: "clip.mp4".to_owned(),
@@ -19,7 +19,11 @@ async fn sent(world: &World) -> Upload {
         said: serde_json::json!({"template": "x"}),
         created_at: world.now(),
         expires_at: world.now() + Duration::from_secs(3600),
-    };
+    }
+}
+
+async fn sent(world: &World) -> Upload {
+    let upload = upload(world);
     world.store.create_upload(upload.clone()).await.unwrap();
     upload
 }
@@ -34,6 +38,20 @@ conformance! {
         assert!(is_not_found(&world.store.upload(world.account, upload.id).await));
         assert_eq!(world.store.take_expired_uploads(10).await.unwrap(), [upload]);
         assert!(world.store.take_expired_uploads(10).await.unwrap().is_empty(), "taken once");
+    }
+
+    async fn an_upload_that_comes_with_its_job_is_kept_when_the_job_is(world: &World) {
+        let upload = upload(world);
+        let mut job = world.job(1);
+        job.spec.inputs[0].source = InputSource::Upload(upload.id);
+        let submission = Submission { upload: Some(upload.clone()), ..job.clone().into() };
+        world.store.submit(submission.clone()).await.unwrap();
+        assert_eq!(world.store.upload(world.account, upload.id).await.unwrap(), upload);
+        // The id of a job cannot be used twice; then its upload is not kept either.
+        let other = Upload { id: world.id(), ..upload };
+        let twice = Submission { upload: Some(other.clone()), ..submission };
+        assert!(world.store.submit(twice).await.is_err());
+        assert!(is_not_found(&world.store.upload(world.account, other.id).await));
     }
 
     async fn an_upload_that_a_job_reads_is_not_taken(world: &World) {

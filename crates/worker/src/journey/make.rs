@@ -315,6 +315,6 @@ pub(super) fn kept_as(source: &MediaInfo) -> (&str, &'static str) {
     }
 }
 
-pub(super) fn millis(duration: Duration) -> u64 {
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,7 @@
 //! Outputs of the recipe `image`: made in process, one after another; no tool is started for them.
 
 use std::path::Path;
+use std::time::Duration;
 
 use fail::fail_point;
 use reelhook_domain::failure::Stage;
@@ -99,8 +100,8 @@ impl Walk<'_> {
         let report = StepReport { wall, cpu: decoding + encoding, ..StepReport::default() };
         let mut end = self.keep(&input.facts, spec, made, report, 1).await?;
         // What is left of the time that a caller waited is ours.
-        end.receipt["decode_ms"] = json!(make::millis(decoding));
-        end.receipt["encode_ms"] = json!(make::millis(encoding));
+        end.receipt["decode_ms"] = json!(tenths(decoding));
+        end.receipt["encode_ms"] = json!(tenths(encoding));
         fail_point!("worker.stored_one");
         Ok(end)
     }
@@ -116,4 +117,9 @@ impl Walk<'_> {
         let done = done.map_err(|error| Trouble::Failed(machine_failed(stage, &std::io::Error::other(error))))?;
         done.map_err(|error| Trouble::with_media(stage, error))
     }
+}
+
+/// Milliseconds to one place: a small picture takes few of them.
+fn tenths(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }
