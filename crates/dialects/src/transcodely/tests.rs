@@ -214,6 +214,7 @@ fn fresh() -> Job {
         on_damage: asked.on_damage,
         dialect: asked.dialect,
         confirm: asked.confirm,
+        credit_rate: None,
         destination: None,
         said: asked.said,
         credit_rate: None,

@@ -132,6 +132,7 @@ pub(super) fn finished() -> Job {
         on_damage: OnDamage::Strict,
         dialect: reelhook_domain::job::Dialect::Xora,
         confirm: false,
+        credit_rate: None,
         destination: None,
         said: Value::Null,
         credit_rate: None,
