@@ -6,7 +6,7 @@
 #[allow(dead_code, reason = "shared with the end to end tests")]
 #[path = "../end_to_end/inbox.rs"]
 mod inbox;
-#[allow(dead_code, clippy::unwrap_used, reason = "shared with the tests of origins, which are tests too")]
+#[allow(dead_code, unused_imports, clippy::unwrap_used, reason = "shared with the tests of origins")]
 #[path = "../../../files/tests/origin/s3_server.rs"]
 mod s3_server;
 #[allow(dead_code, reason = "shared with the end to end tests")]
