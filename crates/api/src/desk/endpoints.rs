@@ -22,6 +22,9 @@ use crate::problem::{Problem, missing};
 /// How long an old secret goes on signing beside a new one, where the caller does not say.
 pub(crate) const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
+/// How a secret of ours is used; those of services are named after these.
+pub(crate) const HMAC: &str = "hmac";
+
 /// What a test call came to.
 #[derive(Debug)]
 pub(crate) struct TestOutcome {
@@ -208,23 +211,25 @@ impl Desk {
         Ok(self.store().set_default_webhook(caller.account, dialect, webhook).await?)
     }
 
-    /// The secrets of the account: made when there are none.
+    /// The secrets of the account: its own are made when there are none. Those of services do not stand in for them.
     pub(crate) async fn ensure_account_secrets(&self, caller: Caller) -> Result<Vec<SigningSecret>, Problem> {
         let owner = SealedFor::Account(caller.account);
+        let has_own = |secrets: &[SigningSecret]| secrets.iter().any(|secret| secret.scheme == HMAC);
         let known = self.store().secrets(owner).await?;
-        if !known.is_empty() {
+        if has_own(&known) {
             return Ok(known);
         }
         let _first = self.inner.first_secrets.lock().await;
         let known = self.store().secrets(owner).await?;
-        if !known.is_empty() {
+        if has_own(&known) {
             return Ok(known);
         }
         let now = self.ambient().now();
         let key = SigningKey::from_seed(self.ambient().random());
         let asymmetric = SigningSecret { scheme: "ed25519".to_owned(), text: key.reveal(), ..self.new_secret(owner) };
-        self.store().add_secret(self.new_secret(owner), now).await?;
+        // The one that is looked for comes last: after a crash between them both are made again.
         self.store().add_secret(asymmetric, now).await?;
+        self.store().add_secret(self.new_secret(owner), now).await?;
         Ok(self.store().secrets(owner).await?)
     }
 
@@ -232,7 +237,7 @@ impl Desk {
         SigningSecret {
             id: self.ambient().id(),
             owner,
-            scheme: "hmac".to_owned(),
+            scheme: HMAC.to_owned(),
             text: Secret::generate(self.ambient().random()).reveal(),
             created_at: self.ambient().now(),
             until: None,

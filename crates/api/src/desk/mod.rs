@@ -30,7 +30,7 @@ use url::Url;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 
-pub(crate) use endpoints::{OVERLAP, TestOutcome};
+pub(crate) use endpoints::{HMAC, OVERLAP, TestOutcome};
 pub(crate) use jobs::JobInput;
 pub use services::{Probe, Services};
 

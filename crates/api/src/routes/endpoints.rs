@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use super::listing::{Query, id};
 use crate::body;
 use crate::body::OptionalJson;
-use crate::desk::{Caller, Desk, OVERLAP, TestOutcome};
+use crate::desk::{Caller, Desk, HMAC, OVERLAP, TestOutcome};
 use crate::openapi;
 use crate::problem::{Problem, missing};
 
@@ -282,7 +282,7 @@ async fn signers(desk: &Desk, caller: Caller, endpoint: &Endpoint) -> Result<Sig
         Problem::internal()
     };
     let secrets: Result<_, _> =
-        own.iter().filter(|secret| secret.scheme == "hmac").map(|secret| Secret::parse(&secret.text)).collect();
+        own.iter().filter(|secret| secret.scheme == HMAC).map(|secret| Secret::parse(&secret.text)).collect();
     let keys: Result<_, _> = account
         .iter()
         .filter(|secret| secret.scheme == "ed25519")

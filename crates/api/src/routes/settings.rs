@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::endpoints::{SecretReply, TestReply, overlap};
 use crate::body::{self, OptionalJson};
-use crate::desk::{Caller, Desk};
+use crate::desk::{Caller, Desk, HMAC};
 use crate::openapi;
 use crate::problem::Problem;
 
@@ -109,7 +109,7 @@ pub(crate) async fn test_default_webhook(State(desk): State<Desk>, caller: Calle
 #[utoipa::path(get, path = "/v1/settings/webhook/secret", tag = "Settings", responses((status = 200, body = SecretReply)))]
 pub(crate) async fn get_webhook_secret(State(desk): State<Desk>, caller: Caller) -> Result<Json<SecretReply>, Problem> {
     let secrets = desk.ensure_account_secrets(caller).await?;
-    let Some(secret) = secrets.into_iter().find(|secret| secret.scheme == "hmac") else {
+    let Some(secret) = secrets.into_iter().find(|secret| secret.scheme == HMAC) else {
         return Err(Problem::internal());
     };
     Ok(Json(SecretReply { secret: secret.text, old_secret_until: None }))

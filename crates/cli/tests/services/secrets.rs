@@ -67,3 +67,14 @@ async fn the_program_makes_and_rotates_secrets() {
     let id = listed["secrets"][0]["id"].as_str().unwrap();
     assert!(world.client_command(&["secrets", "revoke", id]).await.contains("is revoked"));
 }
+
+#[tokio::test]
+async fn the_secret_of_a_service_does_not_stand_in_for_the_accounts() {
+    let world = World::start(Serve::dev()).await;
+    let made = world.post("/v1/secrets", &json!({"service": "transcodely"})).await.expect(201);
+    let native = world.get("/v1/settings/webhook/secret").await.expect(200);
+    assert!(native["secret"].as_str().is_some_and(|text| text.starts_with("whsec_")));
+    assert_ne!(native["secret"], made["secret"]);
+    assert_eq!(world.get("/v1/settings/webhook/secret").await.expect(200), native);
+    assert_eq!(world.get("/v1/webhook-keys").await.expect(200)["keys"].as_array().map(Vec::len), Some(1));
+}
