@@ -1,7 +1,6 @@
 //! What goes wrong on the server's own machine: told to the caller with a code, and outlived.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use bytes::Bytes;
 use reelhook_testkit::clips::{self, Clip};
@@ -9,6 +8,7 @@ use reelhook_testkit::{Manners, Origin, Receiver};
 use serde_json::{Value, json};
 
 use crate::inbox;
+use crate::small_disk::SmallDisk;
 use crate::world::{Serve, World, eventually, is_running, script};
 
 fn compress(upload: &str) -> Value {
@@ -97,39 +97,10 @@ async fn a_killed_server_takes_its_encoders_with_it_and_the_next_one_finishes() 
     world.check_outputs(&job).await;
 }
 
-/// A small file system of its own, which is unmounted when dropped.
-struct SmallDisk {
-    folder: tempfile::TempDir,
-}
-
-#[expect(clippy::disallowed_methods, reason = "mounting is no job")]
-fn run(program: &str, arguments: &[&str]) -> std::io::Result<std::process::Output> {
-    std::process::Command::new(program).args(arguments).stdin(Stdio::null()).output()
-}
-
-impl SmallDisk {
-    fn mount(size: &str) -> Self {
-        let folder = tempfile::tempdir().expect("there is a temporary folder");
-        let options = format!("size={size}");
-        let path = folder.path().to_str().expect("the folder has a plain name");
-        let mounted = run("mount", &["-t", "tmpfs", "-o", &options, "tmpfs", path]).expect("mount is in PATH");
-        let said = String::from_utf8_lossy(&mounted.stderr);
-        assert!(mounted.status.success(), "this test fills a file system of its own, for which it needs root: {said}");
-        Self { folder }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // The server is killed just before; until it is gone, the file system is busy, so it is detached.
-        let _ = run("umount", &["--lazy", &self.folder.path().to_string_lossy()]);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_uploads_and_the_server_stays() {
     let disk = SmallDisk::mount("24m");
-    let data = disk.folder.path().join("data");
+    let data = disk.path().join("data");
     let mut world = World::start_over(tempfile::tempdir().unwrap(), data, Serve::dev()).await;
     let clip = world.upload("a.mp4", clips::bytes(Clip::Video)).await;
     let answer = world.send("large.bin", Bytes::from(vec![7; 40 << 20])).await;
@@ -146,7 +117,7 @@ async fn a_full_disk_refuses_uploads_and_the_server_stays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_that_does_not_fit_on_the_disk_fails_its_job_alone() {
     let disk = SmallDisk::mount("24m");
-    let data = disk.folder.path().join("data");
+    let data = disk.path().join("data");
     let origin = Origin::start().await;
     let mut world = World::start_over(tempfile::tempdir().unwrap(), data, Serve::dev()).await;
     let large = Bytes::from(vec![7; 40 << 20]);

@@ -11,5 +11,6 @@ mod inbox;
 mod journey;
 mod package;
 mod pictures;
+mod small_disk;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

@@ -168,6 +168,11 @@ impl World {
         self.key.clone()
     }
 
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// The id of the server's process.
     pub(crate) fn pid(&self) -> u32 {
         self.server().child.id().expect("the server was not waited for")

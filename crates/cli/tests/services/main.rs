@@ -9,6 +9,8 @@ mod inbox;
 #[allow(dead_code, unused_imports, clippy::unwrap_used, reason = "shared with the tests of origins")]
 #[path = "../../../files/tests/origin/s3_server.rs"]
 mod s3_server;
+#[path = "../end_to_end/small_disk.rs"]
+mod small_disk;
 #[allow(dead_code, reason = "shared with the end to end tests")]
 #[path = "../end_to_end/world.rs"]
 mod world;

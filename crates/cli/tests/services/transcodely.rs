@@ -1,13 +1,16 @@
 //! Transcodely, as its client sees it.
 
-use bytes::Bytes;
-use http::Method;
+#[cfg(feature = "failpoints")]
+mod deliveries;
+mod origins;
+mod refusals;
+mod watch;
+
 use reelhook_signature::hmac_sha256_hex;
 use reelhook_testkit::clips::{self, Clip};
 use reelhook_testkit::{Manners, Origin, Received, Receiver};
 use serde_json::{Value, json};
 
-use crate::s3_server::{KEY, S3Server, SECRET};
 use crate::world::{PATIENCE, Serve, World};
 
 const JOBS: &str = "/transcodely/transcodely.v1.JobService";
@@ -28,14 +31,18 @@ fn h264(resolution: &str, quality: &str) -> Value {
     json!({"codec": "h264", "resolution": resolution, "quality": quality})
 }
 
+/// Whether the guide's receiver, which has that secret, accepts it.
+fn is_signed(received: &Received, secret: &str) -> bool {
+    let timestamp = received.header("x-transcodely-timestamp");
+    let parts: [&[u8]; 3] = [timestamp.as_bytes(), b".", &received.body];
+    received.header("x-transcodely-signature") == format!("sha256={}", hmac_sha256_hex(secret.as_bytes(), &parts))
+}
+
 /// Waits for the webhook of that event, checks it as the guide's receiver does, and gives its body.
 async fn told(receiver: &Receiver, secret: &str, event: &str) -> (Received, Value) {
     for count in 1.. {
         let received = receiver.wait_for(count, PATIENCE).await.remove(count - 1);
-        let timestamp = received.header("x-transcodely-timestamp");
-        let parts: [&[u8]; 3] = [timestamp.as_bytes(), b".", &received.body];
-        let expected = format!("sha256={}", hmac_sha256_hex(secret.as_bytes(), &parts));
-        assert_eq!(received.header("x-transcodely-signature"), expected);
+        assert!(is_signed(&received, secret));
         assert!(received.header("x-transcodely-delivery-id").starts_with("dlv_"));
         let body: Value = serde_json::from_slice(&received.body).expect("a webhook is JSON");
         if body["event"] == event {
@@ -48,20 +55,6 @@ async fn told(receiver: &Receiver, secret: &str, event: &str) -> (Received, Valu
 async fn account_secret(world: &World) -> String {
     let answer = world.get("/v1/settings/webhook/secret").await.expect(200);
     answer["secret"].as_str().expect("the secret is text").to_owned()
-}
-
-#[tokio::test]
-async fn calls_that_are_not_done_and_paths_that_are_not_there_are_refused_in_the_services_words() {
-    let world = World::start(Serve::dev()).await;
-    let answer = world.get("/transcodely/no-such-path").await;
-    assert_eq!(answer.status, 404);
-    assert!(answer.json().get("type").is_none(), "not the native shape: {}", answer.json());
-    assert_eq!(answer.json()["code"], "not_found");
-    let presets = world.post("/transcodely/transcodely.v1.PresetService/List", &json!({})).await.expect(501);
-    assert_eq!(presets["code"], "unimplemented");
-    for key in ["value", "debug"] {
-        assert_eq!(presets["details"][0][key]["code"], "unimplemented");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,47 +125,18 @@ async fn a_delayed_job_asks_with_its_price_and_is_confirmed() {
         (&body["job"]["status"], &body["job"]["input_metadata"]["format"]),
         (&json!("awaiting_confirmation"), &json!("mp4"))
     );
+    // Both are as small as the source: 2/60 x 0.06 x 0.5 x 25/30, and twice that for premium.
     let confirmed = call(&world, "Confirm", &json!({"id": id(&job)})).await;
     assert_eq!(confirmed["status"], "processing");
-    assert_eq!((&confirmed["delayed_start"], &confirmed["total_estimated_cost"]), (&json!(true), &json!(0.0024)));
+    assert_eq!((&confirmed["delayed_start"], &confirmed["total_estimated_cost"]), (&json!(true), &json!(0.0025)));
     world.job_ended(id(&job), "completed").await;
     let again = world.post(&format!("{JOBS}/Confirm"), &json!({"id": id(&job)})).await.expect(400);
-    assert_eq!(again["code"], "failed_precondition");
+    assert_eq!(
+        (&again["code"], &again["details"][0]["value"]["code"]),
+        (&json!("failed_precondition"), &json!("state_conflict"))
+    );
     let canceled = world.post(&format!("{JOBS}/Cancel"), &json!({"id": id(&job)})).await.expect(400);
     assert_eq!(canceled["code"], "failed_precondition");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_wrong_is_named_and_strangers_find_nothing() {
-    let world = World::start(Serve::public()).await;
-    let wrong = json!({
-        "input_url": "http://127.0.0.1:9/a", "webhook_url": "https://user:pass@example.com/",
-        "outputs": [{"type": "mp4", "video": [{"codec": "vp9"}]}],
-    });
-    let refused = world.post(&format!("{JOBS}/Create"), &wrong).await.expect(400);
-    assert_eq!(
-        (&refused["code"], &refused["message"]),
-        (&json!("invalid_argument"), &json!("Request validation failed"))
-    );
-    let fields = |details: &Value| -> Vec<String> {
-        let violations = details["field_violations"].as_array().unwrap();
-        violations.iter().map(|violation| violation["field"].as_str().unwrap().to_owned()).collect()
-    };
-    let named = fields(&refused["details"][0]["value"]);
-    assert_eq!(named, ["outputs[0].video[0].codec", "input_url", "webhook_url"]);
-    assert_eq!(named, fields(&refused["details"][0]["debug"]));
-    assert_eq!(refused["details"][0]["value"]["code"], "validation_error");
-
-    let bucket = json!({"input_url": "gs://somebody/a.mp4", "outputs": [{"preset": "h264_1080p_standard"}]});
-    let refused = world.post(&format!("{JOBS}/Create"), &bucket).await.expect(400);
-    assert_eq!(fields(&refused["details"][0]["value"]), ["input_url"]);
-
-    for unknown in ["job_06c8pmt4vz3fk7qyq4q9w7m2hc", "job_m3n4o5p6q7r8", "9f1c8c1e-8d5b-4f5f-9a57-0e0c6f3a1b2c", "x"] {
-        let refused = world.post(&format!("{JOBS}/Get"), &json!({"id": unknown})).await.expect(404);
-        assert_eq!(refused["code"], "not_found");
-    }
-    let stranger = world.post_with(&format!("{JOBS}/List"), &[("authorization", "Bearer ak_live_x")], "{}").await;
-    assert_eq!((stranger.status, &stranger.json()["code"]), (401, &json!("unauthenticated")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,108 +179,27 @@ async fn some_outputs_made_is_partial_and_none_is_failed() {
     assert_eq!((&body["job"]["id"], &body["job"]["error_code"]), (&job["id"], &json!("unsupported_media")));
 }
 
-/// Takes a stream of Connect apart: flags and message of each frame.
-fn frames(mut bytes: &[u8]) -> Vec<(u8, Value)> {
-    let mut frames = Vec::new();
-    while let Some((head, rest)) = bytes.split_first_chunk::<5>() {
-        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        frames.push((head[0], serde_json::from_slice(&rest[..length]).expect("a frame holds JSON")));
-        bytes = &rest[length..];
-    }
-    assert!(bytes.is_empty(), "nothing follows the last frame");
-    frames
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watched_job_is_streamed_from_its_snapshot_to_its_end() {
-    let (world, origin) = tokio::join!(World::start(Serve::dev()), Origin::start());
-    let input = origin.put("/in.mp4", clips::bytes(Clip::Long), Manners::Good);
-    let outputs = json!([{"type": "mp4", "video": [h264("480p", "economy")]}]);
-    let job = call(&world, "Create", &json!({"input_url": input, "outputs": outputs})).await;
-    let asked = json!({"id": id(&job)}).to_string();
-    let enveloped = [&[0][..], &(asked.len() as u32).to_be_bytes(), asked.as_bytes()].concat();
-    let stream = [("content-type", "application/connect+json")];
-    let watch = async |body: Bytes| {
-        world.exchange(Method::POST, world.url(&format!("{JOBS}/Watch")), &stream, body).await.expect("it is answered")
-    };
-    let (watched, ended) = tokio::join!(watch(enveloped.into()), world.job_ended(id(&job), "completed"));
-    assert_eq!((watched.status, watched.headers["content-type"].as_bytes()), (200, &b"application/connect+json"[..]));
-    assert_eq!(ended["state"], "completed");
-    let frames_of = frames(&watched.body);
-    let (last, messages) = frames_of.split_last().unwrap();
-    assert_eq!(last, &(2, json!({})));
-    assert_eq!(messages[0].1["event"], "snapshot");
-    assert!(messages.iter().all(|(flags, message)| *flags == 0 && message["job"]["id"] == job["id"]));
-    let end = &messages.last().unwrap().1;
-    assert_eq!((&end["event"], &end["job"]["status"]), (&json!("completed"), &json!("completed")));
-    assert!(end["server_time"].as_str().unwrap().ends_with('Z'));
-
-    let refused = frames(&watch(Bytes::from_static(b"{\"id\":\"job_m3n4o5p6q7r8\"}")).await.body);
-    assert_eq!((refused[0].0, &refused[0].1["error"]["code"]), (2, &json!("not_found")));
-    let after = frames(&watch(asked.into()).await.body);
-    assert_eq!((after.len(), &after[0].1["event"]), (2, &json!("snapshot")));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_input_in_a_bucket_becomes_outputs_in_a_bucket() {
-    let (world, receiver, server) = tokio::join!(World::start(Serve::dev()), Receiver::start(), S3Server::start());
-    server.put("in/uploads/video.mp4", &clips::bytes(Clip::Video));
-    let origin = |base: &str, secret: &str| {
-        json!({
-            "name": base, "provider": "s3", "permissions": ["read", "write"], "base_path": base,
-            "path_template": "{date}/{job_id}/{codec}_{resolution}",
-            "s3": {"bucket": "media", "region": "eu-central-1", "endpoint": server.endpoint,
-                "credentials": {"access_key_id": KEY, "secret_access_key": secret}},
-        })
-    };
-    let make = async |base: &str| {
-        let made = world.post(&format!("{ORIGINS}/Create"), &origin(base, SECRET)).await.expect(200);
-        assert_eq!(
-            (&made["validation"]["success"], &made["origin"]["status"]),
-            (&json!(true), &json!("active")),
-            "{made}"
-        );
-        assert!(!made.to_string().contains(SECRET));
-        made["origin"]["id"].as_str().unwrap().to_owned()
-    };
-    let (from, to) = (make("in").await, make("out").await);
-    let wrong = world.post(&format!("{ORIGINS}/Create"), &origin("in", "wrong")).await.expect(200);
-    assert_eq!((&wrong["validation"]["success"], &wrong["origin"]["status"]), (&json!(false), &json!("failed")));
-    assert!(!wrong["validation"]["read_error"].as_str().unwrap().is_empty());
-    let checked = world.post(&format!("{ORIGINS}/Validate"), &json!({"id": to})).await.expect(200);
-    assert_eq!((&checked["validation"]["can_read"], &checked["validation"]["can_write"]), (&json!(true), &json!(true)));
-    assert_eq!(
-        world.post(&format!("{ORIGINS}/List"), &json!({})).await.expect(200)["origins"].as_array().unwrap().len(),
-        3
-    );
-
+async fn a_delayed_job_that_is_canceled_costs_nothing_and_is_told_of_twice() {
+    let (world, receiver, origin) = tokio::join!(World::start(Serve::dev()), Receiver::start(), Origin::start());
+    let input = origin.put("/in.mp4", clips::bytes(Clip::Video), Manners::Good);
     let create = json!({
-        "input_origin_id": from, "input_path": "uploads/video.mp4", "output_origin_id": to,
-        "webhook_url": receiver.url("/hook"), "output_path_template": "v",
-        "outputs": [{"type": "mp4", "video": [h264("480p", "economy"), h264("480p", "economy")]}],
-        "thumbnails": [{"mode": "single"}],
+        "input_url": input, "webhook_url": receiver.url("/hook"), "delayed_start": true,
+        "outputs": [{"preset": "h264_480p_economy"}],
     });
     let job = call(&world, "Create", &create).await;
-    assert_eq!(
-        (&job["input_origin"]["bucket"], &job["input_origin"]["path"]),
-        (&json!("media"), &json!("uploads/video.mp4"))
-    );
-    let (_, body) = told(&receiver, &account_secret(&world).await, "job.completed").await;
-    let day = &job["created_at"].as_str().unwrap()[..10];
-    let folder = format!("s3://media/out/v/{day}/{}", id(&job));
-    let urls: Vec<_> =
-        body["job"]["outputs"].as_array().unwrap().iter().map(|output| output["output_url"].clone()).collect();
-    assert_eq!(urls, [format!("{folder}/h264_480p.mp4"), format!("{folder}/h264_480p-2.mp4")]);
-    assert_eq!(body["job"]["thumbnail_results"][0]["url"], format!("{folder}/none_none.jpg"));
-    let object =
-        std::fs::read(server.object(&format!("out/v/{day}/{}/h264_480p.mp4", id(&job)))).expect("it was written");
-    assert_eq!(object.len() as u64, body["job"]["outputs"][0]["output_size_bytes"]);
-
-    let by_url = json!({"input_url": "s3://media/in/uploads/video.mp4", "outputs": [{"type": "mp4", "video": [h264("480p", "economy")]}]});
-    let covered = call(&world, "Create", &by_url).await;
-    assert_eq!(covered["input_origin"]["path"], "uploads/video.mp4");
-    let gone = json!({"input_origin_id": from, "input_path": "nowhere.mp4", "outputs": by_url["outputs"]});
-    let gone = call(&world, "Create", &gone).await;
-    let ended = world.job_ended(id(&gone), "failed").await;
-    assert_eq!(ended["error"]["code"], "origin_object_not_found");
+    let secret = account_secret(&world).await;
+    let (asked, body) = told(&receiver, &secret, "job.awaiting_confirmation").await;
+    assert_eq!((&body["job"]["id"], &body["job"]["completed_at"]), (&job["id"], &Value::Null));
+    assert!(body["job"]["total_estimated_cost"].as_f64().is_some_and(|cost| cost > 0.0));
+    let canceled = call(&world, "Cancel", &json!({"id": id(&job)})).await;
+    assert_eq!((&canceled["status"], &canceled["total_actual_cost"]), (&json!("canceled"), &json!(0.0)));
+    let (ended, body) = told(&receiver, &secret, "job.canceled").await;
+    assert_eq!((&body["job"]["id"], &body["job"]["total_actual_cost"]), (&job["id"], &json!(0.0)));
+    assert_eq!(receiver.requests().len(), 2);
+    assert_ne!(asked.header("x-transcodely-delivery-id"), ended.header("x-transcodely-delivery-id"));
+    for method in ["Confirm", "Cancel"] {
+        let refused = world.post(&format!("{JOBS}/{method}"), &json!({"id": id(&job)})).await.expect(400);
+        assert_eq!(refused["code"], "failed_precondition");
+    }
 }
