@@ -216,6 +216,7 @@ fn fresh() -> Job {
         confirm: asked.confirm,
         credit_rate: None,
         destination: None,
+        credit_rate: None,
         said: asked.said,
         credit_rate: None,
     };

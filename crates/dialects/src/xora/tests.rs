@@ -134,6 +134,7 @@ pub(super) fn finished() -> Job {
         confirm: false,
         credit_rate: None,
         destination: None,
+        credit_rate: None,
         said: Value::Null,
         credit_rate: None,
     };
