@@ -144,7 +144,7 @@ pub fn headers(dialect: Dialect, stamp: &Stamp<'_>) -> HeaderMap {
 
 /// Whether the service lists every header of a delivery, so that none is added beside those that frame the message.
 pub const fn lists_all_headers(dialect: Dialect) -> bool {
-    matches!(dialect, Dialect::Compressor)
+    matches!(dialect, Dialect::Compressor | Dialect::Clipzy)
 }
 
 /// When a delivery of that dialect is tried again, unless its endpoint says otherwise.
