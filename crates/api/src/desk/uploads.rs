@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use reelhook_domain::failure::JobFailure;
+use reelhook_domain::media::MediaInfo;
 use reelhook_files::Key;
 use reelhook_store::Upload;
 
@@ -36,11 +38,7 @@ impl Desk {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let upload = self.keep(caller, name, stream, cap).await?;
-        if let Err(error) = self.store().create_upload(upload.clone()).await {
-            self.forget(&upload).await;
-            return Err(error.into());
-        }
-        Ok(upload)
+        self.note_upload(upload).await
     }
 
     /// Removes the bytes of an upload that was not noted: nobody will ever name them. Should this fail too, the sweep
@@ -83,6 +81,24 @@ impl Desk {
             created_at: now,
             expires_at: now + self.limits().upload_keep,
         })
+    }
+
+    /// Notes an upload that is kept, so that jobs can name it.
+    pub(crate) async fn note_upload(&self, upload: Upload) -> Result<Upload, Problem> {
+        if let Err(error) = self.store().create_upload(upload.clone()).await {
+            self.forget(&upload).await;
+            return Err(error.into());
+        }
+        Ok(upload)
+    }
+
+    /// What an upload holds, or why nothing can be made of it; nothing where this machine lacks the tools to look.
+    pub(crate) async fn look_at_upload(
+        &self,
+        upload: &Upload,
+    ) -> Result<Result<Option<MediaInfo>, JobFailure>, Problem> {
+        let path = self.files().local_path(&Key::upload(upload.id), self.files().scratch()).await?;
+        Ok((self.services().probe)(path).await)
     }
 }
 
