@@ -1,6 +1,5 @@
 //! Transcodely, as its client sees it.
 
-#[cfg(feature = "failpoints")]
 mod deliveries;
 mod origins;
 mod refusals;
