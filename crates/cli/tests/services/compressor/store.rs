@@ -75,9 +75,10 @@ async fn a_connector_that_cannot_be_used_is_refused_by_its_field() {
 async fn a_result_that_cannot_be_written_fails_the_job_and_is_not_linked_elsewhere() {
     let (world, server) = tokio::join!(World::start(Serve::dev()), S3Server::start());
     let id = connect(&world, &server, json!(["read", "write"])).await;
-    // The bucket goes away after it was connected.
-    std::fs::remove_dir_all(server.object("")).expect("the bucket is ours");
-    let answer = upload(&world, "a.jpg", &photo(), Some(&json!({"store": {"id": id}}))).await;
+    // The server of the bucket keeps objects as files, and cannot keep one below another.
+    server.put("base/taken", b"x");
+    let options = json!({"store": {"id": id, "path": "taken"}});
+    let answer = upload(&world, "a.jpg", &photo(), Some(&options)).await;
     let error = answer.expect(424);
     assert_eq!((&error["success"], &error["status"]), (&json!(false), &json!("failed")));
     assert_eq!(error["error"]["code"], "output_not_written", "{error}");
