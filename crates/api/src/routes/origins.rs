@@ -149,6 +149,7 @@ mod tests {
                 egress: Client::new(settings, Arc::new(SystemResolver)).unwrap(),
                 prices: reelhook_domain::price::PriceTable::default(),
                 ambient,
+                services: crate::Services::default(),
                 limits: Limits::default(),
             });
             Self { router: router(desk, Face::All), key, _folder: folder }

@@ -118,61 +118,7 @@ fn with_attribute(line: &str, key: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::listing::Segment;
     use super::*;
-    use crate::verify::{AudioExpectation, VideoExpectation};
-    use reelhook_domain::recipe::PackageType;
-
-    fn package() -> PackageExpectation {
-        let track = |name: &str| TrackExpectation {
-            name: name.to_owned(),
-            video: None,
-            audio: None,
-            frame_rate: None,
-            duration: None,
-            frames: None,
-        };
-        let video = |codec: &str, width, height| Some(VideoExpectation { codec: codec.to_owned(), width, height });
-        let rate = Some(30_000.0 / 1001.0);
-        let sound = Some(AudioExpectation { codec: "aac".to_owned(), channels: 2 });
-        PackageExpectation {
-            kind: PackageType::Adaptive,
-            segment_format: SegmentFormat::Fmp4,
-            segment_seconds: 6.006,
-            tracks: vec![
-                TrackExpectation { video: video("h264", 1280, 720), frame_rate: rate, ..track("h264_720p") },
-                TrackExpectation { video: video("h265", 854, 480), frame_rate: rate, ..track("h265_480p") },
-                TrackExpectation { audio: sound, ..track("audio") },
-            ],
-        }
-    }
-
-    fn tracks(package: &PackageExpectation) -> Vec<Track<'_>> {
-        let codecs = ["avc1.64001f", "hvc1.1.6.L90.B0", "mp4a.40.2"];
-        let of = |(number, (expect, codec)): (usize, (_, &str))| {
-            let segment = |part: u32, seconds, size_bytes| Segment {
-                name: format!("seg-{number}-{part:05}.m4s"),
-                seconds,
-                size_bytes,
-            };
-            let header = Some(Segment { name: format!("init-{number}.mp4"), seconds: 0.0, size_bytes: 800 });
-            let segments = vec![segment(1, 6.006, 1_500_000), segment(2, 6.006, 1_200_000), segment(3, 1.001, 300_000)];
-            Track { expect, listing: Listing { header, segments }, codec: codec.to_owned() }
-        };
-        package.tracks.iter().zip(codecs).enumerate().map(of).collect()
-    }
-
-    #[test]
-    fn the_master_playlist_names_every_rendition_with_its_rates() {
-        let package = package();
-        insta::assert_snapshot!(master(&package, &tracks(&package)));
-    }
-
-    #[test]
-    fn a_playlist_is_whole_and_names_every_segment_with_its_length() {
-        let package = package();
-        insta::assert_snapshot!(playlist(&package, &tracks(&package)[0].listing));
-    }
 
     #[test]
     fn the_segments_of_a_manifest_are_counted_with_their_repetitions() {
@@ -180,14 +126,5 @@ mod tests {
             "<MPD>\n<SegmentTimeline>\n<S t=\"0\" d=\"60\" r=\"2\" />\n<S d=\"30\" />\n</SegmentTimeline>\n</MPD>\n";
         assert_eq!(segments_named(text), Some(4));
         assert_eq!(segments_named(text.trim_end_matches("</MPD>\n")), None);
-    }
-
-    #[test]
-    fn the_manifest_gets_what_was_measured() {
-        let package = package();
-        let raw = "<MPD\n\tmaxSegmentDuration=\"PT5.9S\"\n\tminBufferTime=\"PT12.0S\">\n\
-            <AdaptationSet id=\"1\" segmentAlignment=\"true\" bitstreamSwitching=\"true\">\n\
-            \t<Representation id=\"1\" mimeType=\"video/mp4\" codecs=\"hvc1\" bandwidth=\"1\" width=\"854\">\n</MPD>\n";
-        insta::assert_snapshot!(manifest(raw, &tracks(&package)));
     }
 }

@@ -67,24 +67,6 @@ macro_rules! snapshot {
 }
 
 #[test]
-fn a_package_decodes_once_and_cuts_all_renditions_alike() {
-    let mut source = clip();
-    source.info.video.as_mut().expect("a picture").frame_rate = Some(30_000.0 / 1001.0);
-    snapshot!(source, {"recipe": "package", "type": "adaptive", "video": [
-        {"codec": "h264", "resolution": "2160p"},
-        {"codec": "h264", "resolution": "720p", "bitrate_kbps": 2500},
-        {"codec": "h265", "resolution": "720p"},
-        {"codec": "av1", "resolution": "480p", "quality": "economy"},
-        {"codec": "h264", "resolution": "1080p", "quality": "premium"},
-    ]});
-}
-
-#[test]
-fn a_package_of_transport_streams_is_cut_by_another_muxer() {
-    snapshot!(clip(), {"recipe": "package", "type": "hls", "segment_format": "ts", "video": [{"resolution": "480p"}]});
-}
-
-#[test]
 fn compress_encodes_the_picture_and_copies_fitting_sound() {
     snapshot!(clip(), {"recipe": "compress"});
 }
