@@ -93,7 +93,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     let stop = CancellationToken::new();
     let mut parts = JoinSet::new();
     if !listeners.is_empty() {
-        engines::api(&mut parts, settings, &shared, listeners, stop.clone())?;
+        engines::api(&mut parts, settings, &shared, listeners, &stop)?;
     }
     if settings.has(Role::Worker) {
         engines::worker(&mut parts, settings, &shared, stop.clone())?;

@@ -70,6 +70,7 @@ choice! {
     }
 }
 
+#[allow(clippy::derivable_impls, reason = "a choice has no place for the attribute that would derive it")]
 impl Default for Addresses {
     fn default() -> Self {
         Self::Bucket

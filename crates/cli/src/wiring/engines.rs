@@ -50,7 +50,7 @@ pub(super) fn api(
     settings: &Settings,
     shared: &Shared,
     listeners: Vec<(Face, TcpListener)>,
-    stop: CancellationToken,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let desk = Desk::new(Parts {
         store: shared.store.clone(),

@@ -3,6 +3,8 @@
 //! One file a service. The world (a server, a data folder, a client) and the inbox (a receiver) are those of the end to
 //! end tests.
 
+#![allow(clippy::unwrap_used, reason = "these are tests: a panic is how they fail")]
+
 #[allow(dead_code, reason = "shared with the end to end tests")]
 #[path = "../end_to_end/inbox.rs"]
 mod inbox;

@@ -17,7 +17,7 @@ const LINK: crate::LinkTo<'static> = &|link| match link {
     other => panic!("the service dates its links: {other:?}"),
 };
 
-fn stored(state: Value) -> Job {
+fn stored(state: &Value) -> Job {
     let mut job = json!({
         "id": "job_0fdgx5533qs85bqpmjahngcgag",
         "account": "acc_00000000000000000000000001",
@@ -50,7 +50,7 @@ fn stored(state: Value) -> Job {
 
 fn failed() -> Job {
     let error = JobFailure::input(Stage::Probing, "unsupported_media", "the input is a text, not media");
-    let mut job = stored(json!({"state": "completed"}));
+    let mut job = stored(&json!({"state": "completed"}));
     job.state = JobState::Rejected { error };
     job.outputs[0].file = None;
     job
@@ -80,7 +80,7 @@ fn polled(job: &Job) -> Value {
 
 #[test]
 fn a_result_is_told_as_the_service_documents_it() {
-    let job = stored(json!({"state": "completed"}));
+    let job = stored(&json!({"state": "completed"}));
     let (status, body) = synchronous(&job);
     assert_eq!(status, 200);
     insta::assert_json_snapshot!(reply::synchronous(&job, LINK).1);
@@ -91,28 +91,28 @@ fn a_result_is_told_as_the_service_documents_it() {
 
 #[test]
 fn a_webhook_has_the_body_of_a_synchronous_answer() {
-    let job = stored(json!({"state": "completed"}));
+    let job = stored(&json!({"state": "completed"}));
     assert_eq!(told(&job, EventType::JOB_COMPLETED).unwrap(), synchronous(&job).1);
     assert_eq!(told(&failed(), EventType::JOB_REJECTED).unwrap(), synchronous(&failed()).1);
     for state in ["queued", "probing", "processing"] {
-        assert_eq!(told(&stored(json!({"state": state})), EventType::JOB_STARTED), None, "{state}");
+        assert_eq!(told(&stored(&json!({"state": state})), EventType::JOB_STARTED), None, "{state}");
     }
 }
 
 #[test]
 fn a_job_on_its_way_is_told_by_id_and_status_alone() {
-    let job = stored(json!({"state": "queued"}));
+    let job = stored(&json!({"state": "queued"}));
     assert_eq!(json!(reply::enqueued(&job)), json!({"id": job.id.hyphenated(), "status": "enqueued"}));
     assert_eq!(polled(&job), json!({"id": job.id.hyphenated(), "status": "enqueued"}));
     for state in ["probing", "processing"] {
-        let polled = polled(&stored(json!({"state": state})));
+        let polled = polled(&stored(&json!({"state": state})));
         assert_eq!(polled, json!({"id": job.id.hyphenated(), "status": "processing"}));
     }
 }
 
 #[test]
 fn failures_and_refusals_have_one_shape() {
-    let canceled = polled(&stored(json!({"state": "canceled"})));
+    let canceled = polled(&stored(&json!({"state": "canceled"})));
     let violations =
         vec![Violation { path: "image.resize.mode".into(), value: "fill".into(), message: "must be fit".into() }];
     let (status, refused) = error::of(&Refusal {
@@ -128,7 +128,7 @@ fn failures_and_refusals_have_one_shape() {
 
 #[test]
 fn names_get_the_canonical_extension_of_what_they_are() {
-    let mut job = stored(json!({"state": "completed"}));
+    let mut job = stored(&json!({"state": "completed"}));
     for (named, format, expected) in [
         ("photo.jpg", "jpg", "photo.jpeg"),
         ("photo", "jpg", "photo.jpeg"),

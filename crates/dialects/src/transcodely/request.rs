@@ -70,9 +70,9 @@ pub fn create(value: Value) -> Result<Create, Vec<Violation>> {
         let output_origin = origin_id(form, "output_origin_id");
         let prefix = form.parsed::<PathTemplate>("output_path_template");
         let webhook = url(form, "webhook_url");
-        let outputs = form.objects("outputs", 1..=MOST_OUTPUTS, |form, index| output::read(form, index));
+        let outputs = form.objects("outputs", 1..=MOST_OUTPUTS, output::read);
         let outputs = form.require("outputs", outputs);
-        let thumbnails = form.objects("thumbnails", 1..=5, |form, index| thumbnail::read(form, index));
+        let thumbnails = form.objects("thumbnails", 1..=5, thumbnail::read);
         let metadata = metadata(form);
         let priority = form.choice("priority");
         let confirm = form.boolean("delayed_start").unwrap_or(false);

@@ -216,9 +216,7 @@ fn fresh() -> Job {
         confirm: asked.confirm,
         credit_rate: None,
         destination: None,
-        credit_rate: None,
         said: asked.said,
-        credit_rate: None,
     };
     Job::new(JobId::from_bits(7), AccountId::from_bits(8), spec, NOW)
 }

@@ -145,7 +145,7 @@ fn a_job_is_shown_in_each_of_its_states() {
     let shown: Vec<_> = states().iter().map(|job| format!("{:#}", reply::job(job, &link))).collect();
     insta::assert_snapshot!(shown.join("\n"));
     let first = &states()[..1];
-    insta::assert_snapshot!(format!("{:#}", reply::jobs(first, Some("next".to_owned()), &link)));
+    insta::assert_snapshot!(format!("{:#}", reply::jobs(first, Some("next"), &link)));
     insta::assert_snapshot!(reply::accepted(&first[0]).to_string());
 }
 
@@ -183,7 +183,7 @@ fn each_end_of_a_job_is_told_and_nothing_else() {
 
 #[test]
 fn a_storage_provider_is_read_and_never_repeats_its_keys() {
-    let shown = |value: Value| match provider::read(value) {
+    let shown = |value: Value| match provider::read(&value) {
         Ok(read) => format!("{read:#?}"),
         Err(all) => {
             all.iter().map(|one| format!("{}: {} {}", one.path, one.message, one.value)).collect::<Vec<_>>().join("\n")

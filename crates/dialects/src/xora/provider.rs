@@ -35,7 +35,7 @@ pub struct ProviderRequest {
 ///
 /// # Errors
 /// Everything that is wrong with it; credentials are never repeated.
-pub fn read(value: Value) -> Result<ProviderRequest, Vec<Violation>> {
+pub fn read(value: &Value) -> Result<ProviderRequest, Vec<Violation>> {
     let refuse = |path: &str, value: Value, message: &str| {
         vec![Violation { path: path.to_owned(), value, message: message.to_owned() }]
     };

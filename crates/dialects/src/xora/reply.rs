@@ -55,7 +55,7 @@ pub fn job(job: &Job, link: LinkTo<'_>) -> Value {
 }
 
 /// A page of jobs, newest first.
-pub fn jobs(page: &[Job], next_cursor: Option<String>, link: LinkTo<'_>) -> Value {
+pub fn jobs(page: &[Job], next_cursor: Option<&str>, link: LinkTo<'_>) -> Value {
     let jobs: Vec<_> = page.iter().map(|one| job(one, link)).collect();
     json!({"jobs": jobs, "nextCursor": next_cursor})
 }
@@ -88,7 +88,7 @@ fn file(job: &Job, output: &Output, link: LinkTo<'_>) -> Option<(String, Value)>
     let file = output.file.as_ref()?;
     let extension = file.name.rsplit_once('.').map_or(file.media.format.as_str(), |(_, extension)| extension);
     let asked = job.spec.said["files"][&output.spec.name].as_str();
-    let name = asked.map_or_else(|| format!("{}.{extension}", ONLY), str::to_owned);
+    let name = asked.map_or_else(|| format!("{ONLY}.{extension}"), str::to_owned);
     let url = match passed_through(job, output) {
         Some(url) => url.to_string(),
         None => link(Link::File { job: job.id, output: &output.spec.name, path: &name }),

@@ -117,7 +117,7 @@ fn one(form: &mut Form, unsupported: &RefCell<Option<String>>) -> Option<JobRequ
             });
             form.value("recipe");
             let args = form.require("ffmpeg", args);
-            by_command(form, args?, input, format, &files, unsupported)
+            by_command(form, &args?, input, format, &files, unsupported)
         }
         _ => {
             form.refuse("mode", mode.into(), "must be recipe or ffmpeg");
@@ -185,7 +185,7 @@ fn by_recipe(form: &Form, recipe: Option<Recipe>, input: Option<Url>, files: &Fi
 
 fn by_command(
     form: &Form,
-    args: Vec<String>,
+    args: &[String],
     input: Option<Url>,
     format: Option<Format>,
     files: &Files,
@@ -208,7 +208,7 @@ fn by_command(
     } else {
         outputs.push((ONLY.to_owned(), format.unwrap_or(Format::Mp4)));
     }
-    let command = match Command::parse(&args) {
+    let command = match Command::parse(args) {
         Ok(command) => command,
         Err(refused) => {
             *unsupported.borrow_mut() = Some(refused.to_string());
@@ -229,7 +229,7 @@ fn by_command(
     }
     let mut made = Vec::with_capacity(outputs.len());
     for (name, format) in outputs {
-        let recipe = Ffmpeg { args: args.clone(), format, output: name.clone() };
+        let recipe = Ffmpeg { args: args.to_vec(), format, output: name.clone() };
         match recipe.check() {
             Ok(_) => made.push(OutputRequest { name, recipe: Recipe::Ffmpeg(recipe) }),
             Err((_, message)) => form.refuse(&format!("output_files.{name}"), Value::Null, message),

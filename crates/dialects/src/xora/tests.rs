@@ -134,9 +134,7 @@ pub(super) fn finished() -> Job {
         confirm: false,
         credit_rate: None,
         destination: None,
-        credit_rate: None,
         said: Value::Null,
-        credit_rate: None,
     };
     let mut job = Job::new(JobId::from_bits(1), AccountId::from_bits(1), spec, Timestamp::from_millis(0));
     job.state = JobState::Completed;

@@ -132,18 +132,21 @@ impl Command {
                 command.input(args.next(), std::mem::take(&mut waiting))?;
             } else if let Some(name) = argument.strip_prefix('-').filter(|name| !name.is_empty()) {
                 let said = option(argument, name, &mut args)?;
-                match said.entry.takes {
-                    Takes::NothingUnsaid | Takes::Unsaid => {}
-                    Takes::Complex => {
-                        // What was spelled reads the same.
-                        let graph = graph::Graph::read(&said.value).map_err(|why| Unsupported::new(argument, why))?;
-                        named_streams.extend(graph.inputs().map(|input| (argument.clone(), input)));
-                        command.options.extend(said.words);
-                    }
+                if matches!(said.entry.takes, Takes::NothingUnsaid | Takes::Unsaid) {
+                    continue;
+                }
+                if matches!(said.entry.takes, Takes::Complex) {
+                    // What was spelled reads the same.
+                    let graph = graph::Graph::read(&said.value).map_err(|why| Unsupported::new(argument, why))?;
+                    named_streams.extend(graph.inputs().map(|input| (argument.clone(), input)));
+                    command.options.extend(said.words);
+                } else if said.entry.stands('g') && said.entry.spelled == "fps_mode" {
                     // How frames are timed stands before each output since version 5.1.
-                    _ if said.entry.stands('g') && said.entry.spelled == "fps_mode" => everywhere.extend(said.words),
-                    _ if said.entry.stands('g') => command.options.extend(said.words),
-                    _ => waiting.push(said),
+                    everywhere.extend(said.words);
+                } else if said.entry.stands('g') {
+                    command.options.extend(said.words);
+                } else {
+                    waiting.push(said);
                 }
             } else {
                 command.output(argument, std::mem::take(&mut waiting))?;

@@ -79,8 +79,7 @@ fn is_needed(marker: u8, body: &[u8]) -> bool {
         0xE0 => body.starts_with(b"JFIF\0"),
         0xE2 => body.starts_with(b"ICC_PROFILE\0"),
         0xEE => body.starts_with(b"Adobe"),
-        0xE0..=0xEF | 0xF0..=0xFE => false,
-        _ => true,
+        _ => !(0xE0..=0xFE).contains(&marker),
     }
 }
 

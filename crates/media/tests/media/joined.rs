@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::clips::{ffmpeg, numbers, times, told, usual};
 use crate::rig::Rig;
 
+#[allow(clippy::too_many_arguments, reason = "what differs between the clips stands in each call, in one line")]
 /// A clip whose frames are numbered from `first`, with options for its picture and its sound.
 fn clip(rig: &Rig, name: &str, first: u32, frames: u32, size: &str, rate: u32, video: &str, more: &str) -> PathBuf {
     let path = rig.clip(name);

@@ -14,14 +14,16 @@ fn colors(path: &Path, crop: &str) -> ([f64; 3], f64) {
     let count = (pixels.len() / 3) as f64;
     let mean =
         |channel: usize| pixels.iter().skip(channel).step_by(3).map(|&value| f64::from(value)).sum::<f64>() / count;
-    let vivid = |pixel: &[u8]| f64::from(pixel.iter().max().unwrap() - pixel.iter().min().unwrap());
+    let vivid = |pixel: &[u8]| {
+        f64::from(pixel.iter().max().expect("three samples") - pixel.iter().min().expect("three samples"))
+    };
     ([mean(0), mean(1), mean(2)], pixels.chunks_exact(3).map(vivid).sum::<f64>() / count)
 }
 
 /// Integrated loudness in LUFS.
 fn loudness(path: &Path) -> f64 {
     let arguments = ["-nostdin", "-nostats", "-i", "{}", "-map", "0:a", "-af", "ebur128", "-f", "null", "-"];
-    let said = String::from_utf8(tool("ffmpeg", &arguments, &[path]).stderr).unwrap();
+    let said = String::from_utf8(tool("ffmpeg", &arguments, &[path]).stderr).expect("ffmpeg prints text");
     let line = said.lines().rev().find_map(|line| line.trim().strip_prefix("I:")).expect("a summary");
     line.trim().trim_end_matches("LUFS").trim().parse().expect("a number")
 }

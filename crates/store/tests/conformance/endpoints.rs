@@ -46,7 +46,7 @@ conformance! {
         };
         world.store.add_secret(secret.clone(), world.now()).await.unwrap();
         assert!(is_not_found(&world.store.revoke_secret(world.id(), secret.id).await));
-        assert_eq!(world.store.secrets(owner).await.unwrap(), [secret.clone()]);
+        assert_eq!(world.store.secrets(owner).await.unwrap(), std::slice::from_ref(&secret));
         world.store.revoke_secret(world.account, secret.id).await.unwrap();
         assert!(world.store.secrets(owner).await.unwrap().is_empty());
         assert!(is_not_found(&world.store.revoke_secret(world.account, secret.id).await));

@@ -84,7 +84,7 @@ async fn take_upload(
     let parts = Multipart::from_request(without_limit(request), desk).await;
     let mut parts = parts.map_err(|error| Problem::malformed(error.body_text()))?;
     let mut fields = Map::new();
-    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+    while let Some(part) = parts.next_field().await.map_err(|error| unreadable(&error))? {
         match part.name() {
             Some("file") if kept.is_none() => {
                 let name = part.file_name().unwrap_or_default().to_owned();
@@ -124,7 +124,7 @@ async fn take_upload(
 /// Reads a small part whole.
 async fn text(mut part: Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = part.chunk().await.map_err(unreadable)? {
+    while let Some(chunk) = part.chunk().await.map_err(|error| unreadable(&error))? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > LONGEST_TEXT {
             return Err(Problem::too_large(format!("a part of text may have at most {LONGEST_TEXT} bytes")));
@@ -133,7 +133,7 @@ async fn text(mut part: Field<'_>) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| Problem::malformed("a part of text is not UTF-8"))
 }
 
-fn unreadable(error: MultipartError) -> Problem {
+fn unreadable(error: &MultipartError) -> Problem {
     Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
 }
 

@@ -133,7 +133,7 @@ async fn list_jobs(
     query.finish()?;
     let jobs = desk.list_jobs(caller, &JobFilter::default(), page).await?;
     let cursor = next_cursor(page, jobs.len(), jobs.last().map(|job| job.id));
-    Ok(Json(xora::reply::jobs(&jobs, cursor, desk.link_to())))
+    Ok(Json(xora::reply::jobs(&jobs, cursor.as_deref(), desk.link_to())))
 }
 
 async fn retry_job(
@@ -209,7 +209,7 @@ async fn create_provider(
     ServiceCaller(caller): ServiceCaller,
     json: body::Json,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let asked = xora::provider::read(json.value).map_err(Problem::invalid)?;
+    let asked = xora::provider::read(&json.value).map_err(Problem::invalid)?;
     let created = desk.create_origin(caller, asked.origin).await;
     let origin = created.map_err(|problem| problem.with_paths(xora::provider::spelled))?;
     if asked.make_default {

@@ -249,6 +249,7 @@ async fn a_body_that_does_not_come_is_waited_for_half_a_minute() {
     let world = World::start(Serve::dev()).await;
     let url = world.url(&format!("{JOBS}/List"));
     let address = (url.host_str().expect("it has a host"), url.port().expect("it has a port"));
+    #[allow(clippy::disallowed_methods, reason = "the test is its own client, and stops in the middle of a request")]
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("the server listens");
     let head = format!(
         "POST {} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
