@@ -105,7 +105,8 @@ pub struct Cost {
 impl Cost {
     /// The sum of what each output costs, rounded to four decimals.
     pub fn of(outputs: Vec<f64>, currency: &str) -> Self {
-        let round = |amount: f64| (amount * 10_000.0).round() / 10_000.0;
+        // The sum of nothing is a negative zero, which nobody wants to read.
+        let round = |amount: f64| (amount * 10_000.0).round() / 10_000.0 + 0.0;
         let outputs: Vec<_> = outputs.into_iter().map(round).collect();
         Self { amount: round(outputs.iter().sum()), currency: currency.to_owned(), outputs }
     }
@@ -117,6 +118,13 @@ mod tests {
 
     fn encoding(codec: VideoCodec, (width, height): (u32, u32), frame_rate: f64, quality: Quality) -> Encoding {
         Encoding { seconds: 120.0, codec, width, height, frame_rate, quality }
+    }
+
+    #[test]
+    fn what_costs_nothing_costs_plainly_nothing() {
+        for outputs in [Vec::new(), vec![0.0, -0.0]] {
+            assert_eq!(serde_json::to_string(&Cost::of(outputs, "EUR").amount).unwrap(), "0.0");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ async fn a_picture_is_made_smaller_without_any_tool() {
     let source = clips::bytes(Clip::Picture);
     let input = bench.upload("logo.png", source.clone()).await;
     let webp = json!({"recipe": "image", "level": "high", "format": "webp"});
-    let small = json!({"recipe": "image", "format": "jpg", "width": 160});
+    let small = json!({"recipe": "image", "level": "high", "format": "jpg", "width": 160});
     let id = bench.submit(input, &[webp, small]).await;
     let job = bench.ended(id).await;
 
@@ -46,8 +46,8 @@ async fn a_picture_and_a_thumbnail_are_made_of_one_input() {
     let mut bench = Bench::new().await;
     bench.start();
     let input = bench.upload("logo.png", clips::bytes(Clip::Picture)).await;
-    let thumbnail = json!({"recipe": "thumbnail", "format": "jpg"});
-    let id = bench.submit(input, &[json!({"recipe": "image"}), thumbnail]).await;
+    let thumbnail = json!({"recipe": "thumbnail", "at_seconds": 0.0, "format": "jpg"});
+    let id = bench.submit(input, &[json!({"recipe": "image", "level": "high"}), thumbnail]).await;
     let job = bench.ended(id).await;
     assert_eq!(job.state, JobState::Completed, "{:#?}", job.outputs);
     let names: Vec<_> = job.outputs.iter().map(|output| output.file.as_ref().unwrap().name.as_str()).collect();
@@ -60,13 +60,13 @@ async fn what_is_no_picture_is_refused_and_what_cannot_be_made_fails() {
     let mut bench = Bench::new().await;
     bench.start();
     let input = bench.upload("clip.mp4", clips::bytes(Clip::Silent)).await;
-    let id = bench.submit(input, &[json!({"recipe": "image"})]).await;
+    let id = bench.submit(input, &[json!({"recipe": "image", "level": "high"})]).await;
     let JobState::Rejected { error } = bench.ended(id).await.state else { panic!("it was not rejected") };
     assert_eq!((error.code.as_str(), error.message.as_str()), ("unsupported_media", "the input is mp4, not a picture"));
 
     let input = bench.upload("logo.png", clips::bytes(Clip::Picture)).await;
-    let impossible = json!({"recipe": "image", "format": "png", "max_bytes": 100});
-    let id = bench.submit(input, &[impossible, json!({"recipe": "image"})]).await;
+    let impossible = json!({"recipe": "image", "level": "high", "format": "png", "max_bytes": 100});
+    let id = bench.submit(input, &[impossible, json!({"recipe": "image", "level": "high"})]).await;
     let job = bench.ended(id).await;
     assert!(matches!(job.state, JobState::Partial { .. }), "{:?}", job.state);
     assert_eq!(job.outputs[0].error.as_ref().unwrap().code, "target_too_small");
@@ -74,7 +74,7 @@ async fn what_is_no_picture_is_refused_and_what_cannot_be_made_fails() {
 
     // A video has no picture of its own that `image` would take, but its thumbnail is made all the same.
     let input = bench.upload("clip.mp4", clips::bytes(Clip::Silent)).await;
-    let id = bench.submit(input, &[json!({"recipe": "image"}), thumbnail()]).await;
+    let id = bench.submit(input, &[json!({"recipe": "image", "level": "high"}), thumbnail()]).await;
     let job = bench.ended(id).await;
     assert_eq!((job.outputs[0].state, job.outputs[1].state), (OutputState::Failed, OutputState::Completed));
     bench.stop_and_look().await;

@@ -27,7 +27,7 @@ async fn made(world: &World, name: &str, bytes: impl Into<Bytes>, outputs: Value
 
 /// A JPEG as a camera would send it: large for what it shows, and it tells where it was taken.
 async fn photograph(world: &World) -> Bytes {
-    let still = made(world, "clip.mp4", clips::bytes(Clip::Noisy), json!([{"recipe": "thumbnail"}])).await;
+    let still = made(world, "clip.mp4", clips::bytes(Clip::Video), json!([{"recipe": "thumbnail"}])).await;
     let jpeg = download(world, &still["outputs"][0]).await;
     let told = b"Exif\0\0taken at 47.3769 N, 8.5417 E";
     let length = (told.len() as u16 + 2).to_be_bytes();

@@ -289,7 +289,6 @@ async fn a_key_is_asked_for_unless_the_service_is_opened() {
 }
 
 #[tokio::test]
-#[ignore = "nothing makes the recipe style yet"]
 async fn a_video_is_given_the_style_of_a_template_and_told_of() {
     let world = World::start(Serve::dev()).await;
     let receiver = Receiver::start().await;
