@@ -128,6 +128,14 @@ pub struct Stamp<'a> {
     pub service_secrets: &'a [Arc<str>],
 }
 
+impl Stamp<'_> {
+    /// The one of `keys` that signs this attempt where there is room for one signature: the attempts take turns, so that a
+    /// receiver that knows either of two accepts the first or the second. None where there are none.
+    fn turn<'k, K>(&self, keys: &'k [K]) -> Option<&'k K> {
+        keys.iter().cycle().nth(self.attempt.max(1) as usize - 1)
+    }
+}
+
 /// The headers of one attempt, its signature among them.
 ///
 /// A `User-Agent` among them is sent in place of ours.

@@ -35,8 +35,7 @@ pub fn of(stamp: &Stamp<'_>) -> HeaderMap {
         (TIMESTAMP, text(&timestamp)),
     ]);
     // One header carries one signature: while two secrets sign, they take turns.
-    let turn = (stamp.attempt.max(1) - 1) as usize;
-    if let Some(secret) = stamp.service_secrets.iter().cycle().nth(turn) {
+    if let Some(secret) = stamp.turn(stamp.service_secrets) {
         let signature = hmac_sha256_hex(secret.as_bytes(), &[timestamp.as_bytes(), b".", stamp.body.as_bytes()]);
         headers.insert(SIGNATURE, text(&format!("sha256={signature}")));
     }

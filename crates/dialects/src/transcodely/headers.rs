@@ -41,9 +41,8 @@ pub fn of(stamp: &Stamp<'_>) -> HeaderMap {
 
 /// The text that signs this attempt: a secret of the service's own, or the account's where it has none of these.
 fn secret(stamp: &Stamp<'_>) -> Option<String> {
-    let turn = |count: usize| (stamp.attempt.max(1) as usize - 1).checked_rem(count);
-    let theirs = turn(stamp.service_secrets.len()).map(|place| stamp.service_secrets[place].to_string());
-    theirs.or_else(|| turn(stamp.secrets.len()).map(|place| stamp.secrets[place].reveal()))
+    let theirs = stamp.turn(stamp.service_secrets).map(ToString::to_string);
+    theirs.or_else(|| stamp.turn(stamp.secrets).map(reelhook_signature::Secret::reveal))
 }
 
 /// When it is tried again: at once, then 1 min, 5 min, 30 min, 2 h and 12 h after the attempt before.
