@@ -97,7 +97,7 @@ async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result
     while let Some(part) = parts.next_field().await.map_err(unreadable)? {
         match part.name() {
             Some("job") if job.is_none() => {
-                let bytes = capped(part, desk.limits().body_bytes).await?;
+                let bytes = body::capped(part, "`job`", desk.limits().body_bytes).await?;
                 job = Some((body::parse(&bytes)?, bytes));
             }
             Some("file") if upload.is_none() => {
@@ -128,18 +128,6 @@ async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result
 pub(super) fn without_limit(mut request: Request) -> Request {
     axum::extract::DefaultBodyLimit::disable().apply(&mut request);
     request
-}
-
-/// Reads a small part whole.
-async fn capped(mut part: axum::extract::multipart::Field<'_>, cap: usize) -> Result<Bytes, Problem> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = part.chunk().await.map_err(|error| Problem::malformed(error.body_text()))? {
-        if bytes.len() + chunk.len() > cap {
-            return Err(Problem::too_large(format!("the part `job` may have at most {cap} bytes")));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.into())
 }
 
 /// List jobs

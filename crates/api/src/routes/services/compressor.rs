@@ -10,7 +10,6 @@ use axum::extract::{FromRequest as _, Multipart, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use reelhook_dialects::JobRequest;
 use reelhook_dialects::compressor::{LARGEST_SYNCHRONOUS, reply, request};
@@ -78,7 +77,7 @@ async fn parts(desk: &Desk, caller: Caller, request: Request) -> Result<(JobRequ
     while let Some(part) = parts.next_field().await.map_err(unreadable)? {
         match part.name() {
             Some("data") if options.is_none() => {
-                let bytes = capped(part, desk.limits().body_bytes).await?;
+                let bytes = body::capped(part, "data", desk.limits().body_bytes).await?;
                 options = Some(request::upload(body::parse(&bytes)?).map_err(Problem::invalid)?);
             }
             Some("file") if upload.is_none() => {
@@ -101,18 +100,6 @@ async fn parts(desk: &Desk, caller: Caller, request: Request) -> Result<(JobRequ
         None => request::upload(json!({})).map_err(Problem::invalid)?,
     };
     Ok((options, upload))
-}
-
-/// Reads a small part whole.
-async fn capped(mut part: axum::extract::multipart::Field<'_>, cap: usize) -> Result<Bytes, Problem> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = part.chunk().await.map_err(|error| Problem::malformed(error.body_text()))? {
-        if bytes.len() + chunk.len() > cap {
-            return Err(Problem::too_large(format!("the part data may have at most {cap} bytes")));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.into())
 }
 
 /// Makes a file smaller that lies at a URL.
