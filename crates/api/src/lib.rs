@@ -15,7 +15,7 @@ mod reference;
 mod routes;
 mod server;
 
-pub use desk::{Caller, Desk, Limits, Parts, Probe, Services};
+pub use desk::{Caller, Desk, Limits, Parts, Planner, Probe, Services};
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
 pub use routes::Face;

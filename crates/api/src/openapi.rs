@@ -367,7 +367,7 @@ impl Modify for Bearer {
     ),
     paths(
         routes::submit_job, routes::list_jobs, routes::get_job, routes::cancel_job, routes::confirm_job,
-        routes::start_job, routes::retry_job, routes::job_events,
+        routes::start_job, routes::retry_job, routes::job_events, routes::plan_job,
         routes::get_output, routes::create_upload, routes::get_upload, routes::create_endpoint, routes::list_endpoints,
         routes::get_endpoint, routes::change_endpoint, routes::delete_endpoint, routes::enable_endpoint,
         routes::disable_endpoint, routes::rotate_endpoint_secret, routes::test_endpoint, routes::pull_events,

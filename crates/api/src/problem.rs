@@ -91,6 +91,15 @@ impl Problem {
         Self::invalid(vec![Violation { path: path.to_owned(), value, message: message.into() }])
     }
 
+    /// The same, with one more thing that is wrong where it already lists such.
+    pub(crate) fn with_violation(mut self, violation: Violation) -> Self {
+        if !self.0.violations.is_empty() {
+            self.0.violations.push(violation);
+            self.0.detail = summary(&self.0.violations);
+        }
+        self
+    }
+
     /// 413.
     pub fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)

@@ -223,6 +223,7 @@ const CODES: &[(&str, u16, &str)] = &[
         "The request can be read, but not accepted: `violations` lists every reason, with its path and what is allowed.",
     ),
     ("internal", 500, "Our fault. The server's log has the reason under the `request_id`."),
+    ("planning_busy", 503, "As many plans are being made as may be at once. Try again in a moment, or submit the job."),
     ("draining", 503, "The server is stopping. Try again in a moment."),
     ("database_unavailable", 503, "The database does not answer."),
     ("out_of_disk", 503, "The server's disk is full; nothing was kept of this request."),

@@ -21,6 +21,7 @@ pub mod job;
 pub mod media;
 pub mod object_path;
 pub mod origin;
+pub mod outline;
 pub mod price;
 pub mod recipe;
 pub mod retry;

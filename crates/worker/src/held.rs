@@ -94,6 +94,13 @@ impl Held {
     }
 }
 
+impl Seat {
+    /// The seat of a walk over a job that nobody holds.
+    pub(crate) fn without_lease(cancel: CancellationToken) -> Self {
+        Self { job: JobId::from_bits(0), held: Arc::default(), cancel, gauge: Arc::default() }
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         self.held.lock().remove(&self.job);

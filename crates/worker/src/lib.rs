@@ -25,10 +25,12 @@
 mod heartbeat;
 mod held;
 mod journey;
+mod planner;
 mod progress;
 mod settings;
 mod sweep;
 mod worker;
 
+pub use planner::{MOST_PLANS, PlanError, Planner};
 pub use settings::{FetchLimits, WorkerSettings};
 pub use worker::Worker;

@@ -250,7 +250,7 @@ impl Desk {
 }
 
 /// The headers for downloads, by the input's name.
-fn fetch_headers(request: &JobRequest) -> FetchHeaders {
+pub(super) fn fetch_headers(request: &JobRequest) -> FetchHeaders {
     let with_headers = request.inputs.iter().filter(|input| !input.headers.is_empty());
     with_headers.map(|input| (input.name.clone(), input.headers.clone())).collect()
 }

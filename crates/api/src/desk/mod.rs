@@ -5,6 +5,7 @@ mod destination;
 mod endpoints;
 mod jobs;
 mod origins;
+mod plan;
 mod secrets;
 mod services;
 mod uploads;
@@ -32,6 +33,7 @@ use crate::problem::Problem;
 
 pub(crate) use endpoints::{HMAC, OVERLAP, TestOutcome};
 pub(crate) use jobs::JobInput;
+pub use plan::Planner;
 pub use services::{Probe, Services};
 
 /// Who asks.
@@ -77,6 +79,8 @@ pub struct Parts {
     pub policy: Policy,
     /// Goes there, to check origins.
     pub egress: Client,
+    /// Finds out what would become of jobs.
+    pub planner: Planner,
     /// What encodings cost.
     pub prices: PriceTable,
     /// The clock and the dice.
@@ -152,6 +156,10 @@ impl Desk {
 
     pub(crate) fn links(&self) -> &Links {
         &self.inner.parts.links
+    }
+
+    pub(crate) fn planner(&self) -> &Planner {
+        &self.inner.parts.planner
     }
 
     pub(crate) fn egress(&self) -> &Client {

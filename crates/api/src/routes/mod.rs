@@ -10,6 +10,7 @@ mod keys;
 mod listing;
 mod operations;
 mod origins;
+mod plan;
 mod secrets;
 mod services;
 mod settings;
@@ -33,8 +34,8 @@ use crate::metrics::RequestLabels;
 use crate::problem::Problem;
 
 pub(crate) use {
-    deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, origins::*, secrets::*, settings::*,
-    uploads::*,
+    deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, origins::*, plan::*, secrets::*,
+    settings::*, uploads::*,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -72,6 +73,7 @@ fn native() -> Router<Desk> {
         .route("/v1/jobs/{id}/retry", post(retry_job))
         .route("/v1/jobs/{id}/events", get(job_events))
         .route("/v1/jobs/{id}/outputs/{name}", get(get_output))
+        .route("/v1/plan", post(plan_job))
         .route("/v1/uploads", post(create_upload))
         .route("/v1/uploads/{id}", get(get_upload))
         .route("/v1/origins", post(create_origin).get(list_origins))

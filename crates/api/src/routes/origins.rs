@@ -147,6 +147,7 @@ mod tests {
                 link_to: Arc::new(|_| String::new()),
                 policy: Policy::development(),
                 egress: Client::new(settings, Arc::new(SystemResolver)).unwrap(),
+                planner: Arc::new(|_, _| Box::pin(async { Err(Problem::internal()) })),
                 prices: reelhook_domain::price::PriceTable::default(),
                 ambient,
                 services: crate::Services::default(),

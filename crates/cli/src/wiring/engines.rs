@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reelhook_api::{Desk, Face, Limits, Parts, Probe, Services};
+use reelhook_api::{Desk, Face, Limits, Parts, Probe, Problem, Services};
 use reelhook_delivery::{Engine, LinkTo};
 use reelhook_dialects::Link;
 use reelhook_dialects::removebgvideo::request::Terms;
 use reelhook_domain::recipe::CHROMA;
 use reelhook_media::{Launcher, MediaError, ToolSettings, Toolbox, matte};
-use reelhook_worker::{FetchLimits, Worker, WorkerSettings};
+use reelhook_worker::{FetchLimits, PlanError, Planner, Worker, WorkerSettings};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
@@ -59,6 +59,7 @@ pub(super) fn api(
         link_to: link_to(settings, shared),
         policy: settings.policy(),
         egress: shared.egress.clone(),
+        planner: planner(settings, shared, stop)?,
         prices: settings.price.clone(),
         ambient: shared.ambient.clone(),
         limits: Limits {
@@ -124,6 +125,32 @@ fn probe(tools: ToolSettings, scratch: PathBuf) -> Probe {
     })
 }
 
+/// Finds out what would become of jobs, with the tools of this machine, which are looked for once, when first asked.
+fn planner(settings: &Settings, shared: &Shared, stop: &CancellationToken) -> anyhow::Result<reelhook_api::Planner> {
+    let (tools, settings) = (tool_settings(settings)?, worker_settings(settings));
+    let (shared, stop, found) = (shared.clone(), stop.clone(), Arc::<OnceCell<Planner>>::default());
+    Ok(Arc::new(move |job, fetch_headers| {
+        let (tools, settings) = (tools.clone(), settings.clone());
+        let (shared, stop, found) = (shared.clone(), stop.clone(), Arc::clone(&found));
+        Box::pin(async move {
+            let begin = async || {
+                let toolbox = find_tools(tools).await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "plans cannot be made");
+                    None
+                });
+                let Shared { store, files, egress, ambient, .. } = shared;
+                Planner::new(store, files, egress, toolbox, ambient, settings, stop)
+            };
+            let planner = found.get_or_init(begin).await;
+            planner.outline(&job, &fetch_headers).await.map_err(|error| match error {
+                PlanError::Busy => Problem::unavailable("planning_busy", error.to_string()),
+                PlanError::Stopping => Problem::unavailable("draining", error.to_string()),
+                PlanError::Store(error) => error.into(),
+            })
+        })
+    }))
+}
+
 /// Works on jobs, once it is known what the tools of this machine can do.
 pub(super) fn worker(
     parts: &mut JoinSet<Part>,
@@ -131,20 +158,7 @@ pub(super) fn worker(
     shared: &Shared,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let tools = tool_settings(settings)?;
-    let defaults = WorkerSettings::default();
-    let settings = WorkerSettings {
-        slots: if settings.worker.slots == 0 { defaults.slots } else { settings.worker.slots },
-        claims_before_giving_up: settings.worker.claims_before_giving_up,
-        fetch: FetchLimits {
-            bytes: settings.fetch.max_bytes,
-            deadline: Duration::from_secs(settings.fetch.deadline_seconds),
-            stall: Duration::from_secs(settings.fetch.stall_seconds),
-            ..defaults.fetch
-        },
-        prices: settings.price.clone(),
-        ..defaults
-    };
+    let (tools, settings) = (tool_settings(settings)?, worker_settings(settings));
     let Shared { store, files, egress, ambient, .. } = shared.clone();
     parts.spawn(async move {
         let found = tokio::select! {
@@ -158,6 +172,22 @@ pub(super) fn worker(
         ("worker", Ok(()))
     });
     Ok(())
+}
+
+fn worker_settings(settings: &Settings) -> WorkerSettings {
+    let defaults = WorkerSettings::default();
+    WorkerSettings {
+        slots: if settings.worker.slots == 0 { defaults.slots } else { settings.worker.slots },
+        claims_before_giving_up: settings.worker.claims_before_giving_up,
+        fetch: FetchLimits {
+            bytes: settings.fetch.max_bytes,
+            deadline: Duration::from_secs(settings.fetch.deadline_seconds),
+            stall: Duration::from_secs(settings.fetch.stall_seconds),
+            ..defaults.fetch
+        },
+        prices: settings.price.clone(),
+        ..defaults
+    }
 }
 
 /// Without ffmpeg the server stays up and tells each caller so; without a sandbox that is required it does not.

@@ -11,6 +11,7 @@ mod inbox;
 mod journey;
 mod package;
 mod pictures;
+mod plan;
 mod small_disk;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

@@ -7,6 +7,7 @@ use reelhook_domain::endpoint::{Endpoint, EndpointState, Rate};
 use reelhook_domain::failure::JobFailure;
 use reelhook_domain::job::{FilePart, InputFacts, Job, Output, OutputFile};
 use reelhook_domain::media::MediaInfo;
+use reelhook_domain::outline::Outline;
 use reelhook_domain::price::{Cost, Estimate};
 use reelhook_domain::recipe::Recipe;
 use serde::Serialize;
@@ -98,6 +99,39 @@ pub struct OutputReply {
     #[schema(value_type = Option<Object>)]
     pub receipt: Value,
     /// Why it was not made.
+    pub error: Option<JobFailure>,
+}
+
+/// What would become of a job.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Plan)]
+pub struct PlanReply {
+    /// What is known of the (first) input; null where it could not be fetched.
+    pub input: Option<InputReply>,
+    /// What is known of all inputs, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputReply>,
+    /// The outputs, in the caller's order.
+    pub outputs: Vec<OutputPlanReply>,
+    /// What it would take; null where nothing can be made, and for archives.
+    pub estimate: Option<Estimate>,
+    /// Why the job would fail or be rejected before anything is made.
+    pub error: Option<JobFailure>,
+}
+
+/// What would become of one output.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = OutputPlan)]
+pub struct OutputPlanReply {
+    /// Its name.
+    pub name: String,
+    /// Its recipe with all parameters, defaults included.
+    #[serde(flatten)]
+    pub recipe: Recipe,
+    /// What was decided for each stream, with the reason.
+    #[schema(value_type = Vec<StreamPlanReply>)]
+    pub plan: Value,
+    /// Why it would not be made.
     pub error: Option<JobFailure>,
 }
 
@@ -202,6 +236,26 @@ impl JobReply {
             created_at: time(job.created_at),
             started_at: job.started_at.map(time),
             finished_at: job.finished_at.map(time),
+        }
+    }
+}
+
+impl PlanReply {
+    /// What was found out of `job`.
+    pub fn of(job: &Job, outline: Outline) -> Self {
+        let inputs: Vec<_> = outline.inputs.iter().map(InputReply::of).collect();
+        let outputs = job.outputs.iter().zip(outline.outputs).map(|(output, found)| OutputPlanReply {
+            name: output.spec.name.clone(),
+            recipe: output.spec.recipe.clone(),
+            plan: found.plan,
+            error: found.error,
+        });
+        Self {
+            outputs: outputs.collect(),
+            input: inputs.first().cloned(),
+            inputs: if inputs.len() > 1 { inputs } else { Vec::new() },
+            estimate: outline.estimate,
+            error: outline.error,
         }
     }
 }

@@ -6,7 +6,7 @@
 use fail::fail_point;
 use reelhook_domain::job::{OutputFile, OutputState};
 use reelhook_domain::price::{Cost, Encoding, Estimate};
-use reelhook_media::{Source, Toolbox, forecast, plan};
+use reelhook_media::{Plan, Source, Toolbox, forecast, plan};
 use reelhook_store::{Lease, StoreError};
 
 use super::Walk;
@@ -17,19 +17,20 @@ use super::trouble::Trouble;
 const PICTURE_SECONDS: f64 = 0.5;
 
 impl Walk<'_> {
-    /// What the job is expected to take; none where nothing of it can be made, for then there is nothing to accept.
+    /// What the job is expected to take, and the plan that says so. No estimate where nothing of it can be made, for then
+    /// there is nothing to accept.
     pub(super) fn estimate(
         &mut self,
         toolbox: &Toolbox,
         inputs: &[Input],
         sources: &[Source],
-    ) -> Result<Option<Estimate>, Trouble> {
-        let Some(source) = sources.first() else { return Ok(None) };
+    ) -> Result<(Option<Estimate>, Plan), Trouble> {
+        let Some(source) = sources.first() else { return Ok((None, Plan::default())) };
         let further = self.further(&inputs[1..], &sources[1..])?;
         let recipes: Vec<_> = self.job.outputs.iter().map(|output| &output.spec.recipe).collect();
         let plan = plan(source, &further, &recipes, toolbox.capabilities(), self.damage());
         if plan.steps.is_empty() {
-            return Ok(None);
+            return Ok((None, plan));
         }
         let cores = match toolbox.capabilities().threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -41,12 +42,13 @@ impl Walk<'_> {
         let cost = Cost::of(forecast.encodings.iter().map(price).collect(), &prices.currency);
         self.encodings = forecast.encodings;
         let round = |seconds: f64| (seconds * 10.0).round() / 10.0;
-        Ok(Some(Estimate {
+        let estimate = Estimate {
             cpu_seconds: round(forecast.cpu_seconds),
             wall_seconds: round(forecast.wall_seconds),
             size_bytes: forecast.size_bytes,
             cost,
-        }))
+        };
+        Ok((Some(estimate), plan))
     }
 
     /// The same for pictures alone, which are free: each about as large as its input, and made in a moment.

@@ -11,6 +11,7 @@ mod ending;
 mod fetch;
 mod make;
 mod origin;
+mod outline;
 mod picture;
 mod route;
 mod trouble;
@@ -33,6 +34,7 @@ use crate::held::Seat;
 use crate::progress::FETCHED;
 use crate::settings::WorkerSettings;
 use fetch::Input;
+pub(crate) use outline::outline;
 use route::Route;
 use trouble::{Trouble, ffmpeg_missing, machine_failed};
 
@@ -90,17 +92,7 @@ pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) 
     let ClaimedJob { job, lease, claims, fetch_headers } = claimed;
     fail_point!("worker.claimed");
     let began = means.ambient.now();
-    let ends = vec![None; job.outputs.len()];
-    let mut walk = Walk {
-        means: &means,
-        job: &job,
-        seat: &seat,
-        fetch_headers: &fetch_headers,
-        inputs: Vec::new(),
-        ends,
-        encodings: Vec::new(),
-        lost_seconds: 0.0,
-    };
+    let mut walk = Walk::new(&means, &job, &fetch_headers, &seat);
     let signal = match walk.walk(&lease, claims).await {
         Ok(Way::End(signal)) => signal,
         Ok(Way::Ask(estimate)) => {
@@ -129,6 +121,21 @@ pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) 
     }
     fail_point!("worker.finished");
     Parting::Over
+}
+
+impl<'a> Walk<'a> {
+    fn new(means: &'a Means, job: &'a Job, fetch_headers: &'a FetchHeaders, seat: &'a Seat) -> Self {
+        Self {
+            means,
+            job,
+            seat,
+            fetch_headers,
+            inputs: Vec::new(),
+            ends: vec![None; job.outputs.len()],
+            encodings: Vec::new(),
+            lost_seconds: 0.0,
+        }
+    }
 }
 
 impl Walk<'_> {
@@ -193,14 +200,9 @@ impl Walk<'_> {
         let Some(toolbox) = &self.means.toolbox else {
             return Err(Trouble::Failed(ffmpeg_missing(Stage::Probing)));
         };
-        let mut sources = Vec::with_capacity(inputs.len());
-        for (number, input) in inputs.iter().enumerate() {
-            let source = self.probe(toolbox, &input.path, &scratch.join(format!("probe-{number}"))).await?;
-            self.inputs[number].media = Some(source.info.clone());
-            sources.push(source);
-        }
+        let sources = self.probe_all(toolbox, &inputs, scratch).await?;
         fail_point!("worker.probed");
-        let estimate = self.estimate(toolbox, &inputs, &sources)?;
+        let (estimate, _) = self.estimate(toolbox, &inputs, &sources)?;
         if let Some(estimate) = estimate.as_ref().filter(|_| self.asks()) {
             return Ok(Way::Ask(estimate.clone()));
         }
@@ -253,6 +255,17 @@ impl Walk<'_> {
         }
         let message = format!("the job takes {credits} credits and the account has {balance}");
         Err(Trouble::Failed(JobFailure::request(Stage::Probing, "insufficient_credits", message)))
+    }
+
+    /// Probes all inputs, which are then known.
+    async fn probe_all(&mut self, toolbox: &Toolbox, inputs: &[Input], scratch: &Path) -> Result<Vec<Source>, Trouble> {
+        let mut sources = Vec::with_capacity(inputs.len());
+        for (number, input) in inputs.iter().enumerate() {
+            let source = self.probe(toolbox, &input.path, &scratch.join(format!("probe-{number}"))).await?;
+            self.inputs[number].media = Some(source.info.clone());
+            sources.push(source);
+        }
+        Ok(sources)
     }
 
     /// Probes an input. `folder` is made for it: what the tool may write to has nothing in it, the input least of all.
