@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use reelhook_dialects::compressor::event::told;
 use reelhook_domain::delivery::DeliveryState;
-use reelhook_domain::endpoint::EndpointRole;
 use reelhook_domain::id::EndpointId;
-use reelhook_domain::job::{Dialect, JobWebhook};
-use reelhook_store::{Endpoints as _, JobEndpoint};
+use reelhook_domain::job::Dialect;
 use reelhook_testkit::{Received, Receiver, Reply};
 
 use crate::world::{PATIENCE, World};
@@ -18,19 +16,8 @@ const HOUR: u64 = 60 * MINUTE;
 /// What our page says: the wait before each attempt, of which each is spread by a fifth either way.
 const WAITS: [u64; 8] = [0, 10 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 8 * HOUR, 24 * HOUR];
 
-/// A job with a webhook there, which its worker then fails.
 async fn failed_job(world: &World, receiver: &Receiver) -> EndpointId {
-    let wanted = JobEndpoint {
-        account: world.account,
-        role: EndpointRole::Job,
-        url: receiver.url("/c"),
-        dialect: Dialect::Compressor,
-        timeout_ms: 10_000,
-    };
-    let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
-    world.submit(Some(JobWebhook { endpoint, events: told() })).await;
-    world.fail_job().await;
-    endpoint
+    world.failed_job_of(Dialect::Compressor, told(), receiver).await
 }
 
 /// All headers but those that HTTP itself needs.
@@ -48,16 +35,7 @@ async fn compressors_waits_are_kept_within_their_spread_to_the_millisecond() {
     receiver.otherwise(Reply::status(500));
     let endpoint = failed_job(&world, &receiver).await;
 
-    for (count, &wait) in (1u32..).zip(&WAITS[1..]) {
-        let record = world.wait_for_attempt(endpoint, count).await;
-        let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
-        let waits = due.since(world.now());
-        let (least, most) = (Duration::from_millis(wait * 8 / 10), Duration::from_millis(wait * 12 / 10));
-        assert!((least..=most).contains(&waits), "after attempt {count} it waits {waits:?}, not {least:?} to {most:?}");
-        world.move_to(due);
-    }
-    let record = world.wait_for_attempt(endpoint, 8).await;
-    assert_eq!(record.delivery.state, DeliveryState::Exhausted);
+    world.walk_retry_table(endpoint, WAITS.map(|wait| wait * 8 / 10..=wait * 12 / 10)).await;
     let received = receiver.requests();
     assert_eq!(received.len(), 8);
     for request in &received {

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "what a test sets up must work; the panic says where it did not")]
 
 mod attempts;
+mod clipzy;
 mod compressor;
 mod durability;
 mod endpoints;
 mod interest;
 mod isolation;
+mod removebgvideo;
 mod transcodely;
 mod world;
 mod xora;

@@ -4,32 +4,20 @@ use std::time::Duration;
 
 use reelhook_dialects::transcodely::request::told;
 use reelhook_domain::delivery::DeliveryState;
-use reelhook_domain::endpoint::EndpointRole;
 use reelhook_domain::id::EndpointId;
-use reelhook_domain::job::{Dialect, JobWebhook};
+use reelhook_domain::job::Dialect;
 use reelhook_signature::hmac_sha256_hex;
-use reelhook_store::{Endpoints as _, JobEndpoint, SealedFor};
+use reelhook_store::SealedFor;
 use reelhook_testkit::{Received, Receiver, Reply};
 
-use crate::world::{PATIENCE, World};
+use crate::world::{PATIENCE, World, exact};
 
 const MINUTE: u64 = 60_000;
 /// The guide's table: the wait before each attempt.
 const WAITS: [u64; 6] = [0, MINUTE, 5 * MINUTE, 30 * MINUTE, 120 * MINUTE, 720 * MINUTE];
 
-/// A job with a webhook there, which its worker then fails.
 async fn failed_job(world: &World, receiver: &Receiver) -> EndpointId {
-    let wanted = JobEndpoint {
-        account: world.account,
-        role: EndpointRole::Job,
-        url: receiver.url("/hook"),
-        dialect: Dialect::Transcodely,
-        timeout_ms: 30_000,
-    };
-    let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
-    world.submit(Some(JobWebhook { endpoint, events: told() })).await;
-    world.fail_job().await;
-    endpoint
+    world.failed_job_of(Dialect::Transcodely, told(), receiver).await
 }
 
 /// What a receiver of the guide does.
@@ -50,27 +38,16 @@ async fn transcodelys_retry_table_is_kept_to_the_millisecond() {
     receiver.otherwise(Reply::status(500));
     let endpoint = failed_job(&world, &receiver).await;
 
-    for (count, wait) in (1u32..).zip(&WAITS[1..]) {
-        let record = world.wait_for_attempt(endpoint, count).await;
-        let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
-        assert_eq!(due.since(world.now()), Duration::from_millis(*wait), "after attempt {count}");
-        let received = receiver.requests().pop().unwrap();
-        assert!(check(&received, "whsec_of_the_app", world.now().as_seconds()), "attempt {count} is signed");
-        world.move_to(due);
-    }
-    let record = world.wait_for_attempt(endpoint, 6).await;
-    assert_eq!(record.delivery.state, DeliveryState::Exhausted);
+    let (record, times) = world.walk_retry_table(endpoint, exact(&WAITS)).await;
     let received = receiver.requests();
     assert_eq!(received.len(), 6);
-    for request in &received {
+    for (request, at) in received.iter().zip(times) {
         assert_eq!(request.header("x-transcodely-delivery-id"), record.delivery.id.to_string());
+        assert_eq!(request.header("x-transcodely-timestamp"), at.as_seconds().to_string(), "each attempt's own time");
+        assert!(check(request, "whsec_of_the_app", at.as_seconds()), "the attempt at {at} is signed");
         assert_eq!(request.body, received[0].body);
         assert!(request.headers.get("webhook-signature").is_none());
     }
-    let times: Vec<_> = received.iter().map(|request| request.header("x-transcodely-timestamp")).collect();
-    let mut fresh = times.clone();
-    fresh.dedup();
-    assert_eq!(times, fresh, "each attempt has its own time");
 }
 
 #[tokio::test]

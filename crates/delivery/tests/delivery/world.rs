@@ -1,5 +1,6 @@
 //! A store, a clock, an engine, and what tests do with them.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use reelhook_delivery::{Engine, Settings};
 use reelhook_dialects::Link;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::circuit::Circuit;
-use reelhook_domain::delivery::Delivery;
+use reelhook_domain::delivery::{Delivery, DeliveryState};
 use reelhook_domain::endpoint::{DEFAULT_TIMEOUT, Endpoint, EndpointRole, EndpointState};
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::failure::{JobFailure, Stage};
@@ -21,10 +22,10 @@ use reelhook_egress::{Client, Policy, SystemResolver};
 use reelhook_signature::{Headers, PublicKey, Secret, SigningKey, Trust, verify};
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{
-    Accounts, Deliveries, DeliveryFilter, DeliveryRecord, EndpointChange, Endpoints, Events, JobEnd, Jobs, Lease,
-    MasterKey, NewEvent, Page, ProgressUpdate, SealedFor, SigningSecret, Store, Topic,
+    Accounts, Deliveries, DeliveryFilter, DeliveryRecord, EndpointChange, Endpoints, Events, JobEnd, JobEndpoint, Jobs,
+    Lease, MasterKey, NewEvent, Page, ProgressUpdate, SealedFor, SigningSecret, Store, Topic,
 };
-use reelhook_testkit::{MovedClock, Received, ambient};
+use reelhook_testkit::{MovedClock, Received, Receiver, ambient};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -234,9 +235,59 @@ impl World {
     /// Has a worker fail the oldest job: `job.failed`.
     pub(crate) async fn fail_job(&self) {
         let claimed = self.store.claim_jobs(1, Duration::from_secs(60)).await.unwrap().pop().expect("a job waits");
+        self.fail_begun_job(claimed.lease).await;
+    }
+
+    /// Has a worker fail the job that it began: `job.failed`.
+    pub(crate) async fn fail_begun_job(&self, lease: Lease) {
         let error = JobFailure::input(Stage::Probing, "unsupported", "no");
         let end = JobEnd { signal: Signal::Fail(error), inputs: Vec::new(), outputs: Vec::new(), cost: None };
-        self.store.finish_job(claimed.lease, end).await.unwrap();
+        self.store.finish_job(lease, end).await.unwrap();
+    }
+
+    /// A job with a webhook of that dialect at the receiver, which its worker then fails.
+    pub(crate) async fn failed_job_of(&self, dialect: Dialect, events: EventFilter, receiver: &Receiver) -> EndpointId {
+        let endpoint = self.job_endpoint(dialect, receiver).await;
+        self.submit(Some(JobWebhook { endpoint, events })).await;
+        self.fail_job().await;
+        endpoint
+    }
+
+    /// The endpoint of a job's own webhook of that dialect at the receiver.
+    pub(crate) async fn job_endpoint(&self, dialect: Dialect, receiver: &Receiver) -> EndpointId {
+        let wanted = JobEndpoint {
+            account: self.account,
+            role: EndpointRole::Job,
+            url: receiver.url("/hook"),
+            dialect,
+            timeout_ms: u32::try_from(reelhook_dialects::timeout(dialect).as_millis()).unwrap(),
+        };
+        self.store.endpoint_for(wanted).await.unwrap().id
+    }
+
+    /// Walks through the retry table of the only delivery to an endpoint whose receiver takes nothing. Each attempt is due
+    /// so many milliseconds after the one before, least to most, the first at once; after the last it is exhausted. Gives
+    /// the delivery and when each attempt was made.
+    pub(crate) async fn walk_retry_table(
+        &self,
+        endpoint: EndpointId,
+        waits: impl IntoIterator<Item = RangeInclusive<u64>>,
+    ) -> (DeliveryRecord, Vec<Timestamp>) {
+        let mut waits = waits.into_iter();
+        assert_eq!(waits.next(), Some(0..=0), "the first attempt is made at once");
+        let mut times = vec![self.now()];
+        for (count, wait) in (1u32..).zip(waits) {
+            let record = self.wait_for_attempt(endpoint, count).await;
+            let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
+            let waits = due.since(self.now());
+            let (least, most) = (Duration::from_millis(*wait.start()), Duration::from_millis(*wait.end()));
+            assert!((least..=most).contains(&waits), "{waits:?} after attempt {count}, not {least:?} to {most:?}");
+            self.move_to(due);
+            times.push(due);
+        }
+        let record = self.wait_for_attempt(endpoint, u32::try_from(times.len()).unwrap()).await;
+        assert_eq!(record.delivery.state, DeliveryState::Exhausted);
+        (record, times)
     }
 
     /// Has a worker begin the oldest job.
@@ -325,6 +376,11 @@ impl Drop for World {
             engine.abort();
         }
     }
+}
+
+/// Waits that are exact.
+pub(crate) fn exact(millis: &[u64]) -> impl Iterator<Item = RangeInclusive<u64>> {
+    millis.iter().map(|&wait| wait..=wait)
 }
 
 /// Opens the store at `path`.

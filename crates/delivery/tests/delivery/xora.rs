@@ -4,32 +4,18 @@ use std::time::Duration;
 
 use reelhook_dialects::xora::request::SettingsChange;
 use reelhook_domain::delivery::DeliveryState;
-use reelhook_domain::endpoint::EndpointRole;
 use reelhook_domain::id::EndpointId;
-use reelhook_domain::job::{Dialect, JobWebhook};
-use reelhook_store::{Endpoints as _, JobEndpoint};
+use reelhook_domain::job::Dialect;
 use reelhook_testkit::{Receiver, Reply};
 
-use crate::world::World;
+use crate::world::{World, exact};
 
 /// The guide's table: the wait before each attempt, in milliseconds.
 const WAITS: [u64; 3] = [0, 500, 1000];
 
-/// A job with a webhook there, which its worker then fails.
 async fn failed_job(world: &World, receiver: &Receiver) -> EndpointId {
-    let url = receiver.url("/hook");
-    let events = SettingsChange::webhook_of(url.clone()).events;
-    let wanted = JobEndpoint {
-        account: world.account,
-        role: EndpointRole::Job,
-        url,
-        dialect: Dialect::Xora,
-        timeout_ms: 15_000,
-    };
-    let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
-    world.submit(Some(JobWebhook { endpoint, events })).await;
-    world.fail_job().await;
-    endpoint
+    let events = SettingsChange::webhook_of(receiver.url("/hook")).events;
+    world.failed_job_of(Dialect::Xora, events, receiver).await
 }
 
 #[tokio::test]
@@ -38,14 +24,7 @@ async fn xoras_three_attempts_are_kept_to_the_millisecond() {
     let receiver = Receiver::start().await;
     receiver.otherwise(Reply::status(500));
     let endpoint = failed_job(&world, &receiver).await;
-    for (count, wait) in (1u32..).zip(&WAITS[1..]) {
-        let record = world.wait_for_attempt(endpoint, count).await;
-        let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
-        assert_eq!(due.since(world.now()), Duration::from_millis(*wait), "after attempt {count}");
-        world.move_to(due);
-    }
-    let record = world.wait_for_attempt(endpoint, 3).await;
-    assert_eq!(record.delivery.state, DeliveryState::Exhausted);
+    world.walk_retry_table(endpoint, exact(&WAITS)).await;
     world.advance(Duration::from_secs(24 * 3600));
     let received = receiver.requests();
     assert_eq!(received.len(), 3, "an abandoned delivery stays abandoned");
