@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use reelhook_domain::failure::JobFailure;
 use reelhook_domain::media::MediaInfo;
 use reelhook_files::Key;
 use reelhook_store::Upload;
@@ -92,13 +91,22 @@ impl Desk {
         Ok(upload)
     }
 
-    /// What an upload holds, or why nothing can be made of it; nothing where this machine lacks the tools to look.
-    pub(crate) async fn look_at_upload(
+    /// What an uploaded video holds; nothing where this machine lacks the tools to look. Where it is no video in one of
+    /// those formats, whatever its name says, the text for its sender that says so.
+    pub(crate) async fn look_at_video(
         &self,
         upload: &Upload,
-    ) -> Result<Result<Option<MediaInfo>, JobFailure>, Problem> {
+        taken: &[&str],
+    ) -> Result<Result<Option<MediaInfo>, String>, Problem> {
         let path = self.files().local_path(&Key::upload(upload.id), self.files().scratch()).await?;
-        Ok((self.services().probe)(path).await)
+        let media = match (self.services().probe)(path).await {
+            Ok(media) => media,
+            Err(failure) => return Ok(Err(failure.message)),
+        };
+        if let Some(media) = media.as_ref().filter(|media| media.video.is_none() || !taken.contains(&&*media.format)) {
+            return Ok(Err(format!("the file is {}, not a video in one of {}", media.format, taken.join(", "))));
+        }
+        Ok(Ok(media))
     }
 }
 

@@ -1,5 +1,7 @@
 //! RemoveBGVideo, as its client sees it.
 
+mod accounts;
+
 use std::time::Duration;
 
 use http::Method;
@@ -349,14 +351,27 @@ async fn refusals_are_in_the_services_words() {
 
 #[tokio::test]
 async fn an_upload_that_is_no_video_or_comes_without_its_part_is_refused() {
-    let world = World::start(Serve::dev().set("upload.max_bytes", 1000)).await;
-    let refused = upload_as(&world, "clip.mkv", "content-type: video/x-matroska\r\n", b"x").await;
-    assert_eq!(code(&refused, 400), "invalid_request");
-    assert!(refused.json()["error"]["message"].as_str().is_some_and(|text| text.starts_with("Invalid file type")));
-    upload_as(&world, "clip.MOV", "content-type: application/octet-stream\r\n", b"x").await.expect(200);
-    upload_as(&world, "clip.webm", "", b"x").await.expect(200);
-    assert_eq!(code(&upload_as(&world, "clip", "", b"x").await, 400), "invalid_request");
-    let large = upload_as(&world, "clip.mp4", "content-type: video/mp4\r\n", &[0; 1001]).await;
+    let video = clips::bytes(Clip::Screen);
+    let world = World::start(Serve::dev().set("upload.max_bytes", video.len())).await;
+    // What the file holds decides, whichever of the formats its name says.
+    upload_as(&world, "clip.MOV", "content-type: application/octet-stream\r\n", &video).await.expect(200);
+    upload_as(&world, "clip.webm", "", &video).await.expect(200);
+    for (name, kind, bytes) in [
+        ("clip.mkv", "content-type: video/x-matroska\r\n", &video),
+        ("clip", "", &video),
+        ("clip.mp4", "content-type: video/mp4\r\n", &clips::bytes(Clip::Garbage)),
+        ("clip.mp4", "content-type: video/mp4\r\n", &clips::bytes(Clip::Audio)),
+        ("clip.mp4", "content-type: video/mp4\r\n", &clips::bytes(Clip::Picture)),
+        ("clip.mp4", "content-type: video/mp4\r\n", &Vec::new()),
+    ] {
+        let refused = upload_as(&world, name, kind, bytes).await;
+        assert_eq!(code(&refused, 400), "invalid_request", "{name}");
+        let message = refused.json()["error"]["message"].as_str().expect("a message is text").to_owned();
+        assert!(message.starts_with("Invalid file type: "), "{name}: {message}");
+    }
+    let kept = std::fs::read_dir(world.data().join("files/uploads")).expect("uploads are kept there").count();
+    assert_eq!(kept, 2, "what was refused is not kept");
+    let large = upload_as(&world, "clip.mp4", "content-type: video/mp4\r\n", &[video, vec![0]].concat()).await;
     assert_eq!(code(&large, 400), "invalid_request");
     assert!(large.json()["error"]["message"].as_str().is_some_and(|text| text.starts_with("File too large")));
     let bare = world.post_with("/removebgvideo/v1/uploads", &[], "{}").await;

@@ -110,11 +110,7 @@ async fn take_upload(
     if let Some(wrong) = defaults.webhook.as_ref().and_then(|url| desk.judge("webhook_url", url)) {
         return Err(Problem::invalid(vec![wrong]));
     }
-    let media = desk.look_at_upload(&upload).await?.map_err(|failure| unsupported(failure.message))?;
-    if let Some(media) = media.as_ref().filter(|media| media.video.is_none() || !TAKEN.contains(&&*media.format)) {
-        let detail = format!("the file is {}, not a video in one of {}", media.format, TAKEN.join(", "));
-        return Err(unsupported(detail));
-    }
+    let media = desk.look_at_video(&upload, TAKEN).await?.map_err(unsupported)?;
     upload.said = defaults.said(media.as_ref());
     let upload = desk.note_upload(upload).await?;
     let Upload { id, name, size_bytes, created_at, .. } = &upload;

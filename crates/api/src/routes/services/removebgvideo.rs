@@ -21,9 +21,9 @@ use crate::routes::listing::{Query, id};
 
 const SERVICE: Dialect = Dialect::RemoveBgVideo;
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
-/// Media types of videos that are taken, each with the extension that says the same where the type says nothing.
-const TAKEN: &[(&str, &str)] =
-    &[("video/mp4", "mp4"), ("video/quicktime", "mov"), ("video/webm", "webm"), ("video/x-msvideo", "avi")];
+/// Media types of videos that are taken, each with its format, which is also the extension of its names.
+const TAKEN: [(&str, &str); 4] =
+    [("video/mp4", "mp4"), ("video/quicktime", "mov"), ("video/webm", "webm"), ("video/x-msvideo", "avi")];
 
 /// Every path of the service, from its root.
 pub(super) fn routes() -> Router<Desk> {
@@ -58,9 +58,18 @@ async fn create_upload(
         let name = part.file_name().unwrap_or("video.mp4").to_owned();
         if !is_taken(part.content_type(), &name) {
             let taken: Vec<_> = TAKEN.iter().map(|(kind, _)| *kind).collect();
-            return Err(Problem::malformed(format!("Invalid file type; allowed are {}", taken.join(", "))));
+            return Err(invalid_type(&format!("allowed are {}", taken.join(", "))));
         }
-        let upload = desk.receive_within(caller, &name, part, LARGEST_UPLOAD).await?;
+        let upload = desk.keep(caller, &name, part, LARGEST_UPLOAD).await?;
+        // A name and a media type may say anything.
+        let formats = TAKEN.map(|(_, format)| format);
+        if let Err(problem) =
+            desk.look_at_video(&upload, &formats).await.and_then(|seen| seen.map_err(|why| invalid_type(&why)))
+        {
+            desk.forget(&upload).await;
+            return Err(problem);
+        }
+        let upload = desk.note_upload(upload).await?;
         let url = desk.link_to()(Link::Upload { upload: upload.id, name: &upload.name });
         return Ok(Json(json!({
             "success": true,
@@ -71,6 +80,10 @@ async fn create_upload(
         })));
     }
     Err(Problem::malformed("file is a part that is required"))
+}
+
+fn invalid_type(why: &str) -> Problem {
+    Problem::malformed(format!("Invalid file type: {why}"))
 }
 
 /// By the media type; by the name where the type says nothing.
