@@ -1,12 +1,17 @@
 //! API keys: made here, shown once, kept as a hash.
 
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::id::AccountId;
 use reelhook_store::{ApiKey, NewApiKey, Store};
 
-/// Makes a key of the first account. Answers its text, which nobody can find again, and what is kept of it.
-pub(crate) async fn create(store: &dyn Store, ambient: &Ambient, name: &str) -> anyhow::Result<(String, ApiKey)> {
-    let account = store.first_account().await?;
-    let (text, key) = NewApiKey::generate(account.id, name, ambient);
+/// Makes a key of that account. Answers its text, which nobody can find again, and what is kept of it.
+pub(crate) async fn create(
+    store: &dyn Store,
+    ambient: &Ambient,
+    account: AccountId,
+    name: &str,
+) -> anyhow::Result<(String, ApiKey)> {
+    let (text, key) = NewApiKey::generate(account, name, ambient);
     Ok((text, store.create_key(key).await?))
 }
 

@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 use url::Url;
 
-use crate::commands::{bench, credits, demo, doctor, jobs, keys, listen, secrets, serve, submit, trigger, verify};
+use crate::commands::{
+    accounts, bench, credits, demo, doctor, jobs, keys, listen, secrets, serve, submit, trigger, verify,
+};
 
 const EXAMPLES: &str = "\
 First steps:
@@ -37,6 +39,7 @@ pub(crate) enum Command {
     Listen(listen::Args),
     Verify(verify::Args),
     Trigger(trigger::Args),
+    Accounts(accounts::Args),
     Keys(keys::Args),
     Credits(credits::Args),
     Secrets(secrets::Args),

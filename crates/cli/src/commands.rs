@@ -8,6 +8,7 @@ use crate::args::{Cli, Command};
 use crate::output;
 use crate::settings::reference;
 
+pub(crate) mod accounts;
 pub(crate) mod bench;
 pub(crate) mod credits;
 pub(crate) mod demo;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args),
         Command::Trigger(args) => block_on(trigger::run(args)),
         Command::Credits(args) => block_on(credits::run(args)),
+        Command::Accounts(args) => block_on(accounts::run(args)),
         Command::Keys(args) => block_on(keys::run(args)),
         Command::Secrets(args) => block_on(secrets::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),

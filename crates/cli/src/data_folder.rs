@@ -18,6 +18,29 @@ use crate::master_key::{self, MasterKey};
 #[derive(Debug, Clone)]
 pub(crate) struct DataFolder(PathBuf);
 
+/// Which data folder a command works on, and how it answers.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// The data folder of the server
+    #[arg(long, env = "REELHOOK_DATA", hide_env_values = true, value_name = "DIR", default_value = "./reelhook-data")]
+    data: PathBuf,
+    /// Answer in JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Place {
+    /// Opens what is kept there. A folder that is missing is an error: a mistyped one should not look like an empty server.
+    pub(crate) async fn open(&self, ambient: &Ambient) -> anyhow::Result<Arc<SqliteStore>> {
+        Ok(DataFolder::at(&self.data)?.open(ambient).await?.0)
+    }
+
+    /// Opens what is kept there, in a folder that is made when it is missing.
+    pub(crate) async fn open_or_create(&self, ambient: &Ambient) -> anyhow::Result<Arc<SqliteStore>> {
+        Ok(DataFolder::create(&self.data)?.open(ambient).await?.0)
+    }
+}
+
 /// Proof that no other server uses the folder; until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "holding the file is holding the lock")] File);

@@ -78,8 +78,12 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     }
     let (store, master_key) = folder.open(ambient).await?;
     void_leases(&store).await?;
-    let first_key =
-        if store.has_keys().await? { None } else { Some(api_key::create(&*store, ambient, "first").await?.0) };
+    let first_key = if store.has_keys().await? {
+        None
+    } else {
+        let account = store.first_account().await?.id;
+        Some(api_key::create(&*store, ambient, account, "first").await?.0)
+    };
 
     let policy = settings.policy();
     let egress = reelhook_egress::Settings { policy, ..reelhook_egress::Settings::default() };

@@ -31,6 +31,50 @@ fn a_key_is_printed_alone_and_listed_until_it_is_revoked() {
 }
 
 #[test]
+fn keys_of_another_account_are_made_listed_and_revoked_by_its_name_or_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let run = |arguments: &[&str]| {
+        let place = ["--data", data.to_str().unwrap()];
+        program::shown(&program::run(&[arguments, &place].concat(), ""))
+    };
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let (code, id, err) = run(&["accounts", "create", "shop"]);
+    assert_eq!(code, Some(0), "{err}");
+    let id = id.trim();
+    assert!(id.starts_with("acc_") && err.contains("reelhook keys create --account shop"), "{id} {err}");
+    let (_, listed, _) = run(&["accounts", "list", "--json"]);
+    let names: Vec<_> =
+        json(&listed)["accounts"].as_array().unwrap().iter().map(|account| account["name"].clone()).collect();
+    assert_eq!(names, ["default", "shop"], "the first account stays the first");
+
+    let (code, _, err) = run(&["keys", "create", "--account", "shop", "--name", "checkout"]);
+    assert_eq!(code, Some(0), "{err}");
+    let (_, listed, _) = run(&["keys", "list", "--account", id, "--json"]);
+    let key = &json(&listed)["keys"][0];
+    assert_eq!((&key["name"], &key["account"]), (&"checkout".into(), &id.into()));
+    let (_, first, _) = run(&["keys", "list", "--json"]);
+    assert_eq!(json(&first)["keys"], serde_json::json!([]), "the first account has none");
+
+    let key = key["id"].as_str().unwrap();
+    let (code, _, err) = run(&["keys", "revoke", key]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("the account default has no key"), "{err}");
+    assert_eq!(run(&["keys", "revoke", key, "--account", "shop"]).0, Some(0));
+
+    for (wrong, said) in [
+        (&["accounts", "create", "shop"][..], "there is an account shop already"),
+        (&["accounts", "create", "a shop"], "a name has 1 to 64 letters"),
+        (&["accounts", "create", "acc_1"], "does not begin with"),
+        (&["keys", "create", "--account", "shp"], "there is no account \"shp\"; there are: default, shop."),
+        (&["credits", "show", "--account", "shp"], "`reelhook accounts create NAME` makes one"),
+    ] {
+        let (code, out, err) = run(wrong);
+        assert!(code.is_some_and(|code| code > 0) && out.is_empty() && err.contains(said), "{wrong:?}: {err}");
+    }
+}
+
+#[test]
 fn a_mistyped_folder_is_not_made_by_looking() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("mistyped");

@@ -81,6 +81,11 @@ pub fn key_hash(text: &str) -> KeyHash {
 pub trait Accounts: Send + Sync {
     /// The first account, which is made when there is none.
     async fn first_account(&self) -> Result<Account>;
+    /// Makes an account. The first one is made before it where there is none, and stays the first. `AlreadyExists` when
+    /// the name is taken.
+    async fn create_account(&self, name: &str) -> Result<Account>;
+    /// All accounts, the first one first.
+    async fn list_accounts(&self) -> Result<Vec<Account>>;
     /// Keeps a key.
     async fn create_key(&self, key: NewApiKey) -> Result<ApiKey>;
     /// The keys of an account, newest first, revoked ones included.

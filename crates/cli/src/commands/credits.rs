@@ -2,13 +2,13 @@
 //!
 //! There is no such route: whoever has an API key could grant themselves.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use reelhook_store::{Accounts as _, Credits as _};
+use reelhook_store::Credits as _;
 use serde_json::json;
 
-use crate::data_folder::DataFolder;
+use super::accounts::Whose;
+use crate::data_folder::Place;
 use crate::{ambient, output};
 
 const EXAMPLES: &str = "\
@@ -16,6 +16,7 @@ Examples:
   reelhook credits show --data ./reelhook-data
   reelhook credits grant 600 --data ./reelhook-data     ten minutes of video at 60 credits a minute
   reelhook credits grant -- -50                         take some back
+  reelhook credits grant 600 --account shop             to another account than the first
   reelhook credits lift                                 no limit again
 
 An account has no limit until credits are granted. Only services that count in credits take them
@@ -37,39 +38,33 @@ enum Verb {
         #[arg(value_name = "CREDITS", allow_negative_numbers = true)]
         credits: i64,
         #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
         place: Place,
     },
     /// Show what is left
     Show {
+        #[command(flatten)]
+        whose: Whose,
         #[command(flatten)]
         place: Place,
     },
     /// End the limit
     Lift {
         #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
         place: Place,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// The data folder of the server
-    #[arg(long, env = "REELHOOK_DATA", hide_env_values = true, value_name = "DIR", default_value = "./reelhook-data")]
-    data: PathBuf,
-    /// Answer in JSON on stdout
-    #[arg(long)]
-    json: bool,
 }
 
 /// Does it.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ambient = ambient::system();
-    let place = match &args.verb {
-        Verb::Grant { place, .. } | Verb::Show { place } | Verb::Lift { place } => place,
-    };
+    let (Verb::Grant { whose, place, .. } | Verb::Show { whose, place } | Verb::Lift { whose, place }) = &args.verb;
     let json = place.json;
-    let (store, _) = DataFolder::at(&place.data)?.open(&ambient).await?;
-    let account = store.first_account().await?.id;
+    let store = place.open(&ambient).await?;
+    let account = whose.account(&*store).await?.id;
     match args.verb {
         Verb::Grant { credits, .. } => drop(store.grant_credits(account, credits).await?),
         Verb::Show { .. } => {}

@@ -1,6 +1,5 @@
 //! `reelhook keys`: API keys, directly in the database, also while the server runs.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -8,12 +7,14 @@ use reelhook_domain::id::KeyId;
 use reelhook_store::{Accounts as _, ApiKey, StoreError};
 use serde_json::{Value, json};
 
-use crate::data_folder::DataFolder;
+use super::accounts::Whose;
+use crate::data_folder::Place;
 use crate::{ambient, api_key, output};
 
 const EXAMPLES: &str = "\
 Examples:
   export REELHOOK_KEY=$(reelhook keys create --data ./reelhook-data --name laptop)
+  reelhook keys create --account shop --name checkout     of another account than the first
   reelhook keys list --data ./reelhook-data
   reelhook keys revoke key_06c8pmt4vz3fk7qyq4q9w7m2hc --data ./reelhook-data
 
@@ -32,6 +33,8 @@ enum Verb {
     /// Make a key; prints it alone on stdout
     Create {
         #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
         place: Place,
         /// A name for people
         #[arg(long, default_value = "cli", value_name = "NAME")]
@@ -40,10 +43,14 @@ enum Verb {
     /// List the keys, newest first
     List {
         #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
         place: Place,
     },
     /// End a key at once
     Revoke {
+        #[command(flatten)]
+        whose: Whose,
         #[command(flatten)]
         place: Place,
         /// Its id
@@ -52,33 +59,20 @@ enum Verb {
     },
 }
 
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// The data folder of the server
-    #[arg(long, env = "REELHOOK_DATA", hide_env_values = true, value_name = "DIR", default_value = "./reelhook-data")]
-    data: PathBuf,
-    /// Answer in JSON on stdout
-    #[arg(long)]
-    json: bool,
-}
-
 /// Does it.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ambient = ambient::system();
-    let place = match &args.verb {
-        Verb::Create { place, .. } | Verb::List { place } | Verb::Revoke { place, .. } => place,
-    };
+    let (Verb::Create { whose, place, .. } | Verb::List { whose, place } | Verb::Revoke { whose, place, .. }) =
+        &args.verb;
     let json = place.json;
-    // Only making a key may make a folder: a mistyped one should not look like an empty server.
-    let folder = match args.verb {
-        Verb::Create { .. } => DataFolder::create(&place.data)?,
-        Verb::List { .. } | Verb::Revoke { .. } => DataFolder::at(&place.data)?,
+    let store = match args.verb {
+        Verb::Create { .. } => place.open_or_create(&ambient).await?,
+        Verb::List { .. } | Verb::Revoke { .. } => place.open(&ambient).await?,
     };
-    let (store, _) = folder.open(&ambient).await?;
-    let account = store.first_account().await?.id;
+    let account = whose.account(&*store).await?;
     match args.verb {
         Verb::Create { name, .. } => {
-            let (text, kept) = api_key::create(&*store, &ambient, &name).await?;
+            let (text, kept) = api_key::create(&*store, &ambient, account.id, &name).await?;
             if json {
                 let mut shown = show(&kept);
                 shown["key"] = Value::String(text);
@@ -88,7 +82,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
         }
         Verb::List { .. } => {
-            let keys = store.list_keys(account).await?;
+            let keys = store.list_keys(account.id).await?;
             if json {
                 output::json(&json!({"keys": keys.iter().map(show).collect::<Vec<_>>()}))?;
             } else {
@@ -96,8 +90,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
         }
         Verb::Revoke { id, .. } => {
-            let key = match store.revoke_key(account, id).await {
-                Err(StoreError::NotFound) => anyhow::bail!("there is no key {id}; `reelhook keys list` shows them"),
+            let key = match store.revoke_key(account.id, id).await {
+                Err(StoreError::NotFound) => anyhow::bail!(
+                    "the account {0} has no key {id}; `reelhook keys list --account {0}` shows those that it has",
+                    account.name
+                ),
                 other => other.context("the key cannot be revoked")?,
             };
             if json {
@@ -112,7 +109,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn show(key: &ApiKey) -> Value {
     json!({
-        "id": key.id, "name": key.name, "hint": key.hint, "created_at": key.created_at, "revoked_at": key.revoked_at,
+        "id": key.id, "account": key.account, "name": key.name, "hint": key.hint, "created_at": key.created_at, "revoked_at": key.revoked_at,
     })
 }
 

@@ -215,6 +215,12 @@ impl World {
         String::from_utf8(output.stdout).expect("the program prints text")
     }
 
+    /// What another account sends as its `authorization`.
+    pub(crate) async fn another_account(&self) -> String {
+        self.command(&["accounts", "create", "theirs"]).await;
+        format!("Bearer {}", self.command(&["keys", "create", "--account", "theirs"]).await.trim())
+    }
+
     /// Runs `reelhook` with these arguments against the server and gives its output.
     pub(crate) async fn client_command(&self, arguments: &[&str]) -> String {
         let url = self.url("/").to_string();

@@ -1,5 +1,7 @@
 //! Clipzy, as its client sees it.
 
+mod accounts;
+
 use http::Method;
 use reelhook_testkit::clips::{self, Clip};
 use reelhook_testkit::{Received, Receiver, Reply};

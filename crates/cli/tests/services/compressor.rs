@@ -1,5 +1,6 @@
 //! Compressor, as its client sees it.
 
+mod accounts;
 mod archives;
 #[cfg(feature = "failpoints")]
 mod crashes;

@@ -1,5 +1,6 @@
 //! Transcodely, as its client sees it.
 
+mod accounts;
 mod deliveries;
 mod origins;
 mod refusals;

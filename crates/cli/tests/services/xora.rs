@@ -1,5 +1,7 @@
 //! Xora, as its client sees it.
 
+mod accounts;
+
 use std::time::Duration;
 
 use http::Method;

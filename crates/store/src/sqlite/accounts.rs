@@ -24,6 +24,16 @@ impl Accounts for SqliteStore {
         self.write(|tx| first_account(tx).boxed()).await
     }
 
+    async fn create_account(&self, name: &str) -> Result<Account> {
+        let name = name.to_owned();
+        self.write(|tx| create_account(tx, name).boxed()).await
+    }
+
+    async fn list_accounts(&self) -> Result<Vec<Account>> {
+        let found = sqlx::query("select * from accounts order by id").fetch_all(&self.readers).await?;
+        found.iter().map(rows::account).collect()
+    }
+
     async fn create_key(&self, key: NewApiKey) -> Result<ApiKey> {
         self.write(|tx| create_key(tx, key).boxed()).await
     }
@@ -52,7 +62,21 @@ async fn first_account(tx: &mut Tx) -> Result<Account> {
     if let Some(row) = sqlx::query(FIRST_ACCOUNT).fetch_optional(tx.sql()).await? {
         return rows::account(&row);
     }
-    let account = Account { id: tx.ambient().id(), name: FIRST_NAME.to_owned(), created_at: tx.now() };
+    insert(tx, FIRST_NAME.to_owned()).await
+}
+
+async fn create_account(tx: &mut Tx, name: String) -> Result<Account> {
+    first_account(tx).await?;
+    let taken = sqlx::query_scalar("select exists (select 1 from accounts where name = ?)").bind(name.clone());
+    // One transaction writes at a time, so nobody takes the name in between.
+    if taken.fetch_one(tx.sql()).await? {
+        return Err(StoreError::AlreadyExists);
+    }
+    insert(tx, name).await
+}
+
+async fn insert(tx: &mut Tx, name: String) -> Result<Account> {
+    let account = Account { id: tx.ambient().id(), name, created_at: tx.now() };
     sqlx::query("insert into accounts (id, name, created_at) values (?, ?, ?)")
         .bind(key(account.id))
         .bind(account.name.clone())

@@ -3,7 +3,7 @@
 use reelhook_domain::endpoint::EndpointRole;
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::job::Dialect;
-use reelhook_store::{DefaultWebhook, JobEndpoint, NewApiKey};
+use reelhook_store::{DefaultWebhook, JobEndpoint, NewApiKey, StoreError};
 use std::time::Duration;
 
 use crate::conformance;
@@ -18,6 +18,17 @@ conformance! {
     async fn there_is_one_first_account_however_many_ask(world: &World) {
         let asked = futures::future::join_all((0..20).map(|_| world.store.first_account())).await;
         assert!(asked.into_iter().all(|account| account.unwrap().id == world.account));
+    }
+
+    async fn an_account_has_a_name_of_its_own_and_never_becomes_the_first(world: &World) {
+        let made = world.store.create_account("theirs").await.unwrap();
+        assert_eq!((made.name.as_str(), made.created_at), ("theirs", world.now()));
+        for taken in ["theirs", "default"] {
+            assert!(matches!(world.store.create_account(taken).await, Err(StoreError::AlreadyExists)), "{taken}");
+        }
+        let listed: Vec<_> = world.store.list_accounts().await.unwrap().into_iter().map(|account| account.id).collect();
+        assert_eq!(listed, [world.account, made.id]);
+        assert_eq!(world.store.first_account().await.unwrap().id, world.account);
     }
 
     async fn a_key_is_found_by_its_hash_until_it_is_revoked(world: &World) {

@@ -4,7 +4,9 @@ use reelhook_testkit::clips::{self, Clip};
 use reelhook_testkit::{Manners, Origin, Received, Receiver, Reply};
 use serde_json::{Value, json};
 
-use super::{account_secret, call, h264, is_signed, told};
+#[cfg(feature = "failpoints")]
+use super::account_secret;
+use super::{call, h264, is_signed, told};
 use crate::world::{PATIENCE, Serve, World, eventually};
 
 /// A job that fails as soon as its input is looked at, and is told of there.

@@ -15,7 +15,7 @@ use crate::small_disk::SmallDisk;
 use crate::world::{Answer, Serve, World};
 
 /// Checks that an answer is a refusal as the service's clients read it, of that status and those codes.
-fn assert_refused(answer: &Answer, status: u16, code: &str, detail: &str) {
+pub(super) fn assert_refused(answer: &Answer, status: u16, code: &str, detail: &str) {
     let body = answer.expect(status);
     assert_eq!((&body["code"], &body["details"][0]["type"]), (&json!(code), &json!("transcodely.v1.ErrorDetails")));
     assert!(!body["message"].as_str().expect("a message is text").is_empty());
@@ -26,7 +26,7 @@ fn assert_refused(answer: &Answer, status: u16, code: &str, detail: &str) {
 }
 
 /// The paths of what is wrong, as both places name them.
-fn fields(answer: &Answer) -> Vec<String> {
+pub(super) fn fields(answer: &Answer) -> Vec<String> {
     assert_refused(answer, 400, "invalid_argument", "validation_error");
     let body = answer.json();
     assert_eq!(body["message"], "Request validation failed");
@@ -36,7 +36,7 @@ fn fields(answer: &Answer) -> Vec<String> {
     violations.map(|violation| violation["field"].as_str().expect("a field is text").to_owned()).collect()
 }
 
-fn video() -> Value {
+pub(super) fn video() -> Value {
     json!([{"type": "mp4", "video": [h264("480p", "economy")]}])
 }
 
@@ -133,43 +133,6 @@ async fn database(world: &World) -> SqliteConnection {
     let path = world.data().join("reelhook.db");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     SqliteConnection::connect_with(&options).await.expect("the database is there")
-}
-
-#[tokio::test]
-async fn what_is_another_accounts_is_not_there() {
-    let (world, origin) = tokio::join!(World::start(Serve::dev()), Origin::start());
-    let input = origin.put("/in.mp4", clips::bytes(Clip::Video), Manners::Good);
-    let job = call(&world, "Create", &json!({"input_url": input, "delayed_start": true, "outputs": video()})).await;
-    let place = json!({
-        "name": "in", "provider": "http", "permissions": ["read"], "http": {"base_url": origin.url("/")},
-    });
-    let kept = world.post(&format!("{ORIGINS}/Create"), &place).await.expect(200);
-
-    // A second account, which the program itself does not make yet.
-    let key = world.post("/v1/keys", &json!({"name": "theirs"})).await.expect(201);
-    let key = format!("Bearer {}", key["key"].as_str().expect("it is shown once"));
-    let second =
-        "insert into accounts (id, name, created_at) values (x'0102030405060708090a0b0c0d0e0f10', 'theirs', 0);
-        update api_keys set account = x'0102030405060708090a0b0c0d0e0f10' where name = 'theirs'";
-    sqlx::raw_sql(second).execute(&mut database(&world).await).await.expect("the tables are there");
-    let as_them =
-        async |path: String, body: Value| world.post_with(&path, &[("authorization", &key)], body.to_string()).await;
-
-    let theirs = as_them(format!("{JOBS}/List"), json!({})).await.expect(200);
-    assert_eq!(theirs, json!({"jobs": [], "pagination": {"next_cursor": "", "total_count": 0}}));
-    for method in ["Get", "Cancel", "Confirm", "Watch"] {
-        let answer = as_them(format!("{JOBS}/{method}"), json!({"id": job["id"]})).await;
-        assert_refused(&answer, 404, "not_found", "not_found");
-    }
-    let theirs = as_them(format!("{ORIGINS}/List"), json!({})).await.expect(200);
-    assert_eq!(theirs["origins"], json!([]));
-    for method in ["Get", "Validate", "Archive"] {
-        let answer = as_them(format!("{ORIGINS}/{method}"), json!({"id": kept["origin"]["id"]})).await;
-        assert_refused(&answer, 404, "not_found", "not_found");
-    }
-    let borrowed = json!({"input_origin_id": kept["origin"]["id"], "input_path": "in.mp4", "outputs": video()});
-    assert_eq!(fields(&as_them(format!("{JOBS}/Create"), borrowed).await), ["input_origin_id"]);
-    assert_ne!(call(&world, "Get", &json!({"id": id(&job)})).await["status"], "canceled");
 }
 
 #[tokio::test]
