@@ -1,11 +1,9 @@
 #!/usr/bin/env bash
-# Measures the release build and writes docs/benchmarks.md, which is what `reelhook bench` prints on stdout.
+# Measures the release build and puts what was measured in place on docs/benchmarks.md; its other sections stay.
+# `scripts/bench.sh delivery --mode latency` measures a part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --release --bin reelhook
-page=$(mktemp)
-trap 'rm -f "$page"' EXIT
-target/release/reelhook bench "$@" | tee "$page"
-# Only a run that came to its end replaces the page.
-install -m 644 "$page" docs/benchmarks.md
+# The page is written once all was measured.
+target/release/reelhook bench --page docs/benchmarks.md "$@"

@@ -3,11 +3,14 @@
 //! The server that is measured is this very program, in a process of its own, over a temporary folder. A number alone
 //! says as much about the machine as about the program, so each stands beside a baseline measured in the same run.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use self::page::{Page, Section};
+use self::delivery::Mode;
+use self::page::Page;
 use crate::output;
 use crate::signals::Signals;
 
@@ -15,16 +18,16 @@ mod delivery;
 mod media;
 mod page;
 mod pictures;
-mod receiver;
 mod scenes;
 mod server;
 mod subject;
 
 const EXAMPLES: &str = "\
 Examples:
-  reelhook bench                      all of it, as a page in Markdown
-  reelhook bench delivery --json      one part, for a program to read
-  reelhook bench --quick > page.md    fewer repetitions
+  reelhook bench                                    all of it, as a page in Markdown
+  reelhook bench --quick --page page.md             fewer repetitions, put in place on a page
+  reelhook bench delivery --json -                  one part, for a program to read
+  reelhook bench delivery --mode latency,isolation  some modes of it
 
 It starts servers of its own in a temporary folder and talks to loopback only. Run it on a quiet machine.";
 
@@ -38,15 +41,21 @@ pub(crate) struct Args {
     /// Fewer repetitions: figures in a quarter of the time, with more noise
     #[arg(long)]
     quick: bool,
-    /// Answer in JSON on stdout
-    #[arg(long)]
-    json: bool,
+    /// What of delivery to measure; all of it when absent
+    #[arg(long, value_enum, value_delimiter = ',')]
+    mode: Vec<Mode>,
+    /// Write JSON to that file too; `-` prints it on stdout instead of the page
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Put the sections in place on that page; its others stay
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
 }
 
 /// A part of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// Webhooks: events accepted and delivered a second
+    /// Webhooks: rates, latency, isolation, crashes; see --mode
     Delivery,
     /// Start, memory and size of the server
     Server,
@@ -81,26 +90,36 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        args.mode.is_empty() || matches!(args.part, Part::Delivery | Part::All),
+        "--mode says what of delivery to measure; use it as in `reelhook bench delivery --mode latency`"
+    );
     let effort = if args.quick { Effort::Quick } else { Effort::Full };
-    let mut sections: Vec<Section> = Vec::new();
+    let mut page = Page::new();
     for part in [Part::Server, Part::Media, Part::Pictures, Part::Delivery] {
         if args.part != Part::All && args.part != part {
             continue;
         }
         output::note(format_args!("measuring: {}", format!("{part:?}").to_lowercase()));
-        let section = match part {
-            Part::Server => server::measure(effort).await.context("server")?,
-            Part::Media => media::measure(effort).await.context("media")?,
-            Part::Pictures => pictures::measure(effort).await.context("pictures")?,
-            Part::Delivery | Part::All => delivery::measure(effort).await.context("delivery")?,
-        };
-        sections.push(section);
+        match part {
+            Part::Server => page.add(server::measure(effort).await.context("server")?),
+            Part::Media => page.add(media::measure(effort).await.context("media")?),
+            Part::Pictures => page.add(pictures::measure(effort).await.context("pictures")?),
+            Part::Delivery | Part::All => delivery::measure(effort, &args.mode, &mut page).await.context("delivery")?,
+        }
     }
-    let page = Page::new(sections);
-    if args.json {
-        output::json(&page)?
-    } else {
-        output::line(page.markdown().trim_end())?
+    if let Some(path) = &args.page {
+        page.write(path)?;
+    }
+    match args.json.as_deref() {
+        Some(path) if path.as_os_str() == "-" => output::json(&page)?,
+        Some(path) => {
+            let mut text = serde_json::to_string_pretty(&page)?;
+            text.push('\n');
+            fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+            output::line(page.markdown().trim_end())?;
+        }
+        None => output::line(page.markdown().trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }
