@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// What of delivery to measure; all of it when absent
     #[arg(long, value_enum, value_delimiter = ',')]
     mode: Vec<Mode>,
+    /// How many deliveries the mode backlog makes due; 1000000, or 50000 with --quick
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    backlog: Option<u32>,
     /// Write JSON to that file too; `-` prints it on stdout instead of the page
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -105,7 +108,9 @@ async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
             Part::Server => page.add(server::measure(effort).await.context("server")?),
             Part::Media => page.add(media::measure(effort).await.context("media")?),
             Part::Pictures => page.add(pictures::measure(effort).await.context("pictures")?),
-            Part::Delivery | Part::All => delivery::measure(effort, &args.mode, &mut page).await.context("delivery")?,
+            Part::Delivery | Part::All => {
+                delivery::measure(effort, &args.mode, args.backlog, &mut page).await.context("delivery")?;
+            }
         }
     }
     if let Some(path) = &args.page {

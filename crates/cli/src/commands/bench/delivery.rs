@@ -10,6 +10,12 @@ use super::Effort;
 use super::page::{Page, Section};
 use crate::output;
 
+mod backlog;
+mod crash;
+mod dead_endpoint;
+mod fan_out;
+mod idle;
+mod isolation;
 mod latency;
 mod load;
 mod plain;
@@ -24,6 +30,18 @@ pub(super) enum Mode {
     Throughput,
     /// From request to receiver at 100 events a second
     Latency,
+    /// One event to 100 and to 1,000 endpoints
+    FanOut,
+    /// Healthy endpoints beside five that never answer
+    Isolation,
+    /// 999 endpoints beside one that never answers
+    DeadEndpoint,
+    /// A million deliveries that are due
+    Backlog,
+    /// Killed with 10,000 deliveries to go
+    Crash,
+    /// Memory, CPU and wake-ups of a server at rest
+    Idle,
 }
 
 impl Mode {
@@ -34,19 +52,30 @@ impl Mode {
 }
 
 /// Measures these modes, all when there is none, and adds each to the page.
-pub(super) async fn measure(effort: Effort, modes: &[Mode], page: &mut Page) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    effort: Effort,
+    modes: &[Mode],
+    backlog: Option<u32>,
+    page: &mut Page,
+) -> anyhow::Result<()> {
     let all = <Mode as clap::ValueEnum>::value_variants();
     for &mode in all.iter().filter(|mode| modes.is_empty() || modes.contains(mode)) {
         let name = mode.name();
         output::note(format_args!("measuring: delivery, {name}"));
-        page.add(one(effort, mode).await.context(name)?);
+        page.add(one(effort, mode, backlog).await.context(name)?);
     }
     Ok(())
 }
 
-async fn one(effort: Effort, mode: Mode) -> anyhow::Result<Section> {
+async fn one(effort: Effort, mode: Mode, backlog: Option<u32>) -> anyhow::Result<Section> {
     match mode {
         Mode::Throughput => throughput::measure(effort).await,
         Mode::Latency => latency::measure(effort).await,
+        Mode::FanOut => fan_out::measure(effort).await,
+        Mode::Isolation => isolation::measure(effort).await,
+        Mode::DeadEndpoint => dead_endpoint::measure(effort).await,
+        Mode::Backlog => backlog::measure(effort, backlog).await,
+        Mode::Crash => crash::measure(effort).await,
+        Mode::Idle => idle::measure(effort).await,
     }
 }

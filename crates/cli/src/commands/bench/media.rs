@@ -33,7 +33,7 @@ struct Bench<'a> {
 
 pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
     let folder = tempfile::tempdir()?;
-    let server = Subject::start(&folder.path().join("data")).await?;
+    let mut server = Subject::start(&folder.path().join("data")).await?;
     let api = Api::new(server.base.clone(), server.key.as_deref().context("the server made no key")?)?;
     let tools = Settings::default();
     let bench = Bench { api: &api, tools: &tools, folder: folder.path() };

@@ -273,7 +273,7 @@ async fn write(rgb: &[u8], (width, height): (u32, u32), settings: &[&str], path:
 /// What the server takes for a job of one photograph beside decoding and encoding it.
 async fn aside(folder: &Path, jobs: usize) -> anyhow::Result<Figure> {
     let photo = usual(folder).await?;
-    let server = Subject::start(&folder.join("data")).await?;
+    let mut server = Subject::start(&folder.join("data")).await?;
     let api = Api::new(server.base.clone(), server.key.as_deref().context("the server made no key")?)?;
     let outputs = json!([{"recipe": "image", "level": "high"}]);
     job(&api, &photo, &outputs).await.context("the first job, which is not counted")?;

@@ -24,10 +24,10 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
         version.arg("--version");
         bare.push(milliseconds(subject::run(version).await?.wall));
         let data = folder.path().join(format!("data-{time}"));
-        let first = Subject::start(&data).await?;
+        let mut first = Subject::start(&data).await?;
         fresh.push(milliseconds(first.started_in));
         first.stop().await?;
-        let second = Subject::start(&data).await?;
+        let mut second = Subject::start(&data).await?;
         again.push(milliseconds(second.started_in));
         if time + 1 == times {
             sleep(REST).await;

@@ -63,10 +63,21 @@ impl Subject {
 
     /// Its memory that is in RAM, in bytes.
     pub(super) fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel shows no VmRSS")?;
-        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")?;
-        Ok(kilobytes * 1024)
+        Ok(1024 * field(&format!("/proc/{}/status", self.id()?), "VmRSS:")?)
+    }
+
+    /// The most of its memory that ever was in RAM, in bytes.
+    pub(super) fn peak_bytes(&self) -> anyhow::Result<u64> {
+        Ok(1024 * field(&format!("/proc/{}/status", self.id()?), "VmHWM:")?)
+    }
+
+    /// How often one of its threads waited for something that then came.
+    pub(super) fn wakes(&self) -> anyhow::Result<u64> {
+        let mut wakes = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.id()?))? {
+            wakes += field(&thread?.path().join("status").display().to_string(), "voluntary_ctxt_switches:")?;
+        }
+        Ok(wakes)
     }
 
     /// The CPU time of the server itself until now, without that of its children.
@@ -78,14 +89,29 @@ impl Subject {
         self.child.id().context("the server has ended")
     }
 
+    /// Ends it as a power cut would, and waits until it has.
+    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.start_kill()?;
+        timeout(PATIENCE, self.child.wait()).await.context("the server does not end")??;
+        Ok(())
+    }
+
     /// Asks it to stop, and waits until it has.
-    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+    pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
         let id = i32::try_from(self.id()?).ok().and_then(Pid::from_raw).context("the server has no process id")?;
         kill_process(id, Signal::TERM)?;
         let ended = timeout(PATIENCE, self.child.wait()).await.context("the server does not stop")??;
         ensure!(ended.success(), "the server ended with {ended}");
         Ok(())
     }
+}
+
+/// A number in a file of names and values.
+fn field(path: &str, name: &str) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(path)?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.with_context(|| format!("the kernel shows no {name}"))?;
+    line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name} is no number"))
 }
 
 /// The address and the first key, from what the server prints.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use futures::{StreamExt as _, stream};
 use serde_json::json;
 use tempfile::TempDir;
 use url::Url;
@@ -72,6 +73,17 @@ impl Rig {
     pub(super) async fn endpoint(&self, url: &Url, kind: &str) -> anyhow::Result<String> {
         let made = self.api.post(&["endpoints"], &json!({"url": url, "events": [kind]})).await?;
         Ok(made["id"].as_str().context("an endpoint has no id")?.to_owned())
+    }
+
+    /// Registers endpoints for events of one type that differ in their path: `/1`, `/2`, ...
+    pub(super) async fn endpoints(&self, url: &Url, kind: &str, count: u32) -> anyhow::Result<()> {
+        let mut made = stream::iter(1..=count)
+            .map(|endpoint| async move { self.endpoint(&url.join(&endpoint.to_string())?, kind).await })
+            .buffer_unordered(16);
+        while let Some(id) = made.next().await {
+            id?;
+        }
+        Ok(())
     }
 
     /// A rig with one endpoint that answers.

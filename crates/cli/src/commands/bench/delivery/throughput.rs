@@ -49,7 +49,13 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
             .aim(Target::RatioFrom(0.40)),
         accepted("One event per request, accepted", &singles),
         accepted("Batches of 100, accepted", &batches),
-        Figure::new("CPU of the server for an event posted alone", cpu(&singles), "us", "one in a batch", cpu(&batches)),
+        Figure::new(
+            "CPU of the server for an event posted alone",
+            cpu(&singles),
+            "us",
+            "one in a batch",
+            cpu(&batches),
+        ),
         Figure::new("The load generator straight to the receiver", raw, "a second", "plain HTTP client", bare),
     ];
     let method = vec![
