@@ -52,9 +52,12 @@ pub const MOST_INPUTS: usize = 50;
 pub struct Destination {
     /// Which origin; it is one that may be written to.
     pub origin: OriginId,
-    /// Where in it, for each output in the caller's order: below its base path. Extension included, unless it is empty
-    /// or ends with a slash: then it is a folder, and the file is named after the input.
+    /// Where in it, for each output in the caller's order: below its base path. Extension included, unless it is
+    /// [`open_ended`](Self::open_ended), or empty or ends with a slash: then it is a folder, and the file is named after the input.
     pub paths: Vec<String>,
+    /// The outputs, by their place, whose extension is known only once they are made: it is added to their paths then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_ended: Vec<usize>,
     /// How their addresses are written.
     #[serde(default)]
     pub addresses: Addresses,

@@ -74,7 +74,7 @@ impl Desk {
                     folder => format!("{folder}/"),
                 };
                 let paths = vec![folder; job.outputs.len()];
-                return Ok(Destination { origin: origin.id, paths, addresses: Addresses::Web });
+                return Ok(Destination { origin: origin.id, paths, open_ended: Vec::new(), addresses: Addresses::Web });
             }
         };
         let job_id = match job.spec.dialect {
@@ -82,7 +82,7 @@ impl Desk {
             _ => job.id.to_string(),
         };
         let mut taken = BTreeSet::new();
-        let mut paths = Vec::with_capacity(job.outputs.len());
+        let (mut paths, mut open_ended) = (Vec::with_capacity(job.outputs.len()), Vec::new());
         for (place, output) in job.outputs.iter().enumerate() {
             let output_id = output.spec.id.to_string();
             let (codec, size) = picture(&output.spec.recipe);
@@ -90,6 +90,9 @@ impl Desk {
             let facts = PathFacts { at: job.created_at, job_id: &job_id, output_id: &output_id, codec, resolution };
             let template = each.get(place).and_then(Option::as_ref).unwrap_or(&origin.path_template);
             let extension = extension(&output.spec.recipe);
+            if extension.is_empty() && !matches!(output.spec.recipe, Recipe::Package(_)) {
+                open_ended.push(place);
+            }
             let path = joined(prefix, template, &facts, extension, origin)
                 .map_err(|message| Problem::violation("destination.prefix", template.as_str().into(), message))?;
             let mut told_apart = path.clone();
@@ -100,7 +103,7 @@ impl Desk {
             }
             paths.push(told_apart);
         }
-        Ok(Destination { origin: origin.id, paths, addresses: Addresses::Bucket })
+        Ok(Destination { origin: origin.id, paths, open_ended, addresses: Addresses::Bucket })
     }
 }
 
@@ -147,7 +150,7 @@ fn numbered(path: &str, extension: &str, number: u32) -> String {
     }
 }
 
-/// The ending of an output's file; none for a package, whose path is a folder.
+/// The ending of an output's file; none for a package, whose path is a folder, and where only the source tells.
 fn extension(recipe: &Recipe) -> &'static str {
     match recipe {
         Recipe::Compress(compress) => compress.format.extension(),

@@ -12,6 +12,8 @@ mod journey;
 mod package;
 mod pictures;
 mod plan;
+#[allow(dead_code, reason = "shared with the tests of services")]
+mod player;
 mod small_disk;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

@@ -1,11 +1,10 @@
 //! A package as a player sees it: from one link to all of its files.
 
-use std::fs;
-
 use reelhook_testkit::clips::{self, Clip};
 use serde_json::json;
 use url::Url;
 
+use crate::player;
 use crate::world::{Serve, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,22 +19,8 @@ async fn a_player_follows_a_package_from_its_link_to_every_segment_without_a_key
     let file = &job["outputs"][0]["file"];
     assert_eq!((&file["name"], &file["mime_type"]), (&json!("master.m3u8"), &json!("application/vnd.apple.mpegurl")));
     let link: Url = file["url"].as_str().expect("a link").parse().expect("a URL");
-    // What a player would keep, under the names by which the files name each other.
     let folder = tempfile::tempdir().expect("a folder");
-    let (mut open, mut seen) = (vec![link.clone()], Vec::new());
-    while let Some(url) = open.pop() {
-        let answer = world.get_as_stranger(url.clone(), &[]).await;
-        assert_eq!(answer.status, 200, "{url}");
-        let name = url.path().rsplit('/').next().expect("a name").to_owned();
-        fs::write(folder.path().join(&name), &answer.body).expect("a file");
-        if name.ends_with(".m3u8") {
-            let text = String::from_utf8(answer.body.to_vec()).expect("a playlist is text");
-            let plain = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-            let quoted = text.lines().filter_map(|line| line.split("URI=\"").nth(1)?.split('"').next());
-            open.extend(plain.chain(quoted).map(|path| url.join(path).expect("a path")));
-        }
-        seen.push(name);
-    }
+    let mut seen = player::fetch(&world, &link, folder.path()).await;
     let parts = file["parts"].as_array().expect("a package has parts");
     let mut listed: Vec<_> = parts.iter().map(|part| part["path"].as_str().expect("a path").to_owned()).collect();
     assert!(listed.contains(&"manifest.mpd".to_owned()));
@@ -50,10 +35,5 @@ async fn a_player_follows_a_package_from_its_link_to_every_segment_without_a_key
         let answer = world.get_as_stranger(url, &[("range", "bytes=0-0")]).await;
         assert_eq!(answer.headers["content-range"], format!("bytes 0-0/{}", part["size_bytes"]), "{part}");
     }
-    let master = folder.path().join("master.m3u8");
-    #[expect(clippy::disallowed_methods, reason = "the player is no child of a job")]
-    let mut player = tokio::process::Command::new("ffmpeg");
-    player.args(["-nostdin", "-v", "error", "-xerror", "-i"]).arg(&master).args(["-f", "null", "-"]);
-    let played = player.output().await.expect("the player starts");
-    assert!(played.status.success() && played.stderr.is_empty(), "{}", String::from_utf8_lossy(&played.stderr));
+    player::play(&folder.path().join("master.m3u8")).await;
 }

@@ -8,6 +8,8 @@
 #[allow(dead_code, reason = "shared with the end to end tests")]
 #[path = "../end_to_end/inbox.rs"]
 mod inbox;
+#[path = "../end_to_end/player.rs"]
+mod player;
 #[allow(dead_code, unused_imports, clippy::unwrap_used, reason = "shared with the tests of origins")]
 #[path = "../../../files/tests/origin/s3_server.rs"]
 mod s3_server;

@@ -4,6 +4,7 @@ mod accounts;
 mod deliveries;
 mod origins;
 mod refusals;
+mod streams;
 mod watch;
 
 use reelhook_signature::hmac_sha256_hex;

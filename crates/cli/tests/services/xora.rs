@@ -1,6 +1,8 @@
 //! Xora, as its client sees it.
 
 mod accounts;
+mod commands;
+mod storage;
 
 use std::time::Duration;
 
@@ -371,49 +373,4 @@ async fn a_webhook_that_was_sent_before_a_crash_is_sent_again_with_the_same_body
     assert_eq!(all[0].body, all[1].body);
     let body: Value = serde_json::from_slice(&all[0].body).expect("a webhook is JSON");
     assert_eq!((&body["data"]["jobId"], &body["data"]["state"]), (&json!(id), &json!("rejected")));
-}
-
-#[tokio::test]
-async fn a_storage_provider_is_kept_tested_and_made_the_default() {
-    let world = World::start(Serve::dev()).await;
-    let receiver = Receiver::start().await;
-    receiver.otherwise(Reply::status(403));
-    let path = "/xora/v1/settings/storage-providers";
-    let mut request = json!({
-        "name": "Results", "provider": "r2", "endpoint": receiver.url("/"), "bucket": "media", "prefix": "xora",
-        "accessKeyId": "AKID", "secretAccessKey": "in-the-clear", "makeDefault": true
-    });
-    let made = world.post(path, &request).await.expect(201);
-    let id = made["id"].as_str().unwrap();
-    assert_eq!((id.len(), &made["provider"], &made["isDefault"]), (26, &json!("r2"), &json!(true)));
-    assert!(!made.to_string().contains("in-the-clear"), "{made}");
-    let tested = world.post(&format!("{path}/{id}/test"), &json!({})).await.expect(200);
-    assert_eq!(tested, json!({"ok": false}), "a bucket that answers 403 cannot be written to");
-    assert_eq!(world.get("/xora/v1/settings").await.expect(200)["defaultStorageProviderId"], id);
-
-    let origin = Origin::start().await;
-    let input = origin.put("/clip.mp4", clips::bytes(Clip::Video), Manners::Good).to_string();
-    let job = create(&world, &json!({"input": {"url": input}, "recipe": {"name": "proxy"}})).await;
-    let key = format!("/media/xora/outputs/{job}/result.mp4");
-    crate::world::eventually("the output is sent to the bucket", async || {
-        receiver.requests().iter().any(|request| request.path.starts_with(&key))
-    })
-    .await;
-    assert_eq!(ended(&world, &job).await["state"], "failed", "an output that cannot be kept where it shall be");
-
-    let put = async |value: Value| {
-        let body = json!({"defaultStorageProviderId": value}).to_string();
-        let url = world.url("/xora/v1/settings");
-        world.exchange(Method::PUT, url, &[], body.into()).await.expect("the server answers")
-    };
-    assert_eq!(put(Value::Null).await.expect(200)["defaultStorageProviderId"], Value::Null);
-    for unknown in ["06C8PMT4VZ3FK7QYQ4Q9W7M2HC", "provider_1"] {
-        let refused = put(json!(unknown)).await.expect(400);
-        assert!(refused["error"]["message"].as_str().unwrap().starts_with("defaultStorageProviderId "), "{refused}");
-        let missing = world.post(&format!("{path}/{unknown}/test"), &json!({})).await.expect(404);
-        assert_eq!(missing["error"]["code"], "NOT_FOUND");
-    }
-    assert_eq!(put(json!(id)).await.expect(200)["defaultStorageProviderId"], id);
-    request["provider"] = json!("s3");
-    assert_eq!(world.post(path, &request).await.expect(400)["error"]["code"], "VALIDATION_ERROR");
 }

@@ -143,6 +143,27 @@ fn web_ready_encodes_what_browsers_do_not_play() {
 }
 
 #[test]
+fn a_package_decodes_once_and_has_key_frames_where_segments_begin() {
+    snapshot!(
+        clip(),
+        {"recipe": "package", "type": "adaptive", "segment_seconds": 4, "video": [
+            {"codec": "h264", "resolution": "1080p"},
+            {"codec": "h265", "resolution": "720p", "quality": "economy"},
+            {"codec": "h264", "resolution": "480p", "bitrate_kbps": 900, "frame_rate": 12.5},
+            {"codec": "h264", "resolution": "2160p"},
+        ]},
+    );
+}
+
+#[test]
+fn a_package_of_transport_streams_is_made_without_what_only_mp4_needs() {
+    let mut source = clip();
+    source.info.audio = None;
+    source.audio_index = None;
+    snapshot!(source, {"recipe": "package", "type": "hls", "segment_format": "ts", "video": [{"width": 640}]});
+}
+
+#[test]
 fn outputs_of_the_whole_timeline_share_one_decode() {
     snapshot!(
         clip(),

@@ -166,7 +166,10 @@ impl Walk<'_> {
             let source = self.inputs.first().map_or("input", |input| input.name.as_str());
             format!("{main}{}", file.media.named_after(source))
         } else if file.parts.is_empty() {
-            main.clone()
+            match file.name.rsplit_once('.').filter(|_| destination.open_ended.contains(&place)) {
+                Some((_, extension)) => format!("{main}.{extension}"),
+                None => main.clone(),
+            }
         } else {
             // A package keeps the names of its files, below the path.
             format!("{main}/{}", base_name(&file.name))

@@ -64,6 +64,8 @@ async fn everything_wrong_with_a_job_is_named_at_once() {
         "outputs": [{"type": "mp4", "video": [{"codec": "vp9"}]}],
     });
     assert_eq!(fields(&create(&world, &wrong).await), ["outputs[0].video[0].codec", "input_url", "webhook_url"]);
+    let nowhere = json!({"input_url": "mailto:a@example.com", "webhook_url": "data:,x", "outputs": video()});
+    assert_eq!(fields(&create(&world, &nowhere).await), ["input_url", "webhook_url"], "each once");
     let bucket = json!({"input_url": "gs://somebody/a.mp4", "outputs": [{"preset": "h264_1080p_standard"}]});
     assert_eq!(fields(&create(&world, &bucket).await), ["input_url"]);
     let nobodys = json!({
