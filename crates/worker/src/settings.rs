@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use reelhook_domain::price::PriceTable;
+use reelhook_media::archive::ArchiveLimits;
+use reelhook_media::image::ImageLimits;
 
 /// How a worker works. The defaults suit one machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,10 @@ pub struct WorkerSettings {
     pub question: Duration,
     /// What encodings cost.
     pub prices: PriceTable,
+    /// How much a picture that is made in process may be and take.
+    pub image: ImageLimits,
+    /// How much an archive may hold.
+    pub archive: ArchiveLimits,
 }
 
 impl Default for WorkerSettings {
@@ -44,6 +50,8 @@ impl Default for WorkerSettings {
             claims_before_giving_up: 5,
             question: Duration::from_secs(24 * 3600),
             prices: PriceTable::default(),
+            image: ImageLimits::default(),
+            archive: ArchiveLimits::default(),
         }
     }
 }

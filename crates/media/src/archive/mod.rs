@@ -34,6 +34,9 @@ use crate::error::MediaError;
 
 pub use pack::pack;
 
+/// What is said of an input that is none of ours.
+pub const NOT_OPENED: &str = "the input is no archive that is opened here (zip, tar.gz, tar.zst)";
+
 /// How much an archive may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveLimits {
@@ -137,7 +140,7 @@ pub fn open(
     cancel: &CancellationToken,
 ) -> Result<Opened, MediaError> {
     let Some(format) = kind(path)? else {
-        return Err(refused("unsupported_media", "the input is no archive that is opened here (zip, tar.gz, tar.zst)"));
+        return Err(refused("unsupported_media", NOT_OPENED));
     };
     let size = std::fs::metadata(path)?.len();
     let mut taking = Taking {

@@ -14,17 +14,17 @@ use reelhook_domain::job::OutputSpec;
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::{Auto, Format, IMAGE_FORMATS, Recipe};
 use reelhook_media::archive::{self, ArchiveLimits, Member, MemberKind, Opened};
-use reelhook_media::image::{self, ImageLimits, Wish};
+use reelhook_media::image::{self, Wish};
 use reelhook_media::{Damage, MediaError, Progress, StepReport, StreamPlan, Watch, plan};
-use reelhook_store::OutputEnd;
+use reelhook_store::{Lease, OutputEnd};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Walk;
 use super::fetch::Input;
 use super::make::{self, kept_plan};
 use super::route::Route;
 use super::trouble::{Trouble, machine_failed};
+use super::{Walk, Way};
 use crate::progress::{ENCODED, Share};
 
 /// What became of a member, as the receipt tells it.
@@ -49,18 +49,41 @@ enum Outcome {
 }
 
 impl Walk<'_> {
+    /// The walk of outputs that are archives.
+    pub(super) async fn walk_archives(
+        &mut self,
+        lease: &Lease,
+        routes: &[Route],
+        input: &Input,
+        scratch: &Path,
+    ) -> Result<Way, Trouble> {
+        let opened = self.unpack(&input.path, scratch.join("members")).await?;
+        self.inputs[0].media = Some(media_of(opened.format));
+        fail_point!("worker.probed");
+        let estimate = self.estimate_archives(&opened);
+        if self.asks() {
+            return Ok(Way::Ask(estimate));
+        }
+        self.start(lease, Some(estimate)).await?;
+        self.fail_strays(routes);
+        self.make_archives(&opened, routes, input, scratch).await?;
+        self.deliver(scratch).await?;
+        Ok(Way::End(self.signal(None)))
+    }
+
     /// Takes an archive apart into `folder`, which is made for it.
     pub(super) async fn unpack(&self, input: &Path, folder: PathBuf) -> Result<Arc<Opened>, Trouble> {
         let (input, cancel) = (input.to_owned(), self.seat.cancel.clone());
+        let limits = self.means.settings.archive.clone();
         let work = move || {
             std::fs::create_dir(&folder)?;
-            archive::open(&input, &folder, &ArchiveLimits::default(), &cancel)
+            archive::open(&input, &folder, &limits, &cancel)
         };
         self.aside(Stage::Probing, work).await.map(Arc::new)
     }
 
     /// Makes the archives that no earlier run made; how each ended is noted in `ends`.
-    pub(super) async fn make_archives(
+    async fn make_archives(
         &mut self,
         opened: &Arc<Opened>,
         routes: &[Route],
@@ -148,11 +171,11 @@ impl Walk<'_> {
     ) -> Result<(), Trouble> {
         let (opened, packed, again) = (Arc::clone(opened), packed.to_owned(), folder.join("again"));
         let cancel = self.seat.cancel.clone();
+        // What was let in may be let out: packing again may only have made it denser.
+        let limits = ArchiveLimits { ratio: u64::MAX, ..self.means.settings.archive.clone() };
         let work = move || {
             archive::pack(&opened, &instead, format, &packed, &cancel)?;
             std::fs::create_dir(&again)?;
-            // What was let in may be let out: packing again may only have made it denser.
-            let limits = ArchiveLimits { ratio: u64::MAX, ..ArchiveLimits::default() };
             let seen = archive::open(&packed, &again, &limits, &cancel)?;
             std::fs::remove_dir_all(&again)?;
             let size = |member: &Member, instead: Option<&PathBuf>| match (&member.kind, instead) {
@@ -212,8 +235,8 @@ impl Walk<'_> {
     /// A picture stays in its format, as its name may say it.
     async fn picture_member(&self, auto: &Auto, path: &Path, to: PathBuf) -> Result<Outcome, Trouble> {
         let (from, wish, cancel) = (path.to_owned(), Wish::from(&auto.for_picture()), self.seat.cancel.clone());
+        let limits = self.means.settings.image.clone();
         let work = move || {
-            let limits = ImageLimits::default();
             let format = image::inspect(&from, &limits)?.info().format;
             if !IMAGE_FORMATS.iter().any(|written| written.as_str() == format) {
                 return Ok(Outcome::Kept);

@@ -6,6 +6,7 @@
 use fail::fail_point;
 use reelhook_domain::job::{OutputFile, OutputState};
 use reelhook_domain::price::{Cost, Encoding, Estimate};
+use reelhook_media::archive::{Member, MemberKind, Opened};
 use reelhook_media::{Plan, Source, Toolbox, forecast, plan};
 use reelhook_store::{Lease, StoreError};
 
@@ -15,6 +16,8 @@ use super::trouble::Trouble;
 
 /// Seconds of one core for a picture of some megapixels.
 const PICTURE_SECONDS: f64 = 0.5;
+/// Bytes of such a picture.
+const PICTURE_BYTES: f64 = 1e6;
 
 impl Walk<'_> {
     /// What the job is expected to take, and the plan that says so. No estimate where nothing of it can be made, for then
@@ -41,7 +44,6 @@ impl Walk<'_> {
         let price = |output: &Vec<Encoding>| output.iter().map(|encoding| prices.price(encoding)).sum();
         let cost = Cost::of(forecast.encodings.iter().map(price).collect(), &prices.currency);
         self.encodings = forecast.encodings;
-        let round = |seconds: f64| (seconds * 10.0).round() / 10.0;
         let estimate = Estimate {
             cpu_seconds: round(forecast.cpu_seconds),
             wall_seconds: round(forecast.wall_seconds),
@@ -53,12 +55,27 @@ impl Walk<'_> {
 
     /// The same for pictures alone, which are free: each about as large as its input, and made in a moment.
     pub(super) fn estimate_pictures(&self) -> Estimate {
+        self.estimate_free(PICTURE_SECONDS)
+    }
+
+    /// The same for archives, which are free too: each about as large as its input. What the members are is not known
+    /// before each is worked on; they are taken for pictures.
+    pub(super) fn estimate_archives(&self, opened: &Opened) -> Estimate {
+        let size = |member: &Member| match &member.kind {
+            MemberKind::File { size_bytes, .. } => *size_bytes,
+            MemberKind::Folder => 0,
+        };
+        let bytes: u64 = opened.members.iter().map(size).sum();
+        self.estimate_free(round(bytes as f64 / PICTURE_BYTES * PICTURE_SECONDS))
+    }
+
+    /// What outputs of that many seconds each take that nobody pays for.
+    fn estimate_free(&self, seconds: f64) -> Estimate {
         let count = self.job.outputs.len();
         let bytes = self.inputs.first().map_or(0, |input| input.size_bytes);
-        let seconds = count as f64 * PICTURE_SECONDS;
         Estimate {
-            cpu_seconds: seconds,
-            wall_seconds: seconds,
+            cpu_seconds: seconds * count as f64,
+            wall_seconds: seconds * count as f64,
             size_bytes: bytes * count as u64,
             cost: Cost::of(vec![0.0; count], &self.means.settings.prices.currency),
         }
@@ -95,6 +112,11 @@ impl Walk<'_> {
         };
         Cost::of(self.job.outputs.iter().enumerate().map(cost).collect(), &prices.currency)
     }
+}
+
+/// Seconds to one place.
+fn round(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
 }
 
 /// An encoding as long as what came of it; as long as planned where that cannot be measured.

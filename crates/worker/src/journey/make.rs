@@ -72,7 +72,7 @@ impl Walk<'_> {
             let failure = JobFailure::request(Stage::Planning, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
-        let places: Vec<usize> = self.open().filter(|&place| !routes[place].is_picture()).collect();
+        let places: Vec<usize> = self.open().filter(|&place| routes[place] == Route::Tools).collect();
         let recipes: Vec<_> = places.iter().map(|&place| &self.job.outputs[place].spec.recipe).collect();
         let further = self.further(&inputs[1..], &sources[1..])?;
         let plan = plan(source, &further, &recipes, toolbox.capabilities(), self.damage());

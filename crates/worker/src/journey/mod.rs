@@ -28,6 +28,7 @@ use reelhook_egress::Client;
 use reelhook_files::Files;
 use reelhook_media::{Damage, MediaError, Source, Toolbox};
 use reelhook_store::{ClaimedJob, FetchHeaders, JobEnd, Lease, OutputEnd, Store, StoreError};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::held::Seat;
@@ -167,48 +168,39 @@ impl Walk<'_> {
             return Err(Trouble::Rejected(failure));
         };
         let routes = self.routes(first).await?;
-        if routes.iter().all(Route::is_archive) {
-            let opened = self.unpack(&first.path, scratch.join("members")).await?;
-            self.inputs[0].media = Some(archive::media_of(opened.format));
-            fail_point!("worker.probed");
-            // What each member takes is known once it was looked at, so there is nothing to ask about.
-            self.start(lease, None).await?;
-            self.make_archives(&opened, &routes, first, scratch).await?;
-            self.deliver(scratch).await?;
-            return Ok(Way::End(self.signal(None)));
+        if Route::all(&routes, Route::is_archive) {
+            return self.walk_archives(lease, &routes, first, scratch).await;
         }
         // Pictures alone need no tool, neither to look at them nor to make them.
-        if routes.iter().all(Route::is_picture) {
-            for (number, input) in inputs.iter().enumerate() {
-                self.inputs[number].media = Some(self.inspect(&input.path).await?);
-            }
-            fail_point!("worker.probed");
-            let estimate = self.estimate_pictures();
-            if self.asks() {
-                return Ok(Way::Ask(estimate));
-            }
-            // Nobody has to wait for the note that it was begun: somebody may be waiting for the picture.
-            self.check_credits().await?;
-            let starting = Self::note_start(self.means, lease, self.inputs.clone(), Some(estimate));
-            let (started, made) = tokio::join!(starting, self.make_pictures(&routes, first, scratch));
-            started?;
-            made?;
-            self.deliver(scratch).await?;
-            return Ok(Way::End(self.signal(None)));
+        if Route::all(&routes, Route::is_picture) {
+            return self.walk_pictures(lease, &routes, &inputs, scratch).await;
         }
+        self.walk_tools(lease, &routes, &inputs, scratch).await
+    }
 
+    /// The walk of outputs of which some need a tool.
+    async fn walk_tools(
+        &mut self,
+        lease: &Lease,
+        routes: &[Route],
+        inputs: &[Input],
+        scratch: &Path,
+    ) -> Result<Way, Trouble> {
         let Some(toolbox) = &self.means.toolbox else {
             return Err(Trouble::Failed(ffmpeg_missing(Stage::Probing)));
         };
-        let sources = self.probe_all(toolbox, &inputs, scratch).await?;
+        let sources = self.probe_all(toolbox, inputs, scratch).await?;
         fail_point!("worker.probed");
-        let (estimate, _) = self.estimate(toolbox, &inputs, &sources)?;
+        let (estimate, _) = self.estimate(toolbox, inputs, &sources)?;
         if let Some(estimate) = estimate.as_ref().filter(|_| self.asks()) {
             return Ok(Way::Ask(estimate.clone()));
         }
         self.start(lease, estimate).await?;
-        self.make(toolbox, &routes, &inputs, &sources, scratch).await?;
-        self.make_pictures(&routes, first, scratch).await?;
+        self.fail_strays(routes);
+        self.make(toolbox, routes, inputs, &sources, scratch).await?;
+        if let Some(first) = inputs.first() {
+            self.make_pictures(routes, first, scratch).await?;
+        }
         self.deliver(scratch).await?;
         Ok(Way::End(self.signal(sources.into_iter().find_map(|source| source.damage))))
     }
@@ -217,8 +209,16 @@ impl Walk<'_> {
     async fn routes(&self, first: &Input) -> Result<Vec<Route>, Trouble> {
         let recipes: Vec<_> = self.job.outputs.iter().map(|output| output.spec.recipe.clone()).collect();
         let path = first.path.clone();
-        let work = move || recipes.iter().map(|recipe| Route::of(recipe, &path).map_err(MediaError::Io)).collect();
-        self.aside(Stage::Probing, work).await
+        self.aside(Stage::Probing, move || Route::of_all(&recipes, &path).map_err(MediaError::Io)).await
+    }
+
+    /// Notes the outputs for which nothing is made.
+    fn fail_strays(&mut self, routes: &[Route]) {
+        for place in self.open() {
+            if let Some(Route::Nowhere(failure)) = routes.get(place) {
+                self.fail(place, Value::Array(Vec::new()), failure.clone());
+            }
+        }
     }
 
     /// The input is known and good: the job is processing from here on.

@@ -59,12 +59,13 @@ impl Walk<'_> {
             return Err(Trouble::Rejected(failure));
         };
         let routes = self.routes(first).await?;
-        if routes.iter().all(Route::is_archive) {
+        if Route::all(&routes, Route::is_archive) {
             let opened = self.unpack(&first.path, scratch.join("members")).await?;
             self.inputs[0].media = Some(archive::media_of(opened.format));
-            return Ok(Found { outputs: routes.iter().map(made_in_process).collect(), estimate: None });
+            let outputs = routes.iter().map(made_in_process).collect();
+            return Ok(Found { outputs, estimate: Some(self.estimate_archives(&opened)) });
         }
-        if routes.iter().all(Route::is_picture) {
+        if Route::all(&routes, Route::is_picture) {
             for (number, input) in inputs.iter().enumerate() {
                 self.inputs[number].media = Some(self.inspect(&input.path).await?);
             }
@@ -79,7 +80,9 @@ impl Walk<'_> {
         self.check_credits().await?;
         let outline = |(place, route): (usize, &Route)| match route {
             Route::Tools => made_by_tools(&plan, place),
-            Route::Picture(_) | Route::AutoPicture(_) | Route::Archive(..) => made_in_process(route),
+            Route::Picture(_) | Route::AutoPicture(_) | Route::Archive(..) | Route::Nowhere(_) => {
+                made_in_process(route)
+            }
         };
         Ok(Found { outputs: routes.iter().enumerate().map(outline).collect(), estimate })
     }
@@ -99,6 +102,7 @@ fn made_in_process(route: &Route) -> OutputOutline {
         Route::Picture(Image { level, format: None, .. }) => ("image", format!("its own format, level {level}")),
         Route::AutoPicture(_) => ("image", "its own format; kept as it is where the result is not smaller".to_owned()),
         Route::Archive(..) => ("archive", "each member is made by its kind".to_owned()),
+        Route::Nowhere(failure) => return OutputOutline { plan: json!([]), error: Some(failure.clone()) },
         Route::Tools => return OutputOutline { plan: json!([]), error: None },
     };
     let plan = StreamPlan { stream: stream.to_owned(), action: "encode".to_owned(), reason };

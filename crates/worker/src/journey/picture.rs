@@ -8,16 +8,16 @@ use reelhook_domain::failure::Stage;
 use reelhook_domain::job::OutputSpec;
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::Image;
-use reelhook_media::image::{self, ImageLimits, Made, Wish};
+use reelhook_media::image::{self, Made, Wish};
 use reelhook_media::{MediaError, StepReport};
-use reelhook_store::OutputEnd;
+use reelhook_store::{Lease, OutputEnd};
 use serde_json::{Value, json};
 
-use super::Walk;
 use super::fetch::Input;
 use super::make::{self, kept_as, kept_plan};
 use super::route::Route;
 use super::trouble::{Trouble, machine_failed};
+use super::{Walk, Way};
 use crate::progress::ENCODED;
 
 /// What becomes of a result that is not smaller than its source.
@@ -30,10 +30,39 @@ enum WhenLarger {
 }
 
 impl Walk<'_> {
+    /// The walk of outputs that are pictures made in process.
+    pub(super) async fn walk_pictures(
+        &mut self,
+        lease: &Lease,
+        routes: &[Route],
+        inputs: &[Input],
+        scratch: &Path,
+    ) -> Result<Way, Trouble> {
+        for (number, input) in inputs.iter().enumerate() {
+            self.inputs[number].media = Some(self.inspect(&input.path).await?);
+        }
+        fail_point!("worker.probed");
+        let estimate = self.estimate_pictures();
+        if self.asks() {
+            return Ok(Way::Ask(estimate));
+        }
+        // Nobody has to wait for the note that it was begun: somebody may be waiting for the picture.
+        self.check_credits().await?;
+        self.fail_strays(routes);
+        let starting = Self::note_start(self.means, lease, self.inputs.clone(), Some(estimate));
+        if let Some(first) = inputs.first() {
+            let (started, made) = tokio::join!(starting, self.make_pictures(routes, first, scratch));
+            started?;
+            made?;
+        }
+        self.deliver(scratch).await?;
+        Ok(Way::End(self.signal(None)))
+    }
+
     /// Looks at the header of a picture.
     pub(super) async fn inspect(&self, input: &Path) -> Result<MediaInfo, Trouble> {
-        let input = input.to_owned();
-        let inspected = self.aside(Stage::Probing, move || image::inspect(&input, &ImageLimits::default())).await?;
+        let (input, limits) = (input.to_owned(), self.means.settings.image.clone());
+        let inspected = self.aside(Stage::Probing, move || image::inspect(&input, &limits)).await?;
         Ok(inspected.info())
     }
 
@@ -53,7 +82,7 @@ impl Walk<'_> {
                 Some(Route::AutoPicture(recipe)) => {
                     self.picture(spec, recipe, WhenLarger::SourceKept, input, &file).await
                 }
-                Some(Route::Tools | Route::Archive(..)) | None => continue,
+                Some(Route::Tools | Route::Archive(..) | Route::Nowhere(_)) | None => continue,
             };
             match ended {
                 Ok(end) => self.ends[place] = Some(end),
@@ -77,7 +106,7 @@ impl Walk<'_> {
         self.seat.gauge.note_output(Stage::Encoding, spec.id, 0.0);
         let (from, to, wish) = (input.path.clone(), file.to_owned(), Wish::from(recipe));
         let cancel = self.seat.cancel.clone();
-        let limits = ImageLimits::default();
+        let limits = self.means.settings.image.clone();
         let work = move || image::make(&from, &wish, &to, &limits, &cancel);
         let Made { format, info, plan, checks, decoding, encoding, wall, input_bytes, output_bytes, kept } =
             self.aside(Stage::Encoding, work).await?;

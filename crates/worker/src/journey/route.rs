@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::recipe::{Auto, AutoImage, AutoVideo, Format, Image, Recipe};
 use reelhook_media::{archive, image};
 
@@ -17,18 +18,47 @@ pub(super) enum Route {
     AutoPicture(Image),
     /// Through an archive, whose members go the way of `auto`; its format where another is asked for.
     Archive(Option<Format>, Auto),
+    /// None: its recipe does not read what the input is, and that of another output does.
+    Nowhere(JobFailure),
 }
 
 impl Route {
-    /// The route of a recipe over the input at `path`, which is looked at where that decides. Blocks for a moment.
-    pub(super) fn of(recipe: &Recipe, path: &Path) -> io::Result<Self> {
+    /// The routes of the recipes of one job over the input at `path`, which is looked at where that decides. Blocks for a
+    /// moment.
+    ///
+    /// An archive is read by other recipes than all else. Where the outputs want both, those that fit the input are made;
+    /// where none of them fits, they keep their routes, at whose beginning the whole job is refused.
+    pub(super) fn of_all(recipes: &[Recipe], path: &Path) -> io::Result<Vec<Self>> {
+        let opened = archive::kind(path)?;
+        let routes = recipes.iter().map(|recipe| Self::of(recipe, path, opened)).collect::<io::Result<Vec<_>>>()?;
+        let fits = |route: &Self| route.is_archive() == opened.is_some();
+        if !routes.iter().any(fits) {
+            return Ok(routes);
+        }
+        let nowhere = |recipe: &Recipe| {
+            let message = match opened {
+                Some(format) => {
+                    format!(
+                        "the input is a {format} archive; {} does not read archives, archive and auto do",
+                        recipe.name()
+                    )
+                }
+                None => archive::NOT_OPENED.to_owned(),
+            };
+            Self::Nowhere(JobFailure::input(Stage::Probing, "unsupported_media", message))
+        };
+        let routes = routes.into_iter().zip(recipes);
+        Ok(routes.map(|(route, recipe)| if fits(&route) { route } else { nowhere(recipe) }).collect())
+    }
+
+    fn of(recipe: &Recipe, path: &Path, opened: Option<Format>) -> io::Result<Self> {
         Ok(match recipe {
             Recipe::Image(image) => Self::Picture(image.clone()),
             Recipe::Archive(archive) => {
                 let image = AutoImage { level: archive.level, width: None, height: None };
                 Self::Archive(archive.format, Auto { image, video: AutoVideo::default() })
             }
-            Recipe::Auto(auto) if archive::kind(path)?.is_some() => Self::Archive(None, auto.clone()),
+            Recipe::Auto(auto) if opened.is_some() => Self::Archive(None, auto.clone()),
             Recipe::Auto(auto) if image::is_picture(path)? => Self::AutoPicture(auto.for_picture()),
             _ => Self::Tools,
         })
@@ -42,5 +72,10 @@ impl Route {
     /// Whether an archive is taken apart for it.
     pub(super) const fn is_archive(&self) -> bool {
         matches!(self, Self::Archive(..))
+    }
+
+    /// Whether all that lead somewhere are as wanted.
+    pub(super) fn all(routes: &[Self], wanted: fn(&Self) -> bool) -> bool {
+        routes.iter().filter(|route| !matches!(route, Self::Nowhere(_))).all(wanted)
     }
 }
