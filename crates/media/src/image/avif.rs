@@ -12,7 +12,7 @@ use re_rav1d::dav1d::pixel::{MatrixCoefficients as Matrix, YUVRange};
 use re_rav1d::dav1d::{Decoder, Error, Picture as Decoded, PixelLayout, PlanarImageComponent, Settings};
 
 use super::decode::{Picture, pixels};
-use super::guard::{damaged, unsupported};
+use super::guard::{damaged, rejected, unsupported};
 use super::header::{Inspected, still};
 use super::kind::Kind;
 use super::{ImageLimits, color};
@@ -58,7 +58,16 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Inspected, MediaError> {
     Ok(Inspected { alpha: data.alpha_item.is_some(), profile, ..still(KIND, size, properties.orientation()) })
 }
 
+/// Whether a brand says that there are frames. Source: AV1 Image File Format 1.1, section 6.3.
+fn is_sequence(bytes: &[u8]) -> bool {
+    child(bytes, b"ftyp").is_some_and(|brands| brands.chunks_exact(4).any(|brand| brand == b"avis"))
+}
+
 fn parse(bytes: &[u8]) -> Result<avif_parse::AvifData, MediaError> {
+    if is_sequence(bytes) {
+        let why = "(animated), of which the frames are not read; as GIF, WebP or a video it can be taken";
+        return Err(rejected("unsupported_media", format!("the input is an AVIF image sequence {why}")));
+    }
     avif_parse::read_avif(&mut &bytes[..]).map_err(|error| match error {
         avif_parse::Error::Unsupported(what) => unsupported(KIND, format!("of a sort ({what})")),
         other => damaged(KIND, other),

@@ -15,7 +15,7 @@
 //! | jpeg (mozjpeg, progressive, trellis) | quality 85, the source's chroma sampling | quality 75, 4:2:0 | quality 60, 4:2:0 |
 //! | webp (libwebp) | quality 85; a lossless source stays exact | quality 75; near-lossless 60 | quality 58; near-lossless 40 |
 //! | avif (rav1e) | quality 78 | quality 62 | quality 45 |
-//! | png (oxipng) | exact, preset 2 | preset 2; a palette where it stays within 40 dB of the source | preset 4; within 34 dB |
+//! | png (oxipng) | exact, preset 2 | preset 2; a palette of 256 colours where it stays within 40 dB of the source | preset 4; within 34 dB |
 //! | gif | all colours of each frame | 256 colours, pixels that change by less than 4 stay | 96 colours, less than 10 |
 //!
 //! Each level is at most as large as the one before. A JPEG's quality is never set above that of the source. Pictures of
@@ -27,7 +27,8 @@
 //! change and the result would not be smaller, the input's own pixels are kept as they are encoded, still without its
 //! metadata; of that only the orientation stays, where it is not upright. The report says so.
 //!
-//! An animation stays one in gif and webp; of any other format it becomes the first frame, and the report says so.
+//! An animation stays one in gif and webp; of any other format it becomes the first frame, and the report says so. An
+//! animated AVIF is refused: its frames are not read, and nobody asked for the first one alone.
 
 mod animation;
 mod avif;

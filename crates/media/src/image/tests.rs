@@ -139,6 +139,23 @@ fn each_level_is_smaller_than_the_one_before_and_stays_good() {
 }
 
 #[test]
+fn medium_keeps_every_pixel_of_a_png_and_high_all_that_show() {
+    let room = Room::new();
+    let mut drawn = drawing(200, 150);
+    for (x, _, pixel) in drawn.enumerate_pixels_mut().filter(|(x, ..)| *x < 40) {
+        // What shows nothing has colours all the same.
+        pixel.0 = [x as u8, 200, 7, 0];
+    }
+    let source = DynamicImage::ImageRgba8(drawn.clone());
+    let (made, output) = room.make(&png(&source), at(ImageFormat::Png, Level::Medium)).unwrap();
+    assert_eq!(room.pixels(&output).to_rgba8(), drawn, "{:?}", made.plan);
+    assert!(made.plan[0].reason.contains("packed exactly"), "{:?}", made.plan);
+    let (_, output) = room.make(&png(&source), at(ImageFormat::Png, Level::High)).unwrap();
+    let made = room.pixels(&output).to_rgba8();
+    assert!(drawn.pixels().zip(made.pixels()).all(|(before, after)| (before.0[3] == 0) == (after.0[3] == 0)));
+}
+
+#[test]
 fn a_photograph_as_png_stays_exact_where_a_palette_would_show() {
     let room = Room::new();
     let mut source = photo(320, 240);
@@ -505,6 +522,22 @@ fn what_is_no_picture_is_refused_by_its_name() {
         let error = room.make(bytes, Wish::default()).unwrap_err();
         assert!(matches!(error, MediaError::Rejected(_)));
         assert_eq!(code(&error), expected);
+    }
+}
+
+#[test]
+fn an_animated_avif_is_refused_and_not_shown_as_its_first_frame() {
+    let room = Room::new();
+    let (_, still) = room.make(&camera(&photo(64, 64)), to(ImageFormat::Avif)).unwrap();
+    // The brand of sequences as the major one, and beside that of stills.
+    let brands = (8..still.len()).step_by(4).take_while(|&at| at < usize::from(still[3]));
+    for at in brands.filter(|&at| at != 12) {
+        let mut animated = still.clone();
+        animated[at..at + 4].copy_from_slice(b"avis");
+        let error = room.make(&animated, Wish::default()).unwrap_err();
+        assert!(matches!(error, MediaError::Rejected(_)), "{error}");
+        assert_eq!(code(&error), "unsupported_media");
+        assert!(error.failure().unwrap().message.contains("image sequence"), "{error}");
     }
 }
 
