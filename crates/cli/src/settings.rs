@@ -12,6 +12,8 @@ use figment::providers::Serialized;
 use reelhook_domain::job::Dialect;
 use reelhook_domain::price::PriceTable;
 use reelhook_egress::Policy;
+use reelhook_media::archive::ArchiveLimits;
+use reelhook_media::image::ImageLimits;
 use reelhook_media::sandbox::SandboxMode;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -53,6 +55,10 @@ pub(crate) struct Settings {
     pub(crate) upload: UploadSettings,
     /// Processing media.
     pub(crate) media: MediaSettings,
+    /// Making pictures smaller in process.
+    pub(crate) image: ImageSettings,
+    /// Taking archives apart.
+    pub(crate) archive: ArchiveSettings,
     /// Delivering webhooks.
     pub(crate) delivery: DeliverySettings,
     /// What may be reached.
@@ -147,6 +153,36 @@ pub(crate) struct MediaSettings {
     pub(crate) stall_seconds: u64,
 }
 
+/// Making pictures smaller in process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ImageSettings {
+    /// Largest picture or frame.
+    pub(crate) max_pixels: u64,
+    /// Most frames of an animation.
+    pub(crate) max_frames: u32,
+    /// Most pixels of all its frames.
+    pub(crate) max_animation_pixels: u64,
+    /// Largest input.
+    pub(crate) max_bytes: u64,
+    /// Time for one.
+    pub(crate) deadline_seconds: u64,
+    /// Threads of one; 0 is one a core.
+    pub(crate) threads: usize,
+}
+
+/// Taking archives apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ArchiveSettings {
+    /// Most members.
+    pub(crate) max_members: usize,
+    /// Most bytes of all of them.
+    pub(crate) max_bytes: u64,
+    /// Most bytes that come out for each that went in.
+    pub(crate) max_ratio: u64,
+    /// Most folders above one.
+    pub(crate) max_depth: usize,
+}
+
 /// Delivering webhooks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeliverySettings {
@@ -204,6 +240,7 @@ pub(crate) struct RemoveBgVideoSettings {
 
 impl Default for Settings {
     fn default() -> Self {
+        let (image, archive) = (ImageLimits::default(), ArchiveLimits::default());
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data: PathBuf::from("./reelhook-data"),
@@ -224,6 +261,20 @@ impl Default for Settings {
                 max_pixels: 7680 * 4320,
                 max_duration_seconds: 12 * 3600,
                 stall_seconds: 60,
+            },
+            image: ImageSettings {
+                max_pixels: image.pixels,
+                max_frames: image.frames,
+                max_animation_pixels: image.animation_pixels,
+                max_bytes: image.input_bytes,
+                deadline_seconds: image.time.as_secs(),
+                threads: image.threads,
+            },
+            archive: ArchiveSettings {
+                max_members: archive.entries,
+                max_bytes: archive.bytes,
+                max_ratio: archive.ratio,
+                max_depth: archive.depth,
             },
             delivery: DeliverySettings { in_flight: 512 },
             egress: EgressSettings { allow_http: false, allow: Vec::new() },

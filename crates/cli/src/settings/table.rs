@@ -44,6 +44,7 @@ const fn flagged(key: &'static str, kind: Kind, flag: &'static str, doc: &'stati
     Setting { key, kind, flag: Some(flag), doc }
 }
 
+const GIGA: u64 = 1_000_000_000;
 const PETABYTE: u64 = 1 << 50;
 const DAY: u64 = 24 * 3600;
 const MOST_MONEY: f64 = 1_000_000.0;
@@ -110,13 +111,47 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Word(&["auto", "require", "off"]),
         "The cage of ffmpeg: `auto` uses every layer the kernel has, `require` runs nothing where one is missing, `off` uses none. `reelhook doctor` shows the layers.",
     ),
-    plain("media.max_pixels", Kind::Whole(1, 1 << 40), "Largest picture of an input, width times height."),
+    plain(
+        "media.max_pixels",
+        Kind::Whole(1, 1 << 40),
+        "Largest picture of an input that ffmpeg reads, width times height.",
+    ),
     plain("media.max_duration_seconds", Kind::Whole(1, 30 * DAY), "Longest input."),
     plain(
         "media.stall_seconds",
         Kind::Whole(1, DAY),
         "How long ffmpeg may make no headway before it is ended and tried once more.",
     ),
+    plain(
+        "image.max_pixels",
+        Kind::Whole(1, GIGA),
+        "Largest picture that is made smaller in process, width times height, each frame of an animation too. It takes up to 8 bytes of memory a pixel.",
+    ),
+    plain("image.max_frames", Kind::Whole(1, 100_000), "Most frames of an animated picture."),
+    plain(
+        "image.max_animation_pixels",
+        Kind::Whole(1, 1000 * GIGA),
+        "Most pixels of all frames of an animated picture together.",
+    ),
+    plain("image.max_bytes", Kind::Whole(1, 4 * GIGA), "Largest picture, in bytes; it is held in memory."),
+    plain(
+        "image.deadline_seconds",
+        Kind::Whole(1, DAY),
+        "Time for one picture: after it no better result is looked for and no further frame begun.",
+    ),
+    plain(
+        "image.threads",
+        Kind::Whole(0, 1024),
+        "Threads that one AVIF picture is encoded with; 0 is one for each core.",
+    ),
+    plain("archive.max_members", Kind::Whole(1, 1_000_000), "Most members of an archive, folders included."),
+    plain("archive.max_bytes", Kind::Whole(1, PETABYTE), "Most bytes of all members of an archive together."),
+    plain(
+        "archive.max_ratio",
+        Kind::Whole(1, 1_000_000),
+        "Most bytes that come out of an archive for each byte of it, once more than 64 MiB came out.",
+    ),
+    plain("archive.max_depth", Kind::Whole(0, 1000), "Most folders above a member of an archive."),
     plain("delivery.in_flight", Kind::Whole(1, 65_536), "Webhook requests at once, over all endpoints."),
     plain("egress.allow_http", Kind::Switch, "Whether webhooks and downloads may use plain HTTP."),
     plain(

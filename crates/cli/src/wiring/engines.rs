@@ -10,6 +10,8 @@ use reelhook_delivery::{Engine, LinkTo};
 use reelhook_dialects::Link;
 use reelhook_dialects::removebgvideo::request::Terms;
 use reelhook_domain::recipe::CHROMA;
+use reelhook_media::archive::ArchiveLimits;
+use reelhook_media::image::ImageLimits;
 use reelhook_media::{Launcher, MediaError, ToolSettings, Toolbox, matte};
 use reelhook_worker::{FetchLimits, PlanError, Planner, Worker, WorkerSettings};
 use tempfile::TempDir;
@@ -186,6 +188,21 @@ fn worker_settings(settings: &Settings) -> WorkerSettings {
             ..defaults.fetch
         },
         prices: settings.price.clone(),
+        image: ImageLimits {
+            pixels: settings.image.max_pixels,
+            frames: settings.image.max_frames,
+            animation_pixels: settings.image.max_animation_pixels,
+            input_bytes: settings.image.max_bytes,
+            time: Duration::from_secs(settings.image.deadline_seconds),
+            threads: settings.image.threads,
+        },
+        archive: ArchiveLimits {
+            entries: settings.archive.max_members,
+            bytes: settings.archive.max_bytes,
+            ratio: settings.archive.max_ratio,
+            depth: settings.archive.max_depth,
+            ..defaults.archive
+        },
         ..defaults
     }
 }
