@@ -1,7 +1,7 @@
 # `make` lists what there is.
 
 CARGO ?= cargo
-FEATURES := --features reelhook-cli/failpoints
+FEATURES = --features reelhook-cli/failpoints,$(shell scripts/features.sh)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench docs clean
@@ -11,7 +11,8 @@ help: ## List these targets.
 
 demo: ## Build, then show a job and its webhooks from end to end. ARGS="..." is passed on.
 	@scripts/need.sh cc ffmpeg
-	$(CARGO) build --release --bin reelhook
+	@scripts/need.sh nasm || true
+	$(CARGO) build --release --bin reelhook --features "$$(scripts/features.sh)"
 	target/release/reelhook demo $(ARGS)
 
 test: ## Install what the tests need, then run them all.
@@ -23,7 +24,7 @@ check: ## Formatting and lints; what warns, fails.
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 
 bench: ## Measure the release build and write docs/benchmarks.md.
-	@scripts/need.sh cc ffmpeg
+	@scripts/need.sh cc ffmpeg nasm
 	@scripts/bench.sh $(ARGS)
 
 docs: ## Write the generated pages anew: settings and states.

@@ -4,6 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --release --bin reelhook
+cargo build --release --bin reelhook --features "$(scripts/features.sh)"
 # The page is written once all was measured.
 target/release/reelhook bench --page docs/benchmarks.md "$@"

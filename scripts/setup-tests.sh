@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/need.sh cc python3 venv ffmpeg go node npm
+# Without it all works, slower.
+scripts/need.sh nasm || echo "pictures will be encoded without assembly" >&2
 
 venv=target/venv
 python_packages=(standardwebhooks svix flask==3.1.3 transcodely==0.3.13)

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-features=(--workspace --features reelhook-cli/failpoints)
+features=(--workspace --features "reelhook-cli/failpoints,$(scripts/features.sh)")
 
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run "${features[@]}"

@@ -115,6 +115,16 @@ impl Api {
         self.exchange(request, PATIENCE).await
     }
 
+    /// Posts a form of several parts to a path of a service, from the root, and reads JSON.
+    pub(crate) async fn post_form(&self, path: &[&str], boundary: &str, body: Bytes) -> anyhow::Result<Value> {
+        let mut url = self.base.clone();
+        url.set_path(&path.join("/"));
+        let mut request = Request::post(url, body);
+        let kind = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))?;
+        request.headers.insert(CONTENT_TYPE, kind);
+        self.exchange(request, PATIENCE).await
+    }
+
     /// Deletes.
     pub(crate) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
         let mut request = Request::get(self.url(path, &[]));

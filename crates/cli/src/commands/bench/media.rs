@@ -203,7 +203,7 @@ impl Bench<'_> {
 }
 
 /// Submits a job and follows it to its end.
-pub(super) async fn job(api: &Api, input: &Path, outputs: &Value) -> anyhow::Result<Value> {
+async fn job(api: &Api, input: &Path, outputs: &Value) -> anyhow::Result<Value> {
     let upload = submit::upload(api, input, &Bars::new()).await?;
     let job = api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs})).await?;
     let id = job["id"].as_str().context("the server named no job")?;
@@ -223,7 +223,7 @@ fn ffmpeg_ms(job: &Value, field: &str) -> anyhow::Result<f64> {
 }
 
 /// Milliseconds from the acceptance of a job to its end.
-pub(super) fn between(job: &Value) -> anyhow::Result<f64> {
+fn between(job: &Value) -> anyhow::Result<f64> {
     let time = |field: &str| -> anyhow::Result<Timestamp> {
         let text = job[field].as_str().with_context(|| format!("the job has no {field}"))?;
         text.parse().map_err(|_| anyhow!("{field} is {text}, which is no time"))

@@ -165,6 +165,11 @@ fn children_cpu() -> anyhow::Result<Duration> {
     ticks("/proc/self/stat", 13)
 }
 
+/// The CPU time of this process and of all its children that have ended.
+pub(super) fn all_cpu() -> anyhow::Result<Duration> {
+    Ok(ticks("/proc/self/stat", 11)? + children_cpu()?)
+}
+
 /// Two fields of proc_pid_stat(5), user and system time, counted from the one after the name.
 fn ticks(path: &str, first: usize) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(path)?;
