@@ -15,10 +15,10 @@ fn zip() -> Vec<u8> {
     use std::io::Write as _;
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in [("logo.png", clips::bytes(Clip::Picture)), ("note.txt", b"plain words".to_vec())] {
-        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-        writer.write_all(&bytes).unwrap();
+        writer.start_file(name, zip::write::SimpleFileOptions::default()).expect("a name is a name");
+        writer.write_all(&bytes).expect("memory can be written to");
     }
-    writer.finish().unwrap().into_inner()
+    writer.finish().expect("memory can be written to").into_inner()
 }
 
 fn archive() -> Value {

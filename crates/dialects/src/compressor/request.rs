@@ -50,8 +50,9 @@ const NOT_THE_CALLERS: &[&str] = &[
 /// Everything that is wrong with it.
 pub fn fetch(value: Value) -> Result<JobRequest, Vec<Violation>> {
     Form::read(value, |form| {
-        let input = download(form);
-        Some(JobRequest { inputs: vec![input?], ..options(form)? })
+        // Both, so that no option is called unknown because the URL is wrong.
+        let (input, options) = (download(form), options(form));
+        Some(JobRequest { inputs: vec![input?], ..options? })
     })
 }
 

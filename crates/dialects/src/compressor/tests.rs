@@ -213,3 +213,14 @@ fn what_is_not_documented_is_refused_by_name() {
     );
     assert_eq!(request::upload(json!({"url": "https://a.example/x"})).unwrap_err()[0].path, "url");
 }
+
+#[test]
+fn options_are_not_called_unknown_where_the_url_is_wrong() {
+    for url in [Value::Null, json!(["https://a.example/x"]), json!("x")] {
+        let asked = json!({
+            "url": url, "image": {"compression": "ultra"}, "webhook": {"url": "https://hooks.example.net/c"}
+        });
+        let paths: Vec<_> = request::fetch(asked).unwrap_err().into_iter().map(|violation| violation.path).collect();
+        assert_eq!(paths, ["url"]);
+    }
+}
