@@ -334,7 +334,7 @@ fn multipart(file: &[u8]) -> Bytes {
 
 /// A photograph of about 500 KB.
 async fn usual(folder: &Path) -> anyhow::Result<PathBuf> {
-    let (size, path) = ((1600, 1200), folder.join("usual.jpg"));
+    let (size, path) = ((2800, 2100), folder.join("usual.jpg"));
     let rgb = photo(99, size);
     for quality in ["2", "3", "4", "5", "6", "8", "10", "14"] {
         write(&rgb, size, &["-q:v", quality], &path).await?;
