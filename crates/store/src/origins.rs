@@ -11,6 +11,8 @@ use crate::{Page, Result};
 pub enum OriginChange {
     /// It was checked; its status is what came of it.
     Validated(Validation),
+    /// Its owner said it anew; its place in time stays.
+    Said(Box<Origin>, Credentials),
     /// Its owner took it away: its credentials are erased, and nothing of it changes any more.
     Archived,
 }

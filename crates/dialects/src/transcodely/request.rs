@@ -5,6 +5,7 @@
 //! over. A documented field that asks for what is not done here is refused by name: to pass over it would make another
 //! file than the one that was asked for.
 
+mod origin;
 mod output;
 mod thumbnail;
 
@@ -18,11 +19,11 @@ use reelhook_domain::object_path::{ObjectPath, PathTemplate};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::native;
 use crate::request::{
-    BelievedPlace, DestinationPaths, DestinationRequest, InputRequest, JobRequest, NamedInput, OriginRequest,
-    OutputRequest, WebhookRequest,
+    BelievedPlace, DestinationPaths, DestinationRequest, InputRequest, JobRequest, NamedInput, OutputRequest,
+    WebhookRequest,
 };
+pub use origin::{origin, origin_update};
 use output::{Wanted, refuse_undone};
 
 /// Most outputs of a request.
@@ -320,29 +321,3 @@ fn without_defaults(value: Value) -> Value {
         other => other,
     }
 }
-
-/// Reads `OriginService/Create`.
-///
-/// # Errors
-/// Everything that is wrong with it; credentials are never repeated.
-pub fn origin(value: Value) -> Result<OriginRequest, Vec<Violation>> {
-    let mut value = without_defaults(value);
-    let Some(fields) = value.as_object_mut() else { return native::origin::read(value) };
-    // Which provider it is follows from the object that describes it.
-    let provider = fields.remove("provider");
-    fields.retain(|name, _| ORIGIN_FIELDS.contains(&name.as_str()));
-    let differs = provider.filter(|provider| provider.as_str().is_none_or(|word| !fields.contains_key(word)));
-    let mut read = native::origin::read(value);
-    if let Some(provider) = differs {
-        let message = "must be one of http, s3, r2 and gcs, and the name of the object that describes it".to_owned();
-        let violation = Violation { path: "provider".to_owned(), value: provider, message };
-        match &mut read {
-            Err(violations) => violations.push(violation),
-            Ok(_) => read = Err(vec![violation]),
-        }
-    }
-    read
-}
-
-/// What is read of an origin; more is documented for people, such as a description.
-const ORIGIN_FIELDS: [&str; 8] = ["name", "permissions", "base_path", "path_template", "http", "s3", "r2", "gcs"];

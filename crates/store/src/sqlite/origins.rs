@@ -77,6 +77,23 @@ async fn create(tx: &mut Tx, origin: Origin, credentials: Credentials) -> Result
 async fn change_origin(tx: &mut Tx, account: AccountId, id: OriginId, change: OriginChange) -> Result<Origin> {
     let now = tx.now().as_millis();
     let update = match change {
+        OriginChange::Said(origin, credentials) => {
+            let sealed = tx.vault().seal(&id.to_bytes(), &rows::json(&credentials));
+            sqlx::query(
+                "update origins set name = ?, place = ?, may_read = ?, may_write = ?, base_path = ?, path_template = ?,
+                    status = ?, validation = ?, credentials = ?, updated_at = ?
+                where id = ? and account = ? and status <> 'archived' returning *",
+            )
+            .bind(origin.name)
+            .bind(rows::json(&origin.place))
+            .bind(origin.permissions.read)
+            .bind(origin.permissions.write)
+            .bind(origin.base_path.as_str().to_owned())
+            .bind(origin.path_template.as_str().to_owned())
+            .bind(origin.status.as_str())
+            .bind(origin.validation.as_ref().map(rows::json))
+            .bind(sealed)
+        }
         OriginChange::Validated(validation) => sqlx::query(
             "update origins set status = ?, validation = ?, updated_at = ?
             where id = ? and account = ? and status <> 'archived' returning *",

@@ -99,6 +99,21 @@ conformance! {
         assert_eq!(world.store.origin(world.account, origin.id).await.unwrap(), changed);
     }
 
+    async fn an_origin_that_is_said_anew_keeps_its_age_and_loses_its_old_keys(world: &World) {
+        let origin = kept(world).await;
+        world.pass(Duration::from_secs(5));
+        let said = Origin { name: "anew".to_owned(), created_at: world.now(), updated_at: world.now(), ..origin.clone() };
+        let keys = Credentials::Headers([("authorization".to_owned(), "anew".to_owned())].into());
+        let change = || OriginChange::Said(Box::new(said.clone()), keys.clone());
+        assert!(is_not_found(&world.store.change_origin(world.id(), origin.id, change()).await), "a stranger's");
+        let changed = world.store.change_origin(world.account, origin.id, change()).await.unwrap();
+        assert_eq!(changed, Origin { created_at: origin.created_at, ..said.clone() });
+        assert_eq!(world.store.origin(world.account, origin.id).await.unwrap(), changed);
+        assert_eq!(world.store.origin_credentials(world.account, origin.id).await.unwrap(), keys);
+        world.store.change_origin(world.account, origin.id, OriginChange::Archived).await.unwrap();
+        assert!(is_not_found(&world.store.change_origin(world.account, origin.id, change()).await));
+    }
+
     async fn an_archived_origin_is_still_known_but_opens_nothing(world: &World) {
         let origin = kept(world).await;
         let archived = world.store.change_origin(world.account, origin.id, OriginChange::Archived).await.unwrap();

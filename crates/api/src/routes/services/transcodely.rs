@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/transcodely.v1.OriginService/Create", post(origins::create))
         .route("/transcodely.v1.OriginService/Get", post(origins::get))
         .route("/transcodely.v1.OriginService/List", post(origins::list))
+        .route("/transcodely.v1.OriginService/Update", post(origins::update))
         .route("/transcodely.v1.OriginService/Validate", post(origins::validate))
         .route("/transcodely.v1.OriginService/Archive", post(origins::archive))
         .route("/{service}/{method}", any(not_done))

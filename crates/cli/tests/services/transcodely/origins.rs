@@ -71,3 +71,44 @@ async fn an_input_in_a_bucket_becomes_outputs_in_a_bucket() {
     let ended = world.job_ended(id(&gone), "failed").await;
     assert_eq!(ended["error"]["code"], "origin_object_not_found");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_is_changed_in_what_is_said_and_its_keys_stay_with_its_place() {
+    let (world, server, elsewhere) = tokio::join!(World::start(Serve::dev()), S3Server::start(), Receiver::start());
+    let origin = json!({
+        "name": "in", "provider": "s3", "base_path": "a", "permissions": ["read", "write"],
+        "s3": {"bucket": "media", "region": "eu-central-1", "endpoint": server.endpoint,
+            "credentials": {"access_key_id": KEY, "secret_access_key": SECRET}},
+    });
+    let made = world.post(&format!("{ORIGINS}/Create"), &origin).await.expect(200)["origin"].clone();
+    let update = async |mut body: serde_json::Value| {
+        body["id"] = made["id"].clone();
+        world.post(&format!("{ORIGINS}/Update"), &body).await
+    };
+    let changed = update(json!({"name": "out", "base_path": "b", "permissions": ["write"]})).await.expect(200);
+    assert_eq!(changed["validation"]["success"], true, "its keys are still there: {changed}");
+    assert!(!changed.to_string().contains(SECRET));
+    let mut wanted = made.clone();
+    (wanted["name"], wanted["base_path"], wanted["permissions"]) = (json!("out"), json!("b"), json!(["write"]));
+    wanted["updated_at"] = changed["origin"]["updated_at"].clone();
+    assert_eq!(changed["origin"], wanted);
+    let got = world.post(&format!("{ORIGINS}/Get"), &json!({"id": made["id"]})).await.expect(200);
+    assert_eq!(got["origin"], wanted);
+
+    let field = async |body: serde_json::Value| {
+        let refused = update(body).await.expect(400);
+        refused["details"][0]["value"]["field_violations"][0]["field"].clone()
+    };
+    assert_eq!(field(json!({"s3": {"endpoint": elsewhere.url("/")}})).await, "s3.credentials");
+    assert_eq!(field(json!({"http": {"base_url": elsewhere.url("/")}})).await, "http");
+    assert_eq!(field(json!({"permissions": ["delete"]})).await, "permissions[0]");
+    assert!(elsewhere.requests().is_empty(), "nobody else is asked with these keys");
+    let keys = json!({"access_key_id": KEY, "secret_access_key": "wrong"});
+    let failed = update(json!({"s3": {"credentials": keys}})).await.expect(200);
+    assert_eq!((&failed["origin"]["status"], &failed["validation"]["success"]), (&json!("failed"), &json!(false)));
+    world.post(&format!("{ORIGINS}/Archive"), &json!({"id": made["id"]})).await.expect(200);
+    assert_eq!(update(json!({"name": "x"})).await.expect(400)["code"], "failed_precondition");
+    let nobodys = json!({"id": "ori_06c8pmt4vz3fk7qyq4q9w7m2hc", "name": "x"});
+    let nobodys = world.post(&format!("{ORIGINS}/Update"), &nobodys).await.expect(404);
+    assert_eq!(nobodys["code"], "not_found");
+}

@@ -43,6 +43,18 @@ pub(super) async fn get(
     Ok(Json(json!({"origin": reply::OriginReply::of(&origin)})))
 }
 
+/// Keeps what is said anew of an origin, checked; what is left out stays.
+pub(super) async fn update(
+    State(desk): State<Desk>,
+    ServiceCaller(caller): ServiceCaller,
+    json: body::Json,
+) -> Result<Json<Value>, Problem> {
+    let id = origin_id(json.value.clone())?;
+    let (origin, credentials) = desk.origin_with_credentials(caller, id).await?;
+    let asked = request::origin_update(json.value, &origin, &credentials).map_err(Problem::invalid)?;
+    Ok(checked(&desk.change_origin(caller, id, asked).await?))
+}
+
 /// Checks an origin again.
 pub(super) async fn validate(
     State(desk): State<Desk>,
