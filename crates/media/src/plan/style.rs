@@ -1,8 +1,8 @@
 //! `style`: a video rendered like another one, or measured and rendered as it is.
 //!
 //! What the template looks and sounds like is measured before the run, as is the source; the difference takes the place
-//! of two stand-ins in the step. Frames are never doubled: a template with more of them leaves the source's. Nothing is
-//! cut off either: a template of another shape gives the source bars.
+//! of two stand-ins in the step. Frames come at the template's rate, dropped or repeated. Nothing is cut off: a template of
+//! another shape gives the source bars.
 
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::media::VideoInfo;
@@ -23,6 +23,8 @@ const LOUDNESS: &str = "{loudness}";
 const SAME_SHAPE: f64 = 0.01;
 /// Longest side with its bars.
 const LONGEST: f64 = 7680.0;
+/// Fastest rate that frames are repeated for: more of them cost time and room, and nobody sees them.
+const FASTEST: f64 = 60.0;
 /// Most that sound is made louder or softer, in decibels.
 const MOST_GAIN: f64 = 30.0;
 /// Less of a difference than this, in decibels, is none.
@@ -32,9 +34,8 @@ pub(super) fn design(desk: &Desk<'_>, style: &Style) -> Result<Design, JobFailur
     let video = desk.video()?;
     let template = style.template.as_deref().map(|name| Template::find(desk, name)).transpose()?;
     let (_, crf) = tier(style.codec, style.quality);
-    let source_rate = video.frame_rate.unwrap_or(f64::MAX);
-    let slower = |rate: &f64| *rate > 0.0 && *rate < source_rate - 0.01;
-    let frame_rate = template.as_ref().and_then(|template| template.video.frame_rate).filter(slower);
+    let wished = template.as_ref().and_then(|template| template.video.frame_rate);
+    let frame_rate = wished.and_then(|wished| rate(wished, video.frame_rate));
     let wish = Wish {
         codec: style.codec,
         format: style.format,
@@ -119,6 +120,12 @@ impl<'a> Template<'a> {
     }
 }
 
+/// The rate that frames are brought to; none where it is the source's.
+fn rate(wished: f64, own: Option<f64>) -> Option<f64> {
+    let rate = wished.min(own.map_or(FASTEST, |own| own.max(FASTEST)));
+    (rate > 0.0 && own.is_none_or(|own| (rate - own).abs() >= 0.01)).then_some(rate)
+}
+
 /// A canvas with the shape of `like` that holds all of a picture, and the place of the picture on it; none where the
 /// shapes are the same or the canvas would be too large.
 fn bars(picture: (u32, u32), like: (u32, u32)) -> Option<((u32, u32), (u32, u32))> {
@@ -177,6 +184,22 @@ mod tests {
         assert_eq!(bars((180, 320), (160, 90)), Some(((568, 320), (194, 0))));
         assert_eq!(bars((320, 180), (100, 100)), Some(((320, 320), (0, 70))));
         assert_eq!(bars((3840, 2160), (10, 100)), None);
+    }
+
+    #[test]
+    fn frames_come_at_the_templates_rate_within_reason() {
+        for (wished, own, expected) in [
+            (25.0, Some(50.0), Some(25.0)),
+            (50.0, Some(25.0), Some(50.0)),
+            (25.0, Some(25.0), None),
+            (120.0, Some(25.0), Some(60.0)),
+            (120.0, Some(90.0), None),
+            (90.0, Some(120.0), Some(90.0)),
+            (30.0, None, Some(30.0)),
+            (0.0, Some(25.0), None),
+        ] {
+            assert_eq!(rate(wished, own), expected, "{wished} of {own:?}");
+        }
     }
 
     #[test]

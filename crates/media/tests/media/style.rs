@@ -68,6 +68,18 @@ async fn a_grey_dark_video_comes_near_to_a_warm_bright_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn frames_are_repeated_for_a_template_that_has_more() {
+    let rig = Rig::new().await;
+    let (input, template) = (rig.clip("in.mp4"), rig.clip("like.mp4"));
+    stripes(&input, ("0x202020", "0x484848"), "320x180", 20, "-6dB");
+    stripes(&template, ("0x202020", "0x484848"), "320x180", 50, "-6dB");
+    let made =
+        rig.make_before(&input, &template, json!({"recipe": "style", "template": "behind"})).await.expect("made");
+    let video = made.receipt.info.video.as_ref().expect("a picture");
+    assert_eq!((video.frame_rate, video.frames), (Some(50.0), Some(200)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_template_the_video_stays_as_it_is() {
     let rig = Rig::new().await;
     let input = rig.clip("in.mp4");
