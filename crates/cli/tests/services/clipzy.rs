@@ -1,6 +1,7 @@
 //! Clipzy, as its client sees it.
 
 mod accounts;
+mod style;
 
 use http::Method;
 use reelhook_testkit::clips::{self, Clip};
