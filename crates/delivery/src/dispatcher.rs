@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::endpoint::Endpoint;
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 use reelhook_store::{ClaimedDelivery, Store};
@@ -29,6 +30,7 @@ use tracing::{error, warn};
 
 use crate::lane::{Held, Origin};
 use crate::lanes::{Arrival, Lanes, Room};
+use crate::parked::Parked;
 use crate::send::{Sender, Tried};
 use crate::settings::Settings;
 use crate::settle::Ending;
@@ -47,6 +49,8 @@ pub(crate) enum Message {
         written: u64,
         /// What came.
         arrivals: Vec<Arrival>,
+        /// Endpoints some of whose deliveries were left in the store.
+        left: Vec<Arc<Endpoint>>,
     },
     /// Deliveries from the store, claimed for that room.
     Claimed {
@@ -116,6 +120,11 @@ impl Dispatcher {
             written,
             is_stopping: false,
         }
+    }
+
+    /// The lanes that give back what is fanned out to them.
+    pub(crate) fn parked(&self) -> Parked {
+        self.lanes.parked()
     }
 
     /// Runs until it is told to stop, nobody sends work any more, and all that was out has ended.
@@ -208,7 +217,8 @@ impl Dispatcher {
     fn take(&mut self, message: Message) {
         let now = self.ambient.now();
         match message {
-            Message::FannedOut { written, arrivals } => {
+            Message::FannedOut { written, arrivals, left } => {
+                self.lanes.left_in_store(&left, now);
                 for arrival in arrivals {
                     self.lanes.offer(arrival, Origin::FanOut, written, now);
                 }

@@ -74,7 +74,7 @@ impl Due {
                 }
             };
             tokio::select! {
-                () = wake.wait() => self.keyring.expire(),
+                () = wake.wait() => {}
                 () = self.due.notified() => {}
                 () = tokio::time::sleep(self.rest_until(next)) => {}
                 () = self.stop.cancelled() => {}

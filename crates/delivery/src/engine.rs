@@ -14,7 +14,7 @@ use tracing::error;
 
 use crate::dispatcher::Dispatcher;
 use crate::due::Due;
-use crate::fanout::Fanning;
+use crate::fanout::{Directory, Fanning};
 use crate::keyring::Keyring;
 use crate::send::Sender;
 use crate::settings::Settings;
@@ -95,6 +95,8 @@ impl Engine {
             settings: settings.clone(),
             lanes: lanes.clone(),
             written,
+            parked: dispatcher.parked(),
+            directory: Directory::default(),
             stop: stop.clone(),
         };
         let claiming = Due { store, ambient, keyring, settings, lanes, due, stop: stop.clone() };

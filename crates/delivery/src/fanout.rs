@@ -3,7 +3,8 @@
 //! # Theory of operation
 //! The events table is the outbox. Arm the wake-up, read a batch, decide for each event who is interested, render its
 //! body once for each dialect among them, and write all deliveries in one transaction that also moves the outbox on. They
-//! come back claimed by this process and go to the lanes without being read again.
+//! come back claimed by this process and go to the lanes without being read again, except for lanes that are
+//! [parked](crate::parked): theirs are left in the store, and come by claim.
 //!
 //! Who is interested: the only endpoint the event is for, where it has one; otherwise every registered endpoint of the
 //! account whose filter wants it, and, for an event of a job, the job's own webhook or else the account's default one,
@@ -12,7 +13,8 @@
 //! # The bad day
 //! * The process dies before the transaction: the batch is read again. After it: the claims run out, and the deliveries
 //!   are claimed from the store.
-//! * Two processes fan out the same batch: a delivery is unique per event and endpoint, the second insert is ignored.
+//! * Two processes fan out the same batch: the outbox moves on from the place that the batch was read after, so the second
+//!   writes nothing and reads again.
 //! * A body cannot be rendered (written by a newer version, or damaged): an error is logged and the event passes by; it
 //!   must not stop those behind it.
 
@@ -28,7 +30,8 @@ use reelhook_domain::endpoint::{Endpoint, EndpointState};
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::id::{AccountId, DeliveryId, EndpointId};
 use reelhook_domain::job::Dialect;
-use reelhook_store::{DefaultWebhook, FanOut, NewDelivery, OutboxEvent, Store, StoreError, Topic};
+use reelhook_domain::time::Timestamp;
+use reelhook_store::{DefaultWebhook, FanOut, NewDelivery, Outbox, OutboxEvent, Start, Store, StoreError, Topic};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -36,8 +39,11 @@ use tracing::error;
 use crate::dispatcher::Message;
 use crate::engine::LinkTo;
 use crate::lanes::Arrival;
+use crate::parked::{Parked, Waits};
 use crate::settings::Settings;
 
+/// Most endpoints that are remembered from one batch to the next.
+const MOST_REMEMBERED: usize = 16 * 1024;
 /// How long to wait after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -50,12 +56,15 @@ pub(crate) struct Fanning {
     pub(crate) lanes: mpsc::Sender<Message>,
     /// How many endings were written.
     pub(crate) written: Arc<AtomicU64>,
+    /// Lanes that give back what is fanned out to them.
+    pub(crate) parked: Parked,
+    pub(crate) directory: Directory,
     pub(crate) stop: CancellationToken,
 }
 
 impl Fanning {
     /// Runs until told to stop. Begins after `looked`: what waits in the store from before goes first.
-    pub(crate) async fn run(self, looked: oneshot::Receiver<()>) {
+    pub(crate) async fn run(mut self, looked: oneshot::Receiver<()>) {
         // An error means that the one who looks is gone, and that we are about to be told to stop.
         let _ = looked.await;
         let mut wake = self.store.wakes().listen(Topic::Event);
@@ -81,39 +90,51 @@ impl Fanning {
     }
 
     /// Fans out a batch; whether it was a full one.
-    async fn batch(&self) -> Result<bool, StoreError> {
-        let events = self.store.outbox(self.settings.fan_out_batch).await?;
-        let Some(last) = events.last() else { return Ok(false) };
-        let up_to = last.event.sequence;
-        let is_full = narrow(events.len()) >= self.settings.fan_out_batch;
-        let directory = Directory::read(self.store.as_ref(), &events).await?;
-        let deliveries = self.deliveries(&events, &directory);
+    async fn batch(&mut self) -> Result<bool, StoreError> {
+        let outbox = self.store.outbox(self.settings.fan_out_batch).await?;
+        let Some(last) = outbox.events.last() else { return Ok(false) };
+        let (after, up_to) = (outbox.after, last.event.sequence);
+        let is_full = narrow(outbox.events.len()) >= self.settings.fan_out_batch;
+        self.directory.learn(self.store.as_ref(), &outbox).await?;
+        let deliveries = self.deliveries(&outbox.events);
+        let left = self.left_in_store(&deliveries);
 
         let written = self.written.load(Ordering::Acquire);
         fail_point!("delivery.before_fan_out");
-        let claimed = self.store.fan_out(FanOut { up_to, deliveries }, self.settings.lease).await?;
+        let claimed = self.store.fan_out(FanOut { after, up_to, deliveries }, self.settings.lease).await?;
         fail_point!("delivery.after_fan_out");
 
         let arrivals: Vec<_> = claimed
             .into_iter()
             .filter_map(|work| {
-                let endpoint = Arc::clone(directory.by_id.get(&work.delivery.endpoint)?);
+                let endpoint = Arc::clone(self.directory.by_id.get(&work.delivery.endpoint)?);
                 Some(Arrival { work, endpoint })
             })
             .collect();
-        if !arrivals.is_empty() && self.lanes.send(Message::FannedOut { written, arrivals }).await.is_err() {
+        if arrivals.is_empty() && left.is_empty() {
+            return Ok(is_full);
+        }
+        if self.lanes.send(Message::FannedOut { written, arrivals, left }).await.is_err() {
             // The lanes are gone because we stop; the claims run out.
             return Ok(false);
         }
         Ok(is_full)
     }
 
-    fn deliveries(&self, events: &[OutboxEvent], directory: &Directory) -> Vec<NewDelivery> {
+    /// The endpoints of deliveries that wait in the store from the beginning.
+    fn left_in_store(&self, deliveries: &[NewDelivery]) -> Vec<Arc<Endpoint>> {
+        let waits = |delivery: &&NewDelivery| matches!(delivery.start, Start::Due { .. });
+        let ids: HashSet<_> = deliveries.iter().filter(waits).map(|delivery| delivery.endpoint).collect();
+        ids.iter().filter_map(|id| self.directory.by_id.get(id).cloned()).collect()
+    }
+
+    fn deliveries(&self, events: &[OutboxEvent]) -> Vec<NewDelivery> {
+        let now = self.ambient.now();
         let mut ids = Ids::new(&self.ambient);
         let mut deliveries = Vec::with_capacity(events.len());
         for outgoing in events {
             let mut bodies = HashMap::new();
-            for endpoint in directory.interested(outgoing) {
+            for endpoint in self.directory.interested(outgoing) {
                 let body =
                     bodies.entry(endpoint.dialect).or_insert_with(|| self.render(endpoint.dialect, &outgoing.event));
                 let Some(body) = body else { continue };
@@ -121,14 +142,25 @@ impl Fanning {
                     id: ids.next(),
                     account: outgoing.event.account,
                     event: outgoing.event.id,
+                    event_type: outgoing.event.kind.as_str().to_owned(),
+                    job: outgoing.event.job,
                     endpoint: endpoint.id,
                     dialect: endpoint.dialect,
                     body: Arc::clone(body),
-                    held: endpoint.state == EndpointState::Disabled,
+                    start: self.start(endpoint, now),
                 });
             }
         }
         deliveries
+    }
+
+    /// Straight to its lane, unless that would only give it back: that would be written twice.
+    fn start(&self, endpoint: &Endpoint, now: Timestamp) -> Start {
+        if endpoint.state == EndpointState::Disabled {
+            return Start::Held;
+        }
+        let waits = self.parked.waits(endpoint.id);
+        waits.map_or(Start::Claimed, |Waits { until, reason }| Start::Due { at: until.max(now), reason })
     }
 
     fn render(&self, dialect: Dialect, event: &Event) -> Option<Arc<str>> {
@@ -162,9 +194,11 @@ impl Ids {
     }
 }
 
-/// Who is there, as far as a batch of events needs to know.
+/// Who is there, as far as batches of events need to know: remembered for as long as nobody changed.
 #[derive(Debug, Default)]
-struct Directory {
+pub(crate) struct Directory {
+    /// Under which number of the store's it was read.
+    version: i64,
     registered: HashMap<AccountId, Vec<Arc<Endpoint>>>,
     /// Of the accounts and dialects of jobs that bring no webhook; none where there is none.
     defaults: HashMap<(AccountId, Dialect), Option<DefaultWebhook>>,
@@ -172,40 +206,42 @@ struct Directory {
 }
 
 impl Directory {
-    /// Reads what the batch needs: once per account, and all single endpoints together.
-    async fn read(store: &dyn Store, events: &[OutboxEvent]) -> Result<Self, StoreError> {
-        let mut directory = Self::default();
+    /// Reads what the batch needs and is not known: once per account, and all single endpoints together.
+    async fn learn(&mut self, store: &dyn Store, outbox: &Outbox) -> Result<(), StoreError> {
+        if self.version != outbox.endpoints_version || self.by_id.len() >= MOST_REMEMBERED {
+            *self = Self { version: outbox.endpoints_version, ..Self::default() };
+        }
         let mut single: HashSet<EndpointId> = HashSet::new();
-        for outgoing in events {
+        for outgoing in &outbox.events {
             let account = outgoing.event.account;
             if let Some(only) = outgoing.only {
                 single.insert(only);
                 continue;
             }
-            if let Entry::Vacant(place) = directory.registered.entry(account) {
-                place.insert(store.list_endpoints(account).await?.into_iter().map(Arc::new).collect());
+            if let Entry::Vacant(place) = self.registered.entry(account) {
+                let all: Vec<_> = store.list_endpoints(account).await?.into_iter().map(Arc::new).collect();
+                self.by_id.extend(all.iter().map(|endpoint| (endpoint.id, Arc::clone(endpoint))));
+                place.insert(all);
             }
             match (&outgoing.webhook, outgoing.event.job) {
                 (Some(webhook), _) => drop(single.insert(webhook.endpoint)),
                 (None, Some(_)) => {
-                    if let Entry::Vacant(place) = directory.defaults.entry((account, outgoing.dialect)) {
-                        let webhook = store.default_webhook(account, outgoing.dialect).await?;
-                        single.extend(webhook.as_ref().map(|webhook| webhook.endpoint));
-                        place.insert(webhook);
+                    if let Entry::Vacant(place) = self.defaults.entry((account, outgoing.dialect)) {
+                        place.insert(store.default_webhook(account, outgoing.dialect).await?);
                     }
+                    let known = self.defaults.get(&(account, outgoing.dialect)).and_then(Option::as_ref);
+                    single.extend(known.map(|webhook| webhook.endpoint));
                 }
                 (None, None) => {}
             }
         }
-        let all = directory.registered.values().flatten();
-        directory.by_id = all.map(|endpoint| (endpoint.id, Arc::clone(endpoint))).collect();
-        single.retain(|id| !directory.by_id.contains_key(id));
+        single.retain(|id| !self.by_id.contains_key(id));
         if !single.is_empty() {
             let single: Vec<_> = single.into_iter().collect();
             let found = store.endpoints_by_id(&single).await?;
-            directory.by_id.extend(found.into_iter().map(|endpoint| (endpoint.id, Arc::new(endpoint))));
+            self.by_id.extend(found.into_iter().map(|endpoint| (endpoint.id, Arc::new(endpoint))));
         }
-        Ok(directory)
+        Ok(())
     }
 
     /// Who wants that event, nobody twice.

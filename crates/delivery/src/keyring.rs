@@ -1,8 +1,8 @@
 //! Endpoints and secrets as they were last read, so that a busy lane does not ask the store for each attempt.
 //!
 //! # Theory of operation
-//! What is remembered carries the generation and the time it was read in. A wake-up of `Topic::Delivery` (an endpoint
-//! changed, perhaps) begins a new generation; time takes care of changes by other processes. A value of an older
+//! What is remembered carries the generation and the time it was read in. A wake-up of `Topic::Endpoint` (an endpoint or
+//! what signs for it changed) begins a new generation; time takes care of changes by other processes. A value of an older
 //! generation, or too old a value, is read again by whoever asks next; those who ask meanwhile wait for that one read.
 //! Secrets that end are left out on time even while they are remembered.
 //!
@@ -11,7 +11,6 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use reelhook_domain::id::EndpointId;
 use reelhook_domain::job::Dialect;
 use reelhook_domain::time::Timestamp;
 use reelhook_signature::{KeyError, Secret, SigningKey};
-use reelhook_store::{SealedFor, SigningSecret, Store, StoreError};
+use reelhook_store::{SealedFor, SigningSecret, Store, StoreError, Topic};
 use tokio::sync::OnceCell;
 use tracing::error;
 
@@ -160,23 +159,17 @@ impl Keys {
 pub(crate) struct Keyring {
     store: Arc<dyn Store>,
     ambient: Ambient,
-    generation: AtomicU64,
     endpoints: Cache<EndpointId, Option<Arc<Endpoint>>>,
     signers: Cache<SealedFor, Signers>,
 }
 
 impl Keyring {
     pub(crate) fn new(store: Arc<dyn Store>, ambient: Ambient, ttl: Duration) -> Self {
-        Self { store, ambient, generation: AtomicU64::new(0), endpoints: Cache::new(ttl), signers: Cache::new(ttl) }
-    }
-
-    /// Something changed: whatever was read before is read again when it is needed.
-    pub(crate) fn expire(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        Self { store, ambient, endpoints: Cache::new(ttl), signers: Cache::new(ttl) }
     }
 
     fn stamp(&self) -> Stamp {
-        Stamp { generation: self.generation.load(Ordering::Acquire), at: self.ambient.now() }
+        Stamp { generation: self.store.wakes().count(Topic::Endpoint), at: self.ambient.now() }
     }
 
     /// One endpoint; none when it was deleted.

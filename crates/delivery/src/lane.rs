@@ -28,6 +28,7 @@ use crate::adaptive::Adaptive;
 use crate::bucket::Bucket;
 use crate::job_order::{JobOrder, is_first, is_progress};
 use crate::outcome;
+use crate::parked::Waits;
 use crate::settle::{Ending, Endings};
 
 /// How long a delivery rests whose place was taken, should the cancellation that follows be lost.
@@ -86,6 +87,8 @@ pub(crate) struct Lane {
     failing: Option<Failing>,
     /// First tries wait in the store since the ending of that number: what is fanned out now goes behind them.
     parked: Option<u64>,
+    /// The last batch that was fanned out past this lane, into the store.
+    pub(crate) left_in_store: u64,
     /// Whether the lane has its turn coming.
     pub(crate) in_turn: bool,
     /// When the lane's timer goes off, where it has one.
@@ -114,6 +117,7 @@ impl Lane {
             circuit,
             failing: endpoint.failing,
             parked,
+            left_in_store: 0,
             in_turn: false,
             timer: None,
             used_at: now,
@@ -131,6 +135,17 @@ impl Lane {
 
     pub(crate) const fn parked(&self) -> Option<u64> {
         self.parked
+    }
+
+    /// Until when, and why, what is fanned out to this lane waits in the store, where it does.
+    pub(crate) fn waits(&self) -> Option<Waits> {
+        self.parked?;
+        Some(match self.circuit {
+            Circuit::Open { until, .. } => Waits { until, reason: "circuit_open" },
+            Circuit::Closed { .. } | Circuit::HalfOpen { .. } => {
+                Waits { until: Timestamp::from_millis(0), reason: "lane_full" }
+            }
+        })
     }
 
     /// First tries of this lane may wait in the store.
@@ -204,7 +219,7 @@ impl Lane {
         endings: &mut Endings,
     ) {
         self.used_at = now;
-        if self.adopt(&work) {
+        if from == Origin::Store && self.adopt(&work) {
             return;
         }
         if self.shut.is_some() {

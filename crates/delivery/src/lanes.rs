@@ -28,6 +28,7 @@ use reelhook_domain::time::Timestamp;
 use reelhook_store::ClaimedDelivery;
 
 use crate::lane::{Held, Lane, Load, Origin, Readiness};
+use crate::parked::Parked;
 use crate::settings::Settings;
 use crate::settle::{Ending, Endings};
 
@@ -58,6 +59,8 @@ pub(crate) struct Room {
     pub(crate) opens: Option<Timestamp>,
     /// How many endings were written when this was asked.
     pub(crate) written: u64,
+    /// How many batches were fanned out when this was asked.
+    pub(crate) fanned_out: u64,
 }
 
 /// What one account has in the lanes.
@@ -81,7 +84,9 @@ pub(crate) struct Lanes {
     endings: Endings,
     /// Whether the store may hold earlier deliveries of lanes that are not known yet.
     begins_parked: bool,
-    parked: HashSet<EndpointId>,
+    parked: Parked,
+    /// How many batches were fanned out so far.
+    fanned_out: u64,
     /// Lanes that were left out of the last claim for want of room.
     left_out: HashSet<EndpointId>,
     /// Whether the last claim was cut short because the queues together were full.
@@ -101,7 +106,8 @@ impl Lanes {
             accounts: HashMap::new(),
             endings: Endings::default(),
             begins_parked: true,
-            parked: HashSet::new(),
+            parked: Parked::default(),
+            fanned_out: 0,
             left_out: HashSet::new(),
             is_crowded: false,
             has_new_room: false,
@@ -119,6 +125,30 @@ impl Lanes {
             lane.reopen(written);
             lane.offer(work, from, room, now, endings);
         });
+    }
+
+    /// A batch was fanned out that left deliveries to these endpoints in the store.
+    pub(crate) fn left_in_store(&mut self, endpoints: &[Arc<Endpoint>], now: Timestamp) {
+        self.fanned_out += 1;
+        let (capacity, refill, fanned_out) = (self.capacity(), self.refill(), self.fanned_out);
+        for endpoint in endpoints {
+            self.lanes.entry(endpoint.id).or_insert_with(|| Lane::new(Arc::clone(endpoint), Some(0), now));
+            let has_room = self.change(endpoint.id, |lane, _| {
+                lane.park();
+                lane.left_in_store = fanned_out;
+                lane.closed_until(now).is_none() && has_room(lane, capacity, refill)
+            });
+            if has_room == Some(true) {
+                self.has_new_room = true;
+            } else {
+                self.left_out.insert(endpoint.id);
+            }
+        }
+    }
+
+    /// The lanes that are parked, for whoever fans out.
+    pub(crate) fn parked(&self) -> Parked {
+        self.parked.clone()
     }
 
     /// The next delivery to send, if any may be sent now.
@@ -222,7 +252,8 @@ impl Lanes {
         let claim_batch = usize::try_from(self.settings.claim_batch).unwrap_or(usize::MAX);
         // A crowd does not keep those out who have nothing here yet.
         let limit = if self.is_crowded { HANDFUL * HANDFUL } else { free }.min(claim_batch);
-        let mut room = Room { limit, per_endpoint: refill, except: Vec::new(), opens: None, written };
+        let fanned_out = self.fanned_out;
+        let mut room = Room { limit, per_endpoint: refill, except: Vec::new(), opens: None, written, fanned_out };
         let capacity = self.capacity();
         self.left_out.clear();
         for (&endpoint, lane) in &self.lanes {
@@ -262,10 +293,11 @@ impl Lanes {
         let except: HashSet<_> = room.except.iter().collect();
         let lanes = &mut self.lanes;
         self.parked.retain(|endpoint| {
-            let Some(lane) = lanes.get_mut(endpoint) else { return false };
-            let is_all_taken = counts.get(endpoint).is_none_or(|&count| count < room.per_endpoint)
-                && !except.contains(endpoint)
-                && lane.parked().is_none_or(|since| since <= room.written);
+            let Some(lane) = lanes.get_mut(&endpoint) else { return false };
+            let is_all_taken = counts.get(&endpoint).is_none_or(|&count| count < room.per_endpoint)
+                && !except.contains(&endpoint)
+                && lane.parked().is_none_or(|since| since <= room.written)
+                && lane.left_in_store <= room.fanned_out;
             if is_all_taken {
                 lane.unpark();
             }
@@ -333,8 +365,8 @@ impl Lanes {
         let result = change(lane, &mut self.endings);
         let after = lane.load();
         let account = lane.account();
-        if lane.parked().is_some() {
-            self.parked.insert(endpoint);
+        if let Some(waits) = lane.waits() {
+            self.parked.set(endpoint, waits);
         }
 
         let share = self.accounts.entry(account).or_default();

@@ -30,6 +30,7 @@ mod keyring;
 mod lane;
 mod lanes;
 mod outcome;
+mod parked;
 mod send;
 mod settings;
 mod settle;

@@ -36,7 +36,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             in_flight: 512,
-            lane_queue: 256,
+            lane_queue: 1024,
             queued: 8192,
             lease: Duration::from_secs(60),
             fan_out_batch: 250,

@@ -24,20 +24,42 @@ pub struct NewDelivery {
     pub account: AccountId,
     /// What it carries.
     pub event: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// The job it tells of.
+    pub job: Option<JobId>,
     /// Where it goes.
     pub endpoint: EndpointId,
     /// Whose shapes the body has; one body is kept per event and dialect.
     pub dialect: Dialect,
     /// The body, rendered once.
     pub body: Arc<str>,
-    /// Whether the endpoint is disabled: then the delivery is held, not leased.
-    pub held: bool,
+    /// What it begins as.
+    pub start: Start,
+}
+
+/// What a new delivery begins as, as far as whoever makes it knows: the row of its endpoint has the last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Claimed by this process, which is about to send it.
+    Claimed,
+    /// Scheduled, for whoever claims it then.
+    Due {
+        /// When.
+        at: Timestamp,
+        /// Why it is not sent at once: a word of `waiting_reason`.
+        reason: &'static str,
+    },
+    /// Held: its endpoint is disabled.
+    Held,
 }
 
 /// A batch of events fanned out.
 #[derive(Debug, Clone, Default)]
 pub struct FanOut {
-    /// All events up to this sequence number are fanned out by this batch.
+    /// The batch was made of the events after this sequence number.
+    pub after: i64,
+    /// All events up to this one are fanned out by this batch.
     pub up_to: i64,
     /// What came of them; none for events that nobody wants.
     pub deliveries: Vec<NewDelivery>,
@@ -104,9 +126,9 @@ pub struct DeliveryRecord {
 /// Deliveries.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
-    /// Inserts deliveries, unique per event and endpoint (a second insert is ignored), numbers them per endpoint without
-    /// gaps, and moves the outbox on, all at once. Those not held come back claimed for `lease`, in the order given, bodies
-    /// not read back; those inserted before are left out.
+    /// Inserts deliveries, numbers them per endpoint without gaps, and moves the outbox on from `after` to `up_to`, all at
+    /// once; nothing at all when somebody moved it before, so that no event is fanned out twice. Those that start claimed
+    /// come back claimed for `lease`, in the order given, bodies not read back.
     async fn fan_out(&self, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>>;
 
     /// Takes deliveries that are due, or whose lease ran out: oldest due first, at most `per_endpoint` to each endpoint and

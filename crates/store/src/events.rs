@@ -36,13 +36,26 @@ pub struct OutboxEvent {
     pub only: Option<EndpointId>,
 }
 
+/// What is not yet fanned out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outbox {
+    /// All events up to this sequence number are fanned out: what proves, when a batch is written, that nobody else wrote
+    /// it meanwhile.
+    pub after: i64,
+    /// Grows whenever an endpoint or a default webhook changes in what fan-out reads of it; endpoints that were read under
+    /// this number are as they were when these events were read.
+    pub endpoints_version: i64,
+    /// The oldest events, in order.
+    pub events: Vec<OutboxEvent>,
+}
+
 /// Events.
 #[async_trait]
 pub trait Events: Send + Sync {
     /// Writes events that are not the change of a job.
     async fn publish(&self, events: Vec<NewEvent>) -> Result<()>;
-    /// The oldest events that were not fanned out, at most `limit`, in order.
-    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEvent>>;
+    /// The oldest events that were not fanned out, at most `limit`.
+    async fn outbox(&self, limit: u32) -> Result<Outbox>;
     /// The events of one job after that sequence number, in order. `NotFound` when the account has no such job.
     async fn job_events(&self, account: AccountId, job: JobId, after: i64) -> Result<Vec<Event>>;
     /// The newest event of any kind has this sequence number; 0 when there is none.

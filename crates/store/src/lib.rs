@@ -29,10 +29,12 @@ mod wakes;
 
 pub use accounts::{Account, Accounts, ApiKey, KEY_PREFIX, KeyHash, NewApiKey, key_hash};
 pub use credits::{Charge, Credits, JobUse};
-pub use deliveries::{ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement};
+pub use deliveries::{
+    ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement, Start,
+};
 pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSecret};
 pub use error::StoreError;
-pub use events::{Events, NewEvent, OutboxEvent};
+pub use events::{Events, NewEvent, Outbox, OutboxEvent};
 pub use jobs::{
     ClaimedJob, FetchHeaders, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue,
     Retry, Submission, Submitted,

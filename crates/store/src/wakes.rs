@@ -11,30 +11,37 @@ pub enum Topic {
     JobChanged,
     /// An event was written: the outbox has something.
     Event,
-    /// A delivery is due or its endpoint changed.
+    /// A delivery waits to be claimed, or is held.
     Delivery,
+    /// An endpoint or what signs for it changed.
+    Endpoint,
     /// An attempt was settled.
     Settled,
 }
 
-const TOPICS: usize = 5;
+const TOPICS: usize = 6;
 
 /// The wake-ups of one store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Wakes {
-    senders: std::sync::Arc<[watch::Sender<()>; TOPICS]>,
+    senders: std::sync::Arc<[watch::Sender<u64>; TOPICS]>,
 }
 
 impl Default for Wakes {
     fn default() -> Self {
-        Self { senders: std::sync::Arc::new(std::array::from_fn(|_| watch::Sender::new(()))) }
+        Self { senders: std::sync::Arc::new(std::array::from_fn(|_| watch::Sender::new(0))) }
     }
 }
 
 impl Wakes {
     /// Tells all who listen.
     pub fn wake(&self, topic: Topic) {
-        self.senders[topic as usize].send_replace(());
+        self.senders[topic as usize].send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// How often that was told so far: what was read before it grew may be out of date.
+    pub fn count(&self, topic: Topic) -> u64 {
+        *self.senders[topic as usize].borrow()
     }
 
     /// Starts to listen. Arm it before looking, so that nothing slips between the look and the wait.
@@ -46,7 +53,7 @@ impl Wakes {
 /// One listener.
 #[derive(Debug)]
 pub struct Wake {
-    receiver: watch::Receiver<()>,
+    receiver: watch::Receiver<u64>,
 }
 
 impl Wake {

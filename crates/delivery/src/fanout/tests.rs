@@ -49,6 +49,7 @@ fn directory() -> Directory {
     let by_id = registered.iter().chain(&others).map(|endpoint| (endpoint.id, Arc::clone(endpoint))).collect();
     let default = DefaultWebhook { endpoint: id(8), events: EventFilter::default() };
     Directory {
+        version: 0,
         registered: [(ACCOUNT, registered)].into(),
         defaults: [((ACCOUNT, Dialect::Native), Some(default))].into(),
         by_id,

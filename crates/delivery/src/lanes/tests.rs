@@ -345,7 +345,8 @@ fn a_claim_made_anew_by_this_process_is_adopted() {
     lanes.give(work(&to, 1, 0, None, "a.b"), &to);
     let out = lanes.next(NOW).unwrap();
     let again = ClaimedDelivery { token: 99, ..work(&to, 1, 0, None, "a.b") };
-    lanes.give(again, &to);
+    let arrival = Arrival { work: again, endpoint: Arc::clone(&to) };
+    lanes.offer(arrival, Origin::Store, ALL_WRITTEN, NOW);
     assert_eq!(lanes.load(), Load { waiting: 0, in_flight: 1 });
     lanes.end(&out, &to, 200);
     assert_eq!(lanes.take_endings()[0].settlement.token, 99);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reelhook_delivery::Settings;
 use reelhook_domain::delivery::DeliveryState;
-use reelhook_store::{Deliveries, FanOut, NewDelivery};
+use reelhook_store::Deliveries;
 use reelhook_testkit::{Receiver, Reply};
 
 use crate::world::{PATIENCE, World, number, open};
@@ -93,33 +93,6 @@ async fn stopping_does_not_wait_for_ever() {
     let found = world.deliveries(endpoint).await;
     assert_eq!(found[0].state, DeliveryState::Scheduled { due: world.now() });
     assert_eq!(found[0].attempts, 0);
-}
-
-#[tokio::test]
-async fn an_event_fanned_out_twice_is_delivered_once() {
-    let mut world = World::at_rest(Settings::default()).await;
-    let receiver = Receiver::start().await;
-    let endpoint = world.endpoint(receiver.url("/")).await;
-    let event = world.publish("order.made", 1).await;
-    // Another process fanned it out and died before the outbox moved on in its eyes.
-    let delivery = NewDelivery {
-        id: world.ambient.id(),
-        account: world.account,
-        event,
-        endpoint,
-        dialect: reelhook_domain::job::Dialect::Native,
-        body: r#"{"type":"order.made","data":{"number":1}}"#.into(),
-        held: false,
-    };
-    let batch = FanOut { up_to: 0, deliveries: vec![delivery] };
-    world.store.fan_out(batch, Duration::from_secs(60)).await.unwrap();
-    world.start_engine();
-    world.publish("order.made", 2).await;
-    assert_eq!(number(&receiver.wait_for(1, PATIENCE).await[0]), 2, "the other one is still leased");
-    world.wait_until(endpoint, |found| found.len() == 2 && found[1].state == DeliveryState::Delivered).await;
-    world.advance(Duration::from_secs(61));
-    world.wait_until(endpoint, |found| found.iter().all(|one| one.state == DeliveryState::Delivered)).await;
-    assert_eq!(receiver.requests().len(), 2);
 }
 
 #[tokio::test]

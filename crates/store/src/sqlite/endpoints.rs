@@ -93,6 +93,7 @@ fn by_url(wanted: &JobEndpoint) -> Query {
 async fn create(tx: &mut Tx, endpoint: Endpoint, secret: SigningSecret) -> Result<()> {
     insert(tx, &endpoint).await?;
     insert_secret(tx, secret).await?;
+    tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(())
 }
@@ -202,6 +203,7 @@ async fn change_endpoint(tx: &mut Tx, account: AccountId, id: EndpointId, change
         Some(_) | None => {}
     }
     save(tx, &endpoint).await?;
+    tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(endpoint)
 }
@@ -230,8 +232,9 @@ async fn disable(tx: &mut Tx, endpoint: &mut Endpoint, reason: Option<String>) -
     .bind(key(endpoint.id))
     .execute(tx.sql())
     .await?;
+    tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
-    tell(tx, endpoint, EventType::ENDPOINT_DISABLED, now).await
+    tell(tx, endpoint, EventType::ENDPOINT_DISABLED).await
 }
 
 /// Offers what is held, due now, with a clean sheet: old failures say nothing about an endpoint that was repaired.
@@ -248,14 +251,14 @@ async fn enable(tx: &mut Tx, endpoint: &mut Endpoint) -> Result<()> {
         .bind(key(endpoint.id))
         .execute(tx.sql())
         .await?;
-    tell(tx, endpoint, EventType::ENDPOINT_ENABLED, now).await
+    tell(tx, endpoint, EventType::ENDPOINT_ENABLED).await
 }
 
-async fn tell(tx: &mut Tx, endpoint: &Endpoint, kind: &'static str, now: Timestamp) -> Result<()> {
+async fn tell(tx: &mut Tx, endpoint: &Endpoint, kind: &'static str) -> Result<()> {
     let data = json!({ "endpoint": endpoint.id, "url": endpoint.url, "reason": endpoint.disabled_reason });
     let id = tx.ambient().id();
     let event = NewEvent { id, account: endpoint.account, kind: EventType::ours(kind), data, only: None };
-    events::write(tx, event, None, now).await
+    events::write(tx, event, None).await
 }
 
 async fn delete(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<()> {
@@ -274,6 +277,7 @@ async fn delete(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<()> {
     .execute(tx.sql())
     .await?;
     sqlx::query("delete from endpoints where id = ?").bind(key(id)).execute(tx.sql()).await?;
+    tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(())
 }
@@ -304,6 +308,7 @@ async fn add_secret(tx: &mut Tx, secret: SigningSecret, overlap_until: Timestamp
     .execute(tx.sql())
     .await?;
     insert_secret(tx, secret).await?;
+    tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(())
 }
@@ -313,6 +318,7 @@ async fn revoke_secret(tx: &mut Tx, account: AccountId, id: SecretId) -> Result<
     if gone.execute(tx.sql()).await?.rows_affected() == 0 {
         return Err(StoreError::NotFound);
     }
+    tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(())
 }

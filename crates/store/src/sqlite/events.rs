@@ -1,7 +1,6 @@
 //! Events: the outbox, and what a job went through.
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::id::{AccountId, JobId};
 use reelhook_domain::job::{Dialect, Job, JobWebhook};
@@ -10,25 +9,36 @@ use serde::Deserialize;
 use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
-use super::rows::{self, json, key};
+use super::many::InsertMany;
+use super::rows::{self, column, json, key};
 use super::writer::Tx;
 use crate::wakes::Topic;
-use crate::{Events, NewEvent, OutboxEvent, Result, StoreError};
+use crate::{Events, NewEvent, Outbox, OutboxEvent, Result, StoreError};
 
-pub(super) const OUTBOX: &str =
-    "select * from events where sequence > (select fanned_out_to from keeper) order by sequence limit ?";
+pub(super) const OUTBOX: &str = "
+    select events.*, fanned_out_to, endpoints_version from keeper
+    cross join events on sequence > fanned_out_to order by sequence limit ?";
+static INSERT: InsertMany =
+    InsertMany::new("insert into events (id, account, kind, at, job, data, only_endpoint)", 7, "");
 const JOB_EVENTS: &str = "select events.* from events where job = ? and sequence > ? order by sequence";
 const LAST_SEQUENCE: &str = "select coalesce((select seq from sqlite_sequence where name = 'events'), 0)";
 
 #[async_trait]
 impl Events for SqliteStore {
     async fn publish(&self, events: Vec<NewEvent>) -> Result<()> {
-        self.write(move |tx| publish(tx, events).boxed()).await
+        self.writer.publish(events).await
     }
 
-    async fn outbox(&self, limit: u32) -> Result<Vec<OutboxEvent>> {
+    async fn outbox(&self, limit: u32) -> Result<Outbox> {
         let found = sqlx::query(OUTBOX).bind(limit).fetch_all(&self.readers).await?;
-        found.iter().map(outbox_event).collect()
+        let Some(first) = found.first() else {
+            return Ok(Outbox { after: 0, endpoints_version: 0, events: Vec::new() });
+        };
+        Ok(Outbox {
+            after: column(first, "fanned_out_to")?,
+            endpoints_version: column(first, "endpoints_version")?,
+            events: found.iter().map(outbox_event).collect::<Result<_>>()?,
+        })
     }
 
     async fn job_events(&self, account: AccountId, job: JobId, after: i64) -> Result<Vec<Event>> {
@@ -43,25 +53,29 @@ impl Events for SqliteStore {
     }
 }
 
-async fn publish(tx: &mut Tx, events: Vec<NewEvent>) -> Result<()> {
-    let now = tx.now();
-    for event in events {
-        write(tx, event, None, now).await?;
-    }
-    Ok(())
+/// Writes events that are not the change of a job.
+pub(super) async fn publish(tx: &mut Tx, events: &[NewEvent]) -> Result<()> {
+    insert(tx, events, None).await
 }
 
 /// Writes an event.
-pub(super) async fn write(tx: &mut Tx, event: NewEvent, job: Option<JobId>, now: Timestamp) -> Result<()> {
-    sqlx::query("insert into events (id, account, kind, at, job, data, only_endpoint) values (?, ?, ?, ?, ?, ?, ?)")
-        .bind(key(event.id))
-        .bind(key(event.account))
-        .bind(event.kind.as_str().to_owned())
-        .bind(now.as_millis())
-        .bind(job.map(key))
-        .bind(json(&event.data))
-        .bind(event.only.map(key))
-        .execute(tx.sql())
+pub(super) async fn write(tx: &mut Tx, event: NewEvent, job: Option<JobId>) -> Result<()> {
+    insert(tx, &[event], job).await
+}
+
+async fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>) -> Result<()> {
+    let now = tx.now();
+    INSERT
+        .run(tx, events, |query, event| {
+            query
+                .bind(key(event.id))
+                .bind(key(event.account))
+                .bind(event.kind.as_str().to_owned())
+                .bind(now.as_millis())
+                .bind(job.map(key))
+                .bind(json(&event.data))
+                .bind(event.only.map(key))
+        })
         .await?;
     tx.wake(Topic::Event);
     Ok(())

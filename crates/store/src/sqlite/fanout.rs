@@ -1,7 +1,8 @@
 //! How deliveries are made: a batch of events fanned out to many endpoints at once.
 //!
-//! As in [`super::sending`], each statement takes its rows as one JSON parameter. Numbers are given out here, from the
-//! newest number on each endpoint's row; the writer is alone, so they have no gaps.
+//! Numbers are given out here, from the newest number on each endpoint's row; the writer is alone, so they have no gaps.
+//! The outbox moves on from the very place that the batch was read after, or nothing happens: that, and not a search for
+//! what is there already, is why no event is fanned out twice.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,155 +10,152 @@ use std::time::Duration;
 
 use reelhook_domain::delivery::{Delivery, DeliveryState, Signal, step};
 use reelhook_domain::endpoint::EndpointState;
-use reelhook_domain::id::{EndpointId, EventId, JobId};
+use reelhook_domain::id::EndpointId;
 use reelhook_domain::time::Timestamp;
+use sqlx::sqlite::{Sqlite, SqliteArguments};
 
-use super::rows::{self, column, hex, hexes, json};
-use super::sending::lanes;
+use super::many::InsertMany;
+use super::rows::{self, column, hex, json, key};
 use super::writer::Tx;
 use crate::wakes::Topic;
-use crate::{ClaimedDelivery, FanOut, NewDelivery, Result};
+use crate::{ClaimedDelivery, FanOut, NewDelivery, Result, Start};
 
-const INSERT_BODIES: &str = "
-    insert into bodies (event, dialect, body) select unhex(value ->> 0), value ->> 1, value ->> 2 from json_each(?)
-    where true on conflict do nothing";
-const INSERT_DELIVERIES: &str = "
-    insert into deliveries (id, account, event, event_type, job, endpoint, dialect, sequence, state, due_at, lease_until,
-        token, created_at)
-    select unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), value ->> 3, unhex(value ->> 4), unhex(value ->> 5),
-        value ->> 6, value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, ?2
-    from json_each(?1)";
-pub(super) const PRESENT: &str = "
-    select deliveries.event, deliveries.endpoint from json_each(?) as row
-    cross join deliveries on deliveries.event = unhex(row.value ->> 0) and deliveries.endpoint = unhex(row.value ->> 1)";
-pub(super) const SENDERS: &str = "
-    select events.id, kind, job from json_each(?) as row cross join events on events.id = unhex(row.value)";
-const ADVANCE: &str = "
-    update endpoints set last_sequence = row.value ->> 1 from json_each(?) as row where endpoints.id = unhex(row.value ->> 0)";
+const MOVE_ON: &str = "update keeper set fanned_out_to = ?2 where fanned_out_to = ?1";
+/// Counts what comes and answers the last number of each endpoint, and its state.
+pub(super) const NUMBER: &str = "
+    update endpoints set last_sequence = last_sequence + (row.value ->> 1)
+    from json_each(?) as row where endpoints.id = unhex(row.value ->> 0)
+    returning id, state, last_sequence";
+static INSERT_BODIES: InsertMany =
+    InsertMany::new("insert into bodies (event, dialect, body)", 3, "on conflict do nothing");
+static INSERT_DELIVERIES: InsertMany = InsertMany::new(
+    "insert into deliveries (id, account, event, event_type, job, endpoint, dialect, sequence, state, due_at, lease_until,
+        waiting_reason, token, created_at)",
+    14,
+    "",
+);
+
+type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 pub(super) async fn fan_out(tx: &mut Tx, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
-    let now = tx.now();
-    let claimed =
-        if batch.deliveries.is_empty() { Vec::new() } else { insert(tx, batch.deliveries, now, lease).await? };
-    sqlx::query("update keeper set fanned_out_to = max(fanned_out_to, ?)").bind(batch.up_to).execute(tx.sql()).await?;
-    Ok(claimed)
+    let moved = sqlx::query(MOVE_ON).bind(batch.after).bind(batch.up_to).execute(tx.sql()).await?;
+    if moved.rows_affected() == 0 || batch.deliveries.is_empty() {
+        return Ok(Vec::new());
+    }
+    insert(tx, batch.deliveries, lease).await
 }
 
-async fn insert(tx: &mut Tx, new: Vec<NewDelivery>, now: Timestamp, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
-    let mut lanes = lanes(tx, new.iter().map(|delivery| delivery.endpoint)).await?;
-    let senders = senders(tx, &new).await?;
-    let mut seen = present(tx, &new).await?;
+/// An endpoint as far as its new deliveries depend on it.
+struct Numbered {
+    state: EndpointState,
+    last: i64,
+}
 
+async fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
+    let now = tx.now();
+    let mut endpoints = number(tx, &new).await?;
     let mut claimed = Vec::with_capacity(new.len());
-    let mut bodies = HashMap::new();
     let mut inserted = Vec::with_capacity(new.len());
     for new in new {
-        // An endpoint or an event that was deleted since the batch was made wants nothing any more.
-        let (Some(lane), Some(sender)) = (lanes.get_mut(&new.endpoint), senders.get(&new.event)) else { continue };
-        if !seen.insert((new.event, new.endpoint)) {
-            continue;
-        }
-        lane.last_sequence += 1;
+        // An endpoint that was deleted since the batch was made wants nothing any more.
+        let Some(endpoint) = endpoints.get_mut(&new.endpoint) else { continue };
+        endpoint.last += 1;
         let delivery = Delivery {
             id: new.id,
             account: new.account,
             event: new.event,
-            event_type: sender.kind.clone(),
-            job: sender.job,
+            event_type: new.event_type,
+            job: new.job,
             endpoint: new.endpoint,
-            sequence: lane.last_sequence,
-            state: first_state(lane.state, new.held, now, lease)?,
+            sequence: endpoint.last,
+            state: first_state(endpoint.state, new.start, now, lease)?,
             attempts: 0,
             schedule_offset: 0,
-            waiting_reason: None,
+            waiting_reason: match new.start {
+                Start::Due { reason, .. } if endpoint.state == EndpointState::Enabled => Some(reason.to_owned()),
+                Start::Due { .. } | Start::Claimed | Start::Held => None,
+            },
             created_at: now,
             finished_at: None,
         };
-        let token = i64::from(matches!(delivery.state, DeliveryState::Sending { .. }));
-        inserted.push(delivery_row(&delivery, new.dialect.as_str(), token));
-        bodies.entry((new.event, new.dialect)).or_insert_with(|| Arc::clone(&new.body));
-        // Scheduled: somebody must claim it. Held: an endpoint that asks for its events itself may be waiting for it.
-        if matches!(delivery.state, DeliveryState::Scheduled { .. } | DeliveryState::Held) {
+        // Scheduled against what its maker thought: somebody must claim it. Held: an endpoint that asks for its events
+        // itself may be waiting for it.
+        let is_expected = matches!(new.start, Start::Claimed | Start::Due { .. });
+        if matches!(delivery.state, DeliveryState::Held) || !is_expected {
             tx.wake(Topic::Delivery);
         }
-        if token > 0 {
-            claimed.push(ClaimedDelivery { delivery, token, body: new.body });
-        }
+        inserted.push((delivery, new.dialect, new.body));
     }
 
-    let bodies: Vec<_> = bodies.iter().map(|((event, dialect), body)| (hex(*event), dialect.as_str(), body)).collect();
-    let sequences: Vec<_> = lanes.iter().map(|(id, lane)| (hex(*id), lane.last_sequence)).collect();
-    sqlx::query(INSERT_BODIES).bind(json(&bodies)).execute(tx.sql()).await?;
-    sqlx::query(INSERT_DELIVERIES).bind(json(&inserted)).bind(now.as_millis()).execute(tx.sql()).await?;
-    sqlx::query(ADVANCE).bind(json(&sequences)).execute(tx.sql()).await?;
+    let mut seen = HashSet::new();
+    let bodies: Vec<_> =
+        inserted.iter().filter(|(delivery, dialect, _)| seen.insert((delivery.event, *dialect))).collect();
+    INSERT_BODIES
+        .run(tx, &bodies, |query, (delivery, dialect, body)| {
+            query.bind(key(delivery.event)).bind(dialect.as_str()).bind(Arc::clone(body))
+        })
+        .await?;
+    INSERT_DELIVERIES
+        .run(tx, &inserted, |query, (delivery, dialect, _)| bind(query, delivery, dialect.as_str()))
+        .await?;
+    for (delivery, _, body) in inserted {
+        if matches!(delivery.state, DeliveryState::Sending { .. }) {
+            claimed.push(ClaimedDelivery { delivery, token: FIRST_TOKEN, body });
+        }
+    }
     Ok(claimed)
 }
 
-/// What a new delivery begins as. The endpoint's row has the last word on whether it is held; where the batch said
-/// otherwise, nobody is ready to send it, so it is left for `claim_due`.
-fn first_state(endpoint: EndpointState, said_held: bool, now: Timestamp, lease: Duration) -> Result<DeliveryState> {
+/// The fencing number of a delivery that begins claimed.
+const FIRST_TOKEN: i64 = 1;
+
+/// Takes a number for each delivery of the batch, from each endpoint that there is.
+async fn number(tx: &mut Tx, new: &[NewDelivery]) -> Result<HashMap<EndpointId, Numbered>> {
+    let mut counts: HashMap<EndpointId, u32> = HashMap::new();
+    for new in new {
+        *counts.entry(new.endpoint).or_default() += 1;
+    }
+    let wanted: Vec<_> = counts.iter().map(|(&id, count)| (hex(id), count)).collect();
+    let found = sqlx::query(NUMBER).bind(json(&wanted)).fetch_all(tx.sql()).await?;
+    let numbered = |row| {
+        let (id, newest): (EndpointId, i64) = (rows::id(row, "id")?, column(row, "last_sequence")?);
+        let last = newest - counts.get(&id).copied().map_or(0, i64::from);
+        Ok((id, Numbered { state: rows::endpoint_state(row)?, last }))
+    };
+    found.iter().map(numbered).collect()
+}
+
+/// What a new delivery begins as. The endpoint's row has the last word on whether it is held; where whoever made the
+/// delivery thought otherwise, nobody is ready to send it, so it is left for `claim_due`.
+fn first_state(endpoint: EndpointState, start: Start, now: Timestamp, lease: Duration) -> Result<DeliveryState> {
     let scheduled = DeliveryState::Scheduled { due: now };
-    Ok(match (endpoint, said_held) {
-        (EndpointState::Disabled, _) => step(scheduled, Signal::Hold)?,
-        (EndpointState::Enabled, false) => step(scheduled, Signal::Claim { until: now + lease })?,
-        (EndpointState::Enabled, true) => scheduled,
+    Ok(match (endpoint, start) {
+        (EndpointState::Disabled, Start::Claimed | Start::Due { .. } | Start::Held) => step(scheduled, Signal::Hold)?,
+        (EndpointState::Enabled, Start::Claimed) => step(scheduled, Signal::Claim { until: now + lease })?,
+        (EndpointState::Enabled, Start::Due { at, .. }) => DeliveryState::Scheduled { due: at },
+        (EndpointState::Enabled, Start::Held) => scheduled,
     })
 }
 
-type DeliveryRow = (
-    String,
-    String,
-    String,
-    String,
-    Option<String>,
-    String,
-    &'static str,
-    i64,
-    &'static str,
-    Option<i64>,
-    Option<i64>,
-    i64,
-);
-
-fn delivery_row(delivery: &Delivery, dialect: &'static str, token: i64) -> DeliveryRow {
+fn bind<'q>(query: Query<'q>, delivery: &Delivery, dialect: &'static str) -> Query<'q> {
     let (due, until) = match delivery.state {
         DeliveryState::Scheduled { due } => (Some(due.as_millis()), None),
         DeliveryState::Sending { until } => (None, Some(until.as_millis())),
         _ => (None, None),
     };
-    (
-        hex(delivery.id),
-        hex(delivery.account),
-        hex(delivery.event),
-        delivery.event_type.clone(),
-        delivery.job.map(hex),
-        hex(delivery.endpoint),
-        dialect,
-        delivery.sequence,
-        delivery.state.name(),
-        due,
-        until,
-        token,
-    )
-}
-
-/// What a delivery repeats of its event.
-struct Sender {
-    kind: String,
-    job: Option<JobId>,
-}
-
-async fn senders(tx: &mut Tx, new: &[NewDelivery]) -> Result<HashMap<EventId, Sender>> {
-    let events: HashSet<_> = new.iter().map(|delivery| delivery.event).collect();
-    let found = sqlx::query(SENDERS).bind(hexes(events)).fetch_all(tx.sql()).await?;
-    let sender =
-        |row| Ok((rows::id(row, "id")?, Sender { kind: column(row, "kind")?, job: rows::maybe_id(row, "job")? }));
-    found.iter().map(sender).collect()
-}
-
-/// Which events and endpoints have a delivery already.
-async fn present(tx: &mut Tx, new: &[NewDelivery]) -> Result<HashSet<(EventId, EndpointId)>> {
-    let pairs: Vec<_> = new.iter().map(|delivery| (hex(delivery.event), hex(delivery.endpoint))).collect();
-    let found = sqlx::query(PRESENT).bind(json(&pairs)).fetch_all(tx.sql()).await?;
-    found.iter().map(|row| Ok((rows::id(row, "event")?, rows::id(row, "endpoint")?))).collect()
+    query
+        .bind(key(delivery.id))
+        .bind(key(delivery.account))
+        .bind(key(delivery.event))
+        .bind(delivery.event_type.clone())
+        .bind(delivery.job.map(key))
+        .bind(key(delivery.endpoint))
+        .bind(dialect)
+        .bind(delivery.sequence)
+        .bind(delivery.state.name())
+        .bind(due)
+        .bind(until)
+        .bind(delivery.waiting_reason.clone())
+        .bind(if until.is_some() { FIRST_TOKEN } else { 0 })
+        .bind(delivery.created_at.as_millis())
 }

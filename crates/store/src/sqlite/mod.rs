@@ -20,6 +20,7 @@ mod endpoints;
 mod events;
 mod fanout;
 mod jobs;
+mod many;
 mod origins;
 #[cfg(test)]
 mod plans;
@@ -49,6 +50,9 @@ use writer::{Tx, Writer};
 
 /// How long a connection waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many rows a connection's thread may be ahead of whoever reads them: as many as the largest batch has, because each
+/// time it has to wait costs two switches between threads.
+const ROWS_ON_THE_WAY: usize = 1024;
 /// Most connections that read at once.
 const READERS: u32 = 4;
 /// Memory for pages of the writer and of each reader, in KiB.
@@ -85,6 +89,7 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
+            .row_buffer_size(ROWS_ON_THE_WAY)
             .pragma("temp_store", "memory")
             .disable_statement_logging();
         let vault = Vault::new(master_key, ambient.clone());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reelhook_domain::delivery::{Attempt, Delivery, DeliveryState};
-use reelhook_domain::endpoint::{Endpoint, Failing};
+use reelhook_domain::endpoint::{Endpoint, EndpointState, Failing};
 use reelhook_domain::event::Event;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::form::Choice;
@@ -231,6 +231,11 @@ pub(super) fn endpoint(row: &SqliteRow, vault: &Vault) -> Result<Endpoint> {
         failing,
         created_at: time(row, "created_at")?,
     })
+}
+
+/// The state of an endpoint.
+pub(super) fn endpoint_state(row: &SqliteRow) -> Result<EndpointState> {
+    word(row, "state")
 }
 
 /// A delivery, without its body.

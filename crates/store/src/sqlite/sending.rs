@@ -6,15 +6,15 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{Attempt, DeliveryState, Signal, step};
-use reelhook_domain::endpoint::{EndpointState, Failing};
 use reelhook_domain::id::{DeliveryId, EndpointId};
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
+use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use super::endpoints;
-use super::rows::{self, column, hex, hexes, json};
+use super::many::InsertMany;
+use super::rows::{self, column, hex, hexes, json, key};
 use super::writer::Tx;
 use crate::wakes::Topic;
 use crate::{ClaimedDelivery, Result, Settlement, StoreError};
@@ -74,41 +74,27 @@ pub(super) const SETTLE: &str = "
     from json_each(?) as row
     where deliveries.id = unhex(row.value ->> 0) and deliveries.token = row.value ->> 1 and +deliveries.state = 'sending'";
 pub(super) const RELEASE: &str = "
-    update deliveries set state = ?3, due_at = ?4, lease_until = null, token = token + 1
-    where lease_until <= ?1 and state = 'sending'
-    and (exists (select 1 from endpoints where endpoints.id = deliveries.endpoint and endpoints.state = 'enabled')) = ?2";
-const INSERT_ATTEMPTS: &str = "
-    insert into attempts (id, delivery, number, at, outcome, address, timings_ms, response_headers, response_body)
-    select unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-        value ->> 7, value ->> 8
-    from json_each(?) where true on conflict do nothing";
+    update deliveries set state = iif(ended.enabled, ?2, ?3), due_at = iif(ended.enabled, ?4, null), lease_until = null,
+        token = token + 1
+    from (
+        select id, exists (
+            select 1 from endpoints where endpoints.id = deliveries.endpoint and endpoints.state = 'enabled') as enabled
+        from deliveries where lease_until <= ?1 and state = 'sending') as ended
+    where deliveries.id = ended.id";
+static INSERT_ATTEMPTS: InsertMany = InsertMany::new(
+    "insert into attempts (id, delivery, number, at, outcome, address, timings_ms, response_headers, response_body)",
+    9,
+    "on conflict do nothing",
+);
 const NOTE_CIRCUITS: &str = "
     update endpoints set circuit = row.value ->> 1, failing_since = row.value ->> 2, failing_attempts = row.value ->> 3
-    from json_each(?) as row where endpoints.id = unhex(row.value ->> 0)";
+    from json_each(?) as row where endpoints.id = unhex(row.value ->> 0)
+    and (circuit is not row.value ->> 1 or failing_since is not row.value ->> 2 or failing_attempts is not row.value ->> 3)";
+pub(super) const ENABLED: &str = "
+    select endpoints.id from json_each(?) as row cross join endpoints on endpoints.id = unhex(row.value)
+    where endpoints.state = 'enabled'";
 
-/// An endpoint as far as deliveries depend on it.
-pub(super) struct Lane {
-    pub(super) state: EndpointState,
-    pub(super) last_sequence: i64,
-    circuit: Circuit,
-    failing: Option<Failing>,
-}
-
-pub(super) async fn lanes(tx: &mut Tx, ids: impl IntoIterator<Item = EndpointId>) -> Result<HashMap<EndpointId, Lane>> {
-    let ids: HashSet<_> = ids.into_iter().collect();
-    let found = sqlx::query(endpoints::BY_IDS).bind(hexes(ids)).fetch_all(tx.sql()).await?;
-    let lane = |row| {
-        let endpoint = rows::endpoint(row, tx.vault())?;
-        let lane = Lane {
-            state: endpoint.state,
-            last_sequence: column(row, "last_sequence")?,
-            circuit: endpoint.circuit,
-            failing: endpoint.failing,
-        };
-        Ok((endpoint.id, lane))
-    };
-    found.iter().map(lane).collect()
-}
+type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 pub(super) async fn claim_due(
     tx: &mut Tx,
@@ -153,11 +139,8 @@ pub(super) async fn release(tx: &mut Tx, ended: Timestamp) -> Result<u64> {
     let now = tx.now();
     let due = step(DeliveryState::Sending { until: ended }, Signal::Release { due: now })?;
     let held = step(due, Signal::Hold)?;
-    let mut released = 0;
-    for (enabled, next, due) in [(true, due, Some(now.as_millis())), (false, held, None)] {
-        let done = sqlx::query(RELEASE).bind(ended.as_millis()).bind(enabled).bind(next.name()).bind(due);
-        released += done.execute(tx.sql()).await?.rows_affected();
-    }
+    let done = sqlx::query(RELEASE).bind(ended.as_millis()).bind(due.name()).bind(held.name()).bind(now.as_millis());
+    let released = done.execute(tx.sql()).await?.rows_affected();
     if released > 0 {
         tx.wake(Topic::Delivery);
     }
@@ -166,56 +149,75 @@ pub(super) async fn release(tx: &mut Tx, ended: Timestamp) -> Result<u64> {
 
 pub(super) async fn settle(tx: &mut Tx, settlements: Vec<Settlement>) -> Result<Vec<DeliveryId>> {
     let now = tx.now();
-    let lanes = lanes(tx, settlements.iter().map(|settlement| settlement.endpoint)).await?;
-    let mut found = found(tx, &settlements).await?;
-
-    let mut lost = Vec::new();
+    let enabled = enabled(tx, &settlements).await?;
     let mut settled = Vec::with_capacity(settlements.len());
-    let mut attempts = Vec::with_capacity(settlements.len());
-    let mut disabled: HashMap<EndpointId, &str> = HashMap::new();
+    let (mut seen, mut twice) = (HashSet::new(), Vec::new());
     for settlement in &settlements {
-        let Some((token, state)) = found.get_mut(&settlement.delivery) else {
-            lost.push(settlement.delivery);
-            continue;
-        };
-        if let Some(attempt) = &settlement.attempt {
-            attempts.push(attempt_row(settlement.delivery, attempt));
-        }
-        if *token != settlement.token || !matches!(state, DeliveryState::Sending { .. }) {
-            lost.push(settlement.delivery);
+        // Of several endings of one delivery the first counts.
+        if !seen.insert(settlement.delivery) {
+            twice.push(settlement.delivery);
             continue;
         }
+        // Of any other state, or under another claim, the statement finds nothing.
+        let sending = DeliveryState::Sending { until: now };
+        let mut state = step(sending, Signal::Settle(settlement.verdict))?;
+        // What has to wait for an endpoint that is disabled waits with the others.
+        if matches!(state, DeliveryState::Scheduled { .. }) && !enabled.contains(&settlement.endpoint) {
+            state = step(state, Signal::Hold)?;
+        }
+        settled.push(settled_row(settlement, state, now));
+    }
+    let done = sqlx::query(SETTLE).bind(json(&settled)).execute(tx.sql()).await?;
+    let mut lost = HashSet::new();
+    if done.rows_affected() != settled.len() as u64 {
+        lost = self::lost(tx, &settlements, &settled).await?;
+    }
+    lost.extend(twice);
+
+    let mut disabled: HashMap<EndpointId, &str> = HashMap::new();
+    for settlement in settlements.iter().filter(|settlement| !lost.contains(&settlement.delivery)) {
         let disable = settlement.disable.or((settlement.verdict == Verdict::Gone).then_some("gone"));
         if let Some(reason) = disable {
             disabled.entry(settlement.endpoint).or_insert(reason);
         }
-        *state = step(*state, Signal::Settle(settlement.verdict))?;
-        // What has to wait for an endpoint that is disabled waits with the others.
-        let enabled = lanes.get(&settlement.endpoint).is_some_and(|lane| lane.state == EndpointState::Enabled);
-        if matches!(state, DeliveryState::Scheduled { .. }) && !enabled {
-            *state = step(*state, Signal::Hold)?;
-        }
-        settled.push(settled_row(settlement, *state, now));
     }
-
-    sqlx::query(SETTLE).bind(json(&settled)).execute(tx.sql()).await?;
-    sqlx::query(INSERT_ATTEMPTS).bind(json(&attempts)).execute(tx.sql()).await?;
-    note_circuits(tx, &lanes, &settlements).await?;
+    let attempts: Vec<_> = settlements
+        .iter()
+        .filter_map(|settlement| settlement.attempt.as_ref().map(|attempt| (settlement.delivery, attempt)))
+        .collect();
+    INSERT_ATTEMPTS.run(tx, &attempts, |query, (delivery, attempt)| bind_attempt(query, *delivery, attempt)).await?;
+    note_circuits(tx, &settlements).await?;
     for (endpoint, reason) in disabled {
         endpoints::disable_by_id(tx, endpoint, reason).await?;
     }
     tx.wake(Topic::Settled);
-    if settlements.iter().any(|settlement| matches!(settlement.verdict, Verdict::Retry { .. })) {
-        tx.wake(Topic::Delivery);
-    }
-    Ok(lost)
+    let mut told = HashSet::new();
+    let in_order = settlements.iter().map(|settlement| settlement.delivery);
+    Ok(in_order.filter(|delivery| lost.contains(delivery) && told.insert(*delivery)).collect())
 }
 
-/// The token and state of each delivery that there is.
-async fn found(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashMap<DeliveryId, (i64, DeliveryState)>> {
+/// Which endpoints of those that something shall wait for are enabled.
+async fn enabled(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashSet<EndpointId>> {
+    let waits = |settlement: &&Settlement| matches!(settlement.verdict, Verdict::Retry { .. } | Verdict::Gone);
+    let wanted: HashSet<_> = settlements.iter().filter(waits).map(|settlement| settlement.endpoint).collect();
+    if wanted.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = sqlx::query(ENABLED).bind(hexes(wanted)).fetch_all(tx.sql()).await?;
+    found.iter().map(|row| rows::id(row, "id")).collect()
+}
+
+/// Which deliveries are not as they were just settled: the claims on them were lost before.
+async fn lost(tx: &mut Tx, settlements: &[Settlement], settled: &[SettledRow]) -> Result<HashSet<DeliveryId>> {
     let ids = hexes(settlements.iter().map(|settlement| settlement.delivery));
     let found = sqlx::query(FOUND).bind(ids).fetch_all(tx.sql()).await?;
-    found.iter().map(|row| Ok((rows::id(row, "id")?, (column(row, "token")?, rows::delivery_state(row)?)))).collect()
+    let found = found.iter().map(|row| Ok((rows::id(row, "id")?, (column(row, "token")?, column(row, "state")?))));
+    let found: HashMap<DeliveryId, (i64, &str)> = found.collect::<Result<_>>()?;
+    // A row that came to that state in another way under the same number there is not: every way out of `sending` but
+    // this one, and the claim that led to it, counts the number on.
+    let written: HashMap<_, _> = settled.iter().map(|row| (row.0.as_str(), (row.1, row.2))).collect();
+    let is_lost = |delivery: &DeliveryId| found.get(delivery) != written.get(hex(*delivery).as_str());
+    Ok(settlements.iter().map(|settlement| settlement.delivery).filter(is_lost).collect())
 }
 
 /// Id, token, state, due, reason to wait, attempts to add, finished.
@@ -235,38 +237,30 @@ fn settled_row(settlement: &Settlement, state: DeliveryState, now: Timestamp) ->
     (hex(settlement.delivery), settlement.token, state.name(), due, reason, added, finished)
 }
 
-type AttemptRow<'a> = (String, String, u32, i64, String, Option<&'a str>, String, String, &'a str);
-
-fn attempt_row(delivery: DeliveryId, attempt: &Attempt) -> AttemptRow<'_> {
-    (
-        hex(attempt.id),
-        hex(delivery),
-        attempt.number,
-        attempt.at.as_millis(),
-        json(&attempt.outcome),
-        attempt.address.as_deref(),
-        json(&attempt.timings_ms),
-        json(&attempt.response_headers),
-        &attempt.response_body,
-    )
+fn bind_attempt<'q>(query: Query<'q>, delivery: DeliveryId, attempt: &Attempt) -> Query<'q> {
+    query
+        .bind(key(attempt.id))
+        .bind(key(delivery))
+        .bind(attempt.number)
+        .bind(attempt.at.as_millis())
+        .bind(json(&attempt.outcome))
+        .bind(attempt.address.clone())
+        .bind(json(&attempt.timings_ms))
+        .bind(json(&attempt.response_headers))
+        .bind(attempt.response_body.clone())
 }
 
 /// Writes the circuits and rows of failures that changed; of several settlements of one endpoint the last counts.
-async fn note_circuits(tx: &mut Tx, lanes: &HashMap<EndpointId, Lane>, settlements: &[Settlement]) -> Result<()> {
+async fn note_circuits(tx: &mut Tx, settlements: &[Settlement]) -> Result<()> {
     let last: HashMap<_, _> = settlements.iter().map(|settlement| (settlement.endpoint, settlement)).collect();
-    let changed: Vec<_> = last
+    let noted: Vec<_> = last
         .into_iter()
-        .filter(|(id, settlement)| {
-            lanes.get(id).is_some_and(|lane| lane.circuit != settlement.circuit || lane.failing != settlement.failing)
-        })
         .map(|(id, settlement)| {
             let failing = settlement.failing;
             let since = failing.map(|failing| failing.since.as_millis());
             (hex(id), json(&settlement.circuit), since, failing.map(|failing| failing.attempts))
         })
         .collect();
-    if !changed.is_empty() {
-        sqlx::query(NOTE_CIRCUITS).bind(json(&changed)).execute(tx.sql()).await?;
-    }
+    sqlx::query(NOTE_CIRCUITS).bind(json(&noted)).execute(tx.sql()).await?;
     Ok(())
 }

@@ -70,6 +70,7 @@ async fn set_default_webhook(
     };
     query.execute(tx.sql()).await?;
     note_change(tx, account, dialect).await?;
+    tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(())
 }

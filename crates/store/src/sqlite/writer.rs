@@ -4,7 +4,8 @@
 //! Callers send work by a bounded channel. The task takes all that waits (up to [`BATCH`]), opens one transaction, runs
 //! each piece between savepoints so that one that fails takes back only its own changes, commits once, wakes those
 //! who listen, and answers. While a commit waits for the disk the next batch gathers: the slower the disk, the larger
-//! the groups.
+//! the groups. Events that callers publish, which is what there is most of, become one piece, however many callers they
+//! are of.
 //!
 //! The bad day: when the commit fails, or SQLite gives up the transaction midway (a full disk), every piece of the batch
 //! that did well so far is told that it did not, because nothing of it was kept.
@@ -17,9 +18,10 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::events;
 use crate::vault::Vault;
 use crate::wakes::{Topic, Wakes};
-use crate::{Result, StoreError};
+use crate::{NewEvent, Result, StoreError};
 
 /// Most pieces of work in one transaction.
 const BATCH: usize = 256;
@@ -125,6 +127,48 @@ trait Work: Send {
     fn answer(self: Box<Self>, committed: &Result<()>);
 }
 
+/// Events that one caller publishes.
+struct Publication {
+    events: Vec<NewEvent>,
+    reply: oneshot::Sender<Result<()>>,
+}
+
+/// All that is published with one commit.
+struct Publishing {
+    publications: Vec<Publication>,
+    /// Why they could not be written.
+    error: Option<StoreError>,
+}
+
+#[async_trait]
+impl Work for Publishing {
+    fn is_abandoned(&self) -> bool {
+        self.publications.iter().all(|publication| publication.reply.is_closed())
+    }
+
+    async fn run(&mut self, tx: &mut Tx) -> Result<()> {
+        let events: Vec<_> = self.publications.iter_mut().flat_map(|one| std::mem::take(&mut one.events)).collect();
+        events::publish(tx, &events).await.inspect_err(|error| self.error = Some(error.shared()))
+    }
+
+    fn answer(self: Box<Self>, committed: &Result<()>) {
+        for publication in self.publications {
+            let result = match (committed, &self.error) {
+                (Ok(()), None) => Ok(()),
+                (_, Some(error)) | (Err(error), None) => Err(error.shared()),
+            };
+            // Nobody to tell: the caller went away, which changes nothing.
+            publication.reply.send(result).ok();
+        }
+    }
+}
+
+/// What the writer is sent.
+enum Order {
+    Work(Box<dyn Work>),
+    Publish(Publication),
+}
+
 struct Piece<T, F> {
     work: Option<F>,
     result: Option<Result<T>>,
@@ -164,7 +208,7 @@ where
 #[derive(Debug)]
 pub(super) struct Writer {
     // Taken when closed, which ends the task once it did what was sent before.
-    inbox: std::sync::Mutex<Option<mpsc::Sender<Box<dyn Work>>>>,
+    inbox: std::sync::Mutex<Option<mpsc::Sender<Order>>>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -182,11 +226,19 @@ impl Writer {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
     {
+        self.send(|reply| Order::Work(Box::new(Piece { work: Some(work), result: None, reply }))).await
+    }
+
+    /// Writes events that are not the change of a job, together with those of other callers.
+    pub(super) async fn publish(&self, events: Vec<NewEvent>) -> Result<()> {
+        self.send(|reply| Order::Publish(Publication { events, reply })).await
+    }
+
+    async fn send<T>(&self, order: impl FnOnce(oneshot::Sender<Result<T>>) -> Order) -> Result<T> {
         let stopped = || StoreError::Database("the database is closed".into());
         let inbox = self.inbox.lock().map_err(|_| stopped())?.clone().ok_or_else(stopped)?;
         let (reply, answer) = oneshot::channel();
-        let piece = Box::new(Piece { work: Some(work), result: None, reply });
-        inbox.send(piece).await.map_err(|_| stopped())?;
+        inbox.send(order(reply)).await.map_err(|_| stopped())?;
         drop(inbox);
         answer.await.map_err(|_| stopped())?
     }
@@ -202,10 +254,10 @@ impl Writer {
     }
 }
 
-async fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Box<dyn Work>>, wakes: Wakes) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while inbox.recv_many(&mut batch, BATCH).await > 0 {
-        batch.retain(|work| !work.is_abandoned());
+async fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: Wakes) {
+    let mut orders = Vec::with_capacity(BATCH);
+    while inbox.recv_many(&mut orders, BATCH).await > 0 {
+        let mut batch = pieces(&mut orders);
         if batch.is_empty() {
             continue;
         }
@@ -213,16 +265,35 @@ async fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Box<dyn Work>>, wakes: Wakes)
         if let Err(error) = &committed {
             tracing::error!(error = %error, work = batch.len(), "nothing of a batch was written");
         }
-        for work in batch.drain(..) {
-            work.answer(&committed);
-        }
+        // Before the answers: whoever was told that something changed finds everybody else told as well.
         for topic in tx.topics.drain(..) {
             wakes.wake(topic);
+        }
+        for work in batch {
+            work.answer(&committed);
         }
     }
     if let Err(error) = tx.connection.close().await {
         tracing::warn!(%error, "the database was not closed in order");
     }
+}
+
+/// The pieces of one transaction: all that somebody still waits for.
+fn pieces(orders: &mut Vec<Order>) -> Vec<Box<dyn Work>> {
+    let mut pieces: Vec<Box<dyn Work>> = Vec::with_capacity(orders.len());
+    let mut publications = Vec::new();
+    for order in orders.drain(..) {
+        match order {
+            Order::Work(work) => pieces.push(work),
+            Order::Publish(publication) => publications.push(publication),
+        }
+    }
+    publications.retain(|publication| !publication.reply.is_closed());
+    if !publications.is_empty() {
+        pieces.push(Box::new(Publishing { publications, error: None }));
+    }
+    pieces.retain(|work| !work.is_abandoned());
+    pieces
 }
 
 #[cfg(test)]

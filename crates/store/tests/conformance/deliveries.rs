@@ -86,7 +86,7 @@ conformance! {
         let endpoint = world.registered().await;
         let job = world.submit(world.job(1)).await;
         let mut batch = world.batch(1, &[endpoint.id]).await;
-        batch.deliveries[0].event = world.store.outbox(1).await.unwrap()[0].event.id;
+        batch.deliveries[0] = world.new_delivery(&world.store.outbox(1).await.unwrap().events[0].event, endpoint.id);
         let of_job = world.store.fan_out(batch, LEASE).await.unwrap().remove(0);
         world.pass(Duration::from_secs(60));
         let other = world.sent(1, endpoint.id).await.remove(0);

@@ -130,7 +130,7 @@ conformance! {
         for change in [on(), off("by_hand"), off("again"), on(), on()] {
             world.store.change_endpoint(world.account, endpoint.id, change).await.unwrap();
         }
-        let outbox = world.store.outbox(10).await.unwrap();
+        let outbox = world.store.outbox(10).await.unwrap().events;
         let told: Vec<_> = outbox.iter().map(|event| (event.event.kind.as_str(), event.event.data.clone())).collect();
         let data = |reason: Option<&str>| json!({"endpoint": endpoint.id, "url": endpoint.url, "reason": reason});
         assert_eq!(told, [("endpoint.disabled", data(Some("by_hand"))), ("endpoint.enabled", data(None))]);
@@ -224,7 +224,7 @@ conformance! {
         assert_eq!((record.delivery.state, record.attempts.len()), (DeliveryState::Held, 1));
         let endpoint = world.store.endpoint(world.account, endpoint.id).await.unwrap();
         assert_eq!((endpoint.state, endpoint.disabled_reason.as_deref()), (EndpointState::Disabled, Some("gone")));
-        let told = world.store.outbox(10).await.unwrap();
+        let told = world.store.outbox(10).await.unwrap().events;
         assert_eq!(told.last().unwrap().event.kind.as_str(), "endpoint.disabled");
     }
 }

@@ -14,7 +14,7 @@ conformance! {
         let events = [world.event(), NewEvent { only, ..world.event() }];
         world.store.publish(events.to_vec()).await.unwrap();
         assert_eq!(world.store.last_sequence().await.unwrap(), 2);
-        let outbox = world.store.outbox(10).await.unwrap();
+        let outbox = world.store.outbox(10).await.unwrap().events;
         for (number, (new, kept)) in events.iter().zip(&outbox).enumerate() {
             assert_eq!((new.id, &new.kind, &new.data, new.only), (kept.event.id, &kept.event.kind, &kept.event.data, kept.only));
             assert_eq!((kept.event.sequence, kept.event.at, kept.event.job), (number as i64 + 1, world.now(), None));
@@ -27,17 +27,17 @@ conformance! {
         let webhook = JobWebhook { endpoint: world.id(), events: EventFilter::new(vec!["job.*".to_owned()]) };
         job.spec.webhook = Some(webhook.clone());
         world.submit(job).await;
-        let outbox = world.store.outbox(10).await.unwrap();
+        let outbox = world.store.outbox(10).await.unwrap().events;
         assert_eq!(outbox[0].webhook, Some(webhook));
     }
 
     async fn what_was_fanned_out_leaves_the_outbox(world: &World) {
         world.store.publish((0..5).map(|_| world.event()).collect()).await.unwrap();
-        let first = world.store.outbox(2).await.unwrap();
+        let first = world.store.outbox(2).await.unwrap().events;
         assert_eq!(first.iter().map(|event| event.event.sequence).collect::<Vec<_>>(), [1, 2]);
-        world.store.fan_out(FanOut { up_to: 2, deliveries: Vec::new() }, LEASE).await.unwrap();
-        assert_eq!(world.store.outbox(10).await.unwrap()[0].event.sequence, 3);
-        world.store.fan_out(FanOut { up_to: 1, deliveries: Vec::new() }, LEASE).await.unwrap();
-        assert_eq!(world.store.outbox(10).await.unwrap()[0].event.sequence, 3, "the outbox never goes back");
+        world.store.fan_out(FanOut { after: 0, up_to: 2, deliveries: Vec::new() }, LEASE).await.unwrap();
+        assert_eq!(world.store.outbox(10).await.unwrap().events[0].event.sequence, 3);
+        world.store.fan_out(FanOut { after: 0, up_to: 1, deliveries: Vec::new() }, LEASE).await.unwrap();
+        assert_eq!(world.store.outbox(10).await.unwrap().events[0].event.sequence, 3, "the outbox never goes back");
     }
 }

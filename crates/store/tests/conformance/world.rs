@@ -10,7 +10,7 @@ use reelhook_domain::ambient::{Ambient, Clock, Dice};
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{Attempt, AttemptTimings, Outcome};
 use reelhook_domain::endpoint::{Endpoint, EndpointRole, EndpointState};
-use reelhook_domain::event::{EventFilter, EventType};
+use reelhook_domain::event::{Event, EventFilter, EventType};
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::id::{AccountId, EndpointId, Id, Kind, OutputKind};
 use reelhook_domain::job::{Dialect, InputFacts, Job, OutputFile, OutputState, Priority, Signal};
@@ -20,7 +20,7 @@ use reelhook_domain::time::Timestamp;
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{
     ClaimedDelivery, ClaimedJob, FanOut, JobEnd, MasterKey, NewDelivery, NewEvent, OutputEnd, Page, SealedFor,
-    Settlement, SigningSecret, Store, StoreError, Submitted,
+    Settlement, SigningSecret, Start, Store, StoreError, Submitted,
 };
 use serde_json::json;
 
@@ -191,21 +191,34 @@ impl World {
     pub(crate) async fn batch(&self, events: usize, endpoints: &[EndpointId]) -> FanOut {
         let events: Vec<_> = (0..events).map(|_| self.event()).collect();
         self.store.publish(events.clone()).await.unwrap();
-        let mut deliveries = Vec::new();
-        for event in &events {
-            for &endpoint in endpoints {
-                deliveries.push(NewDelivery {
-                    id: self.id(),
-                    account: self.account,
-                    event: event.id,
-                    endpoint,
-                    dialect: Dialect::Native,
-                    body: format!("{{\"event\":\"{}\"}}", event.id).into(),
-                    held: false,
-                });
-            }
+        let after = self.store.outbox(1).await.unwrap().after;
+        let known = |id| Event {
+            id,
+            sequence: 0,
+            account: self.account,
+            kind: "invoice.paid".parse().unwrap(),
+            at: self.now(),
+            job: None,
+            data: json!({}),
+        };
+        let pairs = events.iter().flat_map(|event| endpoints.iter().map(|&endpoint| (known(event.id), endpoint)));
+        let deliveries = pairs.map(|(event, endpoint)| self.new_delivery(&event, endpoint)).collect();
+        FanOut { after, up_to: self.store.last_sequence().await.unwrap(), deliveries }
+    }
+
+    /// A delivery of that event to that endpoint, to be sent at once.
+    pub(crate) fn new_delivery(&self, event: &Event, endpoint: EndpointId) -> NewDelivery {
+        NewDelivery {
+            id: self.id(),
+            account: self.account,
+            event: event.id,
+            event_type: event.kind.as_str().to_owned(),
+            job: event.job,
+            endpoint,
+            dialect: Dialect::Native,
+            body: format!("{{\"event\":\"{}\"}}", event.id).into(),
+            start: Start::Claimed,
         }
-        FanOut { up_to: self.store.last_sequence().await.unwrap(), deliveries }
     }
 
     /// Publishes that many events and fans them out to that endpoint.
