@@ -138,6 +138,11 @@ impl Receiver {
         self.log.requests()
     }
 
+    /// How many requests came so far.
+    pub fn count(&self) -> usize {
+        self.log.lock().len()
+    }
+
     /// Waits until at least `count` requests came and gives all that came.
     ///
     /// # Panics

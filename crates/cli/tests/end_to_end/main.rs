@@ -9,6 +9,7 @@ mod bad_input;
 mod crashes;
 mod inbox;
 mod journey;
+mod kills;
 mod package;
 mod pictures;
 mod plan;

@@ -14,6 +14,7 @@ mod jobs;
 mod origins;
 mod sending;
 mod sqlite_file;
+mod two_processes;
 mod uploads;
 mod wakes;
 mod work;

@@ -92,6 +92,18 @@ pub(crate) fn is_lease_lost<T>(result: &Result<T, StoreError>) -> bool {
 }
 
 impl World {
+    /// Another process on the same file, with the same clock.
+    pub(crate) async fn second(&self, path: &Path) -> Self {
+        let store = SqliteStore::open(path, master_key(), self.ambient.clone()).await.unwrap();
+        Self {
+            store,
+            ambient: self.ambient.clone(),
+            account: self.account,
+            clock: Arc::clone(&self.clock),
+            _folder: None,
+        }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.ambient.now()
     }

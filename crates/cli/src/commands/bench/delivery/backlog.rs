@@ -59,6 +59,7 @@ pub(super) async fn measure(effort: Effort, backlog: Option<u32>) -> anyhow::Res
     sleep(DRAIN).await;
     let drained = rate(&rig.receiver.arrivals(), from, Instant::now());
     let left = (backlog + count) as usize - rig.receiver.distinct().min((backlog + count) as usize);
+    anyhow::ensure!(left > 0, "the backlog was worked off before all was measured; give a larger --backlog");
     let peak = rig.server.peak_bytes()? as f64 / MB;
     rig.server.kill().await?;
 
