@@ -31,7 +31,9 @@ impl Bucket {
     }
 
     /// Whether there is a token, or when there will be.
-    pub(crate) fn ready(&self, now: Timestamp) -> Result<(), Timestamp> {
+    pub(crate) fn ready(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        // After a jump back it is filled from the new time on, not once the old one comes again.
+        self.at = self.at.min(now);
         let missing = 1.0 - self.filled(now);
         // Sums of fractions miss whole numbers by a hair.
         if missing <= 1e-6 {
@@ -78,6 +80,7 @@ mod tests {
         let before = NOW - Duration::from_secs(3600);
         let again = bucket.ready(before).expect_err("it was just emptied");
         assert_eq!(again.since(before), Duration::from_millis(100));
+        assert_eq!(bucket.ready(again), Ok(()));
     }
 
     #[test]

@@ -159,10 +159,7 @@ impl Lane {
 
     /// Until when the endpoint is left alone, where it is.
     pub(crate) fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
-        match self.circuit {
-            Circuit::Open { until, .. } if until > now => Some(until),
-            Circuit::Open { .. } | Circuit::Closed { .. } | Circuit::HalfOpen { .. } => None,
-        }
+        self.circuit.admit(now).err().flatten()
     }
 
     /// Whether one request is out to see if the endpoint is back.
@@ -228,8 +225,10 @@ impl Lane {
         if let Some(until) = self.closed_until(now) {
             return self.give_back(&work, until, "circuit_open", endings);
         }
-        let first_at = work.delivery.created_at + self.first_wait();
-        if is_first(&work) && first_at > now {
+        let made_at = work.delivery.created_at;
+        let first_at = made_at + self.first_wait();
+        // What was made in the future was made before the clock was put back: nobody knows how long it waited.
+        if is_first(&work) && first_at > now && made_at <= now {
             let later = Verdict::Retry { at: first_at, reason: "first_wait" };
             endings.push(self.given_back(&work, later));
             return;
@@ -274,7 +273,7 @@ impl Lane {
         }
     }
 
-    pub(crate) fn readiness(&self, now: Timestamp) -> Readiness {
+    pub(crate) fn readiness(&mut self, now: Timestamp) -> Readiness {
         if self.in_flight.len() >= self.width.limit() || self.pick().is_none() {
             return Readiness::Blocked;
         }
@@ -283,7 +282,7 @@ impl Lane {
             Err(Some(until)) => return Readiness::Waits(until),
             Err(None) => return Readiness::Blocked,
         }
-        match self.bucket.map_or(Ok(()), |bucket| bucket.ready(now)) {
+        match self.bucket.as_mut().map_or(Ok(()), |bucket| bucket.ready(now)) {
             Ok(()) => Readiness::Ready,
             Err(at) => Readiness::Waits(at),
         }

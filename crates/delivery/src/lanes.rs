@@ -79,6 +79,8 @@ pub(crate) struct Lanes {
     turns: VecDeque<EndpointId>,
     /// When lanes that wait for their time are looked at again.
     timers: BinaryHeap<Reverse<(Timestamp, EndpointId)>>,
+    /// The time of the last look at the timers.
+    looked_at: Timestamp,
     load: Load,
     accounts: HashMap<AccountId, Share>,
     endings: Endings,
@@ -102,6 +104,7 @@ impl Lanes {
             lanes: HashMap::new(),
             turns: VecDeque::new(),
             timers: BinaryHeap::new(),
+            looked_at: Timestamp::default(),
             load: Load::default(),
             accounts: HashMap::new(),
             endings: Endings::default(),
@@ -155,8 +158,10 @@ impl Lanes {
     pub(crate) fn next(&mut self, now: Timestamp) -> Option<ClaimedDelivery> {
         let free = self.settings.in_flight.checked_sub(self.load.in_flight).filter(|free| *free > 0)?;
         let is_reserve = free <= self.settings.in_flight / RESERVED_PART;
+        // Timers of a clock that was put back since would go off too late by as much: all are set anew.
+        let was_put_back = now < std::mem::replace(&mut self.looked_at, now);
         while let Some(&Reverse((at, endpoint))) = self.timers.peek()
-            && at <= now
+            && (at <= now || was_put_back)
         {
             self.timers.pop();
             if let Some(lane) = self.lanes.get_mut(&endpoint) {

@@ -63,7 +63,10 @@ impl Circuit {
     pub fn admit(self, now: Timestamp) -> Result<Self, Option<Timestamp>> {
         match self {
             Self::Closed { .. } => Ok(self),
-            Self::Open { until, times } if now >= until => Ok(Self::HalfOpen { times }),
+            // No pause is longer than the longest: the clock was put back since.
+            Self::Open { until, times } if now >= until || until.since(now) > LONGEST_PAUSE => {
+                Ok(Self::HalfOpen { times })
+            }
             Self::Open { until, .. } => Err(Some(until)),
             Self::HalfOpen { .. } => Err(None),
         }
@@ -111,6 +114,13 @@ mod tests {
         assert_eq!(probing.admit(NOW + FIRST_PAUSE), Err(None), "a second probe must wait for the first");
         assert_eq!(probing.succeeded(), Circuit::default());
         assert_eq!(probing.failed(NOW).admit(NOW), Err(Some(NOW + 2 * FIRST_PAUSE)));
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_does_not_keep_it_open_for_longer_than_any_pause() {
+        let open = (0..OPENS_AFTER).fold(Circuit::default(), |circuit, _| circuit.failed(NOW + LONGEST_PAUSE * 4));
+        assert_eq!(open.name(), "open");
+        assert_eq!(open.admit(NOW).map(|circuit| circuit.name()), Ok("half_open"));
     }
 
     proptest! {
