@@ -4,6 +4,7 @@
 
 mod attempts;
 mod clipzy;
+mod clock;
 mod compressor;
 mod durability;
 mod endpoints;
@@ -11,5 +12,6 @@ mod interest;
 mod isolation;
 mod removebgvideo;
 mod transcodely;
+mod two_engines;
 mod world;
 mod xora;

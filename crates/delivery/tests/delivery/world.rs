@@ -96,11 +96,16 @@ impl World {
 
     /// An engine over this world's store.
     pub(crate) fn engine(&self) -> Engine {
+        self.engine_over(&self.store)
+    }
+
+    /// An engine over another store of the same database.
+    pub(crate) fn engine_over(&self, store: &Arc<SqliteStore>) -> Engine {
         let settings =
             reelhook_egress::Settings { policy: Policy::development(), ..reelhook_egress::Settings::default() };
         let egress = Client::new(settings, Arc::new(SystemResolver)).unwrap();
         let link = Arc::new(|link: Link<'_>| format!("https://files.example/{link:?}"));
-        let store = Arc::clone(&self.store) as Arc<dyn Store>;
+        let store = Arc::clone(store) as Arc<dyn Store>;
         Engine::new(store, egress, link, self.ambient.clone(), self.settings.clone())
     }
 
@@ -361,8 +366,12 @@ impl World {
 
     /// Checks the signature of what came, with the secret and with the public key.
     pub(crate) fn verify(&self, received: &Received) {
+        self.verify_as_of(received, self.now().as_seconds());
+    }
+
+    /// The same by a clock that shows so many Unix seconds.
+    pub(crate) fn verify_as_of(&self, received: &Received, now: i64) {
         let headers = Headers::read(|name| received.headers.get(name).and_then(|value| value.to_str().ok()));
-        let now = self.now().as_seconds();
         let secrets = [self.secret.clone()];
         verify(headers, &received.body, now, Trust::secrets(&secrets)).expect("the secret signs");
         let keys = [self.public_key.clone()];
