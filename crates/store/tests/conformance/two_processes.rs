@@ -16,10 +16,9 @@ use proptest::test_runner::TestCaseError;
 use reelhook_domain::delivery::{Delivery, DeliveryState, Signal, step};
 use reelhook_domain::endpoint::EndpointState;
 use reelhook_domain::id::{DeliveryId, EndpointId, EventId};
-use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
-use reelhook_store::{ClaimedDelivery, DeliveryFilter, EndpointChange, FanOut, NewDelivery, Page};
+use reelhook_store::{ClaimedDelivery, DeliveryFilter, EndpointChange, FanOut, NewDelivery, Page, Start};
 use sqlx::{Connection, Row, SqliteConnection};
 
 use crate::world::{LEASE, World, sqlite_at};
@@ -291,10 +290,17 @@ async fn check_changes(path: &Path) -> Result<(), TestCaseError> {
         DeliveryState::Canceled,
         DeliveryState::Held,
     ];
-    let ways = states.into_iter().flat_map(|state| signals.map(|signal| (state, step(state, signal))));
-    let legal: HashSet<_> = ways.filter_map(|(was, became)| Some((was.name(), became.ok()?.name()))).collect();
+    let mut legal = HashSet::new();
+    for state in states {
+        for became in signals.into_iter().filter_map(|signal| step(state, signal).ok()) {
+            legal.insert((state.name(), became.name()));
+            // What would wait for an endpoint that is disabled is held in the same transaction.
+            legal.extend(step(became, Signal::Hold).ok().map(|held| (state.name(), held.name())));
+        }
+    }
     let rows =
         sqlx::query("select was, became, token, newer from changes").fetch_all(&mut sql(path).await).await.unwrap();
+    prop_assert!(!rows.is_empty(), "the trigger watches");
     for row in rows {
         let (was, became): (&str, &str) = (row.get("was"), row.get("became"));
         prop_assert!(was == became || legal.contains(&(was, became)), "{} became {}", was, became);
@@ -303,21 +309,19 @@ async fn check_changes(path: &Path) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What the outbox has for these endpoints.
+/// What the outbox has for these endpoints. Every other event is to be sent later.
 async fn look(world: &World, endpoints: &[EndpointId]) -> FanOut {
     let outbox = world.store.outbox(100).await.unwrap();
-    let up_to = outbox.last().map_or(0, |found| found.event.sequence);
-    let made = |event: EventId, endpoint: EndpointId| NewDelivery {
-        id: world.id(),
-        account: world.account,
-        event,
-        endpoint,
-        dialect: Dialect::Native,
-        body: format!(r#"{{"event":"{event}"}}"#).into(),
-        held: false,
-    };
-    let pairs = outbox.iter().flat_map(|found| endpoints.iter().map(|&endpoint| made(found.event.id, endpoint)));
-    FanOut { up_to, deliveries: pairs.collect() }
+    let up_to = outbox.events.last().map_or(outbox.after, |found| found.event.sequence);
+    let mut deliveries = Vec::new();
+    for found in &outbox.events {
+        for &endpoint in endpoints {
+            let later = Start::Due { at: world.now() + Duration::from_secs(10), reason: "first_wait" };
+            let start = if found.event.sequence % 2 == 0 { later } else { Start::Claimed };
+            deliveries.push(NewDelivery { start, ..world.new_delivery(&found.event, endpoint) });
+        }
+    }
+    FanOut { after: outbox.after, up_to, deliveries }
 }
 
 proptest! {
@@ -332,6 +336,7 @@ proptest! {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("reelhook.db");
             let mut pair = Pair::start(&path).await;
+            pair.act(0, Act::Publish(1)).await?;
             for (who, act) in acts {
                 pair.act(who, act).await?;
             }
@@ -364,9 +369,16 @@ async fn numbers_have_no_gaps_when_two_processes_fan_out_at_once() {
     for ended in join_all(tasks).await {
         ended.unwrap();
     }
+    // A batch that the other process was ahead of did nothing; what it was made of is there still.
+    loop {
+        let rest = look(&worlds[0], &[endpoint]).await;
+        if rest.deliveries.is_empty() {
+            break;
+        }
+        worlds[0].store.fan_out(rest, LEASE).await.unwrap();
+    }
     let filter = DeliveryFilter { endpoint: Some(endpoint), ..DeliveryFilter::default() };
     let all = worlds[1].store.list_deliveries(worlds[1].account, &filter, EVERYTHING).await.unwrap();
     let numbers: Vec<_> = all.iter().rev().map(|delivery| delivery.sequence).collect();
     assert_eq!(numbers, (1..=4 * 2 * ROUNDS as i64).collect::<Vec<_>>());
-    assert!(all.iter().all(|delivery| delivery.state == DeliveryState::Delivered));
 }
