@@ -112,6 +112,13 @@ impl Problem {
         problem
     }
 
+    /// The same, saying when to try again; to the second, never sooner.
+    pub(crate) fn retry_after(mut self, wait: std::time::Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.0.retry_after_seconds = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
+    }
+
     /// The same, naming the request it answers.
     pub(crate) fn of_request(mut self, id: String) -> Self {
         self.0.request_id = Some(id);
@@ -181,6 +188,9 @@ impl From<StoreError> for Problem {
             StoreError::NotFound => Self::not_found("thing"),
             StoreError::IllegalJobStep(error) => Self::conflict("state_conflict", error.to_string()),
             StoreError::IllegalDeliveryStep(error) => Self::conflict("state_conflict", error.to_string()),
+            StoreError::BodyGone => {
+                Self::conflict("body_gone", "its body is no longer kept: the time that deliveries are kept is over")
+            }
             StoreError::AlreadyExists => Self::conflict("already_exists", "that exists already"),
             StoreError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was kept"),
             error @ (StoreError::LeaseLost | StoreError::Corrupt { .. } | StoreError::Database(_)) => {

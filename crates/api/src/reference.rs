@@ -208,6 +208,7 @@ const CODES: &[(&str, u16, &str)] = &[
     ("unimplemented", 501, "A service that is spoken here documents this call, and it is not done."),
     ("pull_endpoint", 409, "The endpoint asks for its events itself and has no URL to call."),
     ("secret_exists", 409, "That service has a secret already: rotate it."),
+    ("body_gone", 409, "What the delivery carried is no longer kept, so it cannot be sent again."),
     ("origin_archived", 409, "The origin was deleted; its credentials are gone. Make a new one."),
     ("no_default_webhook", 409, "There is no default webhook to test."),
     (
@@ -221,6 +222,11 @@ const CODES: &[(&str, u16, &str)] = &[
         "invalid_request",
         422,
         "The request can be read, but not accepted: `violations` lists every reason, with its path and what is allowed.",
+    ),
+    (
+        "too_many_requests",
+        429,
+        "Resends, replays, cancellations, recoveries and tests are counted by the minute. `Retry-After` says when there is room.",
     ),
     ("internal", 500, "Our fault. The server's log has the reason under the `request_id`."),
     ("planning_busy", 503, "As many plans are being made as may be at once. Try again in a moment, or submit the job."),

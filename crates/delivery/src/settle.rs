@@ -145,6 +145,7 @@ impl Settler {
                     | StoreError::IllegalJobStep(_)
                     | StoreError::IllegalDeliveryStep(_)
                     | StoreError::AlreadyExists
+                    | StoreError::BodyGone
                     | StoreError::Corrupt { .. }),
                 ) => return Err(error),
             };

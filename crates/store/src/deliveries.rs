@@ -123,6 +123,15 @@ pub struct DeliveryRecord {
     pub body: Option<Arc<str>>,
 }
 
+/// Which deliveries to recover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Made at or after.
+    pub since: Timestamp,
+    /// Exhausted at or before, so that those which fail again meanwhile are not taken twice.
+    pub until: Timestamp,
+}
+
 /// Deliveries.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
@@ -160,8 +169,17 @@ pub trait Deliveries: Send + Sync {
     /// Deliveries of the account, newest first.
     async fn list_deliveries(&self, account: AccountId, filter: &DeliveryFilter, page: Page) -> Result<Vec<Delivery>>;
 
-    /// Makes an ended delivery due now, its schedule begun anew.
+    /// Makes an ended delivery due now, its schedule begun anew. `BodyGone` when there is nothing to send any more.
     async fn resend(&self, account: AccountId, id: DeliveryId) -> Result<Delivery>;
+
+    /// Makes exhausted deliveries to that endpoint due now, the oldest first, at most `limit`, their schedules begun anew;
+    /// held where the endpoint is disabled. Answers how many: fewer than `limit` when there are no more.
+    async fn recover(&self, account: AccountId, endpoint: EndpointId, exhausted: Span, limit: u32) -> Result<u32>;
+
+    /// Sends an event to an endpoint, whether or not its filter wants it: the delivery that there is is resent (see
+    /// [`Deliveries::resend`]), else `delivery` is made, due now, or held where the endpoint is disabled. Refused
+    /// (`IllegalDeliveryStep`) while the event is not fanned out.
+    async fn replay(&self, delivery: NewDelivery) -> Result<Delivery>;
 
     /// Cancels a delivery that waits.
     async fn cancel_delivery(&self, account: AccountId, id: DeliveryId) -> Result<Delivery>;

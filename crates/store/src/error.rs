@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The delivery's state does not allow that.
     #[error(transparent)]
     IllegalDeliveryStep(#[from] delivery::IllegalStep),
+    /// What it carried is no longer kept.
+    #[error("its body is no longer kept")]
+    BodyGone,
     /// The name is taken.
     #[error("already exists")]
     AlreadyExists,

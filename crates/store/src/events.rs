@@ -6,7 +6,7 @@ use reelhook_domain::id::{AccountId, EndpointId, EventId, JobId};
 use reelhook_domain::job::{Dialect, JobWebhook};
 use serde_json::Value;
 
-use crate::Result;
+use crate::{Idempotency, Result};
 
 /// An event to be written that is not the change of a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,13 +49,33 @@ pub struct Outbox {
     pub events: Vec<OutboxEvent>,
 }
 
+/// What became of events that were published under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// They were written.
+    New(Vec<EventId>),
+    /// The same were written before: these are their ids, in the order they were given then.
+    Repeated(Vec<EventId>),
+    /// The key was used before, for others.
+    Conflict,
+}
+
 /// Events.
 #[async_trait]
 pub trait Events: Send + Sync {
     /// Writes events that are not the change of a job.
     async fn publish(&self, events: Vec<NewEvent>) -> Result<()>;
+    /// The same, once for each key: a repetition within 24 hours writes nothing and answers with the ids of the first.
+    async fn publish_once(
+        &self,
+        account: AccountId,
+        events: Vec<NewEvent>,
+        idempotency: Idempotency,
+    ) -> Result<Published>;
     /// The oldest events that were not fanned out, at most `limit`.
     async fn outbox(&self, limit: u32) -> Result<Outbox>;
+    /// One event of the account.
+    async fn event(&self, account: AccountId, id: EventId) -> Result<Event>;
     /// The events of one job after that sequence number, in order. `NotFound` when the account has no such job.
     async fn job_events(&self, account: AccountId, job: JobId, after: i64) -> Result<Vec<Event>>;
     /// The newest event of any kind has this sequence number; 0 when there is none.

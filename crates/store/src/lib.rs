@@ -21,6 +21,8 @@ mod error;
 mod events;
 mod jobs;
 mod origins;
+mod retention;
+mod rotation;
 mod settings;
 pub mod sqlite;
 mod uploads;
@@ -30,24 +32,37 @@ mod wakes;
 pub use accounts::{Account, Accounts, ApiKey, KEY_PREFIX, KeyHash, NewApiKey, key_hash};
 pub use credits::{Charge, Credits, JobUse};
 pub use deliveries::{
-    ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement, Start,
+    ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement, Span, Start,
 };
 pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSecret};
 pub use error::StoreError;
-pub use events::{Events, NewEvent, Outbox, OutboxEvent};
+pub use events::{Events, NewEvent, Outbox, OutboxEvent, Published};
 pub use jobs::{
     ClaimedJob, FetchHeaders, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue,
     Retry, Submission, Submitted,
 };
 pub use origins::{OriginChange, Origins};
+pub use retention::{Erased, Over, Retention, Walked};
+pub use rotation::{Place, Resealed, Rotation};
 pub use settings::{DefaultWebhook, Settings};
 pub use uploads::{Upload, Uploads};
-pub use vault::{MasterKey, Vault};
+pub use vault::{MasterKey, MasterKeys, Vault};
 pub use wakes::{Topic, Wake, Wakes};
 
 /// All that is kept, behind one handle.
 pub trait Store:
-    Accounts + Credits + Jobs + Events + Endpoints + Deliveries + Uploads + Origins + Settings + std::fmt::Debug
+    Accounts
+    + Credits
+    + Jobs
+    + Events
+    + Endpoints
+    + Deliveries
+    + Uploads
+    + Origins
+    + Settings
+    + Retention
+    + Rotation
+    + std::fmt::Debug
 {
     /// Where to learn that something changed in this process.
     fn wakes(&self) -> &Wakes;

@@ -20,6 +20,26 @@ impl MasterKey {
     }
 }
 
+/// The master key that seals, and older ones that only open: more than one while a rotation is under way.
+#[derive(Debug, Clone)]
+pub struct MasterKeys {
+    current: MasterKey,
+    older: Vec<MasterKey>,
+}
+
+impl MasterKeys {
+    /// Keys with numbers of their own.
+    pub const fn new(current: MasterKey, older: Vec<MasterKey>) -> Self {
+        Self { current, older }
+    }
+}
+
+impl From<MasterKey> for MasterKeys {
+    fn from(current: MasterKey) -> Self {
+        Self { current, older: Vec::new() }
+    }
+}
+
 impl std::fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
@@ -32,29 +52,40 @@ impl std::fmt::Debug for MasterKey {
 /// the owner's bytes as associated data, so that a sealed secret cannot be moved to another owner.
 #[derive(Debug, Clone)]
 pub struct Vault {
-    key: MasterKey,
+    keys: MasterKeys,
     ambient: Ambient,
 }
 
 const NONCE: usize = 24;
 
+fn cipher(key: &MasterKey) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&Key::from(key.bytes))
+}
+
 impl Vault {
-    /// A vault under that key.
-    pub const fn new(key: MasterKey, ambient: Ambient) -> Self {
-        Self { key, ambient }
+    /// A vault under those keys.
+    pub fn new(keys: impl Into<MasterKeys>, ambient: Ambient) -> Self {
+        Self { keys: keys.into(), ambient }
     }
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(&Key::from(self.key.bytes))
+    /// The number of the key that seals.
+    pub(crate) const fn current_id(&self) -> u32 {
+        self.keys.current.id
+    }
+
+    /// Whether that was sealed under the key that seals now.
+    pub(crate) fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.first_chunk::<4>().is_some_and(|id| u32::from_be_bytes(*id) == self.current_id())
     }
 
     /// Seals `text` for `owner`.
     pub fn seal(&self, owner: &[u8], text: &str) -> Vec<u8> {
         let nonce: [u8; NONCE] = self.ambient.random();
         let payload = Payload { msg: text.as_bytes(), aad: owner };
-        let sealed =
-            self.cipher().encrypt(&XNonce::from(nonce), payload).expect("a secret is far below the cipher's limit");
-        [&self.key.id.to_be_bytes()[..], &nonce, &sealed].concat()
+        let sealed = cipher(&self.keys.current)
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("a secret is far below the cipher's limit");
+        [&self.current_id().to_be_bytes()[..], &nonce, &sealed].concat()
     }
 
     /// Opens what was sealed for `owner`.
@@ -64,12 +95,14 @@ impl Vault {
     pub fn open(&self, owner: &[u8], sealed: &[u8]) -> Result<String> {
         let corrupt = |why: &str| StoreError::Corrupt { what: "secret", why: why.to_owned() };
         let Some((id, rest)) = sealed.split_first_chunk::<4>() else { return Err(corrupt("too short")) };
-        if u32::from_be_bytes(*id) != self.key.id {
+        let id = u32::from_be_bytes(*id);
+        let mut known = std::iter::once(&self.keys.current).chain(&self.keys.older);
+        let Some(key) = known.find(|key| key.id == id) else {
             return Err(corrupt("sealed under another master key"));
-        }
+        };
         let Some((nonce, text)) = rest.split_first_chunk::<NONCE>() else { return Err(corrupt("too short")) };
         let payload = Payload { msg: text, aad: owner };
-        let opened = self.cipher().decrypt(&XNonce::from(*nonce), payload);
+        let opened = cipher(key).decrypt(&XNonce::from(*nonce), payload);
         let opened = opened.map_err(|_| corrupt("the master key does not open it"))?;
         String::from_utf8(opened).map_err(|_| corrupt("not text"))
     }

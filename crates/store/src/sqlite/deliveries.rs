@@ -12,10 +12,11 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::rows::{self, column, hexes, key};
 use super::writer::Tx;
-use super::{SqliteStore, fanout, sending};
+use super::{SqliteStore, fanout, recover, sending};
 use crate::wakes::Topic;
 use crate::{
-    ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, Page, Result, Settlement, StoreError,
+    ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Page, Result, Settlement, Span,
+    StoreError,
 };
 
 /// A delivery with its body, if that is still there.
@@ -93,6 +94,14 @@ impl Deliveries for SqliteStore {
 
     async fn resend(&self, account: AccountId, id: DeliveryId) -> Result<Delivery> {
         self.write(move |tx| resend(tx, account, id).boxed()).await
+    }
+
+    async fn recover(&self, account: AccountId, endpoint: EndpointId, exhausted: Span, limit: u32) -> Result<u32> {
+        self.write(move |tx| recover::recover(tx, account, endpoint, exhausted, limit).boxed()).await
+    }
+
+    async fn replay(&self, delivery: NewDelivery) -> Result<Delivery> {
+        self.write(|tx| recover::replay(tx, delivery).boxed()).await
     }
 
     async fn cancel_delivery(&self, account: AccountId, id: DeliveryId) -> Result<Delivery> {
@@ -191,13 +200,16 @@ async fn load_owned(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<K
     })
 }
 
-async fn resend(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Delivery> {
+pub(super) async fn resend(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Delivery> {
     let now = tx.now();
     let mut kept = load_owned(tx, account, id).await?;
     let prior = kept.delivery.state;
     let mut next = step(prior, Signal::Resend { due: now })?;
     // What is kept no longer cannot be sent, and neither can anything be sent to an endpoint that was deleted.
-    let enabled = kept.enabled.filter(|_| kept.body).ok_or(StoreError::NotFound)?;
+    let enabled = kept.enabled.ok_or(StoreError::NotFound)?;
+    if !kept.body {
+        return Err(StoreError::BodyGone);
+    }
     if !enabled {
         next = step(next, Signal::Hold)?;
     }

@@ -1,8 +1,9 @@
 //! Events: the outbox, and what a job went through.
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use reelhook_domain::event::{Event, EventType};
-use reelhook_domain::id::{AccountId, JobId};
+use reelhook_domain::id::{AccountId, EventId, JobId};
 use reelhook_domain::job::{Dialect, Job, JobWebhook};
 use reelhook_domain::time::Timestamp;
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use super::many::InsertMany;
 use super::rows::{self, column, json, key};
 use super::writer::Tx;
 use crate::wakes::Topic;
-use crate::{Events, NewEvent, Outbox, OutboxEvent, Result, StoreError};
+use crate::{Events, Idempotency, NewEvent, Outbox, OutboxEvent, Published, Result, StoreError};
 
 pub(super) const OUTBOX: &str = "
     select events.*, fanned_out_to, endpoints_version from keeper
@@ -29,6 +30,15 @@ impl Events for SqliteStore {
         self.writer.publish(events).await
     }
 
+    async fn publish_once(
+        &self,
+        account: AccountId,
+        events: Vec<NewEvent>,
+        idempotency: Idempotency,
+    ) -> Result<Published> {
+        self.write(move |tx| super::publish::publish_once(tx, account, events, idempotency).boxed()).await
+    }
+
     async fn outbox(&self, limit: u32) -> Result<Outbox> {
         let found = sqlx::query(OUTBOX).bind(limit).fetch_all(&self.readers).await?;
         let Some(first) = found.first() else {
@@ -39,6 +49,11 @@ impl Events for SqliteStore {
             endpoints_version: column(first, "endpoints_version")?,
             events: found.iter().map(outbox_event).collect::<Result<_>>()?,
         })
+    }
+
+    async fn event(&self, account: AccountId, id: EventId) -> Result<Event> {
+        let found = sqlx::query("select * from events where id = ? and account = ?").bind(key(id)).bind(key(account));
+        rows::event(&found.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?)
     }
 
     async fn job_events(&self, account: AccountId, job: JobId, after: i64) -> Result<Vec<Event>> {

@@ -51,7 +51,8 @@ struct Numbered {
     last: i64,
 }
 
-async fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
+/// Makes deliveries, numbered, with their bodies.
+pub(super) async fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
     let now = tx.now();
     let mut endpoints = number(tx, &new).await?;
     let mut claimed = Vec::with_capacity(new.len());

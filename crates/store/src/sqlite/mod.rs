@@ -24,6 +24,10 @@ mod many;
 mod origins;
 #[cfg(test)]
 mod plans;
+mod publish;
+mod recover;
+mod retention;
+mod rotation;
 mod rows;
 mod sending;
 mod settings;
@@ -42,7 +46,7 @@ use reelhook_domain::time::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
-use crate::vault::{MasterKey, Vault};
+use crate::vault::{MasterKeys, Vault};
 use crate::wakes::Wakes;
 use crate::{Result, Store, StoreError};
 
@@ -80,8 +84,8 @@ impl SqliteStore {
     /// tables up to date. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when `master_key` is not the one the database was made with, or a newer version made it.
-    pub async fn open(path: &Path, master_key: MasterKey, ambient: Ambient) -> Result<Arc<Self>> {
+    /// [`StoreError::Corrupt`] when none of `keys` is the one of the database, or a newer version made it.
+    pub async fn open(path: &Path, keys: impl Into<MasterKeys>, ambient: Ambient) -> Result<Arc<Self>> {
         create_private(path).map_err(|error| StoreError::Database(Box::new(error)))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -92,7 +96,7 @@ impl SqliteStore {
             .row_buffer_size(ROWS_ON_THE_WAY)
             .pragma("temp_store", "memory")
             .disable_statement_logging();
-        let vault = Vault::new(master_key, ambient.clone());
+        let vault = Vault::new(keys, ambient.clone());
 
         let writing = options
             .clone()

@@ -5,7 +5,9 @@ use reelhook_domain::time::Timestamp;
 use sqlx::Row;
 use std::sync::Arc;
 
-use super::{SqliteStore, accounts, deliveries, endpoints, events, fanout, jobs, sending, work};
+use super::{
+    SqliteStore, accounts, deliveries, endpoints, events, fanout, jobs, publish, recover, retention, sending, work,
+};
 use crate::MasterKey;
 
 struct Still;
@@ -22,11 +24,17 @@ impl Dice for Still {
     }
 }
 
-/// The plan of each query, one step a line.
-async fn plans(queries: &[(&str, &'static str)]) -> String {
+/// A fresh store, in its folder.
+pub(super) async fn store() -> (tempfile::TempDir, Arc<SqliteStore>) {
     let folder = tempfile::tempdir().unwrap();
     let ambient = Ambient::new(Arc::new(Still), Arc::new(Still));
     let store = SqliteStore::open(&folder.path().join("plans.db"), MasterKey::new(1, [1; 32]), ambient).await.unwrap();
+    (folder, store)
+}
+
+/// The plan of each query, one step a line.
+async fn plans(queries: &[(&str, &'static str)]) -> String {
+    let (_folder, store) = store().await;
     let mut text = String::new();
     for (name, sql) in queries {
         text += &format!("{name}\n");
@@ -43,9 +51,22 @@ async fn plans(queries: &[(&str, &'static str)]) -> String {
 fn scans(plan: &str) -> Vec<&str> {
     let partial = ["jobs_queued", "jobs_leased", "deliveries_due", "deliveries_leased"];
     let table = |line: &&str| {
-        ["jobs", "deliveries", "events", "endpoints", "bodies", "attempts", "api_keys", "waiting"]
-            .iter()
-            .any(|table| line.trim_start().starts_with(&format!("SCAN {table}")))
+        [
+            "jobs",
+            "deliveries",
+            "events",
+            "endpoints",
+            "bodies",
+            "attempts",
+            "api_keys",
+            "published",
+            "idempotency",
+            "uploads",
+            "mine",
+            "waiting",
+        ]
+        .iter()
+        .any(|table| line.trim_start().starts_with(&format!("SCAN {table}")))
     };
     plan.lines().filter(table).filter(|line| !partial.iter().any(|index| line.contains(index))).collect()
 }
@@ -71,6 +92,22 @@ async fn no_hot_query_reads_a_whole_table() {
         ("settle", sending::SETTLE),
         ("renew_deliveries", sending::RENEW),
         ("pull", deliveries::PULL),
+        ("publish_once", publish::KNOWN),
+        ("recover", recover::RECOVER),
+        ("replay", recover::OF_EVENT),
+        ("forget_deliveries, walk", retention::WALK),
+        ("forget_deliveries, walk of an account", retention::WALK_OF_ACCOUNT),
+        ("forget_deliveries", retention::FORGET),
+        ("forget_deliveries, attempts", retention::ATTEMPTS),
+        ("forget_deliveries, bodies", retention::BODIES),
+        ("forget_events, walk", retention::WALK_EVENTS),
+        ("forget_events", retention::EVENTS),
+        ("forget_idempotency_keys", retention::OLD_KEYS),
+        ("forget_idempotency_keys, published", retention::OLD_PUBLISHED),
+        ("erase_job, waiting", retention::WAITING_OF_JOB),
+        ("erase_job, deliveries", retention::DELIVERIES_OF_JOB),
+        ("erase_job, events", retention::EVENTS_OF_JOB),
+        ("erase_job, uploads", retention::OWN_UPLOADS),
     ])
     .await;
     assert!(scans(&plan).is_empty(), "{:#?}\n{plan}", scans(&plan));
@@ -81,6 +118,10 @@ async fn no_hot_query_reads_a_whole_table() {
         "deliveries_due",
         "deliveries_leased",
         "deliveries_of_endpoint",
+        "deliveries_to_recover",
+        "events_of_job",
+        "idempotency_age",
+        "published_age",
     ] {
         assert!(plan.contains(index), "{index} is not used\n{plan}");
     }

@@ -14,7 +14,7 @@ use crate::wakes::Topic;
 use crate::{FetchHeaders, Idempotency, Result, Submission, Submitted};
 
 /// How long an idempotency key is remembered.
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+pub(super) const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) async fn submit(tx: &mut Tx, submission: Submission) -> Result<Submitted> {
     let Submission { job, fetch_headers, idempotency, upload } = submission;

@@ -1,8 +1,10 @@
 //! The outbox.
 
+use std::time::Duration;
+
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::job::{Dialect, JobWebhook};
-use reelhook_store::{FanOut, NewEvent};
+use reelhook_store::{FanOut, Idempotency, NewEvent, Published, Submission, Submitted};
 
 use crate::conformance;
 use crate::world::{LEASE, World};
@@ -39,5 +41,33 @@ conformance! {
         assert_eq!(world.store.outbox(10).await.unwrap().events[0].event.sequence, 3);
         world.store.fan_out(FanOut { after: 0, up_to: 1, deliveries: Vec::new() }, LEASE).await.unwrap();
         assert_eq!(world.store.outbox(10).await.unwrap().events[0].event.sequence, 3, "the outbox never goes back");
+    }
+
+    async fn events_published_under_a_key_are_written_once(world: &World) {
+        let once = |fingerprint| Idempotency { key: "k".to_owned(), fingerprint: [fingerprint; 32] };
+        let publish = async |fingerprint| {
+            let events = vec![world.event(), world.event()];
+            let ids: Vec<_> = events.iter().map(|event| event.id).collect();
+            (world.store.publish_once(world.account, events, once(fingerprint)).await.unwrap(), ids)
+        };
+        let (first, ids) = publish(1).await;
+        assert_eq!(first, Published::New(ids.clone()));
+        assert_eq!(publish(1).await.0, Published::Repeated(ids));
+        assert_eq!(publish(2).await.0, Published::Conflict);
+        assert_eq!(world.store.last_sequence().await.unwrap(), 2);
+        world.pass(Duration::from_secs(24 * 3600 - 1));
+        assert!(matches!(publish(1).await.0, Published::Repeated(_)));
+        world.pass(Duration::from_secs(1));
+        let (late, ids) = publish(2).await;
+        assert_eq!(late, Published::New(ids), "a key is forgotten after 24 hours");
+        assert_eq!(world.store.last_sequence().await.unwrap(), 4);
+    }
+
+    async fn a_key_for_events_is_none_for_jobs(world: &World) {
+        let idempotency = Idempotency { key: "k".to_owned(), fingerprint: [1; 32] };
+        let published = world.store.publish_once(world.account, vec![world.event()], idempotency.clone()).await.unwrap();
+        assert!(matches!(published, Published::New(_)));
+        let submission = Submission { idempotency: Some(idempotency), ..world.job(1).into() };
+        assert!(matches!(world.store.submit(submission).await.unwrap(), Submitted::New(_)));
     }
 }
