@@ -8,15 +8,18 @@ mod auth;
 mod body;
 mod content;
 mod desk;
+mod idempotency;
 mod metrics;
 mod openapi;
 mod problem;
 mod reference;
 mod routes;
 mod server;
+mod throttle;
 
 pub use desk::{Caller, Desk, Limits, Parts, Planner, Probe, Services};
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
 pub use routes::Face;
 pub use server::serve;
+pub use throttle::ByHandRates;

@@ -247,6 +247,15 @@ pub(crate) struct SettingsRequest {
     default_webhook: Option<WebhookRequest>,
 }
 
+/// How long deliveries and events are kept.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct RetentionRequest {
+    /// Days: from 1 to what the server keeps them; null for the server's time.
+    #[schema(required = true)]
+    keep_days: Option<u32>,
+}
+
 /// One event, or several as `events`.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "a schema")]
@@ -265,6 +274,23 @@ pub(crate) struct PublishRequest {
 pub(crate) struct KeyRequest {
     /// For people.
     name: String,
+}
+
+/// Since when an endpoint missed what it wants.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct RecoverRequest {
+    /// Deliveries made at or after this time (RFC 3339).
+    #[schema(format = DateTime)]
+    since: String,
+}
+
+/// Which event is sent again.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct ReplayRequest {
+    /// Its id: `evt_...`.
+    event: String,
 }
 
 /// How a secret is replaced.
@@ -370,10 +396,10 @@ impl Modify for Bearer {
         routes::start_job, routes::retry_job, routes::job_events, routes::plan_job,
         routes::get_output, routes::create_upload, routes::get_upload, routes::create_endpoint, routes::list_endpoints,
         routes::get_endpoint, routes::change_endpoint, routes::delete_endpoint, routes::enable_endpoint,
-        routes::disable_endpoint, routes::rotate_endpoint_secret, routes::test_endpoint, routes::pull_events,
+        routes::disable_endpoint, routes::rotate_endpoint_secret, routes::test_endpoint, routes::recover_endpoint, routes::replay_event, routes::pull_events,
         routes::publish_events, routes::create_origin, routes::list_origins, routes::get_origin,
         routes::delete_origin, routes::validate_origin, routes::list_deliveries, routes::get_delivery, routes::resend_delivery,
-        routes::cancel_delivery, routes::get_settings, routes::put_settings, routes::test_default_webhook,
+        routes::cancel_delivery, routes::erase_job, routes::get_retention, routes::put_retention, routes::get_settings, routes::put_settings, routes::test_default_webhook,
         routes::get_webhook_secret, routes::rotate_webhook_secret, routes::create_secret, routes::list_secrets, routes::rotate_secret,
         routes::revoke_secret, routes::list_webhook_keys, routes::create_key,
         routes::list_keys, routes::revoke_key, routes::healthz, routes::readyz, routes::metrics,
@@ -423,6 +449,9 @@ mod tests {
         assert_eq!(properties("KeyRequest"), known(request::key(bogus()).unwrap_err(), "zzz"));
         assert_eq!(properties("RetryRequest"), known(request::retry(bogus()).unwrap_err(), "zzz"));
         assert_eq!(properties("PublishRequest"), known(request::publish(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("RecoverRequest"), known(request::recover(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("RetentionRequest"), known(request::retention(bogus(), 30).unwrap_err(), "zzz"));
+        assert_eq!(properties("ReplayRequest"), known(request::replay(bogus()).unwrap_err(), "zzz"));
         assert_eq!(properties("SecretRequest"), known(request::secret(bogus()).unwrap_err(), "zzz"));
         let webhook = json!({"default_webhook": bogus()});
         assert_eq!(properties("WebhookRequest"), known(request::settings(webhook).unwrap_err(), "default_webhook.zzz"));

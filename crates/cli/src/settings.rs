@@ -61,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) archive: ArchiveSettings,
     /// Delivering webhooks.
     pub(crate) delivery: DeliverySettings,
+    /// How long deliveries and events are kept.
+    pub(crate) retention: RetentionSettings,
     /// What may be reached.
     pub(crate) egress: EgressSettings,
     /// Links to results.
@@ -190,6 +192,13 @@ pub(crate) struct DeliverySettings {
     pub(crate) in_flight: usize,
 }
 
+/// How long deliveries and events are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RetentionSettings {
+    /// Days after they ended.
+    pub(crate) keep_days: u32,
+}
+
 /// What may be reached by webhooks and downloads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EgressSettings {
@@ -220,6 +229,12 @@ pub(crate) struct ApiSettings {
     pub(crate) max_body_bytes: usize,
     /// Connections at once.
     pub(crate) max_connections: usize,
+    /// Deliveries that an account may resend, replay or cancel in a minute.
+    pub(crate) resends_per_minute: u32,
+    /// Endpoints that an account may recover in a minute.
+    pub(crate) recoveries_per_minute: u32,
+    /// Endpoints that an account may test in a minute.
+    pub(crate) tests_per_minute: u32,
 }
 
 /// Clipzy's API.
@@ -277,9 +292,16 @@ impl Default for Settings {
                 max_depth: archive.depth,
             },
             delivery: DeliverySettings { in_flight: 512 },
+            retention: RetentionSettings { keep_days: 30 },
             egress: EgressSettings { allow_http: false, allow: Vec::new() },
             links: LinksSettings { keep_days: 30 },
-            api: ApiSettings { max_body_bytes: 1 << 20, max_connections: 4096 },
+            api: ApiSettings {
+                max_body_bytes: 1 << 20,
+                max_connections: 4096,
+                resends_per_minute: 600,
+                recoveries_per_minute: 10,
+                tests_per_minute: 60,
+            },
             services: ServicesSettings { listen: Vec::new() },
             price: PriceTable::default(),
             open: Vec::new(),

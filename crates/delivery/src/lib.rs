@@ -31,9 +31,11 @@ mod lane;
 mod lanes;
 mod outcome;
 mod parked;
+mod retention;
 mod send;
 mod settings;
 mod settle;
 
 pub use engine::{Engine, LinkTo};
+pub use retention::{Retention, RetentionSettings, Swept};
 pub use settings::Settings;

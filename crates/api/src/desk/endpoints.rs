@@ -18,6 +18,7 @@ use url::Url;
 
 use super::{Caller, Desk, all_right};
 use crate::problem::{Problem, missing};
+use crate::throttle::ByHand;
 
 /// How long an old secret goes on signing beside a new one, where the caller does not say.
 pub(crate) const OVERLAP: Duration = Duration::from_secs(24 * 3600);
@@ -128,6 +129,7 @@ impl Desk {
 
     /// Sends `webhook.test` to an endpoint and waits for what comes of its first attempt.
     pub(crate) async fn test_endpoint(&self, caller: Caller, endpoint: &Endpoint) -> Result<TestOutcome, Problem> {
+        self.throttle(caller, ByHand::Test)?;
         let mut settled = self.store().wakes().listen(Topic::Settled);
         let event = NewEvent {
             id: self.ambient().id(),

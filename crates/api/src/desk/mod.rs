@@ -6,6 +6,8 @@ mod endpoints;
 mod jobs;
 mod origins;
 mod plan;
+mod recovery;
+mod retention;
 mod secrets;
 mod services;
 mod uploads;
@@ -30,6 +32,7 @@ use url::Url;
 
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::throttle::{ByHandRates, Throttle};
 
 pub(crate) use endpoints::{HMAC, OVERLAP, TestOutcome};
 pub(crate) use jobs::JobInput;
@@ -56,12 +59,23 @@ pub struct Limits {
     pub upload_keep: Duration,
     /// Most connections at once.
     pub connections: usize,
+    /// How often an account may do what by hand.
+    pub by_hand: ByHandRates,
+    /// How many days deliveries and events are kept, unless their account wants less.
+    pub keep_days: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         const DAY: u64 = 24 * 3600;
-        Self { body_bytes: 1 << 20, upload_bytes: 10 << 30, upload_keep: Duration::from_secs(DAY), connections: 4096 }
+        Self {
+            body_bytes: 1 << 20,
+            upload_bytes: 10 << 30,
+            upload_keep: Duration::from_secs(DAY),
+            connections: 4096,
+            by_hand: ByHandRates::default(),
+            keep_days: 30,
+        }
     }
 }
 
@@ -106,6 +120,8 @@ pub struct Desk {
 struct Inner {
     parts: Parts,
     metrics: Metrics,
+    /// Holds back what is done by hand too often.
+    throttle: Throttle,
     /// Ends long-lived answers when the server stops.
     stop: CancellationToken,
     /// Held while an account gets its first secrets, so that it gets them once.
@@ -121,8 +137,13 @@ impl fmt::Debug for Desk {
 impl Desk {
     /// A desk of those parts.
     pub fn new(parts: Parts) -> Self {
-        let inner =
-            Inner { parts, metrics: Metrics::new(), stop: CancellationToken::new(), first_secrets: Mutex::new(()) };
+        let inner = Inner {
+            metrics: Metrics::new(),
+            throttle: Throttle::new(parts.limits.by_hand),
+            stop: CancellationToken::new(),
+            first_secrets: Mutex::new(()),
+            parts,
+        };
         Self { inner: Arc::new(inner) }
     }
 

@@ -72,26 +72,24 @@ pub(crate) async fn get_delivery(
 ///
 /// Sends an ended delivery again: the same id and body, its schedule begun anew.
 #[utoipa::path(post, path = "/v1/deliveries/{id}/resend", tag = "Webhooks", params(("id" = String, Path)),
-    responses((status = 202, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 202, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 429, body = Problem)))]
 pub(crate) async fn resend_delivery(
     State(desk): State<Desk>,
     caller: Caller,
     Path(delivery): Path<String>,
 ) -> Result<(StatusCode, Json<DeliveryReply>), Problem> {
-    let delivery =
-        desk.store().resend(caller.account, id(&delivery, "delivery")?).await.map_err(missing("delivery"))?;
-    Ok((StatusCode::ACCEPTED, Json(DeliveryReply::of(&delivery, &[]))))
+    Ok((StatusCode::ACCEPTED, Json(desk.resend(caller, id(&delivery, "delivery")?).await?)))
 }
 
 /// Cancel a delivery
 #[utoipa::path(post, path = "/v1/deliveries/{id}/cancel", tag = "Webhooks", params(("id" = String, Path)),
-    responses((status = 200, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 200, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 429, body = Problem)))]
 pub(crate) async fn cancel_delivery(
     State(desk): State<Desk>,
     caller: Caller,
     Path(delivery): Path<String>,
 ) -> Result<Json<DeliveryReply>, Problem> {
-    let delivery =
-        desk.store().cancel_delivery(caller.account, id(&delivery, "delivery")?).await.map_err(missing("delivery"))?;
-    Ok(Json(DeliveryReply::of(&delivery, &[])))
+    Ok(Json(desk.cancel_delivery(caller, id(&delivery, "delivery")?).await?))
 }

@@ -1,28 +1,23 @@
 //! `/v1/endpoints`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{OriginalUri, Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Path, State};
 use http::StatusCode;
-use reelhook_dialects::Stamp;
 use reelhook_dialects::native;
 use reelhook_dialects::native::reply::{AttemptReply, EndpointReply};
-use reelhook_domain::endpoint::{Endpoint, EndpointState};
+use reelhook_domain::endpoint::EndpointState;
 use reelhook_domain::form::Form;
-use reelhook_domain::id::EndpointId;
-use reelhook_signature::{Secret, SigningKey};
-use reelhook_store::{SealedFor, Topic};
+use reelhook_store::SealedFor;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::listing::{Query, id};
+use super::listing::id;
 use crate::body;
 use crate::body::OptionalJson;
-use crate::desk::{Caller, Desk, HMAC, OVERLAP, TestOutcome};
+use crate::desk::{Caller, Desk, OVERLAP, TestOutcome};
 use crate::openapi;
 use crate::problem::{Problem, missing};
 
@@ -186,7 +181,7 @@ pub(crate) async fn rotate_endpoint_secret(
 ///
 /// Sends `webhook.test` through the real delivery path and answers with what came of it.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/test", tag = "Webhooks", params(("id" = String, Path)),
-    responses((status = 200, body = TestReply), (status = 404, body = Problem)))]
+    responses((status = 200, body = TestReply), (status = 404, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn test_endpoint(
     State(desk): State<Desk>,
     caller: Caller,
@@ -201,114 +196,4 @@ pub(crate) async fn test_endpoint(
         ));
     }
     Ok(Json(desk.test_endpoint(caller, &endpoint).await?.into()))
-}
-
-/// Pull events
-///
-/// The same signed headers and bodies that would be sent, in order, after that sequence number. With `wait` the answer comes
-/// as soon as there is something, or when the time is up.
-#[utoipa::path(get, path = "/v1/endpoints/{id}/events", tag = "Webhooks",
-    params(("id" = String, Path), ("after" = Option<i64>, Query, description = "Only after this sequence number; 0 by default"),
-        ("limit" = Option<u32>, Query, description = "1 to 500, 100 by default"),
-        ("wait" = Option<String>, Query, description = "How long to wait for something, such as `30s`; at most 60 seconds")),
-    responses((status = 200, body = openapi::PulledEvents), (status = 404, body = Problem)))]
-pub(crate) async fn pull_events(
-    State(desk): State<Desk>,
-    caller: Caller,
-    Path(endpoint): Path<String>,
-    OriginalUri(uri): OriginalUri,
-) -> Result<Response, Problem> {
-    let endpoint: EndpointId = id(&endpoint, "endpoint")?;
-    let mut query = Query::of(&uri);
-    let after = query.integer("after", 0..=i64::MAX as u64).unwrap_or(0) as i64;
-    let limit = query.integer("limit", 1..=500).unwrap_or(100) as u32;
-    let wait = query.parsed::<Wait>("wait").map_or(Duration::ZERO, |wait| wait.0);
-    query.finish()?;
-    let endpoint = desk.store().endpoint(caller.account, endpoint).await.map_err(missing("endpoint"))?;
-    let mut wake = desk.store().wakes().listen(Topic::Delivery);
-    let deadline = tokio::time::Instant::now() + wait;
-    let pulled = loop {
-        let pulled = desk.store().pull(caller.account, endpoint.id, after, limit).await?;
-        if !pulled.is_empty() || tokio::time::Instant::now() >= deadline || desk.stop().is_cancelled() {
-            break pulled;
-        }
-        tokio::select! {
-            () = wake.wait() => {}
-            () = tokio::time::sleep_until(deadline) => {}
-            () = desk.stop().cancelled() => {}
-        }
-    };
-    let Signers { secrets, signing_keys, service_secrets } = signers(&desk, caller, &endpoint).await?;
-    let last_sequence = pulled.last().map_or(after, |(delivery, _)| delivery.sequence);
-    let events: Vec<_> = pulled
-        .iter()
-        .map(|(delivery, body)| {
-            let stamp = Stamp {
-                event: delivery.event,
-                event_type: &delivery.event_type,
-                delivery: delivery.id,
-                sequence: delivery.sequence,
-                attempt: 1,
-                at: desk.ambient().now(),
-                body,
-                secrets: &secrets,
-                signing_keys: &signing_keys,
-                service_secrets: &service_secrets,
-            };
-            let headers = reelhook_dialects::headers(endpoint.dialect, &stamp);
-            let headers: serde_json::Map<String, Value> = headers
-                .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default().into()))
-                .collect();
-            json!({"sequence": delivery.sequence, "headers": headers, "body": &**body})
-        })
-        .collect();
-    Ok(Json(json!({"events": events, "last_sequence": last_sequence})).into_response())
-}
-
-/// What signs for an endpoint.
-struct Signers {
-    secrets: Vec<Secret>,
-    signing_keys: Vec<SigningKey>,
-    service_secrets: Vec<Arc<str>>,
-}
-
-/// The endpoint's own secrets, the account's asymmetric key, and the account's secrets of the endpoint's service.
-async fn signers(desk: &Desk, caller: Caller, endpoint: &Endpoint) -> Result<Signers, Problem> {
-    let own = desk.store().secrets(SealedFor::Endpoint(endpoint.id)).await?;
-    let account = desk.ensure_account_secrets(caller).await?;
-    let unreadable = |error| {
-        tracing::error!(error = %error, endpoint.id = %endpoint.id, "a stored secret cannot be read");
-        Problem::internal()
-    };
-    let secrets: Result<_, _> =
-        own.iter().filter(|secret| secret.scheme == HMAC).map(|secret| Secret::parse(&secret.text)).collect();
-    let keys: Result<_, _> = account
-        .iter()
-        .filter(|secret| secret.scheme == "ed25519")
-        .map(|secret| SigningKey::parse(&secret.text))
-        .collect();
-    let of_service = account.iter().filter(|secret| secret.scheme == endpoint.dialect.as_str());
-    let service_secrets = of_service.map(|secret| secret.text.as_str().into()).collect();
-    Ok(Signers { secrets: secrets.map_err(unreadable)?, signing_keys: keys.map_err(unreadable)?, service_secrets })
-}
-
-/// A span such as `30s` or `1500ms` or `30`.
-struct Wait(Duration);
-
-impl std::str::FromStr for Wait {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-            (Some(number), _) => (number, 1),
-            (None, Some(number)) => (number, 1000),
-            (None, None) => (text, 1000),
-        };
-        let millis =
-            number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).filter(|millis| *millis <= 60_000);
-        millis
-            .map(|millis| Self(Duration::from_millis(millis)))
-            .ok_or("must be a span of at most 60 seconds, such as 30s")
-    }
 }

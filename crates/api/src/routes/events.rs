@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use reelhook_dialects::native;
-use reelhook_store::NewEvent;
+use reelhook_store::{Idempotency, NewEvent};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::body;
 use crate::desk::{Caller, Desk};
+use crate::idempotency::{IdempotencyKey, conflict};
 use crate::openapi;
 use crate::problem::Problem;
 
@@ -22,12 +24,16 @@ pub(crate) struct Published {
 
 /// Publish events
 ///
-/// One event, or up to 500 as `{"events": [...]}`: each goes to the account's endpoints whose filter wants it.
+/// One event, or up to 500 as `{"events": [...]}`: each goes to the account's endpoints whose filter wants it. All of them
+/// are kept, or none. With an `Idempotency-Key`, a repeated request gets the answer of the first, and nothing is sent twice.
 #[utoipa::path(post, path = "/v1/events", tag = "Webhooks", request_body = openapi::PublishRequest,
-    responses((status = 202, body = Published), (status = 422, body = Problem)))]
+    params(("Idempotency-Key" = Option<String>, Header, description = "Up to 255 characters; remembered for 24 hours")),
+    responses((status = 202, body = Published), (status = 409, body = Problem), (status = 413, body = Problem),
+        (status = 422, body = Problem)))]
 pub(crate) async fn publish_events(
     State(desk): State<Desk>,
     caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     json: body::Json,
 ) -> Result<(StatusCode, Json<Published>), Problem> {
     let events = native::request::publish(json.value).map_err(Problem::invalid)?;
@@ -41,7 +47,15 @@ pub(crate) async fn publish_events(
             only: None,
         })
         .collect();
-    let ids = events.iter().map(|event| event.id.to_string()).collect();
-    desk.store().publish(events).await?;
-    Ok((StatusCode::ACCEPTED, Json(Published { ids })))
+    let Some(key) = key else {
+        let ids = events.iter().map(|event| event.id.to_string()).collect();
+        desk.store().publish(events).await?;
+        return Ok((StatusCode::ACCEPTED, Json(Published { ids })));
+    };
+    let idempotency = Idempotency { key, fingerprint: Sha256::digest(&json.bytes).into() };
+    let ids = match desk.store().publish_once(caller.account, events, idempotency).await? {
+        reelhook_store::Published::New(ids) | reelhook_store::Published::Repeated(ids) => ids,
+        reelhook_store::Published::Conflict => return Err(conflict()),
+    };
+    Ok((StatusCode::ACCEPTED, Json(Published { ids: ids.iter().map(ToString::to_string).collect() })))
 }

@@ -23,11 +23,9 @@ use crate::auth::MaybeCaller;
 use crate::body::{self, OptionalJson, is_json, is_multipart};
 use crate::content::{self, Shown};
 use crate::desk::{Caller, Desk, JobInput};
+use crate::idempotency::{IdempotencyKey, conflict};
 use crate::openapi;
 use crate::problem::{Problem, missing};
-
-/// The header by which a caller says that two requests are the same.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,9 +48,9 @@ pub(crate) struct JobList {
 pub(crate) async fn submit_job(
     State(desk): State<Desk>,
     caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     request: Request,
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(request.headers())?;
     let (value, fingerprint, input) = if is_json(request.headers()) {
         let json = body::Json::from_request(request, &desk).await?;
         (json.value, Sha256::digest(&json.bytes).into(), JobInput::Asked)
@@ -67,21 +65,10 @@ pub(crate) async fn submit_job(
     let (status, job) = match desk.submit(caller, job, input, idempotency).await? {
         Submitted::New(job) => (StatusCode::ACCEPTED, job),
         Submitted::Repeated(job) => (StatusCode::OK, job),
-        Submitted::Conflict => {
-            let detail = "this Idempotency-Key was used for another request within the last 24 hours";
-            return Err(Problem::conflict("idempotency_conflict", detail));
-        }
+        Submitted::Conflict => return Err(conflict()),
     };
     let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id)).expect("ids are visible ASCII");
     Ok((status, [(LOCATION, location)], Json(desk.job_reply(&job).await?)).into_response())
-}
-
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    match key.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
-        _ => Err(Problem::violation("Idempotency-Key", Value::Null, "must be 1 to 255 visible ASCII characters")),
-    }
 }
 
 /// Reads the parts `job` and `file`, in any order; the file is streamed to where uploads are kept.

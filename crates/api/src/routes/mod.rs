@@ -11,6 +11,9 @@ mod listing;
 mod operations;
 mod origins;
 mod plan;
+mod pull;
+mod recovery;
+mod retention;
 mod secrets;
 mod services;
 mod settings;
@@ -34,8 +37,8 @@ use crate::metrics::RequestLabels;
 use crate::problem::Problem;
 
 pub(crate) use {
-    deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, origins::*, plan::*, secrets::*,
-    settings::*, uploads::*,
+    deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, origins::*, plan::*, pull::*, recovery::*,
+    retention::*, secrets::*, settings::*, uploads::*,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,7 +69,7 @@ pub(crate) fn router(desk: Desk, face: Face) -> Router {
 fn native() -> Router<Desk> {
     Router::new()
         .route("/v1/jobs", post(submit_job).get(list_jobs))
-        .route("/v1/jobs/{id}", get(get_job))
+        .route("/v1/jobs/{id}", get(get_job).delete(erase_job))
         .route("/v1/jobs/{id}/cancel", post(cancel_job))
         .route("/v1/jobs/{id}/confirm", post(confirm_job))
         .route("/v1/jobs/{id}/start", post(start_job))
@@ -85,6 +88,8 @@ fn native() -> Router<Desk> {
         .route("/v1/endpoints/{id}/disable", post(disable_endpoint))
         .route("/v1/endpoints/{id}/rotate-secret", post(rotate_endpoint_secret))
         .route("/v1/endpoints/{id}/test", post(test_endpoint))
+        .route("/v1/endpoints/{id}/recover", post(recover_endpoint))
+        .route("/v1/endpoints/{id}/replay", post(replay_event))
         .route("/v1/endpoints/{id}/events", get(pull_events))
         .route("/v1/events", post(publish_events))
         .route("/v1/deliveries", get(list_deliveries))
@@ -92,6 +97,7 @@ fn native() -> Router<Desk> {
         .route("/v1/deliveries/{id}/resend", post(resend_delivery))
         .route("/v1/deliveries/{id}/cancel", post(cancel_delivery))
         .route("/v1/settings", get(get_settings).put(put_settings))
+        .route("/v1/settings/retention", get(get_retention).put(put_retention))
         .route("/v1/settings/webhook/test", post(test_default_webhook))
         .route("/v1/settings/webhook/secret", get(get_webhook_secret))
         .route("/v1/settings/webhook/secret/rotate", post(rotate_webhook_secret))

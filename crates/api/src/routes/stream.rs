@@ -20,7 +20,7 @@ use crate::desk::{Caller, Desk};
 use crate::problem::{Problem, missing};
 
 /// How often a quiet stream says that it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// An event as the API shows it: the body of its webhook, and its id.
 pub(super) fn value(desk: &Desk, event: &Event) -> Result<Value, Problem> {

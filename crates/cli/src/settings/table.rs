@@ -153,6 +153,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     plain("archive.max_depth", Kind::Whole(0, 1000), "Most folders above a member of an archive."),
     plain("delivery.in_flight", Kind::Whole(1, 65_536), "Webhook requests at once, over all endpoints."),
+    plain(
+        "retention.keep_days",
+        Kind::Whole(1, 3650),
+        "How long deliveries, with their attempts and what receivers answered, and events, with their bodies, are kept after they ended. An account may want less. Held deliveries count from when they were made.",
+    ),
     plain("egress.allow_http", Kind::Switch, "Whether webhooks and downloads may use plain HTTP."),
     plain(
         "egress.allow",
@@ -170,6 +175,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Largest JSON body of a request, in bytes; uploads have their own limit.",
     ),
     plain("api.max_connections", Kind::Whole(1, 1 << 20), "HTTP connections at once; more wait to be accepted."),
+    plain(
+        "api.resends_per_minute",
+        Kind::Whole(1, 1_000_000),
+        "Deliveries that an account may resend, replay or cancel in a minute.",
+    ),
+    plain(
+        "api.recoveries_per_minute",
+        Kind::Whole(1, 1_000_000),
+        "How often an account may ask in a minute that an endpoint is sent again what it missed.",
+    ),
+    plain("api.tests_per_minute", Kind::Whole(1, 1_000_000), "How often an account may test an endpoint in a minute."),
     plain("price.currency", Kind::Text, "What estimates and costs are in: three letters of ISO 4217."),
     plain(
         "price.per_minute",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reelhook_api::{Desk, Face, Limits, Parts, Probe, Problem, Services};
-use reelhook_delivery::{Engine, LinkTo};
+use reelhook_api::{ByHandRates, Desk, Face, Limits, Parts, Probe, Problem, Services};
+use reelhook_delivery::{Engine, LinkTo, Retention, RetentionSettings};
 use reelhook_dialects::Link;
 use reelhook_dialects::removebgvideo::request::Terms;
 use reelhook_domain::recipe::CHROMA;
@@ -69,6 +69,12 @@ pub(super) fn api(
             upload_bytes: settings.upload.max_bytes,
             upload_keep: Duration::from_secs(settings.upload.keep_hours * HOUR),
             connections: settings.api.max_connections,
+            by_hand: ByHandRates {
+                deliveries: settings.api.resends_per_minute,
+                recoveries: settings.api.recoveries_per_minute,
+                tests: settings.api.tests_per_minute,
+            },
+            keep_days: settings.retention.keep_days,
         },
         services: services(settings, shared)?,
     });
@@ -230,11 +236,19 @@ async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
 pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &Shared, stop: CancellationToken) {
     let link = link_to(settings, shared);
     let Shared { store, egress, ambient, .. } = shared.clone();
+    let keep = Duration::from_secs(u64::from(settings.retention.keep_days) * 24 * HOUR);
+    let retention = RetentionSettings { keep, ..RetentionSettings::default() };
+    let retention = Retention::new(Arc::clone(&store), ambient.clone(), retention);
     let settings = reelhook_delivery::Settings {
         in_flight: settings.delivery.in_flight,
         ..reelhook_delivery::Settings::default()
     };
     let engine = Engine::new(store, egress, link, ambient, settings);
+    let until = stop.clone();
+    parts.spawn(async move {
+        retention.run(until).await;
+        ("retention", Ok(()))
+    });
     parts.spawn(async move {
         engine.run(stop).await;
         ("delivery engine", Ok(()))

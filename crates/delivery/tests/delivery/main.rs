@@ -11,6 +11,7 @@ mod endpoints;
 mod interest;
 mod isolation;
 mod removebgvideo;
+mod retention;
 mod transcodely;
 mod two_engines;
 mod world;

@@ -7,9 +7,11 @@ use http::header::{HeaderName, HeaderValue};
 use reelhook_domain::endpoint::Rate;
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::form::{Form, Violation};
+use reelhook_domain::id::EventId;
 use reelhook_domain::job::{Dialect, MOST_INPUTS, OnDamage, Priority};
 use reelhook_domain::recipe::{FEWEST_TO_JOIN, Recipe};
 use reelhook_domain::retry::{LONGEST_WAIT, MOST_WAITS, RetrySchedule};
+use reelhook_domain::time::Timestamp;
 use serde_json::Value;
 use url::Url;
 
@@ -342,6 +344,21 @@ pub fn settings(value: Value) -> Result<SettingsRequest, Vec<Violation>> {
     })
 }
 
+/// Reads `PUT /v1/settings/retention`: so many days, at most `most`, or null for the server's time.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn retention(value: Value, most: u32) -> Result<Option<u32>, Vec<Violation>> {
+    Form::read(value, |form| {
+        if form.is_null("keep_days") {
+            form.value("keep_days");
+            return Some(None);
+        }
+        let days = form.integer32("keep_days", 1..=most);
+        form.require("keep_days", days).map(Some)
+    })
+}
+
 /// Reads `POST /v1/events`: one event, or up to [`MOST_EVENTS`].
 ///
 /// # Errors
@@ -367,6 +384,28 @@ fn publication(form: &mut Form) -> Option<PublishRequest> {
         return None;
     }
     Some(PublishRequest { kind: kind?, payload })
+}
+
+/// Reads `POST /v1/endpoints/{id}/recover`: since when.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn recover(value: Value) -> Result<Timestamp, Vec<Violation>> {
+    Form::read(value, |form| {
+        let since = form.parsed("since");
+        form.require("since", since)
+    })
+}
+
+/// Reads `POST /v1/endpoints/{id}/replay`: which event.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn replay(value: Value) -> Result<EventId, Vec<Violation>> {
+    Form::read(value, |form| {
+        let event = form.parsed("event");
+        form.require("event", event)
+    })
 }
 
 /// Reads `POST /v1/keys`: the name of a new key.
