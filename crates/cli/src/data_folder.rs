@@ -30,9 +30,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The folder, which must be there.
+    pub(crate) fn folder(&self) -> anyhow::Result<DataFolder> {
+        DataFolder::at(&self.data)
+    }
+
     /// Opens what is kept there. A folder that is missing is an error: a mistyped one should not look like an empty server.
     pub(crate) async fn open(&self, ambient: &Ambient) -> anyhow::Result<Arc<SqliteStore>> {
-        Ok(DataFolder::at(&self.data)?.open(ambient).await?.0)
+        Ok(self.folder()?.open(ambient).await?.0)
     }
 
     /// Opens what is kept there, in a folder that is made when it is missing.
@@ -100,9 +105,14 @@ impl DataFolder {
     /// Opens the database, made with its master key when there is none.
     pub(crate) async fn open(&self, ambient: &Ambient) -> anyhow::Result<(Arc<SqliteStore>, MasterKey)> {
         let key = MasterKey::load_or_create(&self.0, ambient)?;
+        Ok((self.open_with(&key, ambient).await?, key))
+    }
+
+    /// Opens the database with that master key.
+    pub(crate) async fn open_with(&self, key: &MasterKey, ambient: &Ambient) -> anyhow::Result<Arc<SqliteStore>> {
         let database = self.database();
         let store = SqliteStore::open(&database, key.for_store(), ambient.clone()).await;
-        Ok((store.with_context(|| format!("the database {} cannot be opened", database.display()))?, key))
+        store.with_context(|| format!("the database {} cannot be opened", database.display()))
     }
 }
 

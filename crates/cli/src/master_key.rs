@@ -1,8 +1,12 @@
 //! The master key: 32 random bytes in a file beside the database, from which everything secret hangs.
 //!
-//! It seals the signing secrets in the database, and the key of download links is derived from it. The file holds one
-//! line, `ID:HEX`; the number tells which key sealed a secret. It is made once, readable by its owner alone, and appears
-//! whole or not at all: two programs that start at once on an empty folder agree on the same key.
+//! It seals the secrets in the database, and keys for other purposes are derived from it the first time they are needed
+//! (and then kept, sealed, so that they outlive it). The file holds a line `ID:HEX`; the number tells which key sealed a
+//! secret. It is made once, readable by its owner alone, and appears whole or not at all: two programs that start at once
+//! on an empty folder agree on the same key.
+//!
+//! While the key is rotated the file holds two lines: the new key, which seals, and below it the old one, which still
+//! opens what was not sealed anew yet. A file with two lines is as good as one with one, for as long as need be.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -15,17 +19,39 @@ use reelhook_signature::hmac_sha256;
 /// The name of the file in the data folder.
 pub(crate) const FILE: &str = "master.key";
 
-/// The key, as read from its file.
+/// The purpose of the key that signs download links.
+pub(crate) const LINKS: &str = "links";
+
+/// One line of the file.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct MasterKey {
+struct Line {
     id: u32,
     bytes: [u8; 32],
 }
 
-impl std::fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
+impl Line {
+    fn parse(text: &str) -> Option<Self> {
+        let (id, digits) = text.split_once(':')?;
+        let bytes = hex::decode(digits).ok()?.try_into().ok()?;
+        Some(Self { id: id.parse().ok()?, bytes })
     }
+
+    fn for_store(&self) -> reelhook_store::MasterKey {
+        reelhook_store::MasterKey::new(self.id, self.bytes)
+    }
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The key, as read from its file, and the old one while it is rotated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MasterKey {
+    current: Line,
+    older: Vec<Line>,
 }
 
 impl MasterKey {
@@ -35,7 +61,7 @@ impl MasterKey {
         if let Some(key) = Self::load(&path)? {
             return Ok(key);
         }
-        let key = Self { id: 1, bytes: ambient.random() };
+        let key = Self { current: Line { id: 1, bytes: ambient.random() }, older: Vec::new() };
         key.create(folder, &path).with_context(|| format!("the master key {} cannot be written", path.display()))?;
         // Read back: another program may have been first.
         Self::load(&path)?.with_context(|| format!("the master key {} vanished", path.display()))
@@ -53,25 +79,34 @@ impl MasterKey {
         match Self::parse(&text) {
             Some(key) => Ok(Some(key)),
             None => bail!(
-                "the master key {} is damaged: it must be one line, a number, a colon and 64 hexadecimal digits; \
-                 bring it back from a copy, for the secrets in the database open with nothing else",
+                "the master key {} is damaged: it must be a line of a number, a colon and 64 hexadecimal digits (and one \
+                 more while it is rotated); bring it back from a copy, for the secrets in the database open with nothing else",
                 path.display()
             ),
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (id, digits) = text.trim_end().split_once(':')?;
-        let bytes = hex::decode(digits).ok()?.try_into().ok()?;
-        Some(Self { id: id.parse().ok()?, bytes })
+        let mut lines = text.trim_end().lines().map(|line| Line::parse(line.trim_end()));
+        let current = lines.next()??;
+        let older = lines.collect::<Option<Vec<_>>>()?;
+        let ids: std::collections::BTreeSet<_> = older.iter().chain([&current]).map(|line| line.id).collect();
+        (ids.len() == older.len() + 1).then_some(Self { current, older })
+    }
+
+    /// The file, written and synced but not yet in its place.
+    fn written(&self, folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+        // Temporary files are made with mode 0600.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        for Line { id, bytes } in std::iter::once(&self.current).chain(&self.older) {
+            writeln!(file, "{id}:{}", hex::encode(bytes))?;
+        }
+        file.as_file().sync_all()?;
+        Ok(file)
     }
 
     fn create(&self, folder: &Path, path: &Path) -> io::Result<()> {
-        // Temporary files are made with mode 0600.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        writeln!(file, "{}:{}", self.id, hex::encode(self.bytes))?;
-        file.as_file().sync_all()?;
-        match file.persist_noclobber(path) {
+        match self.written(folder)?.persist_noclobber(path) {
             Ok(_) => {}
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error.error),
@@ -79,14 +114,47 @@ impl MasterKey {
         fs::File::open(folder)?.sync_all()
     }
 
-    /// The same key in the words of the store.
-    pub(crate) fn for_store(&self) -> reelhook_store::MasterKey {
-        reelhook_store::MasterKey::new(self.id, self.bytes)
+    /// Puts this into the place of the key of that folder, in one step.
+    pub(crate) fn replace(&self, folder: &Path) -> anyhow::Result<()> {
+        let path = folder.join(FILE);
+        let replaced = self.written(folder).and_then(|file| {
+            file.persist(&path).map_err(|error| error.error)?;
+            fs::File::open(folder)?.sync_all()
+        });
+        replaced.with_context(|| format!("the master key {} cannot be written", path.display()))
+    }
+
+    /// The number of the key that seals.
+    pub(crate) const fn id(&self) -> u32 {
+        self.current.id
+    }
+
+    /// Whether an old key is still needed.
+    pub(crate) fn is_rotating(&self) -> bool {
+        !self.older.is_empty()
+    }
+
+    /// A new key, with this one below it.
+    pub(crate) fn rotated(self, ambient: &Ambient) -> Self {
+        let Self { current, mut older } = self;
+        let id = older.iter().map(|line| line.id).fold(current.id, u32::max).saturating_add(1);
+        older.insert(0, current);
+        Self { current: Line { id, bytes: ambient.random() }, older }
+    }
+
+    /// The same without the old keys.
+    pub(crate) fn alone(self) -> Self {
+        Self { older: Vec::new(), ..self }
+    }
+
+    /// The same keys in the words of the store.
+    pub(crate) fn for_store(&self) -> reelhook_store::MasterKeys {
+        reelhook_store::MasterKeys::new(self.current.for_store(), self.older.iter().map(Line::for_store).collect())
     }
 
     /// A key for one other purpose, from which the master key cannot be found.
     pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
-        hmac_sha256(&self.bytes, &[purpose.as_bytes()])
+        hmac_sha256(&self.current.bytes, &[purpose.as_bytes()])
     }
 }
 
@@ -118,8 +186,27 @@ mod tests {
 
     #[test]
     fn derived_keys_differ_by_purpose_and_debug_shows_none() {
-        let key = MasterKey { id: 1, bytes: [7; 32] };
+        let key = MasterKey { current: Line { id: 1, bytes: [7; 32] }, older: Vec::new() };
         assert_ne!(key.derive("links"), key.derive("other"));
-        assert_eq!(format!("{key:?}"), "MasterKey { id: 1, .. }");
+        assert_eq!(format!("{key:?}"), "MasterKey { current: Line { id: 1, .. }, older: [] }");
+    }
+
+    #[test]
+    fn a_key_that_is_rotated_lies_above_the_old_one_until_it_is_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let old = MasterKey::load_or_create(folder.path(), &ambient::system()).unwrap();
+        let both = old.clone().rotated(&ambient::system());
+        both.replace(folder.path()).unwrap();
+        let read = MasterKey::load(&path).unwrap().unwrap();
+        assert_eq!((read.id(), read.is_rotating(), &read.older[0]), (2, true, &old.current));
+        assert_eq!(read, both);
+        both.clone().alone().replace(folder.path()).unwrap();
+        let read = MasterKey::load(&path).unwrap().unwrap();
+        assert_eq!((read.id(), read.is_rotating()), (2, false));
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!((mode & 0o777, fs::read_dir(folder.path()).unwrap().count()), (0o600, 1));
+        let twice = fs::read_to_string(&path).unwrap().repeat(2);
+        assert_eq!(MasterKey::parse(&twice), None, "two keys of one number are none");
     }
 }

@@ -20,7 +20,7 @@ use reelhook_domain::job::Dialect;
 use reelhook_egress::{Client, SystemResolver};
 use reelhook_files::{Files, Links};
 use reelhook_store::sqlite::SqliteStore;
-use reelhook_store::{Accounts as _, Deliveries as _, Jobs as _, Store};
+use reelhook_store::{Accounts as _, Deliveries as _, Jobs as _, Rotation as _, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,7 @@ use url::Url;
 use crate::api_key;
 use crate::commands::serve::cannot_listen;
 use crate::data_folder::{DataFolder, Lock};
+use crate::master_key;
 use crate::settings::{Role, Settings};
 
 mod engines;
@@ -77,6 +78,12 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         }
     }
     let (store, master_key) = folder.open(ambient).await?;
+    if master_key.is_rotating() {
+        tracing::warn!(
+            "a rotation of the master key broke off; stop the server and run `reelhook keys rotate-master` again"
+        );
+    }
+    let links_key = store.derived_key(master_key::LINKS, master_key.derive(master_key::LINKS)).await?;
     void_leases(&store).await?;
     let first_key = if store.has_keys().await? {
         None
@@ -90,7 +97,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     let shared = Shared {
         store: store.clone(),
         files: open_files(&folder, ambient)?,
-        links: Links::new(public_url(settings, address)?, master_key.derive("links")),
+        links: Links::new(public_url(settings, address)?, links_key),
         egress: Client::new(egress, Arc::new(SystemResolver))?,
         ambient: ambient.clone(),
     };

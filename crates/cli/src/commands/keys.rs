@@ -1,4 +1,4 @@
-//! `reelhook keys`: API keys, directly in the database, also while the server runs.
+//! `reelhook keys`: API keys, directly in the database, also while the server runs; and the master key, while none does.
 
 use std::process::ExitCode;
 
@@ -11,16 +11,20 @@ use super::accounts::Whose;
 use crate::data_folder::Place;
 use crate::{ambient, api_key, output};
 
+mod rotate_master;
+
 const EXAMPLES: &str = "\
 Examples:
   export REELHOOK_KEY=$(reelhook keys create --data ./reelhook-data --name laptop)
   reelhook keys create --account shop --name checkout     of another account than the first
   reelhook keys list --data ./reelhook-data
   reelhook keys revoke key_06c8pmt4vz3fk7qyq4q9w7m2hc --data ./reelhook-data
+  reelhook keys rotate-master --data ./reelhook-data
 
-A key is shown once, when it is made; only its hash is kept. The server need not be stopped.";
+A key is shown once, when it is made; only its hash is kept. The server need not be stopped, but to rotate
+the master key.";
 
-/// Create, list and revoke API keys, directly in the database of a data folder
+/// Create, list and revoke API keys, and rotate the master key, directly in a data folder
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -57,17 +61,26 @@ enum Verb {
         #[arg(value_name = "KEY_ID")]
         id: KeyId,
     },
+    /// Seal everything anew under a new master key; the server must not run
+    RotateMaster {
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// Does it.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ambient = ambient::system();
-    let (Verb::Create { whose, place, .. } | Verb::List { whose, place } | Verb::Revoke { whose, place, .. }) =
-        &args.verb;
+    let (whose, place) = match &args.verb {
+        Verb::RotateMaster { place } => return rotate_master::run(&place.folder()?, &ambient, place.json).await,
+        Verb::Create { whose, place, .. } | Verb::List { whose, place } | Verb::Revoke { whose, place, .. } => {
+            (whose, place)
+        }
+    };
     let json = place.json;
     let store = match args.verb {
         Verb::Create { .. } => place.open_or_create(&ambient).await?,
-        Verb::List { .. } | Verb::Revoke { .. } => place.open(&ambient).await?,
+        Verb::List { .. } | Verb::Revoke { .. } | Verb::RotateMaster { .. } => place.open(&ambient).await?,
     };
     let account = whose.account(&*store).await?;
     match args.verb {
@@ -89,6 +102,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 list(&keys)?;
             }
         }
+        Verb::RotateMaster { .. } => unreachable!("it was run above"),
         Verb::Revoke { id, .. } => {
             let key = match store.revoke_key(account.id, id).await {
                 Err(StoreError::NotFound) => anyhow::bail!(

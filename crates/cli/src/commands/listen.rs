@@ -20,6 +20,10 @@ use crate::client::{self, Api, Problem};
 use crate::output;
 use crate::signals::Signals;
 
+/// How long to wait before asking again after the connection failed: twice as long each time in a row.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 const EXAMPLES: &str = "\
 Examples:
   reelhook listen --forward-to http://localhost:3000/hook
@@ -103,11 +107,13 @@ struct Forwarder {
 impl Forwarder {
     async fn run(&self, api: &Api, endpoint: &str) -> anyhow::Result<()> {
         let mut after = 0;
+        let mut pause = SHORTEST_PAUSE;
         loop {
             let asked = after.to_string();
             let query = [("after", asked.as_str()), ("limit", "100"), ("wait", "30s")];
             match api.get_within(&["endpoints", endpoint, "events"], &query, Duration::from_secs(90)).await {
                 Ok(answer) => {
+                    pause = SHORTEST_PAUSE;
                     for event in answer["events"].as_array().into_iter().flatten() {
                         self.forward(event).await?;
                         after = event["sequence"].as_i64().unwrap_or(after).max(after);
@@ -121,8 +127,9 @@ impl Forwarder {
                     return Err(error);
                 }
                 Err(error) => {
-                    output::note(format_args!("{error}; trying again in 2 s"));
-                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    output::note(format_args!("{error}; trying again in {} s", pause.as_secs_f32()));
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }

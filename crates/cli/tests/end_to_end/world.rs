@@ -221,6 +221,13 @@ impl World {
         format!("Bearer {}", self.command(&["keys", "create", "--account", "theirs"]).await.trim())
     }
 
+    /// Runs `reelhook` with these arguments over the data folder, perhaps into a crash point, and gives how it ended.
+    pub(crate) async fn try_command(&self, arguments: &[&str], crash_at: Option<&str>) -> std::process::Output {
+        let mut command = reelhook(arguments);
+        command.arg("--data").arg(&self.data).envs(crash_at.map(|point| ("REELHOOK_CRASH_AT", point)));
+        command.output().await.expect("the program runs")
+    }
+
     /// Runs `reelhook` with these arguments against the server and gives its output.
     pub(crate) async fn client_command(&self, arguments: &[&str]) -> String {
         let url = self.url("/").to_string();
@@ -228,6 +235,19 @@ impl World {
         let output = output.expect("the program runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("the program prints text")
+    }
+
+    /// Starts `reelhook` with these arguments against the server behind that URL; ended when dropped.
+    pub(crate) fn spawn_client(&self, url: &Url, arguments: &[&str]) -> Child {
+        let mut command = reelhook(arguments);
+        command.args(["--url", url.as_str(), "--key", &self.key]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the program runs")
+    }
+
+    /// Begins an exchange without a body, whose answer is read as it comes.
+    pub(crate) async fn open(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> reelhook_egress::Response {
+        let request = self.request(method, self.url(path), headers, Bytes::new());
+        self.http.open(request).await.expect("the server answers")
     }
 
     /// One exchange, with the key unless a header says otherwise. The answer is kept whole.
