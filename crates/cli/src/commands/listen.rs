@@ -2,7 +2,8 @@
 //!
 //! It registers an endpoint that asks for its events itself, pulls them with the signature the server made, and forwards
 //! headers and raw body as they are, so that the local program verifies them as it will in production. When it ends, it
-//! deletes the endpoint; when the server restarts, it goes on after the last event it forwarded.
+//! deletes the endpoint; when the server restarts, or the connection breaks, it goes on after the last event it forwarded,
+//! asking for fewer at once the more often the connection breaks.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,6 +21,8 @@ use crate::client::{self, Api, Problem};
 use crate::output;
 use crate::signals::Signals;
 
+/// Most events of one answer.
+const MOST_AT_ONCE: u32 = 100;
 /// How long to wait before asking again after the connection failed: twice as long each time in a row.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -107,13 +110,14 @@ struct Forwarder {
 impl Forwarder {
     async fn run(&self, api: &Api, endpoint: &str) -> anyhow::Result<()> {
         let mut after = 0;
-        let mut pause = SHORTEST_PAUSE;
+        let (mut limit, mut pause) = (MOST_AT_ONCE, SHORTEST_PAUSE);
         loop {
-            let asked = after.to_string();
-            let query = [("after", asked.as_str()), ("limit", "100"), ("wait", "30s")];
+            let (asked, at_most) = (after.to_string(), limit.to_string());
+            let query = [("after", asked.as_str()), ("limit", at_most.as_str()), ("wait", "30s")];
             match api.get_within(&["endpoints", endpoint, "events"], &query, Duration::from_secs(90)).await {
                 Ok(answer) => {
                     pause = SHORTEST_PAUSE;
+                    limit = (limit * 2).min(MOST_AT_ONCE);
                     for event in answer["events"].as_array().into_iter().flatten() {
                         self.forward(event).await?;
                         after = event["sequence"].as_i64().unwrap_or(after).max(after);
@@ -130,6 +134,8 @@ impl Forwarder {
                     output::note(format_args!("{error}; trying again in {} s", pause.as_secs_f32()));
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
+                    // A connection that breaks now and then still carries a short answer.
+                    limit = (limit / 2).max(1);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use reelhook_domain::id::{AccountId, KeyId};
+use reelhook_domain::id::{AccountId, AccountKind, KeyId};
 
 use super::SqliteStore;
 use super::rows::{self, key};
@@ -62,21 +62,23 @@ async fn first_account(tx: &mut Tx) -> Result<Account> {
     if let Some(row) = sqlx::query(FIRST_ACCOUNT).fetch_optional(tx.sql()).await? {
         return rows::account(&row);
     }
-    insert(tx, FIRST_NAME.to_owned()).await
+    insert(tx, tx.ambient().id(), FIRST_NAME.to_owned()).await
 }
 
 async fn create_account(tx: &mut Tx, name: String) -> Result<Account> {
-    first_account(tx).await?;
+    let first = first_account(tx).await?;
     let taken = sqlx::query_scalar("select exists (select 1 from accounts where name = ?)").bind(name.clone());
     // One transaction writes at a time, so nobody takes the name in between.
     if taken.fetch_one(tx.sql()).await? {
         return Err(StoreError::AlreadyExists);
     }
-    insert(tx, name).await
+    // The first account is the one with the lowest id, also among those of one millisecond.
+    let id = tx.ambient().id::<AccountKind>().bits().max(first.id.bits() + 1);
+    insert(tx, AccountId::from_bits(id), name).await
 }
 
-async fn insert(tx: &mut Tx, name: String) -> Result<Account> {
-    let account = Account { id: tx.ambient().id(), name, created_at: tx.now() };
+async fn insert(tx: &mut Tx, id: AccountId, name: String) -> Result<Account> {
+    let account = Account { id, name, created_at: tx.now() };
     sqlx::query("insert into accounts (id, name, created_at) values (?, ?, ?)")
         .bind(key(account.id))
         .bind(account.name.clone())
