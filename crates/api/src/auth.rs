@@ -19,10 +19,8 @@ impl FromRequestParts<Desk> for Caller {
 
 /// Whose key that is.
 pub(crate) async fn known(desk: &Desk, key: &str) -> Result<Caller, Problem> {
-    match desk.store().find_key(&key_hash(key)).await? {
-        Some(key) => Ok(Caller { account: key.account, key: key.id }),
-        None => Err(Problem::unauthorized("the API key is unknown or was revoked")),
-    }
+    let found = desk.known_keys().caller(desk.store(), key_hash(key), desk.ambient().now()).await?;
+    found.ok_or_else(|| Problem::unauthorized("the API key is unknown or was revoked"))
 }
 
 /// A caller who shows a key in any of the ways that the services take: `Authorization: Bearer KEY`, `Authorization: Basic`

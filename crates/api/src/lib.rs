@@ -9,6 +9,7 @@ mod body;
 mod content;
 mod desk;
 mod idempotency;
+mod known_keys;
 mod metrics;
 mod openapi;
 mod problem;

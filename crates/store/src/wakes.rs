@@ -17,9 +17,11 @@ pub enum Topic {
     Endpoint,
     /// An attempt was settled.
     Settled,
+    /// An API key was revoked.
+    Key,
 }
 
-const TOPICS: usize = 6;
+const TOPICS: usize = 7;
 
 /// The wake-ups of one store. Cheap to clone.
 #[derive(Debug, Clone)]

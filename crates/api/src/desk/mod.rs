@@ -30,6 +30,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::known_keys::KnownKeys;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::throttle::{ByHandRates, Throttle};
@@ -120,6 +121,7 @@ pub struct Desk {
 struct Inner {
     parts: Parts,
     metrics: Metrics,
+    known_keys: KnownKeys,
     /// Holds back what is done by hand too often.
     throttle: Throttle,
     /// Ends long-lived answers when the server stops.
@@ -139,6 +141,7 @@ impl Desk {
     pub fn new(parts: Parts) -> Self {
         let inner = Inner {
             metrics: Metrics::new(),
+            known_keys: KnownKeys::default(),
             throttle: Throttle::new(parts.limits.by_hand),
             stop: CancellationToken::new(),
             first_secrets: Mutex::new(()),
@@ -165,6 +168,10 @@ impl Desk {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    pub(crate) fn known_keys(&self) -> &KnownKeys {
+        &self.inner.known_keys
     }
 
     pub(crate) fn stop(&self) -> &CancellationToken {

@@ -7,6 +7,7 @@ use reelhook_domain::id::{AccountId, AccountKind, KeyId};
 use super::SqliteStore;
 use super::rows::{self, key};
 use super::writer::Tx;
+use crate::wakes::Topic;
 use crate::{Account, Accounts, ApiKey, KeyHash, NewApiKey, Result, StoreError};
 
 /// What the first account is called until somebody says otherwise.
@@ -109,5 +110,6 @@ async fn revoke_key(tx: &mut Tx, account: AccountId, id: KeyId) -> Result<ApiKey
         "update api_keys set revoked_at = coalesce(revoked_at, ?) where id = ? and account = ? returning *",
     );
     let row = revoked.bind(now.as_millis()).bind(key(id)).bind(key(account)).fetch_optional(tx.sql()).await?;
+    tx.wake(Topic::Key);
     rows::api_key(&row.ok_or(StoreError::NotFound)?)
 }
