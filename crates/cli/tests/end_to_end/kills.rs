@@ -54,7 +54,7 @@ impl Chance {
 impl Drop for Chance {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the seed was {}; set KILLS_SEED to it to repeat the run", self.seed);
+            let _ = writeln!(std::io::stderr(), "the seed was {}; set KILLS_SEED to it to repeat the run", self.seed);
         }
     }
 }
