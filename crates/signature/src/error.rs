@@ -50,6 +50,11 @@ pub enum VerifyError {
     BadId,
     /// The time is not a whole number of Unix seconds in decimal digits.
     BadTimestamp,
+    /// The header with the time of a service's own scheme does not hold a time as that service writes it.
+    BadTime {
+        /// The header.
+        header: &'static str,
+    },
     /// The webhook was sent longer ago than the tolerance: a replay, or a clock that is wrong.
     TimestampTooOld {
         /// Seconds between the signing and now.
@@ -81,6 +86,7 @@ impl fmt::Display for VerifyError {
             Self::MissingHeader(name) => write!(f, "the header `{name}` is missing"),
             Self::BadId => write!(f, "the header `webhook-id` is empty or contains a full stop"),
             Self::BadTimestamp => write!(f, "the header `webhook-timestamp` is not a time in Unix seconds"),
+            Self::BadTime { header } => write!(f, "the header `{header}` is not a time as the service writes it"),
             Self::TimestampTooOld { age_seconds, tolerance_seconds } => {
                 write!(f, "the webhook was signed {age_seconds} s ago; the limit is {tolerance_seconds} s")
             }

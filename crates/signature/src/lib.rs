@@ -12,6 +12,8 @@
 //! Check the **raw** bytes of the body, before any JSON parser touched them, and treat a refusal as an answer of 400.
 //! There is no clock in here: the time is an argument.
 //!
+//! How other services sign, whose webhooks Reelhook sends too, is in [`scheme`].
+//!
 //! ```
 //! use reelhook_signature::{Headers, Secret, Trust, verify};
 //!
@@ -34,10 +36,12 @@
 //! # }
 //! ```
 
+mod civil;
 mod error;
 mod hmac_sha256;
 #[cfg(feature = "ed25519")]
 mod keypair;
+pub mod scheme;
 mod secret;
 mod sign;
 mod verify;
@@ -58,3 +62,8 @@ pub const TIMESTAMP_HEADER: &str = "webhook-timestamp";
 
 /// Name of the header with the signatures, separated by spaces.
 pub const SIGNATURE_HEADER: &str = "webhook-signature";
+
+/// The examples of the README are run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

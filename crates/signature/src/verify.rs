@@ -90,11 +90,16 @@ pub fn verify(headers: Headers<'_>, body: &[u8], now_seconds: i64, trust: Trust<
 }
 
 fn check_time(timestamp: &str, now_seconds: i64, tolerance: Duration) -> Result<(), VerifyError> {
-    // Digits only: `parse` alone would take a sign.
-    if !timestamp.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(VerifyError::BadTimestamp);
-    }
-    let signed_at: i64 = timestamp.parse().map_err(|_| VerifyError::BadTimestamp)?;
+    check_distance(unix_seconds(timestamp).ok_or(VerifyError::BadTimestamp)?, now_seconds, tolerance)
+}
+
+/// Whole seconds in decimal digits; nothing for anything else, a sign included, which `parse` alone would take.
+pub(crate) fn unix_seconds(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Whether the time of a webhook is near enough to now.
+pub(crate) fn check_distance(signed_at: i64, now_seconds: i64, tolerance: Duration) -> Result<(), VerifyError> {
     let tolerance_seconds = tolerance.as_secs();
     let distance = now_seconds.abs_diff(signed_at);
     if distance <= tolerance_seconds {

@@ -177,3 +177,13 @@ proptest! {
         let _ = Secret::parse(&signature);
     }
 }
+
+#[test]
+fn a_receiver_that_depends_on_this_depends_on_little() {
+    let manifest = include_str!("../Cargo.toml");
+    let (_, after) = manifest.split_once("[dependencies]\n").unwrap();
+    let names: Vec<_> =
+        after.lines().take_while(|line| !line.is_empty()).map(|line| line.split(['.', ' ']).next().unwrap()).collect();
+    assert_eq!(names, ["base64", "hmac", "sha2", "subtle", "ed25519-dalek"]);
+    assert!(after.contains("ed25519-dalek = { workspace = true, optional = true }"));
+}

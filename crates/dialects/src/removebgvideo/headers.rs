@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reelhook_domain::retry::RetrySchedule;
-use reelhook_signature::hmac_sha256_hex;
+use reelhook_signature::scheme::REMOVEBGVIDEO as SCHEME;
 
 use super::reply::event_name;
 use crate::Stamp;
@@ -21,8 +21,8 @@ const WAITS: &[u64] = &[0, 10, 60, 5 * 60, 30 * 60, 2 * 3600, 4 * 3600, 8 * 3600
 
 const EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
 const DELIVERY: HeaderName = HeaderName::from_static("x-webhook-delivery-id");
-const TIMESTAMP: HeaderName = HeaderName::from_static("x-webhook-timestamp");
-const SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
+const TIMESTAMP: HeaderName = HeaderName::from_static(SCHEME.timestamp_header);
+const SIGNATURE: HeaderName = HeaderName::from_static(SCHEME.signature_header);
 
 /// The headers of one attempt.
 pub fn of(stamp: &Stamp<'_>) -> HeaderMap {
@@ -36,8 +36,7 @@ pub fn of(stamp: &Stamp<'_>) -> HeaderMap {
     ]);
     // One header carries one signature: while two secrets sign, they take turns.
     if let Some(secret) = stamp.turn(stamp.service_secrets) {
-        let signature = hmac_sha256_hex(secret.as_bytes(), &[timestamp.as_bytes(), b".", stamp.body.as_bytes()]);
-        headers.insert(SIGNATURE, text(&format!("sha256={signature}")));
+        headers.insert(SIGNATURE, text(&SCHEME.sign(secret, &timestamp, stamp.body.as_bytes())));
     }
     headers
 }

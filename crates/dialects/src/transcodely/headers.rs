@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reelhook_domain::retry::RetrySchedule;
-use reelhook_signature::hmac_sha256_hex;
+use reelhook_signature::scheme::TRANSCODELY as SCHEME;
 
 use crate::Stamp;
 
 /// One deadline from DNS to the last byte kept.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-const SIGNATURE: HeaderName = HeaderName::from_static("x-transcodely-signature");
-const TIMESTAMP: HeaderName = HeaderName::from_static("x-transcodely-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static(SCHEME.signature_header);
+const TIMESTAMP: HeaderName = HeaderName::from_static(SCHEME.timestamp_header);
 const DELIVERY: HeaderName = HeaderName::from_static("x-transcodely-delivery-id");
 
 /// The headers of one attempt.
@@ -32,8 +32,7 @@ pub fn of(stamp: &Stamp<'_>) -> HeaderMap {
     put(CONTENT_TYPE, "application/json");
     put(DELIVERY, &stamp.delivery.to_string());
     if let Some(secret) = secret(stamp) {
-        let signature = hmac_sha256_hex(secret.as_bytes(), &[timestamp.as_bytes(), b".", stamp.body.as_bytes()]);
-        put(SIGNATURE, &format!("sha256={signature}"));
+        put(SIGNATURE, &SCHEME.sign(&secret, &timestamp, stamp.body.as_bytes()));
     }
     put(TIMESTAMP, &timestamp);
     headers
