@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test: Rust, the examples in the docs of Rust, the example receivers, the five services from outside, the
-# documentation.
+# Runs every test: Rust, the examples in the docs of Rust, the example receivers, the signatures as published libraries see
+# them, the five services from outside, the documentation.
 #
 #   scripts/test.sh
 set -euo pipefail
@@ -16,6 +16,7 @@ else
 fi
 cargo test "${features[@]}" --doc
 target/venv/bin/python examples/test_receivers.py --require-all
+target/venv/bin/python examples/test_verifiers.py --require-all
 target/venv/bin/python examples/test_services.py --require-all
 target/venv/bin/python examples/test_published_clients.py --require-all
 target/venv/bin/python scripts/check-docs.py --require-binary
