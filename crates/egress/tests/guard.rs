@@ -2,11 +2,13 @@
 
 mod support;
 
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::HeaderValue;
-use reelhook_egress::{FailureKind, Phase, Policy, Request};
+use reelhook_egress::{Client, FailureKind, Phase, Policy, Request, Resolver, Settings};
+use reelhook_testkit::addresses::{SPECIAL_PURPOSE, ends};
 use support::{Answers, Server, client, get, post, read_request, url};
 use tokio::io::AsyncWriteExt as _;
 
@@ -161,5 +163,45 @@ async fn credentials_do_not_cross_origins() {
         let seen = exchange.headers["x-seen"].to_str().unwrap();
         assert!(seen.starts_with("POST "), "{seen}");
         assert_eq!(seen.contains("secret"), kept, "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_of_dns_leads_to_a_special_purpose_range() {
+    for address in SPECIAL_PURPOSE.iter().flat_map(|range| ends(range)) {
+        let mut answers = vec![address.to_string()];
+        if let IpAddr::V4(four) = address {
+            answers.push(format!("::ffff:{four}"));
+            answers.push(format!("64:ff9b::{four}"));
+        }
+        for answer in answers {
+            for beside in [answer.clone(), format!("8.8.8.8 {answer}"), format!("{answer} 2606:4700:4700::1111")] {
+                let client = client(Policy::public(), Answers::always(&beside));
+                let failure = client.send(get(url("https://hook.example/"))).await.unwrap_err();
+                assert_eq!((failure.kind, failure.phase), (FailureKind::AddressNotAllowed, Phase::Dns), "{beside}");
+                assert!(!failure.sent_bytes);
+            }
+        }
+    }
+}
+
+/// A resolver that answers with a link-local address and the zone it is of.
+#[derive(Debug)]
+struct Zoned;
+
+#[async_trait::async_trait]
+impl Resolver for Zoned {
+    async fn resolve(&self, _host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        Ok(vec![SocketAddrV6::new("fe80::1".parse().expect("it is an address"), port, 0, 1).into()])
+    }
+}
+
+#[tokio::test]
+async fn a_zone_opens_no_link_local_address() {
+    let client = Client::new(Settings::default(), Arc::new(Zoned)).expect("the settings are valid");
+    let failure = client.send(get(url("https://hook.example/"))).await.unwrap_err();
+    assert_eq!((failure.kind, failure.phase), (FailureKind::AddressNotAllowed, Phase::Dns));
+    for host in ["[fe80::1%1]", "[fe80::1%25eth0]", "[::1%25lo]", "[fe80::1%lo]"] {
+        assert!(::url::Url::parse(&format!("https://{host}/")).is_err(), "{host} is no URL, so nobody dials it");
     }
 }

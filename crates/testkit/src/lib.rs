@@ -1,7 +1,9 @@
-//! Tests only: a clock that moves when told, dice that repeat, a scripted receiver, an origin with bad manners, tiny media.
+//! Tests only: a clock that moves when told, dice that repeat, a scripted receiver, an origin with bad manners, tiny media,
+//! addresses that nobody may reach.
 //!
 //! Everything that waits here waits for a signal, with a deadline only to turn a hang into a failure.
 
+pub mod addresses;
 mod ambient;
 pub mod clips;
 mod origin;
