@@ -78,6 +78,10 @@ pub trait Retention: Send + Sync {
     /// [`Retention::remove_job`], so that an erasure that was broken off can be asked for again.
     async fn erase_job(&self, account: AccountId, job: JobId, limit: u32) -> Result<Erased>;
 
+    /// Removes an account and everything of it, in one transaction that everybody else waits for: only while no server
+    /// runs. Files of jobs are removed before, those of the uploads that it answers afterwards.
+    async fn erase_account(&self, account: AccountId) -> Result<Vec<UploadId>>;
+
     /// Removes a job of which nothing else is left: the last step of its erasure.
     async fn remove_job(&self, account: AccountId, job: JobId) -> Result<()>;
 }

@@ -1,5 +1,5 @@
 //! `reelhook accounts`: owners of jobs and keys that see nothing of each other, directly in the database, also while the
-//! server runs.
+//! server runs; but to erase one it must not.
 //!
 //! There is no such route: a key acts for its account and for no other.
 
@@ -12,22 +12,25 @@ use serde_json::{Value, json};
 use crate::data_folder::Place;
 use crate::{ambient, output};
 
+mod erase;
+
 const EXAMPLES: &str = "\
 Examples:
   reelhook accounts create shop --data ./reelhook-data
   export REELHOOK_KEY=$(reelhook keys create --account shop --data ./reelhook-data)
   reelhook accounts list --data ./reelhook-data
+  reelhook accounts erase shop --data ./reelhook-data       while no server runs
 
 Every server has one account, called default. Give a team or a customer another one: its keys see its own jobs,
 uploads, webhooks, secrets and credits, and what is another account's is not there for them. The server need not
-be stopped.";
+be stopped, but to erase one.";
 
 /// Most characters of a name.
 const LONGEST_NAME: usize = 64;
 /// How ids of accounts start; names do not, so that a text is one or the other.
 const ID_PREFIX: &str = "acc_";
 
-/// Create and list accounts, directly in the database of a data folder
+/// Create, list and erase accounts, directly in the database of a data folder
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -50,6 +53,14 @@ enum Verb {
         #[command(flatten)]
         place: Place,
     },
+    /// Remove an account and everything of it, files too, for ever; the server must not run
+    Erase {
+        /// Its name or id
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// Whose things a command is about.
@@ -64,15 +75,20 @@ impl Whose {
     /// The account that is meant.
     pub(crate) async fn account(&self, store: &dyn Accounts) -> anyhow::Result<Account> {
         let Some(wanted) = &self.account else { return Ok(store.first_account().await?) };
-        let accounts = store.list_accounts().await?;
-        let found = accounts.iter().find(|account| account.name == *wanted || account.id.to_string() == *wanted);
-        let Some(found) = found else {
-            let names: Vec<_> = accounts.iter().map(|account| account.name.as_str()).collect();
-            let there = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
-            bail!("there is no account {wanted:?}; there are: {there}. `reelhook accounts create NAME` makes one");
-        };
-        Ok(found.clone())
+        named(store, wanted).await
     }
+}
+
+/// The account of that name or id.
+async fn named(store: &dyn Accounts, wanted: &str) -> anyhow::Result<Account> {
+    let accounts = store.list_accounts().await?;
+    let found = accounts.iter().find(|account| account.name == wanted || account.id.to_string() == wanted);
+    let Some(found) = found else {
+        let names: Vec<_> = accounts.iter().map(|account| account.name.as_str()).collect();
+        let there = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+        bail!("there is no account {wanted:?}; there are: {there}. `reelhook accounts create NAME` makes one");
+    };
+    Ok(found.clone())
 }
 
 /// Does it.
@@ -89,6 +105,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             } else {
                 output::line(account.id)?;
                 output::note(format_args!("make a key of it: reelhook keys create --account {name}"));
+            }
+        }
+        Verb::Erase { account, place } => {
+            let (account, jobs) = erase::erase(&place.folder()?, &account, &ambient).await?;
+            if place.json {
+                output::json(&json!({"erased": show(&account), "jobs": jobs}))?;
+            } else {
+                output::line(format_args!("{} ({}) is erased; jobs: {jobs}", account.id, account.name))?;
             }
         }
         Verb::List { place } => {

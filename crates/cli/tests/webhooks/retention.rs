@@ -97,3 +97,34 @@ async fn an_erasure_that_dies_is_asked_for_again() {
         nothing_is_left(&world, &id, &upload, &link).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_account_leaves_nothing_and_the_others_stay() {
+    let receiver = Receiver::start().await;
+    let mut world = World::start(Serve::dev()).await;
+    let (ours, _, our_link) = ended(&world, &receiver).await;
+    let theirs = world.another_account().await;
+    let authorization = [("authorization", theirs.as_str())];
+    let job = json!({"input": {"url": "http://127.0.0.1:9/x"}, "outputs": [{"recipe": "web_ready"}]}).to_string();
+    let job = world.post_with("/v1/jobs", &authorization, job).await.expect(202)["id"].as_str().unwrap().to_owned();
+    let upload = world.post_with("/v1/uploads?name=a.bin", &authorization, vec![7; 9]).await;
+    let upload = upload.expect(201)["id"].as_str().unwrap().to_owned();
+    let endpoint = json!({"url": receiver.url("/theirs")}).to_string();
+    world.post_with("/v1/endpoints", &authorization, endpoint).await.expect(201);
+
+    let erase = ["accounts", "erase", "theirs", "--json"];
+    let refused = world.try_command(&erase, None).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("while no server runs"), "{refused:?}");
+    world.terminate().await;
+    let erased: Value = serde_json::from_str(&world.command(&erase).await).unwrap();
+    assert_eq!((&erased["erased"]["name"], &erased["jobs"]), (&json!("theirs"), &json!(1)));
+    let files = world.data().join("files");
+    assert!(!files.join("jobs").join(&job).exists() && !files.join("uploads").join(&upload).exists());
+    let first = world.try_command(&["accounts", "erase", "default"], None).await;
+    assert!(String::from_utf8_lossy(&first.stderr).contains("first account"), "{first:?}");
+
+    assert!(world.serve(Serve::dev()).await);
+    world.get_with("/v1/jobs", &authorization).await.expect(401);
+    assert_eq!(world.get(&format!("/v1/jobs/{ours}")).await.expect(200)["state"], "completed");
+    assert_eq!(world.get_as_stranger(world.url(&our_link), &[]).await.status, 200);
+}

@@ -17,6 +17,7 @@ mod confirm;
 mod credits;
 mod deliveries;
 mod endpoints;
+mod erasure;
 mod events;
 mod fanout;
 mod jobs;

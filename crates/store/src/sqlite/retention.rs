@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use reelhook_domain::id::{AccountId, DeliveryId, EventId, JobId};
+use reelhook_domain::id::{AccountId, DeliveryId, EventId, JobId, UploadId};
 use reelhook_domain::job::IllegalStep;
 use reelhook_domain::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
 
-use super::SqliteStore;
 use super::jobs::load;
 use super::rows::{self, hexes, key};
 use super::submit::REMEMBERED;
 use super::writer::Tx;
+use super::{SqliteStore, erasure};
 use crate::retention::{Erased, Over, Retention, Walked};
 use crate::{Result, StoreError};
 
@@ -137,6 +137,10 @@ impl Retention for SqliteStore {
 
     async fn erase_job(&self, account: AccountId, job: JobId, limit: u32) -> Result<Erased> {
         self.write(move |tx| erase_job(tx, account, job, limit).boxed()).await
+    }
+
+    async fn erase_account(&self, account: AccountId) -> Result<Vec<UploadId>> {
+        self.write(move |tx| erasure::erase(tx, account).boxed()).await
     }
 
     async fn remove_job(&self, account: AccountId, job: JobId) -> Result<()> {

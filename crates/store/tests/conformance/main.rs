@@ -9,6 +9,7 @@ mod confirm;
 mod credits;
 mod deliveries;
 mod endpoints;
+mod erasure;
 mod events;
 mod jobs;
 mod origins;

@@ -1,0 +1,41 @@
+//! An account erased whole, in one transaction: no server runs meanwhile, so nobody waits for it.
+
+use reelhook_domain::id::{AccountId, UploadId};
+
+use super::rows::{self, key};
+use super::writer::Tx;
+use crate::{Result, StoreError};
+
+const UPLOADS: &str = "delete from uploads where account = ? returning id";
+/// In this order: what names another row goes before it.
+const STATEMENTS: [&str; 17] = [
+    "delete from attempts where delivery in (select id from deliveries where account = ?)",
+    "delete from deliveries where account = ?",
+    "delete from bodies where event in (select id from events where account = ?)",
+    "delete from events where account = ?",
+    "delete from idempotency where account = ?",
+    "delete from published where account = ?",
+    "delete from jobs where account = ?",
+    "delete from credit_charges where account = ?",
+    "delete from credits where account = ?",
+    "delete from settings_changes where account = ?",
+    "delete from default_origins where account = ?",
+    "delete from origins where account = ?",
+    "delete from default_webhooks where account = ?",
+    "delete from secrets where account = ?1 or endpoint in (select id from endpoints where account = ?1)",
+    "delete from endpoints where account = ?",
+    "delete from api_keys where account = ?",
+    "delete from accounts where id = ?",
+];
+
+pub(super) async fn erase(tx: &mut Tx, account: AccountId) -> Result<Vec<UploadId>> {
+    let known = sqlx::query("select 1 from accounts where id = ?").bind(key(account));
+    known.fetch_optional(tx.sql()).await?.ok_or(StoreError::NotFound)?;
+    // Nothing of it shall be found in pages that are free.
+    sqlx::raw_sql("pragma secure_delete = on").execute(tx.sql()).await?;
+    let uploads = sqlx::query(UPLOADS).bind(key(account)).fetch_all(tx.sql()).await?;
+    for statement in STATEMENTS {
+        sqlx::query(statement).bind(key(account)).execute(tx.sql()).await?;
+    }
+    uploads.iter().map(|row| rows::id(row, "id")).collect()
+}
