@@ -3,6 +3,7 @@
 //! Each test has a server, a data folder and, where it needs them, a receiver and an origin of its own. What happens
 //! inside the server is waited for by its event stream; only what it does not tell is asked for again and again.
 
+mod addresses;
 mod bad_days;
 mod bad_input;
 #[cfg(feature = "failpoints")]
