@@ -17,12 +17,13 @@ use std::time::Duration;
 
 use reelhook_delivery::{Engine, Settings};
 use reelhook_dialects::Link;
-use reelhook_domain::delivery::Outcome;
+use reelhook_domain::delivery::{Delivery, Outcome};
 use reelhook_domain::id::EndpointId;
 use reelhook_egress::{CertificateDer, Client, Policy, Resolver};
-use reelhook_store::{DeliveryRecord, Events, NewEvent, Store};
+use reelhook_store::{Deliveries, DeliveryRecord, Events, NewEvent, Store};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -90,6 +91,7 @@ struct Row {
 struct Rows {
     rows: Vec<Row>,
     servers: Vec<Scripted>,
+    closed: Option<TcpSocket>,
     roots: Vec<CertificateDer<'static>>,
 }
 
@@ -123,8 +125,12 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
     );
     all.at("Its name is not known", "dns", "dns", "http://nowhere.test/");
     all.at("Its name server does not answer", "dns", "timeout", "http://silent.test/");
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    all.at("Nothing listens at its port", "connect", "refused", &format!("http://{closed}/"));
+    // Held, so that no other server gets it, and deaf.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = closed.local_addr().unwrap();
+    all.closed = Some(closed);
+    all.at("Nothing listens at its port", "connect", "refused", &format!("http://{address}/"));
     all.by("It listens and accepts nobody", "connect", "timeout", Scripted::deaf_for(None).await);
 
     let good = Certificate { name: "hook.test", ..Certificate::default() };
@@ -371,6 +377,32 @@ async fn a_request_that_is_not_read_ends_while_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_reset_as_soon_as_it_is_made_is_a_reset() {
+    let _alone = ALONE.lock().await;
+    let world = World::at_rest(Settings::default()).await;
+    let _engine = run_engine(&world, Vec::new());
+    let server = Scripted::start(|socket| async move {
+        let _ = socket.set_zero_linger();
+    })
+    .await;
+    let endpoint = endpoint(&world, server.url(), LONG).await;
+    for number in 0..8 {
+        world.publish("thing.happened", number).await;
+    }
+    let tried = |all: &[Delivery]| all.len() == 8 && all.iter().filter(|one| one.attempts == 1).count() >= 4;
+    for delivery in world.wait_until(endpoint, tried).await.iter().filter(|one| one.attempts == 1) {
+        let record = world.store.delivery(world.account, delivery.id).await.unwrap();
+        let outcome = &record.attempts[0].outcome;
+        // What had been done when the reset came is a race that nobody wins each time.
+        assert!(
+            ["connect", "send", "first_byte"].iter().any(|phase| *outcome == failed(phase, "reset")),
+            "{outcome:?}"
+        );
+        check_time("a reset at once", &record, LONG);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_leads_elsewhere_the_second_time_is_refused_then() {
     let _alone = ALONE.lock().await;
     let world = World::at_rest(Settings::default()).await;
@@ -381,7 +413,7 @@ async fn a_name_that_leads_elsewhere_the_second_time_is_refused_then() {
     assert_eq!(world.wait_for_attempt(endpoint, 1).await.delivery.state.name(), "delivered");
     world.publish("thing.happened", 2).await;
     let settled = world.wait_until(endpoint, |all| all.len() == 2 && all[1].attempts == 1).await;
-    let record = reelhook_store::Deliveries::delivery(&*world.store, world.account, settled[1].id).await.unwrap();
+    let record = world.store.delivery(world.account, settled[1].id).await.unwrap();
     assert_eq!(record.attempts[0].outcome, failed("dns", "address_not_allowed"));
     assert_eq!(record.attempts[0].address.as_deref().map(|address| address.starts_with("169.254.")), Some(true));
 }

@@ -188,7 +188,7 @@ pub(crate) async fn hold(socket: TcpStream) {
 
 /// Resets the connection. What was said before is given time to be read: a reset may overtake it.
 pub(crate) async fn reset(socket: TcpStream) {
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let _ = socket.set_zero_linger();
 }
 
