@@ -1,13 +1,14 @@
 //! Lifelike events for `reelhook trigger`.
 //!
 //! One job that completed is kept as JSON, in the shape of the domain; the job at any other point of its life is made from
-//! it by taking away what was not yet so. What is sent is rendered by the same code that renders real events.
+//! it by taking away what was not yet so; a test of the program compares each with what it really sends. What is sent is rendered by the same code that renders real events.
 
 use reelhook_dialects::{Link, LinkTo, native};
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::job::{Job, JobState, OutputState};
+use reelhook_domain::price::Cost;
 use reelhook_domain::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -31,12 +32,15 @@ const LINK: LinkTo<'static> = &|link| match link {
 pub(crate) fn event(kind: EventType, ambient: &Ambient) -> anyhow::Result<Event> {
     let now = ambient.now();
     let job = kind.as_str().strip_prefix("job.").map(|_| job(&kind, now)).transpose()?;
-    let data = match (&job, kind.as_str()) {
+    let mut data = match (&job, kind.as_str()) {
         (Some(job), _) => serde_json::to_value(job)?,
         (None, EventType::ENDPOINT_DISABLED | EventType::ENDPOINT_ENABLED) => serde_json::from_str(ENDPOINT)?,
         (None, EventType::WEBHOOK_TEST) => serde_json::from_str(WEBHOOK_TEST)?,
         (None, _) => json!({"sample": true}),
     };
+    if kind.as_str() == EventType::ENDPOINT_ENABLED {
+        data["reason"] = Value::Null;
+    }
     let account = job.as_ref().map_or_else(|| ambient.id(), |job| job.account);
     Ok(Event { id: ambient.id(), sequence: 1, account, kind, at: now, job: job.map(|job| job.id), data })
 }
@@ -58,10 +62,10 @@ fn job(kind: &EventType, now: Timestamp) -> anyhow::Result<Job> {
     let end = job.finished_at.unwrap_or(job.created_at);
     let moved = |at: Timestamp| now - end.since(at);
     (job.created_at, job.started_at, job.finished_at) = (moved(job.created_at), job.started_at.map(moved), Some(now));
-    let error = JobFailure::input(Stage::Verifying, "input_truncated", "the input ends after 12.3 of 31.4 seconds");
+    let error = JobFailure::input(Stage::Probing, "input_truncated", "the input ends after 12.3 of 31.4 seconds");
     match kind.as_str() {
         EventType::JOB_CREATED => {
-            (job.started_at, job.inputs) = (None, Vec::new());
+            (job.started_at, job.inputs, job.estimate) = (None, Vec::new(), None);
             rewind(&mut job, JobState::Queued, OutputState::Waiting, 0);
         }
         EventType::JOB_STARTED => rewind(&mut job, JobState::Processing, OutputState::Processing, 0),
@@ -74,10 +78,14 @@ fn job(kind: &EventType, now: Timestamp) -> anyhow::Result<Job> {
             if let Some(last) = job.outputs.last_mut() {
                 (last.state, last.progress, last.file, last.error) =
                     (OutputState::Failed, 0, None, Some(error.clone()));
+                (last.plan, last.receipt) = (json!([]), Value::Null);
             }
             job.state = JobState::Partial { error };
         }
-        EventType::JOB_FAILED => end_badly(&mut job, JobState::Failed { error }, OutputState::Failed, now),
+        EventType::JOB_FAILED => {
+            end_badly(&mut job, JobState::Failed { error }, OutputState::Failed, now);
+            unread(&mut job);
+        }
         EventType::JOB_REJECTED => {
             let error = JobFailure::input(
                 Stage::Probing,
@@ -85,6 +93,7 @@ fn job(kind: &EventType, now: Timestamp) -> anyhow::Result<Job> {
                 "the input is a playlist; send the media itself",
             );
             end_badly(&mut job, JobState::Rejected { error }, OutputState::Failed, now);
+            unread(&mut job);
         }
         EventType::JOB_CANCELED => end_badly(&mut job, JobState::Canceled, OutputState::Canceled, now),
         _ => {}
@@ -92,9 +101,20 @@ fn job(kind: &EventType, now: Timestamp) -> anyhow::Result<Job> {
     Ok(job)
 }
 
+/// The input was not understood: nothing is known of its media, and nothing was made of it or has to be paid.
+fn unread(job: &mut Job) {
+    job.estimate = None;
+    for input in &mut job.inputs {
+        input.media = None;
+    }
+    job.cost = job.cost.take().map(|cost| Cost { amount: 0.0, outputs: vec![0.0; job.outputs.len()], ..cost });
+}
+
 fn end_badly(job: &mut Job, state: JobState, outputs: OutputState, now: Timestamp) {
     let error = state.error().cloned();
+    let cost = job.cost.take();
     rewind(job, state, outputs, 42);
+    job.cost = cost.filter(|_| error.is_some());
     (job.stage, job.finished_at) = (None, Some(now));
     for output in &mut job.outputs {
         output.error = error.clone();
@@ -104,12 +124,10 @@ fn end_badly(job: &mut Job, state: JobState, outputs: OutputState, now: Timestam
 /// Takes away what was not yet so at that point.
 fn rewind(job: &mut Job, state: JobState, outputs: OutputState, progress: u8) {
     job.stage = matches!(state, JobState::Processing).then_some(Stage::Encoding);
-    (job.state, job.progress, job.finished_at) = (state, progress, None);
+    (job.state, job.progress, job.finished_at, job.cost) = (state, progress, None, None);
     for output in &mut job.outputs {
         (output.state, output.progress, output.file, output.receipt) = (outputs, progress, None, Value::Null);
-        if outputs == OutputState::Waiting {
-            output.plan = json!([]);
-        }
+        output.plan = json!([]);
     }
 }
 

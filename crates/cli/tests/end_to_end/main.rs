@@ -16,6 +16,7 @@ mod pictures;
 mod plan;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod player;
+mod samples;
 mod small_disk;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

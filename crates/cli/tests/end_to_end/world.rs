@@ -215,6 +215,18 @@ impl World {
         String::from_utf8(output.stdout).expect("the program prints text")
     }
 
+    /// Runs `reelhook` with these arguments, which need neither a server nor a data folder.
+    pub(crate) async fn own_command(&self, arguments: &[&str]) -> String {
+        let output = reelhook(arguments).output().await.expect("the program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("the program prints text")
+    }
+
+    /// What the server logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).expect("the log is text")
+    }
+
     /// What another account sends as its `authorization`.
     pub(crate) async fn another_account(&self) -> String {
         self.command(&["accounts", "create", "theirs"]).await;
