@@ -19,6 +19,7 @@ mod server;
 mod throttle;
 
 pub use desk::{Caller, Desk, Limits, Parts, Planner, Probe, Services};
+pub use metrics::Measures;
 pub use openapi::document as openapi_document;
 pub use problem::Problem;
 pub use routes::Face;

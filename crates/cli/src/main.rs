@@ -18,6 +18,7 @@ mod download;
 mod follow;
 mod logging;
 mod master_key;
+mod otlp;
 mod output;
 mod samples;
 mod settings;

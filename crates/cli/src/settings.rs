@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) log: String,
     /// How they are written.
     pub(crate) log_format: LogFormat,
+    /// What is told of what happens.
+    pub(crate) telemetry: TelemetrySettings,
     /// Working on jobs.
     pub(crate) worker: WorkerSettings,
     /// Downloading inputs.
@@ -103,6 +105,15 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// What is told of what happens, besides logs and metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TelemetrySettings {
+    /// Where a collector takes traces.
+    pub(crate) otlp_endpoint: Option<Url>,
+    /// What it wants to see with each request.
+    pub(crate) otlp_headers: Vec<Pair<String>>,
 }
 
 /// Working on jobs.
@@ -264,6 +275,7 @@ impl Default for Settings {
             roles: vec![Role::Api, Role::Worker, Role::Delivery],
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            telemetry: TelemetrySettings { otlp_endpoint: None, otlp_headers: Vec::new() },
             worker: WorkerSettings { slots: 0, claims_before_giving_up: 5 },
             fetch: FetchSettings { max_bytes: 10 << 30, deadline_seconds: 3600, stall_seconds: 30 },
             upload: UploadSettings { max_bytes: 10 << 30, keep_hours: 24 },
@@ -359,6 +371,13 @@ impl Settings {
             anyhow::ensure!(
                 is_web,
                 "public_url is {url}; it must be an http or https URL such as https://media.example.com"
+            );
+        }
+        if let Some(url) = &self.telemetry.otlp_endpoint {
+            let is_web = matches!(url.scheme(), "http" | "https") && url.host().is_some() && url.username().is_empty();
+            anyhow::ensure!(
+                is_web,
+                "telemetry.otlp_endpoint must be an http or https URL without a user, such as http://127.0.0.1:4318"
             );
         }
         Ok(())

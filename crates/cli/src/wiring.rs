@@ -17,12 +17,13 @@ use anyhow::{Context as _, anyhow};
 use reelhook_api::Face;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::job::Dialect;
+use reelhook_domain::trace::Tracer;
 use reelhook_egress::{Client, SystemResolver};
 use reelhook_files::{Files, Links};
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{Accounts as _, Deliveries as _, Jobs as _, Rotation as _, Store};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -30,6 +31,7 @@ use crate::api_key;
 use crate::commands::serve::cannot_listen;
 use crate::data_folder::{DataFolder, Lock};
 use crate::master_key;
+use crate::otlp;
 use crate::settings::{Role, Settings};
 
 mod engines;
@@ -38,6 +40,9 @@ pub(crate) use engines::tool_settings;
 
 /// How long what is under way may take to end: requests in flight have 20 s, and what became of them is then written.
 const DRAIN: Duration = Duration::from_secs(25);
+
+/// How long the last traces may take to reach their collector.
+const LAST_TRACES: Duration = Duration::from_secs(5);
 
 /// A part of the server that runs until it is stopped.
 type Part = (&'static str, anyhow::Result<()>);
@@ -51,6 +56,7 @@ pub(crate) struct Server {
     parts: JoinSet<Part>,
     stop: CancellationToken,
     store: Arc<SqliteStore>,
+    exporting: Option<JoinHandle<()>>,
     _lock: Lock,
 }
 
@@ -62,6 +68,15 @@ struct Shared {
     links: Links,
     egress: Client,
     ambient: Ambient,
+    meters: Meters,
+    tracer: Tracer,
+}
+
+/// What the engines of this process count.
+#[derive(Debug, Clone, Default)]
+struct Meters {
+    worker: Arc<reelhook_worker::Meter>,
+    delivery: Arc<reelhook_delivery::Meter>,
 }
 
 /// Starts a server.
@@ -92,6 +107,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         Some(api_key::create(&*store, ambient, account, "first").await?.0)
     };
 
+    let (tracer, exporter) = otlp::open(&settings.telemetry)?;
     let policy = settings.policy();
     let egress = reelhook_egress::Settings { policy, ..reelhook_egress::Settings::default() };
     let shared = Shared {
@@ -100,6 +116,8 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         links: Links::new(public_url(settings, address)?, links_key),
         egress: Client::new(egress, Arc::new(SystemResolver))?,
         ambient: ambient.clone(),
+        meters: Meters::default(),
+        tracer,
     };
     let stop = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -112,9 +130,11 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     if settings.has(Role::Delivery) {
         engines::delivery(&mut parts, settings, &shared, stop.clone());
     }
+    // Ends once all parts have, for only they tell of spans.
+    let exporting = exporter.map(|exporter| tokio::spawn(exporter.run()));
     let listens = address.map(tracing::field::display);
     tracing::info!(address = listens, data = %folder.path().display(), roles = ?settings.roles, "started");
-    Ok(Server { address, services, first_key, parts, stop, store, _lock: lock })
+    Ok(Server { address, services, first_key, parts, stop, store, exporting, _lock: lock })
 }
 
 /// The main listener first.
@@ -195,6 +215,11 @@ impl Server {
             Ok(())
         });
         self.parts.shutdown().await;
+        if let Some(exporting) = self.exporting.take()
+            && tokio::time::timeout(LAST_TRACES, exporting).await.is_err()
+        {
+            tracing::warn!("the collector did not take the last traces in time; they are dropped");
+        }
         self.store.close().await;
         tracing::info!("stopped");
         early.and(ended)

@@ -37,6 +37,8 @@ use crate::settle::Ending;
 
 /// Most leases renewed in one transaction.
 const RENEWAL_BATCH: usize = 500;
+/// How often the lanes are looked over for the meter.
+const SURVEY: Duration = Duration::from_secs(1);
 /// How long a delivery rests whose request brought our own code down.
 const PANIC_REST: Duration = Duration::from_secs(60);
 
@@ -89,6 +91,7 @@ pub(crate) struct Dispatcher {
     backlog: VecDeque<Ending>,
     renewals: JoinSet<Vec<Held>>,
     renew_at: Timestamp,
+    surveyed_at: Timestamp,
     due: Arc<Notify>,
     written: Arc<AtomicU64>,
     is_stopping: bool,
@@ -106,6 +109,7 @@ impl Dispatcher {
     ) -> Self {
         Self {
             renew_at: ambient.now() + settings.lease / 2,
+            surveyed_at: Timestamp::from_millis(0),
             lanes: Lanes::new(settings.clone()),
             store,
             ambient,
@@ -135,6 +139,7 @@ impl Dispatcher {
             let now = self.ambient.now();
             self.renew(now);
             self.let_go(now);
+            self.measure(now);
             self.pass_on();
             let is_abandoned = self.endings.is_closed();
             if is_abandoned || (is_closed && self.sends.is_empty() && self.backlog.is_empty()) {
@@ -180,6 +185,16 @@ impl Dispatcher {
                     self.sends.abort_all();
                 }
             }
+        }
+    }
+
+    fn measure(&mut self, now: Timestamp) {
+        let (meter, load) = (&self.sender.meter, self.lanes.load());
+        meter.load(load.waiting, load.in_flight);
+        // Also after a clock was put back.
+        if now.since(self.surveyed_at) >= SURVEY || self.surveyed_at > now {
+            self.surveyed_at = now;
+            meter.survey(self.lanes.survey());
         }
     }
 
@@ -253,6 +268,7 @@ impl Dispatcher {
         let Some(work) = self.out.remove(&id) else { return };
         match tried {
             Tried::Attempt { attempt, endpoint } => {
+                self.sender.meter.attempted(&work, &attempt, now);
                 self.lanes.ended(&work, &endpoint, *attempt, now, self.ambient.fraction());
             }
             Tried::Disabled => self.lanes.refused(&work, now),

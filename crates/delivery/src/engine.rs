@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::trace::Tracer;
 use reelhook_egress::Client;
 use reelhook_store::Store;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -16,6 +17,7 @@ use crate::dispatcher::Dispatcher;
 use crate::due::Due;
 use crate::fanout::{Directory, Fanning};
 use crate::keyring::Keyring;
+use crate::meter::Meter;
 use crate::send::Sender;
 use crate::settings::Settings;
 use crate::settle::Settler;
@@ -33,6 +35,8 @@ pub struct Engine {
     link: LinkTo,
     ambient: Ambient,
     settings: Settings,
+    meter: Arc<Meter>,
+    tracer: Tracer,
 }
 
 impl fmt::Debug for Engine {
@@ -44,7 +48,20 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// An engine over `store` that sends through `egress`, with links to outputs made by `link`.
     pub fn new(store: Arc<dyn Store>, egress: Client, link: LinkTo, ambient: Ambient, settings: Settings) -> Self {
-        Self { store, egress, link, ambient, settings }
+        let (meter, tracer) = (Arc::default(), Tracer::default());
+        Self { store, egress, link, ambient, settings, meter, tracer }
+    }
+
+    /// Counts there what it does.
+    #[must_use]
+    pub fn metered(self, meter: Arc<Meter>) -> Self {
+        Self { meter, ..self }
+    }
+
+    /// Tells there of events and attempts.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Delivers until told to stop; then claims nothing more, gives back what waits, lets requests in flight end within
@@ -56,7 +73,8 @@ impl Engine {
     /// Dropping the future ends all tasks at once, as if the process had died: what was in flight is sent again.
     pub async fn run(self, stop: CancellationToken) {
         let stop = stop.child_token();
-        let Self { store, egress, link, ambient, settings } = self;
+        let Self { store, egress, link, ambient, settings, meter, tracer } = self;
+        meter.begin();
         let keyring = Arc::new(Keyring::new(Arc::clone(&store), ambient.clone(), settings.keyring_ttl));
         let due = Arc::new(Notify::new());
         let written = Arc::new(AtomicU64::new(0));
@@ -71,6 +89,7 @@ impl Engine {
             soon: settings.poll,
             due: Arc::clone(&due),
             written: Arc::clone(&written),
+            meter: Arc::clone(&meter),
             stop: stop.clone(),
         };
         let sender = Sender {
@@ -78,6 +97,8 @@ impl Engine {
             egress,
             ambient: ambient.clone(),
             response_cap: settings.response_cap,
+            meter: Arc::clone(&meter),
+            tracer: tracer.clone(),
         };
         let dispatcher = Dispatcher::new(
             Arc::clone(&store),
@@ -97,6 +118,8 @@ impl Engine {
             written,
             parked: dispatcher.parked(),
             directory: Directory::default(),
+            meter,
+            tracer,
             stop: stop.clone(),
         };
         let claiming = Due { store, ambient, keyring, settings, lanes, due, stop: stop.clone() };

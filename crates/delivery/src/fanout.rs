@@ -31,6 +31,7 @@ use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::id::{AccountId, DeliveryId, EndpointId};
 use reelhook_domain::job::Dialect;
 use reelhook_domain::time::Timestamp;
+use reelhook_domain::trace::Tracer;
 use reelhook_store::{DefaultWebhook, FanOut, NewDelivery, Outbox, OutboxEvent, Start, Store, StoreError, Topic};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -39,8 +40,10 @@ use tracing::error;
 use crate::dispatcher::Message;
 use crate::engine::LinkTo;
 use crate::lanes::Arrival;
+use crate::meter::Meter;
 use crate::parked::{Parked, Waits};
 use crate::settings::Settings;
+use crate::trace;
 
 /// Most endpoints that are remembered from one batch to the next.
 const MOST_REMEMBERED: usize = 16 * 1024;
@@ -59,6 +62,8 @@ pub(crate) struct Fanning {
     /// Lanes that give back what is fanned out to them.
     pub(crate) parked: Parked,
     pub(crate) directory: Directory,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) tracer: Tracer,
     pub(crate) stop: CancellationToken,
 }
 
@@ -98,11 +103,14 @@ impl Fanning {
         self.directory.learn(self.store.as_ref(), &outbox).await?;
         let deliveries = self.deliveries(&outbox.events);
         let left = self.left_in_store(&deliveries);
+        let count = deliveries.len();
 
         let written = self.written.load(Ordering::Acquire);
         fail_point!("delivery.before_fan_out");
         let claimed = self.store.fan_out(FanOut { after, up_to, deliveries }, self.settings.lease).await?;
         fail_point!("delivery.after_fan_out");
+        self.meter.fanned_out(outbox.events.len(), count);
+        trace::fanned_out(&self.tracer, &outbox.events, self.ambient.now());
 
         let arrivals: Vec<_> = claimed
             .into_iter()

@@ -162,6 +162,10 @@ impl Lane {
         self.circuit.admit(now).err().flatten()
     }
 
+    pub(crate) const fn circuit(&self) -> Circuit {
+        self.circuit
+    }
+
     /// Whether one request is out to see if the endpoint is back.
     pub(crate) const fn is_probing(&self) -> bool {
         matches!(self.circuit, Circuit::HalfOpen { .. })

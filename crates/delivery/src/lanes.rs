@@ -411,5 +411,6 @@ fn has_room(lane: &Lane, capacity: usize, refill: usize) -> bool {
     !lane.is_probing() && lane.load().waiting + refill <= capacity
 }
 
+mod survey;
 #[cfg(test)]
 mod tests;

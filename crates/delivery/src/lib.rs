@@ -29,13 +29,16 @@ mod job_order;
 mod keyring;
 mod lane;
 mod lanes;
+mod meter;
 mod outcome;
 mod parked;
 mod retention;
 mod send;
 mod settings;
 mod settle;
+mod trace;
 
 pub use engine::{Engine, LinkTo};
+pub use meter::Meter;
 pub use retention::{Retention, RetentionSettings, Swept};
 pub use settings::Settings;

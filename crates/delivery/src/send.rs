@@ -20,12 +20,14 @@ use reelhook_domain::delivery::{Attempt, Outcome};
 use reelhook_domain::endpoint::{Endpoint, EndpointState};
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
+use reelhook_domain::trace::Tracer;
 use reelhook_egress::{Client, Request, Usual};
 use reelhook_store::{ClaimedDelivery, StoreError};
 use tracing::{debug, error, info, warn};
 
 use crate::keyring::{Keyring, Keys};
-use crate::outcome;
+use crate::meter::Meter;
+use crate::{outcome, trace};
 
 /// How long a delivery rests when the store could not say how to send it.
 const STORE_REST: Duration = Duration::from_secs(5);
@@ -56,6 +58,8 @@ pub(crate) struct Sender {
     pub(crate) ambient: Ambient,
     /// Most bytes of a response that are read and kept.
     pub(crate) response_cap: u64,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) tracer: Tracer,
 }
 
 impl Sender {
@@ -80,6 +84,7 @@ impl Sender {
         let attempt = self.exchange(request, number, at).await;
         fail_point!("delivery.after_send");
         note(work, &attempt);
+        trace::attempted(&self.tracer, work, &endpoint, &attempt);
         Tried::Attempt { attempt: Box::new(attempt), endpoint }
     }
 
@@ -190,19 +195,21 @@ fn custom_headers(written: &BTreeMap<String, String>) -> HeaderMap {
 /// Logs an attempt. A receiver's failure is none of ours.
 fn note(work: &ClaimedDelivery, attempt: &Attempt) {
     let delivery = &work.delivery;
+    let job = delivery.job.map(tracing::field::display);
     let (status, failure) = match &attempt.outcome {
         Outcome::Status { status, .. } => (Some(*status), None),
         Outcome::Failed { phase, kind } => (None, Some(format!("{kind} in {phase}"))),
     };
     if attempt.outcome.is_success() {
         debug!(
-            delivery.id = %delivery.id, endpoint.id = %delivery.endpoint, delivery.attempt = attempt.number, status,
+            delivery.id = %delivery.id, event.id = %delivery.event, job.id = job, endpoint.id = %delivery.endpoint,
+            account.id = %delivery.account, delivery.attempt = attempt.number, status,
             total_ms = attempt.timings_ms.total, "delivered"
         );
     } else {
         info!(
-            delivery.id = %delivery.id, endpoint.id = %delivery.endpoint, delivery.attempt = attempt.number, status,
-            failure, total_ms = attempt.timings_ms.total, "an attempt failed"
+            delivery.id = %delivery.id, event.id = %delivery.event, job.id = job, endpoint.id = %delivery.endpoint,
+            account.id = %delivery.account, delivery.attempt = attempt.number, status, failure, total_ms = attempt.timings_ms.total, "an attempt failed"
         );
     }
 }

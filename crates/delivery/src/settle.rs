@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use reelhook_domain::ambient::Ambient;
@@ -26,6 +26,8 @@ use reelhook_store::{Settlement, Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
+
+use crate::meter::Meter;
 
 /// What a lane wants written about one delivery.
 #[derive(Debug, Clone)]
@@ -82,6 +84,7 @@ pub(crate) struct Settler {
     pub(crate) due: Arc<Notify>,
     /// How many endings were written, or given up.
     pub(crate) written: Arc<AtomicU64>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -103,17 +106,23 @@ impl Settler {
         let is_due_soon = batch.iter().any(|ending| is_due_before(&ending.settlement.verdict, soon));
         let settlements: Vec<_> = batch.into_iter().map(|ending| ending.settlement).collect();
 
+        let exhausted =
+            settlements.iter().filter(|settlement| matches!(settlement.verdict, Verdict::Exhausted)).count();
+
         fail_point!("delivery.before_settle");
+        let began = Instant::now();
         if let Err(error) = self.settle(&settlements).await {
             warn!(%error, settlements = settlements.len(), "a batch of attempts was refused; settling one by one");
             for settlement in settlements.chunks(1) {
                 if let Err(error) = self.settle(settlement).await {
                     let delivery = settlement.first().map(|settlement| settlement.delivery);
-                    error!(%error, delivery.id = ?delivery, "an attempt cannot be settled and is dropped");
+                    error!(%error, delivery.id = delivery.map(tracing::field::display), "an attempt cannot be settled and is dropped");
                 }
             }
         }
         fail_point!("delivery.after_settle");
+        self.meter.settled(settlements.len(), began.elapsed());
+        self.meter.exhausted(exhausted);
 
         for (account, delivery) in superseded {
             // Whoever took or ended it meanwhile may keep it.

@@ -90,6 +90,11 @@ impl<K> Id<K> {
         self.bits
     }
 
+    /// When it was made, to the millisecond; nonsense for bits that others chose.
+    pub const fn made_at(self) -> Timestamp {
+        Timestamp::from_millis((self.bits >> 80) as i64)
+    }
+
     /// The bits as 16 bytes, most significant first, as the store keeps them.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.bits.to_be_bytes()
@@ -240,6 +245,12 @@ mod tests {
     fn an_id_carries_version_seven_and_the_rfc_variant() {
         let id = JobId::new(Timestamp::from_millis(0x0123_4567_89ab), [0xff; 10]);
         assert_eq!(format!("{:032x}", id.bits()), "0123456789ab7fffbfffffffffffffff");
+    }
+
+    #[test]
+    fn an_id_says_when_it_was_made() {
+        let at = Timestamp::from_millis(1_763_700_000_123);
+        assert_eq!(JobId::new(at, [0xff; 10]).made_at(), at);
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub trait Endpoints: Send + Sync {
     async fn list_endpoints(&self, account: AccountId) -> Result<Vec<Endpoint>>;
     /// Endpoints by id, of whatever account, for the delivery engine. Missing ones are left out.
     async fn endpoints_by_id(&self, ids: &[EndpointId]) -> Result<Vec<Endpoint>>;
+    /// How many endpoints there are of each state, over all accounts, for operators.
+    async fn count_endpoints(&self) -> Result<Vec<(EndpointState, u64)>>;
     /// Changes an endpoint.
     async fn change_endpoint(&self, account: AccountId, id: EndpointId, change: EndpointChange) -> Result<Endpoint>;
     /// Deletes an endpoint; its deliveries that have not ended are canceled.

@@ -49,6 +49,8 @@ pub use uploads::{Upload, Uploads};
 pub use vault::{MasterKey, MasterKeys, Vault};
 pub use wakes::{Topic, Wake, Wakes};
 
+use reelhook_domain::measure::Family;
+
 /// All that is kept, behind one handle.
 pub trait Store:
     Accounts
@@ -66,6 +68,8 @@ pub trait Store:
 {
     /// Where to learn that something changed in this process.
     fn wakes(&self) -> &Wakes;
+    /// What is counted of this process's use of the store.
+    fn families(&self) -> Vec<Family>;
 }
 
 /// What every method answers.

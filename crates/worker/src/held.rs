@@ -45,8 +45,14 @@ impl Held {
     }
 
     /// Takes a seat for the job of `lease`, claimed for `span` just now.
-    pub(crate) fn seat(self: &Arc<Self>, lease: &Lease, span: Duration, stop: &CancellationToken) -> Seat {
-        let (cancel, gauge) = (stop.child_token(), Arc::new(Gauge::default()));
+    pub(crate) fn seat(
+        self: &Arc<Self>,
+        lease: &Lease,
+        span: Duration,
+        gauge: Gauge,
+        stop: &CancellationToken,
+    ) -> Seat {
+        let (cancel, gauge) = (stop.child_token(), Arc::new(gauge));
         let until = Instant::now() + span;
         let entry = Entry { token: lease.token, until, cancel: cancel.clone(), gauge: Arc::clone(&gauge) };
         self.lock().insert(lease.job, entry);
@@ -115,7 +121,7 @@ mod tests {
 
     fn two_seats() -> (Arc<Held>, Seat, Seat) {
         let (held, stop) = (Arc::new(Held::default()), CancellationToken::new());
-        let seat = |bits| held.seat(&Lease { job: JobId::from_bits(bits), token: 7 }, SPAN, &stop);
+        let seat = |bits| held.seat(&Lease { job: JobId::from_bits(bits), token: 7 }, SPAN, Gauge::default(), &stop);
         let (first, second) = (seat(1), seat(2));
         (held, first, second)
     }

@@ -25,12 +25,15 @@
 mod heartbeat;
 mod held;
 mod journey;
+mod meter;
 mod planner;
 mod progress;
 mod settings;
+mod stage_clock;
 mod sweep;
 mod worker;
 
+pub use meter::Meter;
 pub use planner::{MOST_PLANS, PlanError, Planner};
 pub use settings::{FetchLimits, WorkerSettings};
 pub use worker::Worker;

@@ -56,7 +56,7 @@ impl Planner {
         settings: WorkerSettings,
         stop: CancellationToken,
     ) -> Self {
-        let means = Means { store, files, egress, toolbox, ambient, settings };
+        let means = Means { store, files, egress, toolbox, ambient, settings, meter: Arc::default() };
         Self { means, places: Semaphore::new(MOST_PLANS), stop }
     }
 

@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use reelhook_domain::failure::Stage;
 use reelhook_domain::id::OutputId;
 
+use crate::stage_clock::StageClock;
+
 /// What the percents of a whole job are made of: up to where each stage leads.
 pub(crate) const FETCHED: f64 = 5.0;
 pub(crate) const ENCODED: f64 = 95.0;
@@ -15,6 +17,8 @@ const MOST: f64 = 99.0;
 #[derive(Debug, Default)]
 pub(crate) struct Gauge {
     reading: Mutex<Option<Reading>>,
+    /// Told of each stage.
+    clock: Option<StageClock>,
 }
 
 /// How far a job is.
@@ -27,12 +31,27 @@ pub(crate) struct Reading {
 }
 
 impl Gauge {
+    /// A gauge that tells the clock of each stage.
+    pub(crate) fn with_clock(clock: StageClock) -> Self {
+        Self { clock: Some(clock), ..Self::default() }
+    }
+
+    /// Nothing more is noted.
+    pub(crate) fn stop(&self) {
+        if let Some(clock) = &self.clock {
+            clock.stop();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Reading>> {
         // A number that was half updated when somebody panicked is still a number.
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, stage: Stage, change: impl FnOnce(&mut Reading)) {
+        if let Some(clock) = &self.clock {
+            clock.enter(stage);
+        }
         let mut kept = self.lock();
         let fresh = || Reading { stage, progress: 0, outputs: Vec::new(), is_news: true };
         let reading = kept.get_or_insert_with(fresh);

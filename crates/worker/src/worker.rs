@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::time::Timestamp;
+use reelhook_domain::trace::{Span, Tracer};
 use reelhook_egress::Client;
 use reelhook_files::Files;
 use reelhook_media::Toolbox;
@@ -16,7 +18,10 @@ use tracing::Instrument as _;
 use crate::heartbeat::beat;
 use crate::held::Held;
 use crate::journey::{Means, Parting, journey};
+use crate::meter::Meter;
+use crate::progress::Gauge;
 use crate::settings::WorkerSettings;
+use crate::stage_clock::StageClock;
 use crate::sweep::sweep;
 
 /// How soon to look again when leases of others may run out, or the store failed.
@@ -25,7 +30,8 @@ const SOON: Duration = Duration::from_secs(1);
 /// Works on jobs until it is told to stop.
 #[derive(Debug)]
 pub struct Worker {
-    means: Arc<Means>,
+    means: Means,
+    tracer: Tracer,
 }
 
 impl Worker {
@@ -39,7 +45,20 @@ impl Worker {
         ambient: Ambient,
         settings: WorkerSettings,
     ) -> Self {
-        Self { means: Arc::new(Means { store, files, egress, toolbox, ambient, settings }) }
+        let means = Means { store, files, egress, toolbox, ambient, settings, meter: Arc::default() };
+        Self { means, tracer: Tracer::default() }
+    }
+
+    /// Counts there what it does.
+    #[must_use]
+    pub fn metered(self, meter: Arc<Meter>) -> Self {
+        Self { means: Means { meter, ..self.means }, ..self }
+    }
+
+    /// Tells there of what jobs go through.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Works until `stop`. Then claims nothing more, ends running journeys, puts their jobs back into the queue, and
@@ -48,19 +67,22 @@ impl Worker {
     /// # Cancel safety
     /// Dropping the future ends the journeys too, but their jobs wait until their leases run out.
     pub async fn run(self, stop: CancellationToken) {
-        let held = Arc::new(Held::default());
+        let (held, means) = (Arc::new(Held::default()), Arc::new(self.means));
+        means.meter.begin(means.settings.slots.max(1));
         // Beats until the last journey has ended, also while stopping.
         let at_end = CancellationToken::new();
         let _ends_with_this = at_end.clone().drop_guard();
         let mut companions = JoinSet::new();
-        companions.spawn(beat(Arc::clone(&self.means), Arc::clone(&held), at_end.clone()));
-        companions.spawn(sweep(Arc::clone(&self.means), stop.clone()));
+        companions.spawn(beat(Arc::clone(&means), Arc::clone(&held), at_end.clone()));
+        companions.spawn(sweep(Arc::clone(&means), stop.clone()));
 
-        let mut shift = Shift { means: self.means, held, stop: stop.clone(), journeys: JoinSet::new() };
+        let mut shift = Shift { means, tracer: self.tracer, held, stop: stop.clone(), journeys: JoinSet::new() };
         let mut queued = shift.means.store.wakes().listen(Topic::JobQueued);
         while !stop.is_cancelled() {
             let look_again = Instant::now() + shift.claim().await;
+            shift.means.meter.running(shift.journeys.len());
             shift.wait(&mut queued, look_again).await;
+            shift.means.meter.running(shift.journeys.len());
         }
         shift.end().await;
         at_end.cancel();
@@ -71,6 +93,7 @@ impl Worker {
 /// The journeys of one run.
 struct Shift {
     means: Arc<Means>,
+    tracer: Tracer,
     held: Arc<Held>,
     stop: CancellationToken,
     journeys: JoinSet<Parting>,
@@ -102,9 +125,32 @@ impl Shift {
     }
 
     fn start(&mut self, claimed: ClaimedJob) {
-        let seat = self.held.seat(&claimed.lease, self.means.settings.lease, &self.stop);
-        let span = tracing::info_span!("job", job.id = %claimed.job.id, job.claims = claimed.claims);
+        let ambient = self.means.ambient.clone();
+        self.note_wait(&claimed, ambient.now());
+        let clock = StageClock::new(claimed.job.id, ambient, Arc::clone(&self.means.meter), self.tracer.clone());
+        let gauge = Gauge::with_clock(clock);
+        let seat = self.held.seat(&claimed.lease, self.means.settings.lease, gauge, &self.stop);
+        let span = tracing::info_span!(
+            "job",
+            job.id = %claimed.job.id,
+            account.id = %claimed.job.account,
+            job.claims = claimed.claims
+        );
         self.journeys.spawn(journey(Arc::clone(&self.means), claimed, seat).instrument(span));
+    }
+
+    /// How long a job waited that is claimed for the first time.
+    fn note_wait(&self, claimed: &ClaimedJob, now: Timestamp) {
+        let job = &claimed.job;
+        if claimed.claims > 1 || job.confirmed_at.is_some() {
+            return;
+        }
+        let waited = now.since(job.created_at);
+        self.means.meter.waited(waited);
+        self.tracer.tell(|| {
+            let id = u64::from_be_bytes(self.means.ambient.random());
+            Span::of_job(job.id, id.max(1), "wait", job.created_at, waited)
+        });
     }
 
     /// Soon while others hold jobs, because the end of a lease wakes nobody.

@@ -7,6 +7,7 @@ use reelhook_domain::form::Violation;
 use reelhook_domain::id::{JobId, UploadId};
 use reelhook_domain::job::{InputSource, InputSpec, Job, JobSpec, JobState, JobWebhook, ONLY_INPUT, OutputSpec};
 use reelhook_domain::object_path::ObjectPath;
+use reelhook_domain::trace::Span;
 use reelhook_store::{
     DeliveryFilter, FetchHeaders, Idempotency, JobEndpoint, JobFilter, Page, Retry, Submission, Submitted, Upload,
 };
@@ -40,6 +41,7 @@ impl Desk {
         input: JobInput,
         idempotency: Option<Idempotency>,
     ) -> Result<Submitted, Problem> {
+        let began = self.ambient().now();
         let (draft, fetch_headers) = (request.draft, fetch_headers(&request));
         let upload = match &input {
             JobInput::Kept(upload) => Some(Upload::clone(upload)),
@@ -68,6 +70,14 @@ impl Desk {
         fail::fail_point!("api.before_submit");
         let submitted = self.store().submit(Submission { job, fetch_headers, idempotency, upload }).await?;
         fail::fail_point!("api.after_submit");
+        if let Submitted::New(job) = &submitted {
+            self.tracer().tell(|| {
+                let (id, took) = (u64::from_be_bytes(self.ambient().random()), self.ambient().now().since(began));
+                Span::of_job(job.id, id.max(1), "submit", began, took)
+                    .with("job.dialect", job.spec.dialect.as_str())
+                    .with("account.id", job.account)
+            });
+        }
         Ok(submitted)
     }
 

@@ -22,16 +22,17 @@ use reelhook_domain::ambient::Ambient;
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::{AccountId, KeyId};
 use reelhook_domain::price::PriceTable;
+use reelhook_domain::trace::Tracer;
 use reelhook_egress::{Client, Policy};
 use reelhook_files::{Files, Links};
-use reelhook_store::Store;
+use reelhook_store::{Store, StoreError};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::known_keys::KnownKeys;
-use crate::metrics::Metrics;
+use crate::metrics::{Measures, Metrics};
 use crate::problem::Problem;
 use crate::throttle::{ByHandRates, Throttle};
 
@@ -104,6 +105,10 @@ pub struct Parts {
     pub limits: Limits,
     /// What only services need.
     pub services: Services,
+    /// What the engines of this process count.
+    pub measures: Measures,
+    /// Where spans of submissions go.
+    pub tracer: Tracer,
 }
 
 impl fmt::Debug for Parts {
@@ -164,6 +169,15 @@ impl Desk {
 
     pub(crate) fn ambient(&self) -> &Ambient {
         &self.inner.parts.ambient
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) async fn render_metrics(&self) -> Result<String, StoreError> {
+        self.metrics().render(self.store(), &self.inner.parts.measures, self.ambient()).await
+    }
+
+    pub(crate) fn tracer(&self) -> &Tracer {
+        &self.inner.parts.tracer
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -33,7 +33,7 @@ use reelhook_domain::id::{RequestId, RequestKind};
 use reelhook_domain::job::Dialect;
 
 use crate::desk::Desk;
-use crate::metrics::RequestLabels;
+use crate::metrics::{RequestLabels, method_label};
 use crate::problem::Problem;
 
 pub(crate) use {
@@ -129,7 +129,7 @@ async fn no_such_method() -> Problem {
 async fn observe(State(desk): State<Desk>, mut request: Request, next: Next) -> Response {
     let id: RequestId = desk.ambient().id::<RequestKind>();
     let began = Instant::now();
-    let method = request.method().as_str().to_owned();
+    let method = method_label(request.method());
     // The route, never the path: a path may hold a name that somebody chose, and a query may hold a signature.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     request.extensions_mut().insert(id);

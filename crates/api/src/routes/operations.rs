@@ -34,6 +34,6 @@ pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
 /// Metrics for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "Operations", security(()), responses((status = 200, content_type = "application/openmetrics-text")))]
 pub(crate) async fn metrics(State(desk): State<Desk>) -> Result<Response, Problem> {
-    let text = desk.metrics().render(desk.store()).await?;
+    let text = desk.render_metrics().await?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
 }

@@ -151,6 +151,8 @@ mod tests {
                 prices: reelhook_domain::price::PriceTable::default(),
                 ambient,
                 services: crate::Services::default(),
+                measures: Arc::new(Vec::new),
+                tracer: reelhook_domain::trace::Tracer::default(),
                 limits: Limits::default(),
             });
             Self { router: router(desk, Face::All), key, _folder: folder }

@@ -80,6 +80,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     flagged("log_format", Kind::Word(&["text", "json"]), "--log-format", "How log lines are written to stderr."),
     plain(
+        "telemetry.otlp_endpoint",
+        Kind::Text,
+        "Where a collector takes traces over OTLP/HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added. Without it nothing is traced.",
+    ),
+    plain("telemetry.otlp_headers", Kind::Texts, "Headers for the collector, `NAME=VALUE`, such as its key."),
+    plain(
         "worker.slots",
         Kind::Whole(0, 256),
         "Jobs that are worked on at once; 0 is half of the cores, for an encoder uses several.",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reelhook_api::{ByHandRates, Desk, Face, Limits, Parts, Probe, Problem, Services};
+use reelhook_api::{ByHandRates, Desk, Face, Limits, Measures, Parts, Probe, Problem, Services};
 use reelhook_delivery::{Engine, LinkTo, Retention, RetentionSettings};
 use reelhook_dialects::Link;
 use reelhook_dialects::removebgvideo::request::Terms;
@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Part, Shared};
+use super::{Meters, Part, Shared};
 use crate::settings::{RemoveBgVideoSettings, Settings};
 
 const HOUR: u64 = 3600;
@@ -77,12 +77,20 @@ pub(super) fn api(
             keep_days: settings.retention.keep_days,
         },
         services: services(settings, shared)?,
+        measures: measures(shared),
+        tracer: shared.tracer.clone(),
     });
     for (face, listener) in listeners {
         let serving = reelhook_api::serve(listener, desk.clone(), face, stop.clone());
         parts.spawn(async move { ("API", serving.await.map_err(Into::into)) });
     }
     Ok(())
+}
+
+/// Reads what the engines of this process count.
+fn measures(shared: &Shared) -> Measures {
+    let Meters { worker, delivery } = shared.meters.clone();
+    Arc::new(move || [worker.families(), delivery.families()].concat())
 }
 
 /// What only the services need of this machine.
@@ -167,14 +175,17 @@ pub(super) fn worker(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (tools, settings) = (tool_settings(settings)?, worker_settings(settings));
-    let Shared { store, files, egress, ambient, .. } = shared.clone();
+    let Shared { store, files, egress, ambient, meters, tracer, .. } = shared.clone();
     parts.spawn(async move {
         let found = tokio::select! {
             found = find_tools(tools) => found,
             () = stop.cancelled() => return ("worker", Ok(())),
         };
         match found {
-            Ok(toolbox) => Worker::new(store, files, egress, toolbox, ambient, settings).run(stop).await,
+            Ok(toolbox) => {
+                let worker = Worker::new(store, files, egress, toolbox, ambient, settings);
+                worker.metered(meters.worker).traced(tracer).run(stop).await;
+            }
             Err(error) => return ("worker", Err(error)),
         }
         ("worker", Ok(()))
@@ -235,7 +246,7 @@ async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
 /// Delivers webhooks.
 pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &Shared, stop: CancellationToken) {
     let link = link_to(settings, shared);
-    let Shared { store, egress, ambient, .. } = shared.clone();
+    let Shared { store, egress, ambient, meters, tracer, .. } = shared.clone();
     let keep = Duration::from_secs(u64::from(settings.retention.keep_days) * 24 * HOUR);
     let retention = RetentionSettings { keep, ..RetentionSettings::default() };
     let retention = Retention::new(Arc::clone(&store), ambient.clone(), retention);
@@ -243,12 +254,12 @@ pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &
         in_flight: settings.delivery.in_flight,
         ..reelhook_delivery::Settings::default()
     };
-    let engine = Engine::new(store, egress, link, ambient, settings);
     let until = stop.clone();
     parts.spawn(async move {
         retention.run(until).await;
         ("retention", Ok(()))
     });
+    let engine = Engine::new(store, egress, link, ambient, settings).metered(meters.delivery).traced(tracer);
     parts.spawn(async move {
         engine.run(stop).await;
         ("delivery engine", Ok(()))

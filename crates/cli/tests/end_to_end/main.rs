@@ -11,6 +11,8 @@ mod crashes;
 mod inbox;
 mod journey;
 mod kills;
+mod logs;
+mod metrics;
 mod package;
 mod pictures;
 mod plan;
@@ -18,5 +20,6 @@ mod plan;
 mod player;
 mod samples;
 mod small_disk;
+mod traces;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

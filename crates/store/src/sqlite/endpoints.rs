@@ -28,6 +28,10 @@ const SECRETS: &str = "
     select * from secrets where (endpoint = ?1 or account = ?2) and (until is null or until > ?3)
     order by created_at desc, id desc";
 
+const COUNTS: &str = "
+    select count(*) filter (where state = 'enabled') as enabled, count(*) filter (where state = 'disabled') as disabled
+    from endpoints";
+
 #[async_trait]
 impl Endpoints for SqliteStore {
     async fn create_endpoint(&self, endpoint: Endpoint, secret: SigningSecret) -> Result<()> {
@@ -55,6 +59,12 @@ impl Endpoints for SqliteStore {
     async fn endpoints_by_id(&self, ids: &[EndpointId]) -> Result<Vec<Endpoint>> {
         let found = sqlx::query(BY_IDS).bind(hexes(ids.iter().copied())).fetch_all(&self.readers).await?;
         found.iter().map(|row| rows::endpoint(row, &self.vault)).collect()
+    }
+
+    async fn count_endpoints(&self) -> Result<Vec<(EndpointState, u64)>> {
+        let row = sqlx::query(COUNTS).fetch_one(&self.readers).await?;
+        let states = [(EndpointState::Enabled, "enabled"), (EndpointState::Disabled, "disabled")];
+        states.into_iter().map(|(state, name)| Ok((state, rows::count(&row, name)?))).collect()
     }
 
     async fn change_endpoint(&self, account: AccountId, id: EndpointId, change: EndpointChange) -> Result<Endpoint> {

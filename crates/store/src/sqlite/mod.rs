@@ -22,6 +22,7 @@ mod events;
 mod fanout;
 mod jobs;
 mod many;
+mod meter;
 mod origins;
 #[cfg(test)]
 mod plans;
@@ -43,6 +44,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::measure::Family;
 use reelhook_domain::time::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
@@ -51,6 +53,7 @@ use crate::vault::{MasterKeys, Vault};
 use crate::wakes::Wakes;
 use crate::{Result, Store, StoreError};
 
+use meter::Meter;
 use writer::{Tx, Writer};
 
 /// How long a connection waits for another process's write lock.
@@ -78,6 +81,7 @@ pub struct SqliteStore {
     ambient: Ambient,
     vault: Vault,
     wakes: Wakes,
+    meter: Arc<Meter>,
 }
 
 impl SqliteStore {
@@ -117,8 +121,10 @@ impl SqliteStore {
             .connect_lazy_with(reading);
 
         let wakes = Wakes::default();
-        let writer = Writer::start(Tx::new(connection, ambient.clone(), vault.clone()), wakes.clone());
-        Ok(Arc::new(Self { writer, readers, ambient, vault, wakes }))
+        let meter = Arc::new(Meter::default());
+        let tx = Tx::new(connection, ambient.clone(), vault.clone());
+        let writer = Writer::start(tx, wakes.clone(), Arc::clone(&meter));
+        Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, meter }))
     }
 
     /// Waits until all that was accepted is written, then closes the file. Whoever writes afterwards gets an error.
@@ -147,6 +153,10 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn wakes(&self) -> &Wakes {
         &self.wakes
+    }
+
+    fn families(&self) -> Vec<Family> {
+        self.meter.families()
     }
 }
 

@@ -10,6 +10,9 @@
 //! The bad day: when the commit fails, or SQLite gives up the transaction midway (a full disk), every piece of the batch
 //! that did well so far is told that it did not, because nothing of it was kept.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use reelhook_domain::ambient::Ambient;
@@ -19,6 +22,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::events;
+use super::meter::Meter;
 use crate::vault::Vault;
 use crate::wakes::{Topic, Wakes};
 use crate::{NewEvent, Result, StoreError};
@@ -214,9 +218,9 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the task. It ends when this is closed or dropped.
-    pub(super) fn start(tx: Tx, wakes: Wakes) -> Self {
+    pub(super) fn start(tx: Tx, wakes: Wakes, meter: Arc<Meter>) -> Self {
         let (inbox, work) = mpsc::channel(WAITING);
-        let task = tokio::spawn(run(tx, work, wakes));
+        let task = tokio::spawn(run(tx, work, wakes, meter));
         Self { inbox: std::sync::Mutex::new(Some(inbox)), task: Mutex::new(Some(task)) }
     }
 
@@ -254,14 +258,16 @@ impl Writer {
     }
 }
 
-async fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: Wakes) {
+async fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: Wakes, meter: Arc<Meter>) {
     let mut orders = Vec::with_capacity(BATCH);
     while inbox.recv_many(&mut orders, BATCH).await > 0 {
         let mut batch = pieces(&mut orders);
         if batch.is_empty() {
             continue;
         }
+        let began = Instant::now();
         let committed = tx.commit(&mut batch).await;
+        meter.wrote(batch.len(), began.elapsed(), committed.is_ok());
         if let Err(error) = &committed {
             tracing::error!(error = %error, work = batch.len(), "nothing of a batch was written");
         }

@@ -113,6 +113,8 @@ conformance! {
         world.settle(&sent[0], world.retry_in(5)).await;
         let disabled = world.store.change_endpoint(world.account, endpoint.id, off("by_hand")).await.unwrap();
         assert_eq!(disabled.disabled_reason.as_deref(), Some("by_hand"));
+        let counted = world.store.count_endpoints().await.unwrap();
+        assert!(counted.contains(&(EndpointState::Disabled, 1)), "{counted:?}");
         assert_eq!(world.state_of(&sent[0]).await, "held");
         assert_eq!(world.state_of(&sent[1]).await, "sending", "what is on its way ends by itself");
         world.settle(&sent[1], world.retry_in(5)).await;

@@ -23,7 +23,7 @@ use super::Walk;
 use super::fetch::Input;
 use super::route::Route;
 use super::trouble::{OUT_OF_DISK, Trouble, machine_failed};
-use crate::progress::{ENCODED, Share};
+use crate::progress::{ENCODED, FETCHED, Share};
 
 /// What the steps of one job work on.
 struct Bench<'a> {
@@ -74,6 +74,7 @@ impl Walk<'_> {
         };
         let places: Vec<usize> = self.open().filter(|&place| routes[place] == Route::Tools).collect();
         let recipes: Vec<_> = places.iter().map(|&place| &self.job.outputs[place].spec.recipe).collect();
+        self.seat.gauge.note(Stage::Planning, FETCHED);
         let further = self.further(&inputs[1..], &sources[1..])?;
         let plan = plan(source, &further, &recipes, toolbox.capabilities(), self.damage());
         let bench = Bench { toolbox, input, facts, source, further: &further, scratch, places: &places };
@@ -286,7 +287,7 @@ impl Walk<'_> {
 
     pub(super) fn fail(&mut self, place: usize, plan: Value, failure: JobFailure) {
         let id = self.job.outputs[place].spec.id;
-        tracing::info!(output.id = %id, code = failure.code, message = failure.message, "an output was not made");
+        tracing::info!(output.id = %id, code = failure.code, reason = failure.message, "an output was not made");
         let (state, error) = (OutputState::Failed, Some(failure));
         self.ends[place] = Some(OutputEnd { id, state, file: None, plan, receipt: Value::Null, error });
     }

@@ -32,6 +32,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::held::Seat;
+use crate::meter::Meter;
 use crate::progress::FETCHED;
 use crate::settings::WorkerSettings;
 use fetch::Input;
@@ -47,6 +48,7 @@ pub(crate) struct Means {
     pub(crate) toolbox: Option<Toolbox>,
     pub(crate) ambient: Ambient,
     pub(crate) settings: WorkerSettings,
+    pub(crate) meter: Arc<Meter>,
 }
 
 impl std::fmt::Debug for Means {
@@ -94,7 +96,9 @@ pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) 
     fail_point!("worker.claimed");
     let began = means.ambient.now();
     let mut walk = Walk::new(&means, &job, &fetch_headers, &seat);
-    let signal = match walk.walk(&lease, claims).await {
+    let walked = walk.walk(&lease, claims).await;
+    seat.gauge.stop();
+    let signal = match walked {
         Ok(Way::End(signal)) => signal,
         Ok(Way::Ask(estimate)) => {
             walk.ask(lease, estimate).await;
@@ -112,6 +116,7 @@ pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) 
     let took = means.ambient.now().since(began);
     match walk.finish(lease, signal).await {
         Ok(ended) => {
+            means.meter.ended(ended.state.name(), means.ambient.now().since(job.created_at));
             let code = ended.state.error().map(|error| error.code.as_str());
             tracing::info!(job.state = ended.state.name(), code, took_ms = took.as_millis() as u64, "the job ended");
         }
