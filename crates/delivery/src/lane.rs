@@ -12,7 +12,7 @@
 //! that memory is never held for a receiver that is not there. A claim that ran out and was taken again by this very
 //! process (a suspended machine, a clock that jumped) is adopted: the work goes on under the new token, not twice.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,11 +26,16 @@ use reelhook_store::{ClaimedDelivery, Settlement};
 
 use crate::adaptive::Adaptive;
 use crate::bucket::Bucket;
-use crate::job_order::{JobOrder, is_first, is_progress};
+use crate::job_order::{JobOrder, is_first};
 use crate::outcome;
 use crate::parked::Waits;
+use crate::queue::Queue;
 use crate::settle::{Ending, Endings};
 
+/// What every lane may hold, however little memory is left.
+pub(crate) const HANDFUL: usize = 8;
+/// Bytes of bodies that one lane holds before it holds no more than a handful.
+const LANE_BYTES: usize = 16 * 1024 * 1024;
 /// How long a delivery rests whose place was taken, should the cancellation that follows be lost.
 const SUPERSEDED_REST: Duration = Duration::from_secs(60);
 
@@ -50,6 +55,8 @@ pub(crate) enum Readiness {
 pub(crate) struct Load {
     /// Deliveries that wait.
     pub(crate) waiting: usize,
+    /// The bytes of their bodies.
+    pub(crate) bytes: usize,
     /// Requests that are out.
     pub(crate) in_flight: usize,
 }
@@ -77,8 +84,8 @@ pub(crate) struct Lane {
     gone: Gone,
     /// The endpoint is disabled, since the ending of that number: nothing is sent until the store claims for it again.
     shut: Option<u64>,
-    first: VecDeque<ClaimedDelivery>,
-    again: VecDeque<ClaimedDelivery>,
+    first: Queue,
+    again: Queue,
     order: JobOrder,
     in_flight: HashMap<DeliveryId, Ticket>,
     width: Adaptive,
@@ -108,8 +115,8 @@ impl Lane {
             gone: gone(&endpoint),
             // The store claims nothing for an endpoint that is disabled.
             shut: None,
-            first: VecDeque::new(),
-            again: VecDeque::new(),
+            first: Queue::default(),
+            again: Queue::default(),
             order: JobOrder::default(),
             in_flight: HashMap::new(),
             width: Adaptive::default(),
@@ -130,7 +137,11 @@ impl Lane {
     }
 
     pub(crate) fn load(&self) -> Load {
-        Load { waiting: self.first.len() + self.again.len(), in_flight: self.in_flight.len() }
+        Load {
+            waiting: self.first.len() + self.again.len(),
+            bytes: self.first.bytes() + self.again.bytes(),
+            in_flight: self.in_flight.len(),
+        }
     }
 
     pub(crate) const fn parked(&self) -> Option<u64> {
@@ -238,12 +249,18 @@ impl Lane {
             return;
         }
         let is_behind = from == Origin::FanOut && self.parked.is_some();
-        if is_behind || self.load().waiting >= room {
+        if is_behind || !self.has_room(room) {
             return self.give_back(&work, now, "lane_full", endings);
         }
         self.supersede_progress(&work, now, endings);
         self.order.enter(&work);
-        if is_first(&work) { self.first.push_back(work) } else { self.again.push_back(work) }
+        if is_first(&work) { self.first.push(work) } else { self.again.push(work) }
+    }
+
+    /// Whether the lane can hold one more, where it may hold `most`: of large bodies a handful, whatever their size.
+    pub(crate) fn has_room(&self, most: usize) -> bool {
+        let load = self.load();
+        load.waiting < most && (load.bytes < LANE_BYTES || load.waiting < HANDFUL)
     }
 
     /// The same delivery under a new claim of this process: goes on under it.
@@ -252,24 +269,18 @@ impl Lane {
             ticket.token = work.token;
             return true;
         }
-        let mut waiting = self.first.iter_mut().chain(&mut self.again);
-        let known = waiting.find(|known| known.delivery.id == work.delivery.id);
-        known.is_some_and(|known| {
-            known.token = work.token;
-            true
-        })
+        let (id, token) = (work.delivery.id, work.token);
+        self.first.adopt(id, token) || self.again.adopt(id, token)
     }
 
     /// Progress that waits is out of date when a later event of its job comes.
     fn supersede_progress(&mut self, newer: &ClaimedDelivery, now: Timestamp, endings: &mut Endings) {
         let Some(job) = newer.delivery.job else { return };
         let stale = |waiting: &ClaimedDelivery| {
-            is_progress(waiting)
-                && waiting.delivery.job == Some(job)
-                && waiting.delivery.sequence < newer.delivery.sequence
+            waiting.delivery.job == Some(job) && waiting.delivery.sequence < newer.delivery.sequence
         };
         let rest = Verdict::Retry { at: now + SUPERSEDED_REST, reason: "superseded" };
-        while let Some(place) = self.first.iter().position(stale) {
+        while let Some(place) = self.first.progress(stale) {
             let Some(work) = self.first.remove(place) else { return };
             let mut ending = self.given_back(&work, rest);
             ending.superseded_for = Some(work.delivery.account);
@@ -294,7 +305,7 @@ impl Lane {
 
     /// Where the delivery stands that goes next: a place among the first tries, or `None` for the first of the retries.
     fn pick(&self) -> Option<Option<usize>> {
-        match self.first.iter().position(|work| self.order.allows(work)) {
+        match self.first.position(|work| self.order.allows(work)) {
             Some(place) => Some(Some(place)),
             None if self.again.is_empty() => None,
             None => Some(None),
@@ -305,7 +316,7 @@ impl Lane {
     pub(crate) fn start(&mut self, now: Timestamp) -> Option<ClaimedDelivery> {
         let work = match self.pick()? {
             Some(place) => self.first.remove(place)?,
-            None => self.again.pop_front()?,
+            None => self.again.pop()?,
         };
         self.circuit = self.circuit.admit(now).unwrap_or(self.circuit);
         if let Some(bucket) = &mut self.bucket {
@@ -412,7 +423,7 @@ impl Lane {
     }
 
     fn take_waiting(&mut self) -> Vec<ClaimedDelivery> {
-        let waiting: Vec<_> = self.first.drain(..).chain(self.again.drain(..)).collect();
+        let waiting: Vec<_> = self.first.drain().chain(self.again.drain()).collect();
         for work in &waiting {
             self.order.leave(work);
         }
@@ -447,7 +458,7 @@ impl Lane {
     /// All claims that this lane holds.
     pub(crate) fn held(&self) -> impl Iterator<Item = Held> {
         let endpoint = self.endpoint.id;
-        let waiting = self.first.iter().chain(&self.again).map(|work| (work.delivery.id, work.token));
+        let waiting = self.first.iter().chain(self.again.iter()).map(|work| (work.delivery.id, work.token));
         let out = self.in_flight.iter().map(|(&delivery, ticket)| (delivery, ticket.token));
         waiting.chain(out).map(move |(delivery, token)| Held { endpoint, delivery, token })
     }
@@ -456,7 +467,7 @@ impl Lane {
     pub(crate) fn forget(&mut self, lost: &Held) {
         for queue in [&mut self.first, &mut self.again] {
             let is_lost = |work: &ClaimedDelivery| work.delivery.id == lost.delivery && work.token == lost.token;
-            if let Some(work) = queue.iter().position(is_lost).and_then(|place| queue.remove(place)) {
+            if let Some(work) = queue.position(is_lost).and_then(|place| queue.remove(place)) {
                 self.order.leave(&work);
             }
         }

@@ -27,13 +27,11 @@ use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 use reelhook_store::ClaimedDelivery;
 
-use crate::lane::{Held, Lane, Load, Origin, Readiness};
+use crate::lane::{HANDFUL, Held, Lane, Load, Origin, Readiness};
 use crate::parked::Parked;
 use crate::settings::Settings;
 use crate::settle::{Ending, Endings};
 
-/// What every lane may hold when the queues together are full.
-const HANDFUL: usize = 8;
 /// The part of the pool that is kept for lanes with nothing out: one in so many.
 const RESERVED_PART: usize = 8;
 /// A lane is offered to the store for more when this part of its queue is free: one in so many.
@@ -252,7 +250,7 @@ impl Lanes {
     /// What the store may be asked for; `written` is how many endings were written so far.
     pub(crate) fn room(&mut self, now: Timestamp, written: u64) -> Room {
         let free = self.settings.queued.saturating_sub(self.load.waiting);
-        self.is_crowded = free == 0;
+        self.is_crowded = self.is_full();
         let refill = self.refill();
         let claim_batch = usize::try_from(self.settings.claim_batch).unwrap_or(usize::MAX);
         // A crowd does not keep those out who have nothing here yet.
@@ -343,10 +341,14 @@ impl Lanes {
         self.load
     }
 
+    /// Whether the queues together hold what they may.
+    const fn is_full(&self) -> bool {
+        self.load.waiting >= self.settings.queued || self.load.bytes >= self.settings.queued_bytes
+    }
+
     /// What one lane may hold at the moment.
     fn capacity(&self) -> usize {
-        let is_full = self.load.waiting >= self.settings.queued;
-        if is_full { HANDFUL.min(self.settings.lane_queue) } else { self.settings.lane_queue }
+        if self.is_full() { HANDFUL.min(self.settings.lane_queue) } else { self.settings.lane_queue }
     }
 
     /// How much room a lane must have to be given more from the store.
@@ -382,6 +384,7 @@ impl Lanes {
         }
         self.load.in_flight = self.load.in_flight + after.in_flight - before.in_flight;
         self.load.waiting = self.load.waiting + after.waiting - before.waiting;
+        self.load.bytes = self.load.bytes + after.bytes - before.bytes;
 
         if after.waiting > 0 {
             self.line_up(endpoint);
@@ -391,7 +394,9 @@ impl Lanes {
     }
 
     fn note_room(&mut self, endpoint: EndpointId) {
-        if self.is_crowded && self.load.waiting < self.settings.queued / 2 {
+        let is_half_empty =
+            self.load.waiting < self.settings.queued / 2 && self.load.bytes < self.settings.queued_bytes / 2;
+        if self.is_crowded && is_half_empty {
             self.is_crowded = false;
             self.has_new_room = true;
         }
@@ -408,7 +413,7 @@ impl Lanes {
 
 /// Whether a lane can be given more from the store. While a probe is out it is not: what the probe learns decides.
 fn has_room(lane: &Lane, capacity: usize, refill: usize) -> bool {
-    !lane.is_probing() && lane.load().waiting + refill <= capacity
+    !lane.is_probing() && lane.load().waiting + refill <= capacity && lane.has_room(capacity)
 }
 
 mod survey;

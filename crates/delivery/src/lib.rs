@@ -32,6 +32,7 @@ mod lanes;
 mod meter;
 mod outcome;
 mod parked;
+mod queue;
 mod retention;
 mod send;
 mod settings;

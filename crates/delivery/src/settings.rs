@@ -11,6 +11,8 @@ pub struct Settings {
     pub lane_queue: usize,
     /// How many deliveries wait in memory before lanes are held to a handful each. From 1.
     pub queued: usize,
+    /// How many bytes their bodies may have before the same happens. From 1.
+    pub queued_bytes: usize,
     /// How long a claim lasts unless renewed, which is done at half of it: 1 s to 1 h.
     pub lease: Duration,
     /// Most events fanned out in one transaction: 1 to 500.
@@ -36,8 +38,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             in_flight: 512,
-            lane_queue: 1024,
-            queued: 8192,
+            // What does not wait in memory is written, claimed and read once more: half of a flood's CPU.
+            lane_queue: 16 * 1024,
+            queued: 64 * 1024,
+            queued_bytes: 64 * 1024 * 1024,
             lease: Duration::from_secs(60),
             fan_out_batch: 250,
             claim_batch: 500,

@@ -347,7 +347,7 @@ fn a_claim_made_anew_by_this_process_is_adopted() {
     let again = ClaimedDelivery { token: 99, ..work(&to, 1, 0, None, "a.b") };
     let arrival = Arrival { work: again, endpoint: Arc::clone(&to) };
     lanes.offer(arrival, Origin::Store, ALL_WRITTEN, NOW);
-    assert_eq!(lanes.load(), Load { waiting: 0, in_flight: 1 });
+    assert_eq!((lanes.load().waiting, lanes.load().in_flight), (0, 1));
     lanes.end(&out, &to, 200);
     assert_eq!(lanes.take_endings()[0].settlement.token, 99);
 }
