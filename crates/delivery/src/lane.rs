@@ -231,7 +231,7 @@ impl Lane {
         endings: &mut Endings,
     ) {
         self.used_at = now;
-        if from == Origin::Store && self.adopt(&work) {
+        if self.adopt(&work) {
             return;
         }
         if self.shut.is_some() {
@@ -266,7 +266,8 @@ impl Lane {
     /// The same delivery under a new claim of this process: goes on under it.
     fn adopt(&mut self, work: &ClaimedDelivery) -> bool {
         if let Some(ticket) = self.in_flight.get_mut(&work.delivery.id) {
-            ticket.token = work.token;
+            // The newest claim counts, in whatever order word of them comes.
+            ticket.token = ticket.token.max(work.token);
             return true;
         }
         let (id, token) = (work.delivery.id, work.token);

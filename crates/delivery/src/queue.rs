@@ -75,14 +75,14 @@ impl Queue {
         self.waiting.drain(..)
     }
 
-    /// Puts a delivery that waits under a new claim; whether it waits here.
+    /// Puts a delivery that waits under a claim, where that is newer; whether it waits here.
     pub(crate) fn adopt(&mut self, delivery: DeliveryId, token: i64) -> bool {
         if !self.ids.contains(&delivery) {
             return false;
         }
         let known = self.waiting.iter_mut().find(|known| known.delivery.id == delivery);
         known.is_some_and(|known| {
-            known.token = token;
+            known.token = known.token.max(token);
             true
         })
     }

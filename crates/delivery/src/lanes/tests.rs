@@ -353,6 +353,24 @@ fn a_claim_made_anew_by_this_process_is_adopted() {
 }
 
 #[test]
+fn word_of_an_older_claim_that_comes_late_changes_nothing() {
+    let (mut lanes, to) = (roomy(), endpoint(1, 1));
+    let claimed = |token| ClaimedDelivery { token, ..work(&to, 1, 0, None, "a.b") };
+    let offer = |lanes: &mut Lanes, token, from| {
+        let arrival = Arrival { work: claimed(token), endpoint: Arc::clone(&to) };
+        lanes.offer(arrival, from, ALL_WRITTEN, NOW);
+    };
+    offer(&mut lanes, 2, Origin::Store);
+    offer(&mut lanes, 1, Origin::FanOut);
+    assert_eq!(lanes.load().waiting, 1);
+    let out = lanes.next(NOW).unwrap();
+    offer(&mut lanes, 1, Origin::FanOut);
+    assert_eq!((lanes.load().waiting, lanes.load().in_flight), (0, 1));
+    lanes.end(&out, &to, 200);
+    assert_eq!(lanes.take_endings()[0].settlement.token, 2);
+}
+
+#[test]
 fn a_schedule_that_begins_with_a_wait_is_kept() {
     let (mut lanes, to) = (roomy(), endpoint(1, 1));
     let to = Arc::new(Endpoint { retry: Some(RetrySchedule::exact_millis(&[5000])), ..(*to).clone() });
