@@ -121,6 +121,9 @@ impl World {
         let (_, engine) = self.engine.take().expect("the engine runs");
         engine.abort();
         assert!(engine.await.is_err_and(|error| error.is_cancelled()));
+        // The store lives on, where a process would have taken it along: what the engine asked of it last comes to its
+        // end before anything else happens, lest a dead engine claims what the next one should.
+        self.store.renew_deliveries(&[], Duration::ZERO).await.unwrap();
     }
 
     pub(crate) fn path(&self) -> PathBuf {
