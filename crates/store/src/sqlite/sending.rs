@@ -150,12 +150,14 @@ pub(super) async fn release(tx: &mut Tx, ended: Timestamp) -> Result<u64> {
 pub(super) async fn settle(tx: &mut Tx, settlements: Vec<Settlement>) -> Result<Vec<DeliveryId>> {
     let now = tx.now();
     let enabled = enabled(tx, &settlements).await?;
+    // By the place of each settlement: one delivery may end twice in a batch, under an old claim and under its newest.
+    let mut is_lost = vec![false; settlements.len()];
+    let mut seen = HashSet::new();
     let mut settled = Vec::with_capacity(settlements.len());
-    let (mut seen, mut twice) = (HashSet::new(), Vec::new());
-    for settlement in &settlements {
-        // Of several endings of one delivery the first counts.
-        if !seen.insert(settlement.delivery) {
-            twice.push(settlement.delivery);
+    for (place, settlement) in settlements.iter().enumerate() {
+        // Of several endings of one claim the first counts.
+        if !seen.insert((settlement.delivery, settlement.token)) {
+            is_lost[place] = true;
             continue;
         }
         // Of any other state, or under another claim, the statement finds nothing.
@@ -168,14 +170,20 @@ pub(super) async fn settle(tx: &mut Tx, settlements: Vec<Settlement>) -> Result<
         settled.push(settled_row(settlement, state, now));
     }
     let done = sqlx::query(SETTLE).bind(json(&settled)).execute(tx.sql()).await?;
-    let mut lost = HashSet::new();
     if done.rows_affected() != settled.len() as u64 {
-        lost = self::lost(tx, &settlements, &settled).await?;
+        let found = found(tx, &settlements).await?;
+        // A row that came to another state in another way has another number: every way out of `sending` but this one,
+        // and the claim that led to it, counts on.
+        let written: HashMap<_, _> = settled.iter().map(|row| ((row.0.as_str(), row.1), row.2)).collect();
+        for (lost, settlement) in is_lost.iter_mut().zip(&settlements) {
+            let state = written.get(&(hex(settlement.delivery).as_str(), settlement.token)).copied();
+            let known = found.get(&settlement.delivery).filter(|(token, _)| *token == settlement.token);
+            *lost |= known.map(|(_, state)| state.as_str()) != state;
+        }
     }
-    lost.extend(twice);
 
     let mut disabled: HashMap<EndpointId, &str> = HashMap::new();
-    for settlement in settlements.iter().filter(|settlement| !lost.contains(&settlement.delivery)) {
+    for (settlement, _) in settlements.iter().zip(&is_lost).filter(|(_, lost)| !**lost) {
         let disable = settlement.disable.or((settlement.verdict == Verdict::Gone).then_some("gone"));
         if let Some(reason) = disable {
             disabled.entry(settlement.endpoint).or_insert(reason);
@@ -192,8 +200,8 @@ pub(super) async fn settle(tx: &mut Tx, settlements: Vec<Settlement>) -> Result<
     }
     tx.wake(Topic::Settled);
     let mut told = HashSet::new();
-    let in_order = settlements.iter().map(|settlement| settlement.delivery);
-    Ok(in_order.filter(|delivery| lost.contains(delivery) && told.insert(*delivery)).collect())
+    let lost = settlements.iter().zip(is_lost).filter(|(_, lost)| *lost).map(|(settlement, _)| settlement.delivery);
+    Ok(lost.filter(|delivery| told.insert(*delivery)).collect())
 }
 
 /// Which endpoints of those that something shall wait for are enabled.
@@ -207,17 +215,11 @@ async fn enabled(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashSet<Endp
     found.iter().map(|row| rows::id(row, "id")).collect()
 }
 
-/// Which deliveries are not as they were just settled: the claims on them were lost before.
-async fn lost(tx: &mut Tx, settlements: &[Settlement], settled: &[SettledRow]) -> Result<HashSet<DeliveryId>> {
+/// The token and state of each delivery that there is.
+async fn found(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashMap<DeliveryId, (i64, String)>> {
     let ids = hexes(settlements.iter().map(|settlement| settlement.delivery));
     let found = sqlx::query(FOUND).bind(ids).fetch_all(tx.sql()).await?;
-    let found = found.iter().map(|row| Ok((rows::id(row, "id")?, (column(row, "token")?, column(row, "state")?))));
-    let found: HashMap<DeliveryId, (i64, &str)> = found.collect::<Result<_>>()?;
-    // A row that came to that state in another way under the same number there is not: every way out of `sending` but
-    // this one, and the claim that led to it, counts the number on.
-    let written: HashMap<_, _> = settled.iter().map(|row| (row.0.as_str(), (row.1, row.2))).collect();
-    let is_lost = |delivery: &DeliveryId| found.get(delivery) != written.get(hex(*delivery).as_str());
-    Ok(settlements.iter().map(|settlement| settlement.delivery).filter(is_lost).collect())
+    found.iter().map(|row| Ok((rows::id(row, "id")?, (column(row, "token")?, column(row, "state")?)))).collect()
 }
 
 /// Id, token, state, due, reason to wait, attempts to add, finished.

@@ -194,6 +194,16 @@ conformance! {
         assert_eq!((record.delivery.attempts, record.attempts.len()), (1, 2));
     }
 
+    async fn of_an_old_claim_and_the_newest_in_one_batch_the_newest_counts(world: &World) {
+        let endpoint = world.registered().await;
+        let old = world.sent(1, endpoint.id).await.remove(0);
+        world.store.void_delivery_leases().await.unwrap();
+        let newest = world.store.claim_due(10, 10, &[], LEASE).await.unwrap().remove(0);
+        let both = [&old, &newest].map(|claimed| world.settlement(claimed, Verdict::Delivered)).to_vec();
+        assert_eq!(world.store.settle(both).await.unwrap(), [old.delivery.id]);
+        assert_eq!(world.state_of(&newest).await, "delivered");
+    }
+
     async fn one_claim_is_settled_once(world: &World) {
         let endpoint = world.registered().await;
         let sent = world.sent(1, endpoint.id).await.remove(0);
