@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use reelhook_dialects::transcodely::request::told;
-use reelhook_domain::delivery::DeliveryState;
 use reelhook_domain::id::EndpointId;
 use reelhook_domain::job::Dialect;
 use reelhook_signature::hmac_sha256_hex;
@@ -55,10 +54,7 @@ async fn a_transcodely_receiver_that_says_gone_is_tried_again() {
     let world = World::start().await;
     let receiver = Receiver::scripted([Reply::status(410)]).await;
     let endpoint = failed_job(&world, &receiver).await;
-    let record = world.wait_for_attempt(endpoint, 1).await;
-    let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
-    world.move_to(due);
-    assert_eq!(world.wait_for_attempt(endpoint, 2).await.delivery.state, DeliveryState::Delivered);
+    world.expect_second_attempt(endpoint).await;
 }
 
 #[tokio::test]

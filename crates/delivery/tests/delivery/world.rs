@@ -298,6 +298,14 @@ impl World {
         (record, times)
     }
 
+    /// The first attempt is not the last: the second is made when it is due, and is taken.
+    pub(crate) async fn expect_second_attempt(&self, endpoint: EndpointId) {
+        let record = self.wait_for_attempt(endpoint, 1).await;
+        let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
+        self.move_to(due);
+        assert_eq!(self.wait_for_attempt(endpoint, 2).await.delivery.state, DeliveryState::Delivered);
+    }
+
     /// Has a worker begin the oldest job.
     pub(crate) async fn start_job(&self) -> Lease {
         let claimed = self.store.claim_jobs(1, Duration::from_secs(60)).await.unwrap().pop().expect("a job waits");

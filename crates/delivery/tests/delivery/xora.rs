@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use reelhook_dialects::xora::request::SettingsChange;
-use reelhook_domain::delivery::DeliveryState;
 use reelhook_domain::id::EndpointId;
 use reelhook_domain::job::Dialect;
 use reelhook_testkit::{Receiver, Reply};
@@ -49,14 +48,8 @@ async fn xoras_waits_are_lengthened_by_a_receiver_that_asks_and_never_shortened(
     .await;
     receiver.otherwise(Reply::status(500));
     let endpoint = failed_job(&world, &receiver).await;
-    for (count, wait) in [(1, 60_000), (2, 1000)] {
-        let record = world.wait_for_attempt(endpoint, count).await;
-        let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
-        assert_eq!(due.since(world.now()), Duration::from_millis(wait), "after attempt {count}");
-        world.move_to(due);
-    }
-    let record = world.wait_for_attempt(endpoint, 3).await;
-    assert_eq!(record.delivery.state, DeliveryState::Exhausted, "no attempt is added");
+    // No attempt is added.
+    world.walk_retry_table(endpoint, [0..=0, 60_000..=60_000, 1000..=1000]).await;
 }
 
 #[tokio::test]
@@ -64,8 +57,5 @@ async fn a_xora_receiver_that_says_gone_is_tried_again() {
     let world = World::start().await;
     let receiver = Receiver::scripted([Reply::status(410)]).await;
     let endpoint = failed_job(&world, &receiver).await;
-    let record = world.wait_for_attempt(endpoint, 1).await;
-    let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{:?}", record.delivery) };
-    world.move_to(due);
-    assert_eq!(world.wait_for_attempt(endpoint, 2).await.delivery.state, DeliveryState::Delivered);
+    world.expect_second_attempt(endpoint).await;
 }

@@ -10,6 +10,7 @@ use reelhook_domain::id::{AccountId, EndpointId, SecretId};
 use reelhook_domain::time::Timestamp;
 use serde_json::json;
 
+use super::many::Query;
 use super::rows::{self, hexes, key};
 use super::writer::Tx;
 use super::{SqliteStore, events};
@@ -90,9 +91,7 @@ impl Endpoints for SqliteStore {
     }
 }
 
-type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
-fn by_url(wanted: &JobEndpoint) -> Query {
+fn by_url(wanted: &JobEndpoint) -> Query<'static> {
     sqlx::query(BY_URL)
         .bind(key(wanted.account))
         .bind(wanted.role.as_str())
@@ -164,7 +163,7 @@ async fn save(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
 }
 
 /// The id, then all that can change, in the order of the columns above.
-fn bind_changeable(query: Query, endpoint: &Endpoint, vault: &Vault) -> Query {
+fn bind_changeable(query: Query<'static>, endpoint: &Endpoint, vault: &Vault) -> Query<'static> {
     let headers =
         (!endpoint.headers.is_empty()).then(|| vault.seal(&endpoint.id.to_bytes(), &rows::json(&endpoint.headers)));
     query

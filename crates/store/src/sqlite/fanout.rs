@@ -12,9 +12,8 @@ use reelhook_domain::delivery::{Delivery, DeliveryState, Signal, step};
 use reelhook_domain::endpoint::EndpointState;
 use reelhook_domain::id::EndpointId;
 use reelhook_domain::time::Timestamp;
-use sqlx::sqlite::{Sqlite, SqliteArguments};
 
-use super::many::InsertMany;
+use super::many::{InsertMany, Query};
 use super::rows::{self, column, hex, json, key};
 use super::writer::Tx;
 use crate::wakes::Topic;
@@ -34,8 +33,6 @@ static INSERT_DELIVERIES: InsertMany = InsertMany::new(
     14,
     "",
 );
-
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 pub(super) async fn fan_out(tx: &mut Tx, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
     let moved = sqlx::query(MOVE_ON).bind(batch.after).bind(batch.up_to).execute(tx.sql()).await?;
@@ -81,8 +78,7 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) 
         };
         // Scheduled against what its maker thought: somebody must claim it. Held: an endpoint that asks for its events
         // itself may be waiting for it.
-        let is_expected = matches!(new.start, Start::Claimed | Start::Due { .. });
-        if matches!(delivery.state, DeliveryState::Held) || !is_expected {
+        if delivery.state == DeliveryState::Held || new.start == Start::Held {
             tx.wake(Topic::Delivery);
         }
         inserted.push((delivery, new.dialect, new.body));

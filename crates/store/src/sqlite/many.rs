@@ -15,7 +15,8 @@ use crate::Result;
 /// Rows of one statement, most first; whatever is left goes by the smaller ones.
 const SIZES: [usize; 3] = [64, 8, 1];
 
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+/// A statement with what was bound to it.
+pub(super) type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 /// An insert of any number of rows.
 pub(super) struct InsertMany {

@@ -10,10 +10,9 @@ use reelhook_domain::delivery::{Attempt, DeliveryState, Signal, step};
 use reelhook_domain::id::{DeliveryId, EndpointId};
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
-use sqlx::sqlite::{Sqlite, SqliteArguments};
 
 use super::endpoints;
-use super::many::InsertMany;
+use super::many::{InsertMany, Query};
 use super::rows::{self, column, hex, hexes, json, key};
 use super::writer::Tx;
 use crate::wakes::Topic;
@@ -93,8 +92,6 @@ const NOTE_CIRCUITS: &str = "
 pub(super) const ENABLED: &str = "
     select endpoints.id from json_each(?) as row cross join endpoints on endpoints.id = unhex(row.value)
     where endpoints.state = 'enabled'";
-
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 pub(super) async fn claim_due(
     tx: &mut Tx,
