@@ -43,6 +43,7 @@ mod connector;
 mod exchange;
 mod failure;
 mod fault;
+mod lookups;
 mod outgoing;
 mod policy;
 mod pool;
