@@ -193,7 +193,7 @@ pub struct Delivery {
     pub attempts: u32,
     /// How many attempts were made before it was last sent again by hand: the schedule begins anew there.
     pub schedule_offset: u32,
-    /// Why it waits, where it does: `backoff`, `retry_after`.
+    /// Why it waits, where it does, as it was when it was put back: `backoff`, `retry_after`, `circuit_open`, ...
     pub waiting_reason: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,

@@ -2,38 +2,24 @@
 
 use std::time::Duration;
 
-use reelhook_dialects::native::reply::{AttemptReply, DeliveryReply, EndpointReply, PULL_SCHEME};
+use reelhook_dialects::native::reply::{EndpointReply, PULL_SCHEME};
 use reelhook_dialects::{EndpointAddress, EndpointPatch, EndpointRequest, SettingsRequest};
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::endpoint::{Endpoint, EndpointRole, EndpointState};
-use reelhook_domain::event::EventType;
 use reelhook_domain::id::EndpointId;
 use reelhook_domain::job::Dialect;
 use reelhook_signature::{Secret, SigningKey};
-use reelhook_store::{
-    DefaultWebhook, DeliveryFilter, EndpointChange, JobEndpoint, NewEvent, Page, SealedFor, SigningSecret, Topic,
-};
-use serde_json::json;
+use reelhook_store::{DefaultWebhook, EndpointChange, JobEndpoint, SealedFor, SigningSecret};
 use url::Url;
 
 use super::{Caller, Desk, all_right};
 use crate::problem::{Problem, missing};
-use crate::throttle::ByHand;
 
 /// How long an old secret goes on signing beside a new one, where the caller does not say.
 pub(crate) const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
 /// How a secret of ours is used; those of services are named after these.
 pub(crate) const HMAC: &str = "hmac";
-
-/// What a test call came to.
-#[derive(Debug)]
-pub(crate) struct TestOutcome {
-    pub(crate) status: Option<u16>,
-    pub(crate) ok: bool,
-    pub(crate) attempt: Option<AttemptReply>,
-    pub(crate) reason: Option<String>,
-}
 
 impl Desk {
     /// Registers an endpoint; the answer has its secret, which is not shown again.
@@ -125,58 +111,6 @@ impl Desk {
             ));
         }
         Ok(())
-    }
-
-    /// Sends `webhook.test` to an endpoint and waits for what comes of its first attempt.
-    pub(crate) async fn test_endpoint(&self, caller: Caller, endpoint: &Endpoint) -> Result<TestOutcome, Problem> {
-        self.throttle(caller, ByHand::Test)?;
-        let mut settled = self.store().wakes().listen(Topic::Settled);
-        let event = NewEvent {
-            id: self.ambient().id(),
-            account: caller.account,
-            kind: EventType::ours(EventType::WEBHOOK_TEST),
-            data: json!({
-                "endpoint": endpoint.id,
-                "message": "This is a test. If you can read it and its signature is right, your receiver is ready.",
-            }),
-            only: Some(endpoint.id),
-        };
-        let id = event.id;
-        self.store().publish(vec![event]).await?;
-        let filter = DeliveryFilter {
-            endpoint: Some(endpoint.id),
-            event_type: Some(EventType::WEBHOOK_TEST.to_owned()),
-            ..DeliveryFilter::default()
-        };
-        let deadline = tokio::time::Instant::now() + endpoint.timeout() + Duration::from_secs(5);
-        let page = Page { before: None, limit: 20 };
-        loop {
-            let deliveries = self.store().list_deliveries(caller.account, &filter, page).await?;
-            if let Some(delivery) = deliveries.iter().find(|delivery| delivery.event == id && delivery.attempts > 0) {
-                let record = self.store().delivery(caller.account, delivery.id).await?;
-                // One try is a test; the schedule would make it a nuisance.
-                if let Err(error) = self.store().cancel_delivery(caller.account, delivery.id).await {
-                    tracing::debug!(error = %error, "the test delivery had ended");
-                }
-                let shown = DeliveryReply::of(&record.delivery, &record.attempts);
-                let attempt = shown.attempts.into_iter().next();
-                let status = attempt.as_ref().and_then(|attempt| attempt.status);
-                let ok = status.is_some_and(|status| (200..300).contains(&status));
-                let reason = attempt.as_ref().filter(|_| !ok).map(|attempt| attempt.outcome.clone());
-                return Ok(TestOutcome { status, ok, attempt, reason });
-            }
-            // Settling is told within this process; another node's is only seen by looking.
-            let look_again = tokio::time::Instant::now() + Duration::from_secs(1);
-            tokio::select! {
-                () = settled.wait() => {}
-                () = tokio::time::sleep_until(look_again.min(deadline)) => {}
-            }
-            if tokio::time::Instant::now() >= deadline {
-                let reason =
-                    Some("no attempt was made in time: the endpoint is disabled, or its circuit is open".to_owned());
-                return Ok(TestOutcome { status: None, ok: false, attempt: None, reason });
-            }
-        }
     }
 
     /// Replaces an endpoint's secret, or the account's; the old one signs beside it for `overlap`.

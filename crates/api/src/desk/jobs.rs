@@ -198,7 +198,9 @@ impl Desk {
         let filter = DeliveryFilter { job: Some(id), ..DeliveryFilter::default() };
         let page = Page { before: None, limit: 100 };
         let deliveries = self.store().list_deliveries(caller.account, &filter, page).await?;
-        reply.deliveries = deliveries.iter().rev().map(JobDeliveryReply::of).collect();
+        let around = self.around(&deliveries).await?;
+        let shown = deliveries.iter().rev().map(|delivery| JobDeliveryReply::of(delivery, around.of(delivery)));
+        reply.deliveries = shown.collect();
         Ok(reply)
     }
 

@@ -1,6 +1,7 @@
 //! The desk: the verbs that native routes and dialects share.
 
 mod credits;
+mod deliveries;
 mod destination;
 mod endpoints;
 mod jobs;
@@ -10,6 +11,7 @@ mod recovery;
 mod retention;
 mod secrets;
 mod services;
+mod test_call;
 mod uploads;
 mod waiting;
 
@@ -36,10 +38,11 @@ use crate::metrics::{Measures, Metrics};
 use crate::problem::Problem;
 use crate::throttle::{ByHandRates, Throttle};
 
-pub(crate) use endpoints::{HMAC, OVERLAP, TestOutcome};
+pub(crate) use endpoints::{HMAC, OVERLAP};
 pub(crate) use jobs::JobInput;
 pub use plan::Planner;
 pub use services::{Probe, Services};
+pub(crate) use test_call::TestOutcome;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

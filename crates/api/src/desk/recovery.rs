@@ -33,14 +33,14 @@ impl Desk {
     pub(crate) async fn resend(&self, caller: Caller, id: DeliveryId) -> Result<DeliveryReply, Problem> {
         self.throttle(caller, ByHand::Delivery)?;
         let delivery = self.store().resend(caller.account, id).await.map_err(missing("delivery"))?;
-        Ok(DeliveryReply::of(&delivery, &[]))
+        self.show_delivery(&delivery, &[]).await
     }
 
     /// Cancels a delivery that waits.
     pub(crate) async fn cancel_delivery(&self, caller: Caller, id: DeliveryId) -> Result<DeliveryReply, Problem> {
         self.throttle(caller, ByHand::Delivery)?;
         let delivery = self.store().cancel_delivery(caller.account, id).await.map_err(missing("delivery"))?;
-        Ok(DeliveryReply::of(&delivery, &[]))
+        self.show_delivery(&delivery, &[]).await
     }
 
     /// Offers an endpoint all that was given up of what was made since then.
@@ -104,6 +104,6 @@ impl Desk {
             start: Start::Held,
         };
         let delivery = self.store().replay(delivery).await.map_err(missing("event"))?;
-        Ok(DeliveryReply::of(&delivery, &[]))
+        self.show_delivery(&delivery, &[]).await
     }
 }

@@ -46,16 +46,18 @@ pub(crate) async fn list_deliveries(
     let page = query.page();
     query.finish()?;
     let deliveries = desk.store().list_deliveries(caller.account, &filter, page).await?;
+    let around = desk.around(&deliveries).await?;
     let next_cursor = next_cursor(page, deliveries.len(), deliveries.last().map(|delivery| delivery.id));
     Ok(Json(DeliveryList {
-        deliveries: deliveries.iter().map(|delivery| DeliveryReply::of(delivery, &[])).collect(),
+        deliveries: deliveries.iter().map(|delivery| DeliveryReply::of(delivery, &[], around.of(delivery))).collect(),
         next_cursor,
     }))
 }
 
 /// Get a delivery
 ///
-/// With every attempt: when, where to, how long each phase took, and what was answered.
+/// With every attempt: when, where to, how long each phase took, and what was answered; and, while it waits, why and until
+/// when.
 #[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 200, body = DeliveryReply), (status = 404, body = Problem)))]
 pub(crate) async fn get_delivery(
@@ -65,7 +67,7 @@ pub(crate) async fn get_delivery(
 ) -> Result<Json<DeliveryReply>, Problem> {
     let record =
         desk.store().delivery(caller.account, id(&delivery, "delivery")?).await.map_err(missing("delivery"))?;
-    Ok(Json(DeliveryReply::of(&record.delivery, &record.attempts)))
+    Ok(Json(desk.show_delivery(&record.delivery, &record.attempts).await?))
 }
 
 /// Resend a delivery

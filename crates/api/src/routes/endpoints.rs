@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use reelhook_dialects::native;
-use reelhook_dialects::native::reply::{AttemptReply, EndpointReply};
+use reelhook_dialects::native::reply::{AttemptReply, EndpointReply, WaitingReply};
 use reelhook_domain::endpoint::EndpointState;
 use reelhook_domain::form::Form;
 use reelhook_store::SealedFor;
@@ -38,13 +38,16 @@ pub(crate) struct TestReply {
     /// Why it is not ok, where no status tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The attempt.
+    /// The attempt; null when none was made.
     attempt: Option<AttemptReply>,
+    /// Why none was made, and until when the endpoint is left alone; the test is canceled then.
+    waiting: Option<WaitingReply>,
 }
 
 impl From<TestOutcome> for TestReply {
     fn from(outcome: TestOutcome) -> Self {
-        Self { ok: outcome.ok, status: outcome.status, reason: outcome.reason, attempt: outcome.attempt }
+        let TestOutcome { status, ok, attempt, reason, waiting } = outcome;
+        Self { ok, status, reason, attempt, waiting }
     }
 }
 

@@ -16,3 +16,4 @@ mod pull;
 mod recover;
 mod retention;
 mod rotation;
+mod waiting;

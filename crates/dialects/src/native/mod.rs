@@ -5,3 +5,4 @@ pub mod headers;
 pub mod origin;
 pub mod reply;
 pub mod request;
+mod waiting;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reelhook_domain::delivery::{Attempt, AttemptTimings, Delivery, DeliveryState, Outcome};
+use reelhook_domain::delivery::{Attempt, AttemptTimings, Delivery, Outcome};
 use reelhook_domain::endpoint::{Endpoint, EndpointState, Rate};
 use reelhook_domain::failure::JobFailure;
 use reelhook_domain::job::{FilePart, InputFacts, Job, Output, OutputFile};
@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+pub use super::waiting::{Outlook, WaitingReply};
 use crate::{Link, LinkTo};
 
 /// A job as `GET /v1/jobs/{id}` shows it.
@@ -182,17 +183,6 @@ pub struct PartReply {
     pub mime_type: String,
 }
 
-/// Why something waits.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = Waiting)]
-pub struct WaitingReply {
-    /// Why.
-    pub reason: String,
-    /// Until when, where that is known.
-    #[schema(format = DateTime)]
-    pub until: Option<String>,
-}
-
 /// A delivery as a job shows it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = JobDelivery)]
@@ -207,10 +197,10 @@ pub struct JobDeliveryReply {
     pub state: &'static str,
     /// How many attempts were made.
     pub attempts: u32,
-    /// When it is tried next.
+    /// When it is tried next, at the earliest; null unless it is `scheduled`.
     #[schema(format = DateTime)]
     pub next_attempt_at: Option<String>,
-    /// Why it waits.
+    /// Why it waits; null when it has ended.
     pub waiting: Option<WaitingReply>,
 }
 
@@ -305,37 +295,17 @@ impl OutputReply {
     }
 }
 
-/// Why a delivery waits, where it does.
-fn waiting(delivery: &Delivery) -> Option<WaitingReply> {
-    let (reason, until) = match delivery.state {
-        DeliveryState::Scheduled { due } => {
-            (delivery.waiting_reason.clone().unwrap_or_else(|| "queued".to_owned()), Some(due.to_string()))
-        }
-        DeliveryState::Held => ("endpoint is disabled or asks for its events itself".to_owned(), None),
-        DeliveryState::Sending { .. } => ("being sent".to_owned(), None),
-        DeliveryState::Delivered | DeliveryState::Exhausted | DeliveryState::Canceled => return None,
-    };
-    Some(WaitingReply { reason, until })
-}
-
-fn next_attempt_at(delivery: &Delivery) -> Option<String> {
-    match delivery.state {
-        DeliveryState::Scheduled { due } => Some(due.to_string()),
-        _ => None,
-    }
-}
-
 impl JobDeliveryReply {
     /// A delivery as its job shows it.
-    pub fn of(delivery: &Delivery) -> Self {
+    pub fn of(delivery: &Delivery, outlook: Outlook<'_>) -> Self {
         Self {
             id: delivery.id.to_string(),
             event: delivery.event_type.clone(),
             endpoint: delivery.endpoint.to_string(),
             state: delivery.state.name(),
             attempts: delivery.attempts,
-            next_attempt_at: next_attempt_at(delivery),
-            waiting: waiting(delivery),
+            next_attempt_at: outlook.next_attempt_at(delivery),
+            waiting: outlook.waiting(delivery),
         }
     }
 }
@@ -360,10 +330,10 @@ pub struct DeliveryReply {
     pub attempts: Vec<AttemptReply>,
     /// How many attempts were made.
     pub attempt_count: u32,
-    /// When it is tried next.
+    /// When it is tried next, at the earliest; null unless it is `scheduled`.
     #[schema(format = DateTime)]
     pub next_attempt_at: Option<String>,
-    /// Why it waits.
+    /// Why it waits; null when it has ended.
     pub waiting: Option<WaitingReply>,
     /// When it was made.
     #[schema(format = DateTime)]
@@ -447,7 +417,7 @@ impl AttemptReply {
 
 impl DeliveryReply {
     /// A delivery with its attempts.
-    pub fn of(delivery: &Delivery, attempts: &[Attempt]) -> Self {
+    pub fn of(delivery: &Delivery, attempts: &[Attempt], outlook: Outlook<'_>) -> Self {
         Self {
             id: delivery.id.to_string(),
             event: EventNameReply { id: delivery.event.to_string(), kind: delivery.event_type.clone() },
@@ -457,8 +427,8 @@ impl DeliveryReply {
             state: delivery.state.name(),
             attempts: attempts.iter().map(AttemptReply::of).collect(),
             attempt_count: delivery.attempts,
-            next_attempt_at: next_attempt_at(delivery),
-            waiting: waiting(delivery),
+            next_attempt_at: outlook.next_attempt_at(delivery),
+            waiting: outlook.waiting(delivery),
             created_at: delivery.created_at.to_string(),
             finished_at: delivery.finished_at.map(|at| at.to_string()),
         }
