@@ -52,10 +52,12 @@ pub(crate) async fn publish_events(
         desk.store().publish(events).await?;
         return Ok((StatusCode::ACCEPTED, Json(Published { ids })));
     };
+    fail::fail_point!("api.before_publish");
     let idempotency = Idempotency { key, fingerprint: Sha256::digest(&json.bytes).into() };
     let ids = match desk.store().publish_once(caller.account, events, idempotency).await? {
         reelhook_store::Published::New(ids) | reelhook_store::Published::Repeated(ids) => ids,
         reelhook_store::Published::Conflict => return Err(conflict()),
     };
+    fail::fail_point!("api.after_publish");
     Ok((StatusCode::ACCEPTED, Json(Published { ids: ids.iter().map(ToString::to_string).collect() })))
 }

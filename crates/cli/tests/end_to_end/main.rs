@@ -18,6 +18,8 @@ mod pictures;
 mod plan;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod player;
+#[cfg(feature = "failpoints")]
+mod publishing;
 mod samples;
 mod small_disk;
 mod traces;
