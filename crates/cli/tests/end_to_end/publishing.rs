@@ -18,7 +18,8 @@ async fn publish(world: &World, key: &str, kinds: &[&str]) -> Option<Vec<String>
     let body = json!({"events": events}).to_string().into();
     let (url, headers) = (world.url("/v1/events"), [("idempotency-key", key)]);
     let answer = world.exchange(http::Method::POST, url, &headers, body).await.ok()?.expect(202);
-    Some(answer["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect())
+    let ids = answer["ids"].as_array().expect("each event has an id").iter();
+    Some(ids.map(|id| id.as_str().expect("an id is text").to_owned()).collect())
 }
 
 /// What a publication came to whose server crashed at that point: the ids that the crashed one answered, that of an event
@@ -61,7 +62,7 @@ async fn a_publication_is_made_once_through_a_crash_at(point: &str) -> Repeated 
     // Events are fanned out in order: once the last is there, no second set is on its way.
     let deliveries = world.get("/v1/deliveries?limit=100").await.expect(200);
     let of = |kind: &Value| all.iter().any(|known| kind == known);
-    let listed = deliveries["deliveries"].as_array().unwrap();
+    let listed = deliveries["deliveries"].as_array().expect("deliveries are listed");
     assert_eq!(listed.iter().filter(|one| of(&one["event"]["type"])).count(), 2 * all.len(), "{deliveries:#}");
     Repeated { first, between, again }
 }
