@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, stream};
+use reelhook_store::Accounts as _;
 use serde_json::json;
 use tempfile::TempDir;
 use url::Url;
@@ -15,6 +16,8 @@ use super::load::{self, Post, Sent, Span};
 use super::receiver::{Arrival, Manner, Receiver};
 use crate::client::Api;
 use crate::commands::bench::subject::Subject;
+use crate::data_folder::DataFolder;
+use crate::{ambient, api_key};
 
 /// Connections of the load.
 pub(super) const CONNECTIONS: u32 = 64;
@@ -32,6 +35,20 @@ pub(super) struct Rig {
     pub(super) key: String,
     pub(super) folder: TempDir,
     next: u32,
+}
+
+/// An account, as its caller sees the server.
+#[derive(Debug)]
+pub(super) struct Tenant {
+    key: String,
+    pub(super) api: Api,
+}
+
+impl Tenant {
+    /// Registers an endpoint of this account for events of one type; gives its id.
+    pub(super) async fn endpoint(&self, url: &Url, kind: &str) -> anyhow::Result<String> {
+        endpoint(&self.api, url, kind).await
+    }
 }
 
 /// What one load came to.
@@ -69,10 +86,23 @@ impl Rig {
         Ok(())
     }
 
+    /// Makes that many accounts beside the first, which has no part in what they do.
+    pub(super) async fn tenants(&self, count: u32) -> anyhow::Result<Vec<Tenant>> {
+        let ambient = ambient::system();
+        let (store, _) = DataFolder::at(&self.data())?.open(&ambient).await?;
+        let mut tenants = Vec::new();
+        for number in 0..count {
+            let account = store.create_account(&format!("tenant{number}")).await?;
+            let (key, _) = api_key::create(&*store, &ambient, account.id, "bench").await?;
+            tenants.push(Tenant { api: Api::new(self.server.base.clone(), &key)?, key });
+        }
+        store.close().await;
+        Ok(tenants)
+    }
+
     /// Registers an endpoint for events of one type; gives its id.
     pub(super) async fn endpoint(&self, url: &Url, kind: &str) -> anyhow::Result<String> {
-        let made = self.api.post(&["endpoints"], &json!({"url": url, "events": [kind]})).await?;
-        Ok(made["id"].as_str().context("an endpoint has no id")?.to_owned())
+        endpoint(&self.api, url, kind).await
     }
 
     /// Registers endpoints for events of one type that differ in their path: `/1`, `/2`, ...
@@ -96,6 +126,11 @@ impl Rig {
     /// A request that publishes one event of each of these types.
     pub(super) fn post(&self, kinds: &[&str]) -> anyhow::Result<Post> {
         Post::publish(&self.server.base, &self.key, kinds)
+    }
+
+    /// A request of that account that publishes one event.
+    pub(super) fn post_as(&self, tenant: &Tenant, kind: &str) -> anyhow::Result<Post> {
+        Post::publish(&self.server.base, &tenant.key, &[kind])
     }
 
     /// Numbers that no event has had.
@@ -131,13 +166,29 @@ impl Rig {
         pace: Duration,
         wanted: usize,
     ) -> anyhow::Result<(Vec<Sent>, Vec<Arrival>)> {
-        self.receiver.clear();
         let posts = kinds.iter().map(|kind| self.post(&[kind])).collect::<anyhow::Result<_>>()?;
+        self.paced_posts(posts, count, pace, wanted).await
+    }
+
+    /// The same with these requests in turn.
+    pub(super) async fn paced_posts(
+        &mut self,
+        posts: Vec<Post>,
+        count: u32,
+        pace: Duration,
+        wanted: usize,
+    ) -> anyhow::Result<(Vec<Sent>, Vec<Arrival>)> {
+        self.receiver.clear();
         let first = self.numbers(count).start;
         let sent = load::open(posts, first, count, pace).await?;
         let arrivals = self.receiver.reach(wanted, PATIENCE).await?;
         Ok((sent, arrivals))
     }
+}
+
+async fn endpoint(api: &Api, url: &Url, kind: &str) -> anyhow::Result<String> {
+    let made = api.post(&["endpoints"], &json!({"url": url, "events": [kind]})).await?;
+    Ok(made["id"].as_str().context("an endpoint has no id")?.to_owned())
 }
 
 /// Milliseconds from the moment a request was sent until each of its webhooks came the first time.
