@@ -54,25 +54,21 @@ impl StoreError {
     }
 }
 
-/// Codes that say that the disk is full.
+/// Codes of SQLite that say that the disk is full.
 ///
 /// # Source
 /// SQLite result codes: 13 is `SQLITE_FULL`; 4874 is `SQLITE_IOERR_SHMSIZE`, which is what growing the write-ahead log's
-/// index says on a full disk. PostgreSQL error codes, class 53: `53100` is `disk_full`.
-const FULL: &[&str] = &["13", "4874", "53100"];
+/// index says on a full disk.
+const FULL: [i32; 2] = [13, 4874];
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::Database(refusal) = &error {
-            if refusal.code().is_some_and(|code| FULL.contains(&code.as_ref())) {
-                return Self::Full;
-            }
-            match refusal.kind() {
-                sqlx::error::ErrorKind::UniqueViolation => return Self::AlreadyExists,
-                sqlx::error::ErrorKind::ForeignKeyViolation => return Self::NotFound,
-                _ => {}
-            }
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ffi::{SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
+        match error.sqlite_error().map(|refusal| refusal.extended_code) {
+            Some(code) if FULL.contains(&code) => Self::Full,
+            Some(SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY) => Self::AlreadyExists,
+            Some(SQLITE_CONSTRAINT_FOREIGNKEY) => Self::NotFound,
+            _ => Self::Database(Box::new(error)),
         }
-        Self::Database(Box::new(error))
     }
 }

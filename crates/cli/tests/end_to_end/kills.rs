@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use reelhook_domain::id::EventId;
 use reelhook_signature::{Headers, Secret, Trust, verify};
 use reelhook_testkit::{Received, Receiver, system_ambient};
+use rusqlite::Connection;
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use crate::world::{Serve, World};
 
@@ -93,7 +92,7 @@ struct Kill {
 
 impl Kill {
     /// Reads what the killed server left, in a copy: the next server shall find the original as it is.
-    async fn look(world: &World, connection: usize) -> Self {
+    fn look(world: &World, connection: usize) -> Self {
         let copy = tempfile::tempdir().expect("there is a temporary folder");
         for name in ["reelhook.db", "reelhook.db-wal"] {
             let from = world.data().join(name);
@@ -101,15 +100,11 @@ impl Kill {
                 fs::copy(from, copy.path().join(name)).expect("the database can be copied");
             }
         }
-        let options = SqliteConnectOptions::new().filename(copy.path().join("reelhook.db"));
-        let mut database = SqliteConnection::connect_with(&options).await.expect("the database is sound");
-        let rows = sqlx::query("select event from deliveries where state = 'delivered'").fetch_all(&mut database).await;
-        let event = |row: &sqlx::sqlite::SqliteRow| {
-            let bytes: &[u8] = row.get("event");
-            EventId::from_bytes(bytes.try_into().expect("an id has 16 bytes"))
-        };
-        let settled = rows.expect("the table is there").iter().map(event).collect();
-        database.close().await.expect("it can be closed");
+        let database = Connection::open(copy.path().join("reelhook.db")).expect("the database is sound");
+        let mut delivered =
+            database.prepare("select event from deliveries where state = 'delivered'").expect("the table is there");
+        let events = delivered.query_map([], |row| row.get::<_, [u8; 16]>(0)).expect("it can be read");
+        let settled = events.map(|event| EventId::from_bytes(event.expect("an id has 16 bytes"))).collect();
         Self { connection, settled }
     }
 }
@@ -182,7 +177,7 @@ async fn twenty_kills_in_ten_thousand_deliveries_lose_none_and_repeat_only_what_
             () = publish => {}
         }
         world.kill().await;
-        kills.push(Kill::look(&world, mark(&receiver)).await);
+        kills.push(Kill::look(&world, mark(&receiver)));
         assert!(world.serve(Serve::dev()).await, "the server starts after kill {kill}");
     }
     published.until(&world, EVENTS).await;

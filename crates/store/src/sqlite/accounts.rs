@@ -1,11 +1,11 @@
 //! Accounts and their API keys.
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use reelhook_domain::id::{AccountId, AccountKind, KeyId};
 
 use super::SqliteStore;
 use super::rows::{self, key};
+use super::sql::query;
 use super::writer::Tx;
 use crate::wakes::Topic;
 use crate::{Account, Accounts, ApiKey, KeyHash, NewApiKey, Result, StoreError};
@@ -19,97 +19,94 @@ const FIRST_ACCOUNT: &str = "select * from accounts order by id limit 1";
 #[async_trait]
 impl Accounts for SqliteStore {
     async fn first_account(&self) -> Result<Account> {
-        if let Some(row) = sqlx::query(FIRST_ACCOUNT).fetch_optional(&self.readers).await? {
+        if let Some(row) = query(FIRST_ACCOUNT).read_first(&self.readers).await? {
             return rows::account(&row);
         }
-        self.write(|tx| first_account(tx).boxed()).await
+        self.write(first_account).await
     }
 
     async fn create_account(&self, name: &str) -> Result<Account> {
         let name = name.to_owned();
-        self.write(|tx| create_account(tx, name).boxed()).await
+        self.write(|tx| create_account(tx, name)).await
     }
 
     async fn list_accounts(&self) -> Result<Vec<Account>> {
-        let found = sqlx::query("select * from accounts order by id").fetch_all(&self.readers).await?;
+        let found = query("select * from accounts order by id").read_all(&self.readers).await?;
         found.iter().map(rows::account).collect()
     }
 
     async fn create_key(&self, key: NewApiKey) -> Result<ApiKey> {
-        self.write(|tx| create_key(tx, key).boxed()).await
+        self.write(|tx| create_key(tx, key)).await
     }
 
     async fn list_keys(&self, account: AccountId) -> Result<Vec<ApiKey>> {
-        let found = sqlx::query("select * from api_keys where account = ? order by id desc").bind(key(account));
-        found.fetch_all(&self.readers).await?.iter().map(rows::api_key).collect()
+        let found = query("select * from api_keys where account = ? order by id desc").bind(key(account));
+        found.read_all(&self.readers).await?.iter().map(rows::api_key).collect()
     }
 
     async fn revoke_key(&self, account: AccountId, id: KeyId) -> Result<ApiKey> {
-        self.write(move |tx| revoke_key(tx, account, id).boxed()).await
+        self.write(move |tx| revoke_key(tx, account, id)).await
     }
 
     async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>> {
-        let found = sqlx::query(FIND_KEY).bind(hash.to_vec()).fetch_optional(&self.readers).await?;
+        let found = query(FIND_KEY).bind(hash.to_vec()).read_first(&self.readers).await?;
         found.as_ref().map(rows::api_key).transpose()
     }
 
     async fn has_keys(&self) -> Result<bool> {
-        Ok(sqlx::query_scalar("select exists (select 1 from api_keys)").fetch_one(&self.readers).await?)
+        query("select exists (select 1 from api_keys)").read_one(&self.readers).await?.only()
     }
 }
 
-async fn first_account(tx: &mut Tx) -> Result<Account> {
+fn first_account(tx: &mut Tx) -> Result<Account> {
     // Somebody else may have made it since we looked.
-    if let Some(row) = sqlx::query(FIRST_ACCOUNT).fetch_optional(tx.sql()).await? {
+    if let Some(row) = query(FIRST_ACCOUNT).first(tx)? {
         return rows::account(&row);
     }
-    insert(tx, tx.ambient().id(), FIRST_NAME.to_owned()).await
+    insert(tx, tx.ambient().id(), FIRST_NAME.to_owned())
 }
 
-async fn create_account(tx: &mut Tx, name: String) -> Result<Account> {
-    let first = first_account(tx).await?;
-    let taken = sqlx::query_scalar("select exists (select 1 from accounts where name = ?)").bind(name.clone());
+fn create_account(tx: &mut Tx, name: String) -> Result<Account> {
+    let first = first_account(tx)?;
+    let taken = query("select exists (select 1 from accounts where name = ?)").bind(name.clone());
     // One transaction writes at a time, so nobody takes the name in between.
-    if taken.fetch_one(tx.sql()).await? {
+    if taken.one(tx)?.only()? {
         return Err(StoreError::AlreadyExists);
     }
     // The first account is the one with the lowest id, also among those of one millisecond.
     let id = tx.ambient().id::<AccountKind>().bits().max(first.id.bits() + 1);
-    insert(tx, AccountId::from_bits(id), name).await
+    insert(tx, AccountId::from_bits(id), name)
 }
 
-async fn insert(tx: &mut Tx, id: AccountId, name: String) -> Result<Account> {
+fn insert(tx: &mut Tx, id: AccountId, name: String) -> Result<Account> {
     let account = Account { id, name, created_at: tx.now() };
-    sqlx::query("insert into accounts (id, name, created_at) values (?, ?, ?)")
+    query("insert into accounts (id, name, created_at) values (?, ?, ?)")
         .bind(key(account.id))
         .bind(account.name.clone())
         .bind(account.created_at.as_millis())
-        .execute(tx.sql())
-        .await?;
+        .run(tx)?;
     Ok(account)
 }
 
-async fn create_key(tx: &mut Tx, new: NewApiKey) -> Result<ApiKey> {
+fn create_key(tx: &mut Tx, new: NewApiKey) -> Result<ApiKey> {
     let now = tx.now();
-    sqlx::query("insert into api_keys (id, account, name, hint, hash, created_at) values (?, ?, ?, ?, ?, ?)")
+    query("insert into api_keys (id, account, name, hint, hash, created_at) values (?, ?, ?, ?, ?, ?)")
         .bind(key(new.id))
         .bind(key(new.account))
         .bind(new.name.clone())
         .bind(new.hint.clone())
         .bind(new.hash.to_vec())
         .bind(now.as_millis())
-        .execute(tx.sql())
-        .await?;
+        .run(tx)?;
     let NewApiKey { id, account, name, hint, hash: _ } = new;
     Ok(ApiKey { id, account, name, hint, created_at: now, revoked_at: None })
 }
 
-async fn revoke_key(tx: &mut Tx, account: AccountId, id: KeyId) -> Result<ApiKey> {
+fn revoke_key(tx: &mut Tx, account: AccountId, id: KeyId) -> Result<ApiKey> {
     let now = tx.now();
-    let revoked = sqlx::query(
-        "update api_keys set revoked_at = coalesce(revoked_at, ?) where id = ? and account = ? returning *",
-    );
-    let row = revoked.bind(now.as_millis()).bind(key(id)).bind(key(account)).fetch_optional(tx.sql()).await?;
+    let revoked =
+        query("update api_keys set revoked_at = coalesce(revoked_at, ?) where id = ? and account = ? returning *");
+    let row = revoked.bind(now.as_millis()).bind(key(id)).bind(key(account)).first(tx)?;
     tx.wake(Topic::Key);
     rows::api_key(&row.ok_or(StoreError::NotFound)?)
 }

@@ -1,15 +1,14 @@
 //! Credits: balances, and what jobs took from them.
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use reelhook_domain::id::AccountId;
 use reelhook_domain::job::{Dialect, Job, JobState};
 use reelhook_domain::time::Timestamp;
 use serde_json::Value;
-use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
 use super::rows::{self, column, count, key, whole};
+use super::sql::{Row, query};
 use super::writer::Tx;
 use crate::{Charge, Credits, JobUse, Result};
 
@@ -27,26 +26,26 @@ const JOB_USE: &str = "
 #[async_trait]
 impl Credits for SqliteStore {
     async fn balance(&self, account: AccountId) -> Result<Option<i64>> {
-        let found = sqlx::query_scalar("select balance from credits where account = ?").bind(key(account));
-        Ok(found.fetch_optional(&self.readers).await?)
+        let found = query("select balance from credits where account = ?").bind(key(account));
+        found.read_first(&self.readers).await?.map(|row| row.only()).transpose()
     }
 
     async fn grant_credits(&self, account: AccountId, credits: i64) -> Result<i64> {
-        self.write(move |tx| grant(tx, account, credits).boxed()).await
+        self.write(move |tx| grant(tx, account, credits)).await
     }
 
     async fn lift_credits(&self, account: AccountId) -> Result<()> {
-        self.write(move |tx| lift(tx, account).boxed()).await
+        self.write(move |tx| lift(tx, account)).await
     }
 
     async fn charges(&self, account: AccountId, dialect: Dialect, limit: u32) -> Result<Vec<Charge>> {
-        let found = sqlx::query(CHARGES).bind(key(account)).bind(dialect.as_str()).bind(limit);
-        found.fetch_all(&self.readers).await?.iter().map(read).collect()
+        let found = query(CHARGES).bind(key(account)).bind(dialect.as_str()).bind(limit);
+        found.read_all(&self.readers).await?.iter().map(read).collect()
     }
 
     async fn job_use(&self, account: AccountId, dialect: Dialect, since: Timestamp) -> Result<JobUse> {
-        let used = sqlx::query(JOB_USE).bind(key(account)).bind(dialect.as_str()).bind(since.as_millis());
-        let row = used.fetch_one(&self.readers).await?;
+        let used = query(JOB_USE).bind(key(account)).bind(dialect.as_str()).bind(since.as_millis());
+        let row = used.read_one(&self.readers).await?;
         Ok(JobUse {
             jobs: count(&row, "jobs")?,
             completed: count(&row, "completed")?,
@@ -55,7 +54,7 @@ impl Credits for SqliteStore {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<Charge> {
+fn read(row: &Row) -> Result<Charge> {
     Ok(Charge {
         job: rows::id(row, "job")?,
         credits: count(row, "credits")?,
@@ -65,29 +64,29 @@ fn read(row: &SqliteRow) -> Result<Charge> {
     })
 }
 
-async fn grant(tx: &mut Tx, account: AccountId, credits: i64) -> Result<i64> {
+fn grant(tx: &mut Tx, account: AccountId, credits: i64) -> Result<i64> {
     // Sums are capped where SQLite would turn them into floating point.
-    let granted = sqlx::query_scalar(
+    let granted = query(
         "insert into credits (account, balance) values (?1, ?2)
         on conflict (account) do update set balance = max(-4000000000000000, min(4000000000000000, balance + ?2))
         returning balance",
     );
     const MOST: i64 = 4_000_000_000_000_000;
-    Ok(granted.bind(key(account)).bind(credits.clamp(-MOST, MOST)).fetch_one(tx.sql()).await?)
+    granted.bind(key(account)).bind(credits.clamp(-MOST, MOST)).one(tx)?.only()
 }
 
-async fn lift(tx: &mut Tx, account: AccountId) -> Result<()> {
-    sqlx::query("delete from credits where account = ?").bind(key(account)).execute(tx.sql()).await?;
+fn lift(tx: &mut Tx, account: AccountId) -> Result<()> {
+    query("delete from credits where account = ?").bind(key(account)).run(tx)?;
     Ok(())
 }
 
 /// Notes what a job took that made something, and takes it from the balance; changes nothing the second time.
-pub(super) async fn charge(tx: &mut Tx, job: &Job) -> Result<()> {
+pub(super) fn charge(tx: &mut Tx, job: &Job) -> Result<()> {
     let made = matches!(job.state, JobState::Completed | JobState::Partial { .. });
     let Some(credits) = job.credits().filter(|_| made) else { return Ok(()) };
     let seconds = job.input().and_then(|input| input.media.as_ref()?.duration_seconds).unwrap_or(0.0);
     let now = tx.now();
-    let noted = sqlx::query(
+    let noted = query(
         "insert into credit_charges (job, account, dialect, credits, duration_ms, at) values (?, ?, ?, ?, ?, ?)
         on conflict (job) do nothing",
     )
@@ -97,11 +96,10 @@ pub(super) async fn charge(tx: &mut Tx, job: &Job) -> Result<()> {
     .bind(whole(credits))
     .bind((seconds * 1000.0).round() as i64)
     .bind(now.as_millis())
-    .execute(tx.sql())
-    .await?;
-    if noted.rows_affected() == 1 {
-        let taken = sqlx::query("update credits set balance = balance - ? where account = ?");
-        taken.bind(whole(credits)).bind(key(job.account)).execute(tx.sql()).await?;
+    .run(tx)?;
+    if noted == 1 {
+        let taken = query("update credits set balance = balance - ? where account = ?");
+        taken.bind(whole(credits)).bind(key(job.account)).run(tx)?;
     }
     Ok(())
 }

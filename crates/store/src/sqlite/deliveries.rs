@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use reelhook_domain::delivery::{Delivery, DeliveryState, Signal, step};
 use reelhook_domain::id::{AccountId, DeliveryId, EndpointId};
 use reelhook_domain::time::Timestamp;
-use sqlx::{QueryBuilder, Sqlite};
 
 use super::rows::{self, column, hexes, key};
+use super::sql::{Query, Value, query};
 use super::writer::Tx;
 use super::{SqliteStore, fanout, recover, sending};
 use crate::wakes::Topic;
@@ -42,7 +41,7 @@ const COUNTS: &str = "
 #[async_trait]
 impl Deliveries for SqliteStore {
     async fn fan_out(&self, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
-        self.write(move |tx| fanout::fan_out(tx, batch, lease).boxed()).await
+        self.write(move |tx| fanout::fan_out(tx, batch, lease)).await
     }
 
     async fn claim_due(
@@ -53,59 +52,59 @@ impl Deliveries for SqliteStore {
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>> {
         let except = hexes(except.iter().copied());
-        self.write(move |tx| sending::claim_due(tx, limit, per_endpoint, except, lease).boxed()).await
+        self.write(move |tx| sending::claim_due(tx, limit, per_endpoint, except, lease)).await
     }
 
     async fn next_due(&self, except: &[EndpointId]) -> Result<Option<Timestamp>> {
-        let due = sqlx::query(sending::NEXT_DUE).bind(hexes(except.iter().copied())).fetch_one(&self.readers).await?;
+        let due = query(sending::NEXT_DUE).bind(hexes(except.iter().copied())).read_one(&self.readers).await?;
         rows::maybe_time(&due, "due")
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<DeliveryId>> {
-        self.write(|tx| sending::settle(tx, settlements).boxed()).await
+        self.write(move |tx| sending::settle(tx, &settlements)).await
     }
 
     async fn renew_deliveries(&self, held: &[(DeliveryId, i64)], lease: Duration) -> Result<Vec<DeliveryId>> {
         let held = held.to_vec();
-        self.write(move |tx| sending::renew(tx, held, lease).boxed()).await
+        self.write(move |tx| sending::renew(tx, held, lease)).await
     }
 
     async fn void_delivery_leases(&self) -> Result<u64> {
-        self.write(|tx| sending::release(tx, Timestamp::from_millis(i64::MAX)).boxed()).await
+        self.write(|tx| sending::release(tx, Timestamp::from_millis(i64::MAX))).await
     }
 
     async fn delivery(&self, account: AccountId, id: DeliveryId) -> Result<DeliveryRecord> {
-        let found = sqlx::query(ONE_DELIVERY).bind(key(id)).fetch_optional(&self.readers).await?;
+        let found = query(ONE_DELIVERY).bind(key(id)).read_first(&self.readers).await?;
         let row = found.ok_or(StoreError::NotFound)?;
         let delivery = rows::delivery(&row)?;
         if delivery.account != account {
             return Err(StoreError::NotFound);
         }
         let body = column::<Option<&str>>(&row, "body")?.map(Arc::from);
-        let attempts = sqlx::query(ATTEMPTS).bind(key(id)).fetch_all(&self.readers).await?;
+        let attempts = query(ATTEMPTS).bind(key(id)).read_all(&self.readers).await?;
         let attempts = attempts.iter().map(rows::attempt).collect::<Result<_>>()?;
         Ok(DeliveryRecord { delivery, attempts, body })
     }
 
     async fn list_deliveries(&self, account: AccountId, filter: &DeliveryFilter, page: Page) -> Result<Vec<Delivery>> {
-        let Some(mut query) = list(account, filter, page) else { return Ok(Vec::new()) };
-        query.build().fetch_all(&self.readers).await?.iter().map(rows::delivery).collect()
+        let Some(query) = list(account, filter, page) else { return Ok(Vec::new()) };
+        query.read_all(&self.readers).await?.iter().map(rows::delivery).collect()
     }
 
     async fn resend(&self, account: AccountId, id: DeliveryId) -> Result<Delivery> {
-        self.write(move |tx| resend(tx, account, id).boxed()).await
+        self.write(move |tx| resend(tx, account, id)).await
     }
 
     async fn recover(&self, account: AccountId, endpoint: EndpointId, exhausted: Span, limit: u32) -> Result<u32> {
-        self.write(move |tx| recover::recover(tx, account, endpoint, exhausted, limit).boxed()).await
+        self.write(move |tx| recover::recover(tx, account, endpoint, exhausted, limit)).await
     }
 
     async fn replay(&self, delivery: NewDelivery) -> Result<Delivery> {
-        self.write(|tx| recover::replay(tx, delivery).boxed()).await
+        self.write(|tx| recover::replay(tx, delivery)).await
     }
 
     async fn cancel_delivery(&self, account: AccountId, id: DeliveryId) -> Result<Delivery> {
-        self.write(move |tx| cancel(tx, account, id).boxed()).await
+        self.write(move |tx| cancel(tx, account, id)).await
     }
 
     async fn pull(
@@ -116,14 +115,14 @@ impl Deliveries for SqliteStore {
         limit: u32,
     ) -> Result<Vec<(Delivery, Arc<str>)>> {
         let known =
-            sqlx::query("select 1 from endpoints where id = ? and account = ?").bind(key(endpoint)).bind(key(account));
-        known.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?;
-        let found = sqlx::query(PULL).bind(key(endpoint)).bind(after).bind(limit).fetch_all(&self.readers).await?;
+            query("select 1 from endpoints where id = ? and account = ?").bind(key(endpoint)).bind(key(account));
+        known.read_first(&self.readers).await?.ok_or(StoreError::NotFound)?;
+        let found = query(PULL).bind(key(endpoint)).bind(after).bind(limit).read_all(&self.readers).await?;
         found.iter().map(|row| Ok((rows::delivery(row)?, column::<&str>(row, "body")?.into()))).collect()
     }
 
     async fn count_deliveries(&self) -> Result<Vec<(String, u64)>> {
-        let row = sqlx::query(COUNTS).fetch_one(&self.readers).await?;
+        let row = query(COUNTS).read_one(&self.readers).await?;
         let mut delivered = rows::count::<u64>(&row, "everything")?;
         let mut counts = Vec::with_capacity(DeliveryState::NAMES.len());
         for name in ["scheduled", "sending", "held", "exhausted", "canceled"] {
@@ -139,41 +138,42 @@ impl Deliveries for SqliteStore {
 /// The query of a list, in the order of the index that the filter leads to; none for a state that there is not.
 ///
 /// To one endpoint deliveries are ordered by their number there, which is the order they were made in; all others by id.
-fn list(account: AccountId, filter: &DeliveryFilter, page: Page) -> Option<QueryBuilder<Sqlite>> {
-    let mut query = QueryBuilder::new("select * from deliveries where account = ");
-    query.push_bind(key(account));
+fn list(account: AccountId, filter: &DeliveryFilter, page: Page) -> Option<Query<'static>> {
+    let mut wanted = vec!["account = ?".to_owned()];
+    let mut values = vec![Value::from(key(account))];
     if let Some(state) = &filter.state {
         // As a literal, which is what lets a partial index be used.
         let name = DeliveryState::NAMES.iter().find(|name| *name == state)?;
-        query.push(format_args!(" and state = '{name}'"));
+        wanted.push(format!("state = '{name}'"));
     }
+    let mut want = |condition: &str, value: Value<'static>| {
+        wanted.push(condition.to_owned());
+        values.push(value);
+    };
     if let Some(job) = filter.job {
-        query.push(" and event in (select id from events where job = ").push_bind(key(job)).push(")");
+        want("event in (select id from events where job = ?)", key(job).into());
     }
     if let Some(event_type) = &filter.event_type {
-        query.push(" and event_type = ").push_bind(event_type.clone());
+        want("event_type = ?", event_type.clone().into());
     }
     if let Some(since) = filter.since {
-        query.push(" and created_at >= ").push_bind(since.as_millis());
+        want("created_at >= ?", since.as_millis().into());
     }
-    let before = page.before.map(|bits| bits.to_be_bytes().to_vec());
-    match (filter.endpoint, before) {
-        (Some(endpoint), before) => {
-            query.push(" and endpoint = ").push_bind(key(endpoint));
-            if let Some(before) = before {
-                query.push(" and sequence < (select sequence from deliveries where id = ").push_bind(before).push(")");
-            }
-            query.push(" order by sequence desc");
+    let before = page.before.map(u128::to_be_bytes).map(Value::from);
+    let order = match filter.endpoint {
+        Some(endpoint) => {
+            want("endpoint = ?", key(endpoint).into());
+            before.into_iter().for_each(|id| want("sequence < (select sequence from deliveries where id = ?)", id));
+            "sequence"
         }
-        (None, before) => {
-            if let Some(before) = before {
-                query.push(" and id < ").push_bind(before);
-            }
-            query.push(" order by id desc");
+        None => {
+            before.into_iter().for_each(|id| want("id < ?", id));
+            "id"
         }
-    }
-    query.push(" limit ").push_bind(page.limit);
-    Some(query)
+    };
+    values.push(page.limit.into());
+    let text = format!("select * from deliveries where {} order by {order} desc limit ?", wanted.join(" and "));
+    Some(values.into_iter().fold(query(text), Query::bind))
 }
 
 /// A delivery, the fencing number of its row, and whether it has a body and an enabled endpoint.
@@ -184,13 +184,13 @@ struct Kept {
     enabled: Option<bool>,
 }
 
-async fn load_owned(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Kept> {
-    let found = sqlx::query(
+fn load_owned(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Kept> {
+    let found = query(
         "select *, (select endpoints.state = 'enabled' from endpoints where endpoints.id = deliveries.endpoint) as enabled,
             exists (select 1 from bodies where bodies.event = deliveries.event and bodies.dialect = deliveries.dialect) as body
         from deliveries where id = ? and account = ?",
     );
-    let found = found.bind(key(id)).bind(key(account)).fetch_optional(tx.sql()).await?;
+    let found = found.bind(key(id)).bind(key(account)).first(tx)?;
     let row = found.ok_or(StoreError::NotFound)?;
     Ok(Kept {
         delivery: rows::delivery(&row)?,
@@ -200,9 +200,9 @@ async fn load_owned(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<K
     })
 }
 
-pub(super) async fn resend(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Delivery> {
+pub(super) fn resend(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Delivery> {
     let now = tx.now();
-    let mut kept = load_owned(tx, account, id).await?;
+    let mut kept = load_owned(tx, account, id)?;
     let prior = kept.delivery.state;
     let mut next = step(prior, Signal::Resend { due: now })?;
     // What is kept no longer cannot be sent, and neither can anything be sent to an endpoint that was deleted.
@@ -216,25 +216,25 @@ pub(super) async fn resend(tx: &mut Tx, account: AccountId, id: DeliveryId) -> R
     kept.delivery.state = next;
     kept.delivery.schedule_offset = kept.delivery.attempts;
     kept.delivery.finished_at = None;
-    save(tx, prior, kept).await
+    save(tx, prior, kept)
 }
 
-async fn cancel(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Delivery> {
-    let mut kept = load_owned(tx, account, id).await?;
+fn cancel(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Delivery> {
+    let mut kept = load_owned(tx, account, id)?;
     let prior = kept.delivery.state;
     kept.delivery.state = step(prior, Signal::Cancel)?;
     kept.delivery.finished_at = Some(tx.now());
-    save(tx, prior, kept).await
+    save(tx, prior, kept)
 }
 
-async fn save(tx: &mut Tx, prior: DeliveryState, kept: Kept) -> Result<Delivery> {
+fn save(tx: &mut Tx, prior: DeliveryState, kept: Kept) -> Result<Delivery> {
     let mut delivery = kept.delivery;
     delivery.waiting_reason = None;
     let due = match delivery.state {
         DeliveryState::Scheduled { due } => Some(due.as_millis()),
         _ => None,
     };
-    let saved = sqlx::query(
+    let saved = query(
         "update deliveries set state = ?1, due_at = ?2, lease_until = null, waiting_reason = null, schedule_offset = ?3,
             finished_at = ?4, token = token + 1
         where id = ?5 and state = ?6 and token = ?7",
@@ -246,9 +246,8 @@ async fn save(tx: &mut Tx, prior: DeliveryState, kept: Kept) -> Result<Delivery>
     .bind(key(delivery.id))
     .bind(prior.name())
     .bind(kept.token)
-    .execute(tx.sql())
-    .await?;
-    if saved.rows_affected() != 1 {
+    .run(tx)?;
+    if saved != 1 {
         return Err(StoreError::LeaseLost);
     }
     tx.wake(Topic::Delivery);

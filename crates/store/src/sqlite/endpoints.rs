@@ -1,7 +1,6 @@
 //! Endpoints and the secrets that sign for them.
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{DeliveryState, Signal, step};
 use reelhook_domain::endpoint::{Endpoint, EndpointState};
@@ -10,8 +9,8 @@ use reelhook_domain::id::{AccountId, EndpointId, SecretId};
 use reelhook_domain::time::Timestamp;
 use serde_json::json;
 
-use super::many::Query;
 use super::rows::{self, hexes, key};
+use super::sql::{Query, query};
 use super::writer::Tx;
 use super::{SqliteStore, events};
 use crate::vault::Vault;
@@ -36,80 +35,80 @@ const COUNTS: &str = "
 #[async_trait]
 impl Endpoints for SqliteStore {
     async fn create_endpoint(&self, endpoint: Endpoint, secret: SigningSecret) -> Result<()> {
-        self.write(|tx| create(tx, endpoint, secret).boxed()).await
+        self.write(move |tx| create(tx, &endpoint, secret)).await
     }
 
     async fn endpoint_for(&self, wanted: JobEndpoint) -> Result<Endpoint> {
-        if let Some(row) = by_url(&wanted).fetch_optional(&self.readers).await? {
+        if let Some(row) = by_url(&wanted).read_first(&self.readers).await? {
             return rows::endpoint(&row, &self.vault);
         }
-        self.write(|tx| endpoint_for(tx, wanted).boxed()).await
+        self.write(|tx| endpoint_for(tx, wanted)).await
     }
 
     async fn endpoint(&self, account: AccountId, id: EndpointId) -> Result<Endpoint> {
-        let found = sqlx::query(BY_ID).bind(key(id)).fetch_optional(&self.readers).await?;
+        let found = query(BY_ID).bind(key(id)).read_first(&self.readers).await?;
         let endpoint = rows::endpoint(&found.ok_or(StoreError::NotFound)?, &self.vault)?;
         if endpoint.account == account { Ok(endpoint) } else { Err(StoreError::NotFound) }
     }
 
     async fn list_endpoints(&self, account: AccountId) -> Result<Vec<Endpoint>> {
-        let found = sqlx::query(REGISTERED).bind(key(account)).fetch_all(&self.readers).await?;
+        let found = query(REGISTERED).bind(key(account)).read_all(&self.readers).await?;
         found.iter().map(|row| rows::endpoint(row, &self.vault)).collect()
     }
 
     async fn endpoints_by_id(&self, ids: &[EndpointId]) -> Result<Vec<Endpoint>> {
-        let found = sqlx::query(BY_IDS).bind(hexes(ids.iter().copied())).fetch_all(&self.readers).await?;
+        let found = query(BY_IDS).bind(hexes(ids.iter().copied())).read_all(&self.readers).await?;
         found.iter().map(|row| rows::endpoint(row, &self.vault)).collect()
     }
 
     async fn count_endpoints(&self) -> Result<Vec<(EndpointState, u64)>> {
-        let row = sqlx::query(COUNTS).fetch_one(&self.readers).await?;
+        let row = query(COUNTS).read_one(&self.readers).await?;
         let states = [(EndpointState::Enabled, "enabled"), (EndpointState::Disabled, "disabled")];
         states.into_iter().map(|(state, name)| Ok((state, rows::count(&row, name)?))).collect()
     }
 
     async fn change_endpoint(&self, account: AccountId, id: EndpointId, change: EndpointChange) -> Result<Endpoint> {
-        self.write(move |tx| change_endpoint(tx, account, id, change).boxed()).await
+        self.write(move |tx| change_endpoint(tx, account, id, change)).await
     }
 
     async fn delete_endpoint(&self, account: AccountId, id: EndpointId) -> Result<()> {
-        self.write(move |tx| delete(tx, account, id).boxed()).await
+        self.write(move |tx| delete(tx, account, id)).await
     }
 
     async fn add_secret(&self, secret: SigningSecret, overlap_until: Timestamp) -> Result<()> {
-        self.write(move |tx| add_secret(tx, secret, overlap_until).boxed()).await
+        self.write(move |tx| add_secret(tx, secret, overlap_until)).await
     }
 
     async fn revoke_secret(&self, account: AccountId, id: SecretId) -> Result<()> {
-        self.write(move |tx| revoke_secret(tx, account, id).boxed()).await
+        self.write(move |tx| revoke_secret(tx, account, id)).await
     }
 
     async fn secrets(&self, owner: SealedFor) -> Result<Vec<SigningSecret>> {
         let (endpoint, account) = columns(owner);
-        let found = sqlx::query(SECRETS).bind(endpoint).bind(account).bind(self.now().as_millis());
-        found.fetch_all(&self.readers).await?.iter().map(|row| rows::secret(row, owner, &self.vault)).collect()
+        let found = query(SECRETS).bind(endpoint).bind(account).bind(self.now().as_millis());
+        found.read_all(&self.readers).await?.iter().map(|row| rows::secret(row, owner, &self.vault)).collect()
     }
 }
 
 fn by_url(wanted: &JobEndpoint) -> Query<'static> {
-    sqlx::query(BY_URL)
+    query(BY_URL)
         .bind(key(wanted.account))
         .bind(wanted.role.as_str())
         .bind(wanted.url.to_string())
         .bind(wanted.dialect.as_str())
 }
 
-async fn create(tx: &mut Tx, endpoint: Endpoint, secret: SigningSecret) -> Result<()> {
-    insert(tx, &endpoint).await?;
-    insert_secret(tx, secret).await?;
+fn create(tx: &mut Tx, endpoint: &Endpoint, secret: SigningSecret) -> Result<()> {
+    insert(tx, endpoint)?;
+    insert_secret(tx, secret)?;
     tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(())
 }
 
-async fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
+fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
     // Somebody else may have made it since we looked.
-    if let Some(row) = by_url(&wanted).fetch_optional(tx.sql()).await? {
+    if let Some(row) = by_url(&wanted).first(tx)? {
         return rows::endpoint(&row, tx.vault());
     }
     let JobEndpoint { account, role, url, dialect, timeout_ms } = wanted;
@@ -131,12 +130,12 @@ async fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
         failing: None,
         created_at: tx.now(),
     };
-    insert(tx, &endpoint).await?;
+    insert(tx, &endpoint)?;
     Ok(endpoint)
 }
 
-async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
-    let insert = sqlx::query(
+fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
+    let insert = query(
         "insert into endpoints (id, url, events, description, headers, retry, rate, timeout_ms, state, disabled_reason,
             circuit, failing_since, failing_attempts, account, role, dialect, created_at)
         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -146,24 +145,23 @@ async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
         .bind(endpoint.role.as_str())
         .bind(endpoint.dialect.as_str())
         .bind(endpoint.created_at.as_millis())
-        .execute(tx.sql())
-        .await?;
+        .run(tx)?;
     Ok(())
 }
 
 /// Writes all of an endpoint that can change.
-async fn save(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
-    let update = sqlx::query(
+fn save(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
+    let update = query(
         "update endpoints set url = ?2, events = ?3, description = ?4, headers = ?5, retry = ?6, rate = ?7, timeout_ms = ?8,
             state = ?9, disabled_reason = ?10, circuit = ?11, failing_since = ?12, failing_attempts = ?13
         where id = ?1",
     );
-    bind_changeable(update, endpoint, tx.vault()).execute(tx.sql()).await?;
+    bind_changeable(update, endpoint, tx.vault()).run(tx)?;
     Ok(())
 }
 
 /// The id, then all that can change, in the order of the columns above.
-fn bind_changeable(query: Query<'static>, endpoint: &Endpoint, vault: &Vault) -> Query<'static> {
+fn bind_changeable<'q>(query: Query<'q>, endpoint: &Endpoint, vault: &Vault) -> Query<'q> {
     let headers =
         (!endpoint.headers.is_empty()).then(|| vault.seal(&endpoint.id.to_bytes(), &rows::json(&endpoint.headers)));
     query
@@ -183,17 +181,17 @@ fn bind_changeable(query: Query<'static>, endpoint: &Endpoint, vault: &Vault) ->
 }
 
 /// An endpoint of whatever account; `None` when it was deleted.
-async fn load(tx: &mut Tx, id: EndpointId) -> Result<Option<Endpoint>> {
-    let found = sqlx::query(BY_ID).bind(key(id)).fetch_optional(tx.sql()).await?;
+fn load(tx: &mut Tx, id: EndpointId) -> Result<Option<Endpoint>> {
+    let found = query(BY_ID).bind(key(id)).first(tx)?;
     found.map(|row| rows::endpoint(&row, tx.vault())).transpose()
 }
 
-async fn load_owned(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<Endpoint> {
-    load(tx, id).await?.filter(|endpoint| endpoint.account == account).ok_or(StoreError::NotFound)
+fn load_owned(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<Endpoint> {
+    load(tx, id)?.filter(|endpoint| endpoint.account == account).ok_or(StoreError::NotFound)
 }
 
-async fn change_endpoint(tx: &mut Tx, account: AccountId, id: EndpointId, change: EndpointChange) -> Result<Endpoint> {
-    let mut endpoint = load_owned(tx, account, id).await?;
+fn change_endpoint(tx: &mut Tx, account: AccountId, id: EndpointId, change: EndpointChange) -> Result<Endpoint> {
+    let mut endpoint = load_owned(tx, account, id)?;
     let EndpointChange { url, events, description, headers, retry, rate, timeout_ms, state } = change;
     endpoint.url = url.unwrap_or(endpoint.url);
     endpoint.events = events.unwrap_or(endpoint.events);
@@ -204,78 +202,74 @@ async fn change_endpoint(tx: &mut Tx, account: AccountId, id: EndpointId, change
     endpoint.timeout_ms = timeout_ms.unwrap_or(endpoint.timeout_ms);
     match state {
         Some((EndpointState::Disabled, reason)) if endpoint.state == EndpointState::Enabled => {
-            disable(tx, &mut endpoint, reason).await?;
+            disable(tx, &mut endpoint, reason)?;
         }
-        Some((EndpointState::Enabled, _)) if endpoint.state == EndpointState::Disabled => {
-            enable(tx, &mut endpoint).await?
-        }
+        Some((EndpointState::Enabled, _)) if endpoint.state == EndpointState::Disabled => enable(tx, &mut endpoint)?,
         Some(_) | None => {}
     }
-    save(tx, &endpoint).await?;
+    save(tx, &endpoint)?;
     tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(endpoint)
 }
 
 /// Disables an endpoint that is still enabled, for a reason that its attempts gave.
-pub(super) async fn disable_by_id(tx: &mut Tx, id: EndpointId, reason: &str) -> Result<()> {
-    let Some(mut endpoint) = load(tx, id).await? else { return Ok(()) };
+pub(super) fn disable_by_id(tx: &mut Tx, id: EndpointId, reason: &str) -> Result<()> {
+    let Some(mut endpoint) = load(tx, id)? else { return Ok(()) };
     if endpoint.state == EndpointState::Enabled {
-        disable(tx, &mut endpoint, Some(reason.to_owned())).await?;
-        save(tx, &endpoint).await?;
+        disable(tx, &mut endpoint, Some(reason.to_owned()))?;
+        save(tx, &endpoint)?;
     }
     Ok(())
 }
 
 /// Holds what is scheduled. What is being sent ends by itself, and is held by `settle` should it have to wait.
-async fn disable(tx: &mut Tx, endpoint: &mut Endpoint, reason: Option<String>) -> Result<()> {
+fn disable(tx: &mut Tx, endpoint: &mut Endpoint, reason: Option<String>) -> Result<()> {
     let now = tx.now();
     endpoint.state = EndpointState::Disabled;
     endpoint.disabled_reason = reason;
     let held = step(DeliveryState::Scheduled { due: now }, Signal::Hold)?;
-    sqlx::query(
+    query(
         "update deliveries set state = ?, due_at = null, waiting_reason = null, token = token + 1
         where endpoint = ? and due_at is not null and state = 'scheduled'",
     )
     .bind(held.name())
     .bind(key(endpoint.id))
-    .execute(tx.sql())
-    .await?;
+    .run(tx)?;
     tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
-    tell(tx, endpoint, EventType::ENDPOINT_DISABLED).await
+    tell(tx, endpoint, EventType::ENDPOINT_DISABLED)
 }
 
 /// Offers what is held, due now, with a clean sheet: old failures say nothing about an endpoint that was repaired.
-async fn enable(tx: &mut Tx, endpoint: &mut Endpoint) -> Result<()> {
+fn enable(tx: &mut Tx, endpoint: &mut Endpoint) -> Result<()> {
     let now = tx.now();
     endpoint.state = EndpointState::Enabled;
     endpoint.disabled_reason = None;
     endpoint.circuit = Circuit::default();
     endpoint.failing = None;
     let offered = step(DeliveryState::Held, Signal::Offer { due: now })?;
-    sqlx::query("update deliveries set state = ?, due_at = ?, token = token + 1 where endpoint = ? and state = 'held'")
+    query("update deliveries set state = ?, due_at = ?, token = token + 1 where endpoint = ? and state = 'held'")
         .bind(offered.name())
         .bind(now.as_millis())
         .bind(key(endpoint.id))
-        .execute(tx.sql())
-        .await?;
-    tell(tx, endpoint, EventType::ENDPOINT_ENABLED).await
+        .run(tx)?;
+    tell(tx, endpoint, EventType::ENDPOINT_ENABLED)
 }
 
-async fn tell(tx: &mut Tx, endpoint: &Endpoint, kind: &'static str) -> Result<()> {
+fn tell(tx: &mut Tx, endpoint: &Endpoint, kind: &'static str) -> Result<()> {
     let data = json!({ "endpoint": endpoint.id, "url": endpoint.url, "reason": endpoint.disabled_reason });
     let id = tx.ambient().id();
     let event = NewEvent { id, account: endpoint.account, kind: EventType::ours(kind), data, only: None };
-    events::write(tx, event, None).await
+    events::write(tx, event, None)
 }
 
-async fn delete(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<()> {
+fn delete(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<()> {
     let now = tx.now();
-    load_owned(tx, account, id).await?;
+    load_owned(tx, account, id)?;
     let canceled = canceled(DeliveryState::Scheduled { due: now })?;
     debug_assert_eq!(canceled, self::canceled(DeliveryState::Sending { until: now })?);
-    sqlx::query(
+    query(
         "update deliveries set state = ?, due_at = null, lease_until = null, waiting_reason = null, token = token + 1,
             finished_at = ?
         where endpoint = ? and state in ('scheduled', 'sending', 'held')",
@@ -283,9 +277,8 @@ async fn delete(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<()> {
     .bind(canceled.name())
     .bind(now.as_millis())
     .bind(key(id))
-    .execute(tx.sql())
-    .await?;
-    sqlx::query("delete from endpoints where id = ?").bind(key(id)).execute(tx.sql()).await?;
+    .run(tx)?;
+    query("delete from endpoints where id = ?").bind(key(id)).run(tx)?;
     tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(())
@@ -297,16 +290,16 @@ fn canceled(state: DeliveryState) -> Result<DeliveryState> {
 }
 
 /// The owner of a secret as the two columns keep it.
-fn columns(owner: SealedFor) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+const fn columns(owner: SealedFor) -> (Option<[u8; 16]>, Option<[u8; 16]>) {
     match owner {
         SealedFor::Endpoint(id) => (Some(key(id)), None),
         SealedFor::Account(id) => (None, Some(key(id))),
     }
 }
 
-async fn add_secret(tx: &mut Tx, secret: SigningSecret, overlap_until: Timestamp) -> Result<()> {
+fn add_secret(tx: &mut Tx, secret: SigningSecret, overlap_until: Timestamp) -> Result<()> {
     let (endpoint, account) = columns(secret.owner);
-    sqlx::query(
+    query(
         "update secrets set until = ?1
         where (endpoint = ?2 or account = ?3) and scheme = ?4 and (until is null or until > ?1)",
     )
@@ -314,17 +307,16 @@ async fn add_secret(tx: &mut Tx, secret: SigningSecret, overlap_until: Timestamp
     .bind(endpoint)
     .bind(account)
     .bind(secret.scheme.clone())
-    .execute(tx.sql())
-    .await?;
-    insert_secret(tx, secret).await?;
+    .run(tx)?;
+    insert_secret(tx, secret)?;
     tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(())
 }
 
-async fn revoke_secret(tx: &mut Tx, account: AccountId, id: SecretId) -> Result<()> {
-    let gone = sqlx::query("delete from secrets where id = ? and account = ?").bind(key(id)).bind(key(account));
-    if gone.execute(tx.sql()).await?.rows_affected() == 0 {
+fn revoke_secret(tx: &mut Tx, account: AccountId, id: SecretId) -> Result<()> {
+    let gone = query("delete from secrets where id = ? and account = ?").bind(key(id)).bind(key(account));
+    if gone.run(tx)? == 0 {
         return Err(StoreError::NotFound);
     }
     tx.wake(Topic::Endpoint);
@@ -332,11 +324,11 @@ async fn revoke_secret(tx: &mut Tx, account: AccountId, id: SecretId) -> Result<
     Ok(())
 }
 
-async fn insert_secret(tx: &mut Tx, secret: SigningSecret) -> Result<()> {
+fn insert_secret(tx: &mut Tx, secret: SigningSecret) -> Result<()> {
     let (endpoint, account) = columns(secret.owner);
-    let owner = endpoint.as_deref().or(account.as_deref()).unwrap_or_default();
-    let sealed = tx.vault().seal(owner, &secret.text);
-    sqlx::query(
+    let owner = endpoint.or(account).unwrap_or_default();
+    let sealed = tx.vault().seal(&owner, &secret.text);
+    query(
         "insert into secrets (id, endpoint, account, scheme, sealed, created_at, until) values (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(key(secret.id))
@@ -346,7 +338,6 @@ async fn insert_secret(tx: &mut Tx, secret: SigningSecret) -> Result<()> {
     .bind(sealed)
     .bind(secret.created_at.as_millis())
     .bind(secret.until.map(Timestamp::as_millis))
-    .execute(tx.sql())
-    .await?;
+    .run(tx)?;
     Ok(())
 }

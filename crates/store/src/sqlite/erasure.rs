@@ -3,6 +3,7 @@
 use reelhook_domain::id::{AccountId, UploadId};
 
 use super::rows::{self, key};
+use super::sql::query;
 use super::writer::Tx;
 use crate::{Result, StoreError};
 
@@ -28,14 +29,14 @@ const STATEMENTS: [&str; 17] = [
     "delete from accounts where id = ?",
 ];
 
-pub(super) async fn erase(tx: &mut Tx, account: AccountId) -> Result<Vec<UploadId>> {
-    let known = sqlx::query("select 1 from accounts where id = ?").bind(key(account));
-    known.fetch_optional(tx.sql()).await?.ok_or(StoreError::NotFound)?;
+pub(super) fn erase(tx: &mut Tx, account: AccountId) -> Result<Vec<UploadId>> {
+    let known = query("select 1 from accounts where id = ?").bind(key(account));
+    known.first(tx)?.ok_or(StoreError::NotFound)?;
     // Nothing of it shall be found in pages that are free.
-    sqlx::raw_sql("pragma secure_delete = on").execute(tx.sql()).await?;
-    let uploads = sqlx::query(UPLOADS).bind(key(account)).fetch_all(tx.sql()).await?;
+    tx.forget_for_good()?;
+    let uploads = query(UPLOADS).bind(key(account)).all(tx)?;
     for statement in STATEMENTS {
-        sqlx::query(statement).bind(key(account)).execute(tx.sql()).await?;
+        query(statement).bind(key(account)).run(tx)?;
     }
     uploads.iter().map(|row| rows::id(row, "id")).collect()
 }

@@ -1,17 +1,16 @@
 //! Events: the outbox, and what a job went through.
 
 use async_trait::async_trait;
-use futures::FutureExt as _;
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::id::{AccountId, EventId, JobId};
 use reelhook_domain::job::{Dialect, Job, JobWebhook};
 use reelhook_domain::time::Timestamp;
 use serde::Deserialize;
-use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
 use super::many::InsertMany;
 use super::rows::{self, column, json, key};
+use super::sql::{Row, query};
 use super::writer::Tx;
 use crate::wakes::Topic;
 use crate::{Events, Idempotency, NewEvent, Outbox, OutboxEvent, Published, Result, StoreError};
@@ -36,11 +35,11 @@ impl Events for SqliteStore {
         events: Vec<NewEvent>,
         idempotency: Idempotency,
     ) -> Result<Published> {
-        self.write(move |tx| super::publish::publish_once(tx, account, events, idempotency).boxed()).await
+        self.write(move |tx| super::publish::publish_once(tx, account, &events, idempotency)).await
     }
 
     async fn outbox(&self, limit: u32) -> Result<Outbox> {
-        let found = sqlx::query(OUTBOX).bind(limit).fetch_all(&self.readers).await?;
+        let found = query(OUTBOX).bind(limit).read_all(&self.readers).await?;
         let Some(first) = found.first() else {
             return Ok(Outbox { after: 0, endpoints_version: 0, events: Vec::new() });
         };
@@ -52,84 +51,81 @@ impl Events for SqliteStore {
     }
 
     async fn event(&self, account: AccountId, id: EventId) -> Result<Event> {
-        let found = sqlx::query("select * from events where id = ? and account = ?").bind(key(id)).bind(key(account));
-        rows::event(&found.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?)
+        let found = query("select * from events where id = ? and account = ?").bind(key(id)).bind(key(account));
+        rows::event(&found.read_first(&self.readers).await?.ok_or(StoreError::NotFound)?)
     }
 
     async fn job_events(&self, account: AccountId, job: JobId, after: i64) -> Result<Vec<Event>> {
-        let known = sqlx::query("select 1 from jobs where id = ? and account = ?").bind(key(job)).bind(key(account));
-        known.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?;
-        let found = sqlx::query(JOB_EVENTS).bind(key(job)).bind(after).fetch_all(&self.readers).await?;
+        let known = query("select 1 from jobs where id = ? and account = ?").bind(key(job)).bind(key(account));
+        known.read_first(&self.readers).await?.ok_or(StoreError::NotFound)?;
+        let found = query(JOB_EVENTS).bind(key(job)).bind(after).read_all(&self.readers).await?;
         found.iter().map(rows::event).collect()
     }
 
     async fn last_sequence(&self) -> Result<i64> {
-        Ok(sqlx::query_scalar(LAST_SEQUENCE).fetch_one(&self.readers).await?)
+        query(LAST_SEQUENCE).read_one(&self.readers).await?.only()
     }
 }
 
 /// Writes events that are not the change of a job.
-pub(super) async fn publish(tx: &mut Tx, events: &[NewEvent]) -> Result<()> {
-    insert(tx, events, None).await
+pub(super) fn publish(tx: &mut Tx, events: &[NewEvent]) -> Result<()> {
+    insert(tx, events, None)
 }
 
 /// Writes an event.
-pub(super) async fn write(tx: &mut Tx, event: NewEvent, job: Option<JobId>) -> Result<()> {
-    insert(tx, &[event], job).await
+pub(super) fn write(tx: &mut Tx, event: NewEvent, job: Option<JobId>) -> Result<()> {
+    insert(tx, &[event], job)
 }
 
-async fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>) -> Result<()> {
+fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>) -> Result<()> {
     let now = tx.now();
-    INSERT
-        .run(tx, events, |query, event| {
-            query
-                .bind(key(event.id))
-                .bind(key(event.account))
-                .bind(event.kind.as_str().to_owned())
-                .bind(now.as_millis())
-                .bind(job.map(key))
-                .bind(json(&event.data))
-                .bind(event.only.map(key))
-        })
-        .await?;
+    INSERT.run(tx, events, |query, event| {
+        query
+            .bind(key(event.id))
+            .bind(key(event.account))
+            .bind(event.kind.as_str().to_owned())
+            .bind(now.as_millis())
+            .bind(job.map(key))
+            .bind(json(&event.data))
+            .bind(event.only.map(key))
+    })?;
     tx.wake(Topic::Event);
     Ok(())
 }
 
 /// Writes that a job came to the state it is in, where that is told.
-pub(super) async fn write_state(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<()> {
+pub(super) fn write_state(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<()> {
     match EventType::of_job(&job.state) {
-        Some(kind) => write_job(tx, job, kind, now).await,
+        Some(kind) => write_job(tx, job, &kind, now),
         None => Ok(()),
     }
 }
 
-async fn write_job(tx: &mut Tx, job: &Job, kind: EventType, now: Timestamp) -> Result<()> {
+fn write_job(tx: &mut Tx, job: &Job, kind: &EventType, now: Timestamp) -> Result<()> {
     let id = tx.ambient().id();
     // As text at once: a job is the largest thing we write, and a detour over a tree of values would copy it twice.
-    sqlx::query("insert into events (id, account, kind, at, job, data) values (?, ?, ?, ?, ?, ?)")
+    query("insert into events (id, account, kind, at, job, data) values (?, ?, ?, ?, ?, ?)")
         .bind(rows::key::<reelhook_domain::id::EventKind>(id))
         .bind(key(job.account))
         .bind(kind.as_str().to_owned())
         .bind(now.as_millis())
         .bind(key(job.id))
         .bind(json(job))
-        .execute(tx.sql())
-        .await?;
+        .run(tx)?;
     tx.wake(Topic::Event);
     Ok(())
 }
 
 /// Writes that a job moved on. Where the last such event of the job was not fanned out it is written over: the latest
 /// wins, and a slow fan-out does not pile up stale ones.
-pub(super) async fn write_progress(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<()> {
-    let replaced = sqlx::query(
+pub(super) fn write_progress(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<()> {
+    let replaced = query(
         "update events set data = ?, at = ?
         where job = ? and sequence > (select fanned_out_to from keeper) and kind = 'job.progress'",
     );
-    let replaced = replaced.bind(json(job)).bind(now.as_millis()).bind(key(job.id)).execute(tx.sql()).await?;
-    if replaced.rows_affected() == 0 {
-        return write_job(tx, job, EventType::ours(EventType::JOB_PROGRESS), now).await;
+    let replaced = replaced.bind(json(job)).bind(now.as_millis()).bind(key(job.id)).run(tx)?;
+    if replaced == 0 {
+        return write_job(tx, job, &EventType::ours(EventType::JOB_PROGRESS), now);
     }
     tx.wake(Topic::Event);
     Ok(())
@@ -147,7 +143,7 @@ struct SenderSpec {
     dialect: Dialect,
 }
 
-fn outbox_event(row: &SqliteRow) -> Result<OutboxEvent> {
+fn outbox_event(row: &Row) -> Result<OutboxEvent> {
     let event = rows::event(row)?;
     let only = rows::maybe_id(row, "only_endpoint")?;
     if event.job.is_none() {

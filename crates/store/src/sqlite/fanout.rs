@@ -13,8 +13,9 @@ use reelhook_domain::endpoint::EndpointState;
 use reelhook_domain::id::EndpointId;
 use reelhook_domain::time::Timestamp;
 
-use super::many::{InsertMany, Query};
+use super::many::InsertMany;
 use super::rows::{self, column, hex, json, key};
+use super::sql::{Query, query};
 use super::writer::Tx;
 use crate::wakes::Topic;
 use crate::{ClaimedDelivery, FanOut, NewDelivery, Result, Start};
@@ -34,12 +35,12 @@ static INSERT_DELIVERIES: InsertMany = InsertMany::new(
     "",
 );
 
-pub(super) async fn fan_out(tx: &mut Tx, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
-    let moved = sqlx::query(MOVE_ON).bind(batch.after).bind(batch.up_to).execute(tx.sql()).await?;
-    if moved.rows_affected() == 0 || batch.deliveries.is_empty() {
+pub(super) fn fan_out(tx: &mut Tx, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
+    let moved = query(MOVE_ON).bind(batch.after).bind(batch.up_to).run(tx)?;
+    if moved == 0 || batch.deliveries.is_empty() {
         return Ok(Vec::new());
     }
-    insert(tx, batch.deliveries, lease).await
+    insert(tx, batch.deliveries, lease)
 }
 
 /// An endpoint as far as its new deliveries depend on it.
@@ -49,9 +50,9 @@ struct Numbered {
 }
 
 /// Makes deliveries, numbered, with their bodies.
-pub(super) async fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
+pub(super) fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
     let now = tx.now();
-    let mut endpoints = number(tx, &new).await?;
+    let mut endpoints = number(tx, &new)?;
     let mut claimed = Vec::with_capacity(new.len());
     let mut inserted = Vec::with_capacity(new.len());
     for new in new {
@@ -87,14 +88,10 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) 
     let mut seen = HashSet::new();
     let bodies: Vec<_> =
         inserted.iter().filter(|(delivery, dialect, _)| seen.insert((delivery.event, *dialect))).collect();
-    INSERT_BODIES
-        .run(tx, &bodies, |query, (delivery, dialect, body)| {
-            query.bind(key(delivery.event)).bind(dialect.as_str()).bind(Arc::clone(body))
-        })
-        .await?;
-    INSERT_DELIVERIES
-        .run(tx, &inserted, |query, (delivery, dialect, _)| bind(query, delivery, dialect.as_str()))
-        .await?;
+    INSERT_BODIES.run(tx, &bodies, |query, (delivery, dialect, body)| {
+        query.bind(key(delivery.event)).bind(dialect.as_str()).bind(Arc::clone(body))
+    })?;
+    INSERT_DELIVERIES.run(tx, &inserted, |query, (delivery, dialect, _)| bind(query, delivery, dialect.as_str()))?;
     for (delivery, _, body) in inserted {
         if matches!(delivery.state, DeliveryState::Sending { .. }) {
             claimed.push(ClaimedDelivery { delivery, token: FIRST_TOKEN, body });
@@ -107,13 +104,13 @@ pub(super) async fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) 
 const FIRST_TOKEN: i64 = 1;
 
 /// Takes a number for each delivery of the batch, from each endpoint that there is.
-async fn number(tx: &mut Tx, new: &[NewDelivery]) -> Result<HashMap<EndpointId, Numbered>> {
+fn number(tx: &mut Tx, new: &[NewDelivery]) -> Result<HashMap<EndpointId, Numbered>> {
     let mut counts: HashMap<EndpointId, u32> = HashMap::new();
     for new in new {
         *counts.entry(new.endpoint).or_default() += 1;
     }
     let wanted: Vec<_> = counts.iter().map(|(&id, count)| (hex(id), count)).collect();
-    let found = sqlx::query(NUMBER).bind(json(&wanted)).fetch_all(tx.sql()).await?;
+    let found = query(NUMBER).bind(json(&wanted)).all(tx)?;
     let numbered = |row| {
         let (id, newest): (EndpointId, i64) = (rows::id(row, "id")?, column(row, "last_sequence")?);
         let last = newest - counts.get(&id).copied().map_or(0, i64::from);

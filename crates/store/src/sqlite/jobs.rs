@@ -4,15 +4,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use reelhook_domain::id::{AccountId, JobId};
 use reelhook_domain::job::{Dialect, InputFacts, Job, JobSpec, JobState, Output, OutputState, Signal, step};
 use reelhook_domain::price::Estimate;
 use reelhook_domain::time::Timestamp;
 use serde_json::Value;
-use sqlx::sqlite::SqliteRow;
 
 use super::rows::{self, column, json, key};
+use super::sql::{Row, query};
 use super::writer::Tx;
 use super::{SqliteStore, confirm, events, submit, work};
 use crate::wakes::Topic;
@@ -70,7 +69,7 @@ pub(super) const QUEUE: &str = "
 #[async_trait]
 impl Jobs for SqliteStore {
     async fn submit(&self, submission: Submission) -> Result<Submitted> {
-        self.write(|tx| submit::submit(tx, submission).boxed()).await
+        self.write(|tx| submit::submit(tx, submission)).await
     }
 
     async fn job(&self, account: AccountId, id: JobId) -> Result<Job> {
@@ -79,13 +78,13 @@ impl Jobs for SqliteStore {
     }
 
     async fn job_by_id(&self, id: JobId) -> Result<Job> {
-        let found = sqlx::query(ONE_JOB).bind(key(id)).fetch_optional(&self.readers).await?;
+        let found = query(ONE_JOB).bind(key(id)).read_first(&self.readers).await?;
         rows::job(&found.ok_or(StoreError::NotFound)?)
     }
 
     async fn list_jobs(&self, account: AccountId, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
         let states = (!filter.states.is_empty()).then(|| json(&filter.states));
-        let found = sqlx::query(LIST_JOBS)
+        let found = query(LIST_JOBS)
             .bind(key(account))
             .bind(page.before.unwrap_or(u128::MAX).to_be_bytes().to_vec())
             .bind(states)
@@ -93,18 +92,18 @@ impl Jobs for SqliteStore {
             .bind(filter.until.map(Timestamp::as_millis))
             .bind(page.limit)
             .bind(filter.dialect.map(Dialect::as_str));
-        found.fetch_all(&self.readers).await?.iter().map(rows::job).collect()
+        found.read_all(&self.readers).await?.iter().map(rows::job).collect()
     }
 
     async fn count_jobs(&self, account: AccountId, filter: &JobFilter) -> Result<u64> {
         let states = (!filter.states.is_empty()).then(|| json(&filter.states));
-        let counted = sqlx::query(COUNT_JOBS)
+        let counted = query(COUNT_JOBS)
             .bind(key(account))
             .bind(states)
             .bind(filter.since.map(Timestamp::as_millis))
             .bind(filter.until.map(Timestamp::as_millis))
             .bind(filter.dialect.map(Dialect::as_str));
-        rows::count(&counted.fetch_one(&self.readers).await?, "count")
+        rows::count(&counted.read_one(&self.readers).await?, "count")
     }
 
     async fn list_jobs_from(
@@ -117,15 +116,15 @@ impl Jobs for SqliteStore {
         let states = (!filter.states.is_empty()).then(|| json(&filter.states));
         let (since, until) = (filter.since.map(Timestamp::as_millis), filter.until.map(Timestamp::as_millis));
         let dialect = filter.dialect.map(Dialect::as_str);
-        let found = sqlx::query(LIST_JOBS_FROM).bind(key(account)).bind(states).bind(since).bind(until);
-        let found = found.bind(dialect).bind(limit).bind(rows::whole(offset)).fetch_all(&self.readers).await?;
+        let found = query(LIST_JOBS_FROM).bind(key(account)).bind(states).bind(since).bind(until);
+        let found = found.bind(dialect).bind(limit).bind(rows::whole(offset)).read_all(&self.readers).await?;
         let count = self.count_jobs(account, filter).await?;
         Ok((found.iter().map(rows::job).collect::<Result<_>>()?, count))
     }
 
     async fn queue(&self, job: Option<JobId>) -> Result<Queue> {
-        let asked = sqlx::query(QUEUE).bind(self.now().as_millis()).bind(job.map(key));
-        let row = asked.fetch_one(&self.readers).await?;
+        let asked = query(QUEUE).bind(self.now().as_millis()).bind(job.map(key));
+        let row = asked.read_one(&self.readers).await?;
         Ok(Queue {
             queued: rows::count(&row, "queued")?,
             running: rows::count(&row, "running")?,
@@ -134,21 +133,21 @@ impl Jobs for SqliteStore {
     }
 
     async fn claim_jobs(&self, limit: u32, lease: Duration) -> Result<Vec<ClaimedJob>> {
-        self.write(move |tx| work::claim(tx, limit, lease).boxed()).await
+        self.write(move |tx| work::claim(tx, limit, lease)).await
     }
 
     async fn renew_jobs(&self, held: &[(JobId, i64)], lease: Duration) -> Result<Vec<JobId>> {
         let held = held.to_vec();
-        self.write(move |tx| work::renew(tx, held, lease).boxed()).await
+        self.write(move |tx| work::renew(tx, held, lease)).await
     }
 
     async fn record_progress(&self, updates: Vec<ProgressUpdate>) -> Result<()> {
-        self.write(|tx| work::record_progress(tx, updates).boxed()).await
+        self.write(|tx| work::record_progress(tx, updates)).await
     }
 
     async fn start_processing(&self, lease: &Lease, inputs: Vec<InputFacts>, estimate: Option<Estimate>) -> Result<()> {
         let Lease { job, token } = *lease;
-        self.write(move |tx| work::start(tx, Lease { job, token }, inputs, estimate).boxed()).await
+        self.write(move |tx| work::start(tx, &Lease { job, token }, inputs, estimate)).await
     }
 
     async fn ask_confirmation(
@@ -158,48 +157,48 @@ impl Jobs for SqliteStore {
         estimate: Estimate,
         until: Timestamp,
     ) -> Result<Job> {
-        self.write(move |tx| confirm::ask(tx, lease, inputs, estimate, until).boxed()).await
+        self.write(move |tx| confirm::ask(tx, &lease, inputs, estimate, until)).await
     }
 
     async fn confirm_job(&self, account: AccountId, id: JobId) -> Result<Job> {
-        self.write(move |tx| confirm::confirm(tx, account, id).boxed()).await
+        self.write(move |tx| confirm::confirm(tx, account, id)).await
     }
 
     async fn start_job(&self, account: AccountId, id: JobId, spec: Option<JobSpec>) -> Result<Job> {
-        self.write(move |tx| confirm::start(tx, account, id, spec).boxed()).await
+        self.write(move |tx| confirm::start(tx, account, id, spec)).await
     }
 
     async fn lapse_confirmations(&self, limit: u32) -> Result<u64> {
-        self.write(move |tx| confirm::lapse(tx, limit).boxed()).await
+        self.write(move |tx| confirm::lapse(tx, limit)).await
     }
 
     async fn finish_job(&self, lease: Lease, end: JobEnd) -> Result<Job> {
-        self.write(|tx| work::finish(tx, lease, end).boxed()).await
+        self.write(move |tx| work::finish(tx, &lease, end)).await
     }
 
     async fn release_jobs(&self, leases: Vec<Lease>) -> Result<()> {
-        self.write(|tx| work::release(tx, leases).boxed()).await
+        self.write(|tx| work::release(tx, leases)).await
     }
 
     async fn void_job_leases(&self) -> Result<u64> {
-        self.write(|tx| work::void(tx).boxed()).await
+        self.write(work::void).await
     }
 
     async fn cancel_job(&self, account: AccountId, id: JobId) -> Result<Job> {
-        self.write(move |tx| cancel(tx, account, id).boxed()).await
+        self.write(move |tx| cancel(tx, account, id)).await
     }
 
     async fn retry_job(&self, account: AccountId, id: JobId, what: Retry) -> Result<Job> {
-        self.write(move |tx| retry(tx, account, id, what).boxed()).await
+        self.write(move |tx| retry(tx, account, id, what)).await
     }
 }
 
-async fn cancel(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Job> {
-    let kept = load_owned(tx, account, id).await?;
-    end_as_canceled(tx, kept).await
+fn cancel(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Job> {
+    let kept = load_owned(tx, account, id)?;
+    end_as_canceled(tx, kept)
 }
 
-pub(super) async fn end_as_canceled(tx: &mut Tx, mut kept: Kept) -> Result<Job> {
+pub(super) fn end_as_canceled(tx: &mut Tx, mut kept: Kept) -> Result<Job> {
     let now = tx.now();
     let prior = kept.prior();
     kept.job.state = step(&kept.job.state, Signal::Cancel, now)?;
@@ -209,14 +208,14 @@ pub(super) async fn end_as_canceled(tx: &mut Tx, mut kept: Kept) -> Result<Job> 
     for output in kept.job.outputs.iter_mut().filter(|output| is_open(output)) {
         output.state = OutputState::Canceled;
     }
-    save(tx, prior, &kept).await?;
-    events::write_state(tx, &kept.job, now).await?;
+    save(tx, prior, &kept)?;
+    events::write_state(tx, &kept.job, now)?;
     Ok(kept.job)
 }
 
-async fn retry(tx: &mut Tx, account: AccountId, id: JobId, what: Retry) -> Result<Job> {
+fn retry(tx: &mut Tx, account: AccountId, id: JobId, what: Retry) -> Result<Job> {
     let now = tx.now();
-    let mut kept = load_owned(tx, account, id).await?;
+    let mut kept = load_owned(tx, account, id)?;
     let prior = kept.prior();
     kept.job.state = step(&kept.job.state, Signal::Retry, now)?;
     kept.job.stage = None;
@@ -236,7 +235,7 @@ async fn retry(tx: &mut Tx, account: AccountId, id: JobId, what: Retry) -> Resul
             output.error = None;
         }
     }
-    save(tx, prior, &kept).await?;
+    save(tx, prior, &kept)?;
     tx.wake(Topic::JobQueued);
     Ok(kept.job)
 }
@@ -271,7 +270,7 @@ impl Kept {
     }
 }
 
-fn kept(row: &SqliteRow) -> Result<Kept> {
+fn kept(row: &Row) -> Result<Kept> {
     Ok(Kept {
         job: rows::job(row)?,
         token: column(row, "token")?,
@@ -282,20 +281,20 @@ fn kept(row: &SqliteRow) -> Result<Kept> {
 }
 
 /// A job of whatever account.
-pub(super) async fn load(tx: &mut Tx, id: JobId) -> Result<Kept> {
-    let found = sqlx::query(ONE_JOB).bind(key(id)).fetch_optional(tx.sql()).await?;
+pub(super) fn load(tx: &mut Tx, id: JobId) -> Result<Kept> {
+    let found = query(ONE_JOB).bind(key(id)).first(tx)?;
     kept(&found.ok_or(StoreError::NotFound)?)
 }
 
-pub(super) async fn load_owned(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Kept> {
-    let kept = load(tx, id).await?;
+pub(super) fn load_owned(tx: &mut Tx, account: AccountId, id: JobId) -> Result<Kept> {
+    let kept = load(tx, id)?;
     if kept.job.account == account { Ok(kept) } else { Err(StoreError::NotFound) }
 }
 
 /// Writes a changed job and its outputs, if its row is still as it was read.
-pub(super) async fn save(tx: &mut Tx, prior: Prior, kept: &Kept) -> Result<()> {
+pub(super) fn save(tx: &mut Tx, prior: Prior, kept: &Kept) -> Result<()> {
     let job = &kept.job;
-    let saved = sqlx::query(
+    let saved = query(
         "update jobs set state = ?1, error = ?2, confirm_until = ?3, stage = ?4, progress = ?5, inputs = ?6, started_at = ?7,
             finished_at = ?8, token = ?9, claims = ?10, lease_until = ?11, queued_at = ?12, estimate = ?16, cost = ?17,
             confirmed_at = ?18
@@ -319,12 +318,11 @@ pub(super) async fn save(tx: &mut Tx, prior: Prior, kept: &Kept) -> Result<()> {
     .bind(job.estimate.as_ref().map(json))
     .bind(job.cost.as_ref().map(json))
     .bind(job.confirmed_at.map(Timestamp::as_millis))
-    .execute(tx.sql())
-    .await?;
-    if saved.rows_affected() != 1 {
+    .run(tx)?;
+    if saved != 1 {
         return Err(StoreError::LeaseLost);
     }
-    save_outputs(tx, job).await?;
+    save_outputs(tx, job)?;
     tx.wake(Topic::JobChanged);
     Ok(())
 }
@@ -341,17 +339,16 @@ pub(super) fn confirm_until(state: &JobState) -> Option<i64> {
     }
 }
 
-async fn save_outputs(tx: &mut Tx, job: &Job) -> Result<()> {
+fn save_outputs(tx: &mut Tx, job: &Job) -> Result<()> {
     let rows: Vec<_> = job.outputs.iter().map(changed_output).collect();
-    sqlx::query(
+    query(
         "update outputs set state = row.value ->> 0, progress = row.value ->> 1, file = row.value ->> 2,
             plan = row.value ->> 3, receipt = row.value ->> 4, error = row.value ->> 5
         from json_each(?2) as row where outputs.job = ?1 and outputs.position = row.key",
     )
     .bind(key(job.id))
     .bind(json(&rows))
-    .execute(tx.sql())
-    .await?;
+    .run(tx)?;
     Ok(())
 }
 

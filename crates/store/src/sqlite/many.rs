@@ -6,17 +6,12 @@
 
 use std::sync::OnceLock;
 
-use sqlx::AssertSqlSafe;
-use sqlx::sqlite::{Sqlite, SqliteArguments};
-
+use super::sql::{Query, query};
 use super::writer::Tx;
 use crate::Result;
 
 /// Rows of one statement, most first; whatever is left goes by the smaller ones.
 const SIZES: [usize; 3] = [64, 8, 1];
-
-/// A statement with what was bound to it.
-pub(super) type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 /// An insert of any number of rows.
 pub(super) struct InsertMany {
@@ -35,18 +30,18 @@ impl InsertMany {
     }
 
     /// Inserts all; `bind` binds the columns of one row, in order.
-    pub(super) async fn run<R>(
+    pub(super) fn run<R>(
         &'static self,
         tx: &mut Tx,
         rows: &[R],
-        bind: impl for<'q> Fn(Query<'q>, &R) -> Query<'q>,
+        bind: impl for<'q> Fn(Query<'q>, &'q R) -> Query<'q>,
     ) -> Result<()> {
         let texts = self.texts.get_or_init(|| SIZES.map(|size| self.text(size)));
         let mut left = rows;
         for (size, text) in SIZES.into_iter().zip(texts) {
             while let Some((some, others)) = left.split_at_checked(size) {
-                let query = sqlx::query(AssertSqlSafe(text.as_str()));
-                some.iter().fold(query, &bind).execute(tx.sql()).await?;
+                let insert = query(text.as_str()).with_room(size * self.columns);
+                some.iter().fold(insert, &bind).run(tx)?;
                 left = others;
             }
         }

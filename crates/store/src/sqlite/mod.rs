@@ -1,7 +1,7 @@
 //! SQLite: everything in one file, for one machine.
 //!
 //! # Theory of operation
-//! One task owns the only connection that writes (`writer`); everybody else sends it closures and waits. It runs all
+//! One thread owns the only connection that writes (`writer`); everybody else sends it closures and waits. It runs all
 //! that are waiting in one transaction and commits once, so that many callers share one fsync, and it answers only
 //! after the commit. A few connections that can only read serve the rest; thanks to the write-ahead log they never
 //! wait for the writer.
@@ -23,16 +23,19 @@ mod fanout;
 mod jobs;
 mod many;
 mod meter;
+mod migrations;
 mod origins;
 #[cfg(test)]
 mod plans;
 mod publish;
+mod readers;
 mod recover;
 mod retention;
 mod rotation;
 mod rows;
 mod sending;
 mod settings;
+mod sql;
 mod submit;
 mod uploads;
 mod work;
@@ -42,33 +45,31 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::measure::Family;
 use reelhook_domain::time::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use crate::vault::{MasterKeys, Vault};
 use crate::wakes::Wakes;
 use crate::{Result, Store, StoreError};
 
 use meter::Meter;
+use readers::Readers;
 use writer::{Tx, Writer};
 
 /// How long a connection waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many rows a connection's thread may be ahead of whoever reads them: as many as the largest batch has, because each
-/// time it has to wait costs two switches between threads.
-const ROWS_ON_THE_WAY: usize = 1024;
 /// Most connections that read at once.
-const READERS: u32 = 4;
+const READERS: usize = 4;
+/// Statements that a connection keeps prepared: more than there are.
+const STATEMENTS: usize = 256;
 /// Memory for pages of the writer and of each reader, in KiB.
 const WRITER_CACHE_KIB: u32 = 4096;
 const READER_CACHE_KIB: u32 = 1024;
 /// Pages in the write-ahead log before it is copied into the file: 16 MiB, so that a busy server pays the copy's fsync
 /// once for some thousand changes.
-const CHECKPOINT_PAGES: &str = "4096";
+const CHECKPOINT_PAGES: u32 = 4096;
 /// What is sealed to tell a wrong master key, and for whom.
 const SEAL_TEXT: &str = "reelhook";
 const SEAL_OWNER: &[u8] = b"keeper";
@@ -77,7 +78,7 @@ const SEAL_OWNER: &[u8] = b"keeper";
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Writer,
-    readers: SqlitePool,
+    readers: Readers,
     ambient: Ambient,
     vault: Vault,
     wakes: Wakes,
@@ -91,39 +92,31 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Corrupt`] when none of `keys` is the one of the database, or a newer version made it.
     pub async fn open(path: &Path, keys: impl Into<MasterKeys>, ambient: Ambient) -> Result<Arc<Self>> {
-        create_private(path).map_err(|error| StoreError::Database(Box::new(error)))?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .row_buffer_size(ROWS_ON_THE_WAY)
-            .pragma("temp_store", "memory")
-            .disable_statement_logging();
         let vault = Vault::new(keys, ambient.clone());
+        let (file, sealing) = (path.to_owned(), vault.clone());
+        // Whoever waits for another process's lock waits here.
+        let opened = tokio::task::spawn_blocking(move || -> Result<Connection> {
+            create_private(&file).map_err(|error| StoreError::Database(Box::new(error)))?;
+            let mut connection = connect(&file)?;
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            prepare(&mut connection, &sealing)?;
+            Ok(connection)
+        });
+        let connection = opened.await.map_err(|error| StoreError::Database(Box::new(error)))??;
 
-        let writing = options
-            .clone()
-            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
-        let mut connection = SqliteConnection::connect_with(&writing).await?;
-        prepare(&mut connection, &vault).await?;
-
-        let reading = options.pragma("cache_size", format!("-{READER_CACHE_KIB}")).pragma("query_only", "on");
-        // Opened when somebody reads, closed when nobody did for a while: an idle server holds one connection.
-        let readers = SqlitePoolOptions::new()
-            .min_connections(0)
-            .max_connections(READERS)
-            .idle_timeout(Duration::from_secs(60))
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_lazy_with(reading);
-
+        let file = path.to_owned();
+        let readers = Readers::new(READERS, move || {
+            let connection = connect(&file)?;
+            connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
+            connection.pragma_update(None, "query_only", "on")?;
+            Ok(connection)
+        });
         let wakes = Wakes::default();
         let meter = Arc::new(Meter::default());
         let tx = Tx::new(connection, ambient.clone(), vault.clone());
-        let writer = Writer::start(tx, wakes.clone(), Arc::clone(&meter));
+        let writer = Writer::start(tx, wakes.clone(), Arc::clone(&meter))?;
         Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, meter }))
     }
 
@@ -140,7 +133,7 @@ impl SqliteStore {
     async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        F: FnOnce(&mut Tx) -> Result<T> + Send + 'static,
     {
         self.writer.write(work).await
     }
@@ -174,17 +167,22 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// A connection to the file, with what all of them have in common.
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", "on")?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    Ok(connection)
+}
+
 /// Brings the tables up to date and checks the master key, under one lock: two processes may start at once.
-async fn prepare(connection: &mut SqliteConnection, vault: &Vault) -> Result<()> {
-    let mut transaction = connection.begin_with("begin immediate").await?;
-    let migrated = sqlx::migrate!("./migrations/sqlite").run_direct(None, &mut *transaction, false).await;
-    migrated.map_err(|error| match error {
-        error @ (sqlx::migrate::MigrateError::VersionMissing(_) | sqlx::migrate::MigrateError::VersionMismatch(_)) => {
-            StoreError::corrupt("schema", &format_args!("it was made by another version of Reelhook ({error})"))
-        }
-        error => StoreError::from(sqlx::Error::from(error)),
-    })?;
-    let seal: Option<Vec<u8>> = sqlx::query_scalar("select seal from keeper").fetch_optional(&mut *transaction).await?;
+fn prepare(connection: &mut Connection, vault: &Vault) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    migrations::run(&transaction)?;
+    let seal = transaction.query_row("select seal from keeper", [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
     match seal {
         Some(seal) => {
             vault.open(SEAL_OWNER, &seal).map_err(|_| {
@@ -193,8 +191,8 @@ async fn prepare(connection: &mut SqliteConnection, vault: &Vault) -> Result<()>
         }
         None => {
             let seal = vault.seal(SEAL_OWNER, SEAL_TEXT);
-            sqlx::query("insert into keeper (one, seal) values (1, ?)").bind(seal).execute(&mut *transaction).await?;
+            transaction.execute("insert into keeper (one, seal) values (1, ?)", [seal])?;
         }
     }
-    Ok(transaction.commit().await?)
+    Ok(transaction.commit()?)
 }

@@ -1,14 +1,13 @@
 //! Origins and what opens them.
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use reelhook_domain::form::Choice;
 use reelhook_domain::id::{AccountId, OriginId};
 use reelhook_domain::origin::{Credentials, Origin, OriginStatus, Permissions};
-use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
 use super::rows::{self, column, id, key, read, time};
+use super::sql::{Row, query};
 use super::writer::Tx;
 use crate::{OriginChange, Origins, Page, Result, StoreError};
 
@@ -17,16 +16,16 @@ const ONE: &str = "select * from origins where id = ? and account = ?";
 #[async_trait]
 impl Origins for SqliteStore {
     async fn create_origin(&self, origin: Origin, credentials: Credentials) -> Result<()> {
-        self.write(|tx| create(tx, origin, credentials).boxed()).await
+        self.write(move |tx| create(tx, origin, &credentials)).await
     }
 
     async fn origin(&self, account: AccountId, id: OriginId) -> Result<Origin> {
-        let found = sqlx::query(ONE).bind(key(id)).bind(key(account)).fetch_optional(&self.readers).await?;
+        let found = query(ONE).bind(key(id)).bind(key(account)).read_first(&self.readers).await?;
         origin(&found.ok_or(StoreError::NotFound)?)
     }
 
     async fn origin_credentials(&self, account: AccountId, id: OriginId) -> Result<Credentials> {
-        let found = sqlx::query(ONE).bind(key(id)).bind(key(account)).fetch_optional(&self.readers).await?;
+        let found = query(ONE).bind(key(id)).bind(key(account)).read_first(&self.readers).await?;
         let row = found.ok_or(StoreError::NotFound)?;
         let sealed = column::<Option<&[u8]>>(&row, "credentials")?.ok_or(StoreError::NotFound)?;
         let opened = self.vault.open(&id.to_bytes(), sealed)?;
@@ -35,23 +34,23 @@ impl Origins for SqliteStore {
     }
 
     async fn list_origins(&self, account: AccountId, page: Page) -> Result<Vec<Origin>> {
-        let found = sqlx::query(
+        let found = query(
             "select * from origins where account = ? and status <> 'archived' and (?2 is null or id < ?2)
             order by id desc limit ?3",
         );
         let before = page.before.map(|bits| bits.to_be_bytes().to_vec());
         let found = found.bind(key(account)).bind(before).bind(page.limit);
-        found.fetch_all(&self.readers).await?.iter().map(origin).collect()
+        found.read_all(&self.readers).await?.iter().map(origin).collect()
     }
 
     async fn change_origin(&self, account: AccountId, id: OriginId, change: OriginChange) -> Result<Origin> {
-        self.write(move |tx| change_origin(tx, account, id, change).boxed()).await
+        self.write(move |tx| change_origin(tx, account, id, change)).await
     }
 }
 
-async fn create(tx: &mut Tx, origin: Origin, credentials: Credentials) -> Result<()> {
-    let sealed = tx.vault().seal(&origin.id.to_bytes(), &rows::json(&credentials));
-    sqlx::query(
+fn create(tx: &mut Tx, origin: Origin, credentials: &Credentials) -> Result<()> {
+    let sealed = tx.vault().seal(&origin.id.to_bytes(), &rows::json(credentials));
+    query(
         "insert into origins (id, account, name, place, may_read, may_write, base_path, path_template, status, validation,
             credentials, created_at, updated_at)
         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -69,17 +68,16 @@ async fn create(tx: &mut Tx, origin: Origin, credentials: Credentials) -> Result
     .bind(sealed)
     .bind(origin.created_at.as_millis())
     .bind(origin.updated_at.as_millis())
-    .execute(tx.sql())
-    .await?;
+    .run(tx)?;
     Ok(())
 }
 
-async fn change_origin(tx: &mut Tx, account: AccountId, id: OriginId, change: OriginChange) -> Result<Origin> {
+fn change_origin(tx: &mut Tx, account: AccountId, id: OriginId, change: OriginChange) -> Result<Origin> {
     let now = tx.now().as_millis();
     let update = match change {
         OriginChange::Said(origin, credentials) => {
             let sealed = tx.vault().seal(&id.to_bytes(), &rows::json(&credentials));
-            sqlx::query(
+            query(
                 "update origins set name = ?, place = ?, may_read = ?, may_write = ?, base_path = ?, path_template = ?,
                     status = ?, validation = ?, credentials = ?, updated_at = ?
                 where id = ? and account = ? and status <> 'archived' returning *",
@@ -94,23 +92,23 @@ async fn change_origin(tx: &mut Tx, account: AccountId, id: OriginId, change: Or
             .bind(origin.validation.as_ref().map(rows::json))
             .bind(sealed)
         }
-        OriginChange::Validated(validation) => sqlx::query(
+        OriginChange::Validated(validation) => query(
             "update origins set status = ?, validation = ?, updated_at = ?
             where id = ? and account = ? and status <> 'archived' returning *",
         )
         .bind(validation.status().as_str())
         .bind(rows::json(&validation)),
-        OriginChange::Archived => sqlx::query(
+        OriginChange::Archived => query(
             "update origins set status = ?, credentials = null, updated_at = ?
             where id = ? and account = ? and status <> 'archived' returning *",
         )
         .bind(OriginStatus::Archived.as_str()),
     };
-    let changed = update.bind(now).bind(key(id)).bind(key(account)).fetch_optional(tx.sql()).await?;
+    let changed = update.bind(now).bind(key(id)).bind(key(account)).first(tx)?;
     origin(&changed.ok_or(StoreError::NotFound)?)
 }
 
-fn origin(row: &SqliteRow) -> Result<Origin> {
+fn origin(row: &Row) -> Result<Origin> {
     let (base_path, template) = (column::<&str>(row, "base_path")?, column::<&str>(row, "path_template")?);
     let status = column::<&str>(row, "status")?;
     let known = OriginStatus::ALL.iter().copied().find(|known| known.word() == status);

@@ -2,9 +2,9 @@
 
 use reelhook_domain::ambient::{Ambient, Clock, Dice};
 use reelhook_domain::time::Timestamp;
-use sqlx::Row;
 use std::sync::Arc;
 
+use super::sql::query;
 use super::{
     SqliteStore, accounts, deliveries, endpoints, events, fanout, jobs, publish, recover, retention, sending, work,
 };
@@ -38,9 +38,8 @@ async fn plans(queries: &[(&str, &'static str)]) -> String {
     let mut text = String::new();
     for (name, sql) in queries {
         text += &format!("{name}\n");
-        let explain = sqlx::AssertSqlSafe(format!("explain query plan {sql}"));
-        for row in sqlx::query(explain).fetch_all(&store.readers).await.unwrap() {
-            text += &format!("  {}\n", row.get::<&str, _>("detail"));
+        for row in query(format!("explain query plan {sql}")).read_all(&store.readers).await.unwrap() {
+            text += &format!("  {}\n", row.column::<&str>("detail").unwrap());
         }
     }
     text

@@ -4,6 +4,7 @@ use reelhook_domain::id::{AccountId, EventId};
 
 use super::events;
 use super::rows::{column, key};
+use super::sql::query;
 use super::submit::REMEMBERED;
 use super::writer::Tx;
 use crate::{Idempotency, NewEvent, Published, Result, StoreError};
@@ -12,15 +13,15 @@ pub(super) const KNOWN: &str =
     "select fingerprint, events from published where account = ? and key = ? and created_at > ?";
 
 /// Writes events, or says what became of those that were written under the same key.
-pub(super) async fn publish_once(
+pub(super) fn publish_once(
     tx: &mut Tx,
     account: AccountId,
-    new: Vec<NewEvent>,
+    new: &[NewEvent],
     idempotency: Idempotency,
 ) -> Result<Published> {
     let now = tx.now();
-    let known = sqlx::query(KNOWN).bind(key(account)).bind(idempotency.key.clone());
-    let known = known.bind((now - REMEMBERED).as_millis()).fetch_optional(tx.sql()).await?;
+    let known = query(KNOWN).bind(key(account)).bind(idempotency.key.clone());
+    let known = known.bind((now - REMEMBERED).as_millis()).first(tx)?;
     if let Some(row) = known {
         if column::<&[u8]>(&row, "fingerprint")? != idempotency.fingerprint {
             return Ok(Published::Conflict);
@@ -29,17 +30,14 @@ pub(super) async fn publish_once(
     }
     let written: Vec<EventId> = new.iter().map(|event| event.id).collect();
     // Over one of that key that is too old to count.
-    sqlx::query(
-        "insert or replace into published (account, key, fingerprint, events, created_at) values (?, ?, ?, ?, ?)",
-    )
-    .bind(key(account))
-    .bind(idempotency.key)
-    .bind(idempotency.fingerprint.to_vec())
-    .bind(written.iter().flat_map(|id| id.to_bytes()).collect::<Vec<_>>())
-    .bind(now.as_millis())
-    .execute(tx.sql())
-    .await?;
-    events::publish(tx, &new).await?;
+    query("insert or replace into published (account, key, fingerprint, events, created_at) values (?, ?, ?, ?, ?)")
+        .bind(key(account))
+        .bind(idempotency.key)
+        .bind(idempotency.fingerprint.to_vec())
+        .bind(written.iter().flat_map(|id| id.to_bytes()).collect::<Vec<_>>())
+        .bind(now.as_millis())
+        .run(tx)?;
+    events::publish(tx, new)?;
     Ok(Published::New(written))
 }
 

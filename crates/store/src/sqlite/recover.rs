@@ -6,6 +6,7 @@ use reelhook_domain::delivery::{Delivery, DeliveryState, IllegalStep, Signal, st
 use reelhook_domain::id::{AccountId, EndpointId};
 
 use super::rows::{self, column, key};
+use super::sql::query;
 use super::writer::Tx;
 use super::{deliveries, fanout};
 use crate::wakes::Topic;
@@ -23,13 +24,13 @@ pub(super) const RECOVER: &str = "
 pub(super) const OF_EVENT: &str = "select id from deliveries where event = ? and endpoint = ?";
 
 /// Whether an endpoint of that account is enabled.
-async fn is_enabled(tx: &mut Tx, account: AccountId, endpoint: EndpointId) -> Result<bool> {
-    let found = sqlx::query("select state = 'enabled' as enabled from endpoints where id = ? and account = ?");
-    let found = found.bind(key(endpoint)).bind(key(account)).fetch_optional(tx.sql()).await?;
+fn is_enabled(tx: &mut Tx, account: AccountId, endpoint: EndpointId) -> Result<bool> {
+    let found = query("select state = 'enabled' as enabled from endpoints where id = ? and account = ?");
+    let found = found.bind(key(endpoint)).bind(key(account)).first(tx)?;
     column(&found.ok_or(StoreError::NotFound)?, "enabled")
 }
 
-pub(super) async fn recover(
+pub(super) fn recover(
     tx: &mut Tx,
     account: AccountId,
     endpoint: EndpointId,
@@ -38,39 +39,37 @@ pub(super) async fn recover(
 ) -> Result<u32> {
     let now = tx.now();
     let mut next = step(DeliveryState::Exhausted, Signal::Resend { due: now })?;
-    let due = match is_enabled(tx, account, endpoint).await? {
+    let due = match is_enabled(tx, account, endpoint)? {
         true => Some(now.as_millis()),
         false => {
             next = step(next, Signal::Hold)?;
             None
         }
     };
-    let recovered = sqlx::query(RECOVER)
+    let recovered = query(RECOVER)
         .bind(next.name())
         .bind(due)
         .bind(key(endpoint))
         .bind(exhausted.since.as_millis())
         .bind(exhausted.until.as_millis())
         .bind(limit)
-        .execute(tx.sql())
-        .await?
-        .rows_affected();
+        .run(tx)?;
     if recovered > 0 {
         tx.wake(Topic::Delivery);
     }
     Ok(u32::try_from(recovered).unwrap_or(u32::MAX))
 }
 
-pub(super) async fn replay(tx: &mut Tx, delivery: NewDelivery) -> Result<Delivery> {
+pub(super) fn replay(tx: &mut Tx, delivery: NewDelivery) -> Result<Delivery> {
     let NewDelivery { account, event, endpoint, .. } = delivery;
-    is_enabled(tx, account, endpoint).await?;
-    let known = sqlx::query(OF_EVENT).bind(key(event)).bind(key(endpoint)).fetch_optional(tx.sql()).await?;
+    is_enabled(tx, account, endpoint)?;
+    let known = query(OF_EVENT).bind(key(event)).bind(key(endpoint)).first(tx)?;
     if let Some(row) = known {
-        return deliveries::resend(tx, account, rows::id(&row, "id")?).await;
+        return deliveries::resend(tx, account, rows::id(&row, "id")?);
     }
-    let waits = sqlx::query_scalar("select sequence > (select fanned_out_to from keeper) from events where id = ?");
+    let waits = query("select sequence > (select fanned_out_to from keeper) from events where id = ?");
     // One that is about to be fanned out, perhaps to this endpoint, must not have a delivery before.
-    match waits.bind(key(event)).fetch_optional(tx.sql()).await? {
+    match waits.bind(key(event)).first(tx)?.map(|row| row.only()).transpose()? {
         None => return Err(StoreError::NotFound),
         Some(true) => {
             let signal = "be replayed; try again in a moment";
@@ -79,8 +78,8 @@ pub(super) async fn replay(tx: &mut Tx, delivery: NewDelivery) -> Result<Deliver
         Some(false) => {}
     }
     // Said to be held, it is given to nobody: whoever sends claims it from the store.
-    fanout::insert(tx, vec![NewDelivery { start: Start::Held, ..delivery }], Duration::ZERO).await?;
-    let made = sqlx::query("select * from deliveries where event = ? and endpoint = ? and account = ?");
-    let made = made.bind(key(event)).bind(key(endpoint)).bind(key(account)).fetch_optional(tx.sql()).await?;
+    fanout::insert(tx, vec![NewDelivery { start: Start::Held, ..delivery }], Duration::ZERO)?;
+    let made = query("select * from deliveries where event = ? and endpoint = ? and account = ?");
+    let made = made.bind(key(event)).bind(key(endpoint)).bind(key(account)).first(tx)?;
     rows::delivery(&made.ok_or(StoreError::NotFound)?)
 }

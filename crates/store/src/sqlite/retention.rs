@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use reelhook_domain::id::{AccountId, DeliveryId, EventId, JobId, UploadId};
 use reelhook_domain::job::IllegalStep;
 use reelhook_domain::time::Timestamp;
-use sqlx::sqlite::SqliteRow;
 
 use super::jobs::load;
 use super::rows::{self, hexes, key};
+use super::sql::{Row, query};
 use super::submit::REMEMBERED;
 use super::writer::Tx;
 use super::{SqliteStore, erasure};
@@ -71,13 +70,13 @@ pub(super) const OWN_UPLOADS: &str = "
 impl Retention for SqliteStore {
     async fn forget_deliveries(&self, over: Over, from: Option<DeliveryId>, limit: u32) -> Result<Walked<DeliveryId>> {
         let walk = if over.account.is_some() { WALK_OF_ACCOUNT } else { WALK };
-        let walked = sqlx::query(walk)
-            .bind(from.map_or_else(|| vec![0; 16], key))
+        let walk = query(walk)
+            .bind(from.map_or([0; 16], key))
             .bind(first_id_after(over.before))
             .bind(over.before.as_millis())
-            .bind(limit)
-            .bind(over.account.map(key));
-        let walked = walked.fetch_all(&self.readers).await?;
+            .bind(limit);
+        let walk = over.account.into_iter().fold(walk, |walk, account| walk.bind(key(account)));
+        let walked = walk.read_all(&self.readers).await?;
         let met = walked.iter().map(|row| Ok((rows::id(row, "id")?, rows::column(row, "is_over")?)));
         let met: Vec<(DeliveryId, bool)> = met.collect::<Result<_>>()?;
         let next = met.last().map(|(id, _)| *id).filter(|_| met.len() >= limit as usize);
@@ -85,17 +84,17 @@ impl Retention for SqliteStore {
         if is_over.is_empty() {
             return Ok(Walked { removed: 0, next });
         }
-        let removed = self.write(move |tx| forget_deliveries(tx, is_over, over.before).boxed()).await?;
+        let removed = self.write(move |tx| forget_deliveries(tx, is_over, over.before)).await?;
         Ok(Walked { removed, next })
     }
 
     async fn forget_events(&self, over: Over, from: i64, limit: u32) -> Result<Walked<i64>> {
-        let walked = sqlx::query(WALK_EVENTS)
+        let walked = query(WALK_EVENTS)
             .bind(from)
             .bind(over.before.as_millis())
             .bind(over.account.map(key))
             .bind(limit)
-            .fetch_all(&self.readers)
+            .read_all(&self.readers)
             .await?;
         let mut is_over: Vec<EventId> = Vec::new();
         let mut is_old = false;
@@ -111,100 +110,100 @@ impl Retention for SqliteStore {
         if is_over.is_empty() {
             return Ok(Walked { removed: 0, next });
         }
-        let removed = self.write(move |tx| forget_events(tx, is_over, over.before).boxed()).await?;
+        let removed = self.write(move |tx| forget_events(tx, is_over, over.before)).await?;
         Ok(Walked { removed, next })
     }
 
     async fn forget_idempotency_keys(&self, limit: u32) -> Result<u32> {
-        self.write(move |tx| forget_keys(tx, limit).boxed()).await
+        self.write(move |tx| forget_keys(tx, limit)).await
     }
 
     async fn retention(&self, account: AccountId) -> Result<Option<Duration>> {
-        let found = sqlx::query("select keep_ms from accounts where id = ?").bind(key(account));
-        keep(&found.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?)
+        let found = query("select keep_ms from accounts where id = ?").bind(key(account));
+        keep(&found.read_first(&self.readers).await?.ok_or(StoreError::NotFound)?)
     }
 
     async fn retentions(&self) -> Result<Vec<(AccountId, Duration)>> {
-        let found = sqlx::query("select id, keep_ms from accounts where keep_ms is not null");
-        let found = found.fetch_all(&self.readers).await?;
+        let found = query("select id, keep_ms from accounts where keep_ms is not null");
+        let found = found.read_all(&self.readers).await?;
         let own = found.iter().map(|row| Ok((rows::id(row, "id")?, keep(row)?.unwrap_or_default())));
         own.collect()
     }
 
     async fn set_retention(&self, account: AccountId, keep: Option<Duration>) -> Result<()> {
-        self.write(move |tx| set_retention(tx, account, keep).boxed()).await
+        self.write(move |tx| set_retention(tx, account, keep)).await
     }
 
     async fn erase_job(&self, account: AccountId, job: JobId, limit: u32) -> Result<Erased> {
-        self.write(move |tx| erase_job(tx, account, job, limit).boxed()).await
+        self.write(move |tx| erase_job(tx, account, job, limit)).await
     }
 
     async fn erase_account(&self, account: AccountId) -> Result<Vec<UploadId>> {
-        self.write(move |tx| erasure::erase(tx, account).boxed()).await
+        self.write(move |tx| erasure::erase(tx, account)).await
     }
 
     async fn remove_job(&self, account: AccountId, job: JobId) -> Result<()> {
-        self.write(move |tx| remove_job(tx, account, job).boxed()).await
+        self.write(move |tx| remove_job(tx, account, job)).await
     }
 }
 
 /// Every id that was made until that time is below it: the first 48 bits of an id are its milliseconds.
-fn first_id_after(time: Timestamp) -> Vec<u8> {
+fn first_id_after(time: Timestamp) -> [u8; 16] {
     let millis = u64::try_from(time.as_millis()).unwrap_or(0).saturating_add(1).min((1 << 48) - 1);
-    (u128::from(millis) << 80).to_be_bytes().to_vec()
+    (u128::from(millis) << 80).to_be_bytes()
 }
 
-fn keep(row: &SqliteRow) -> Result<Option<Duration>> {
+fn keep(row: &Row) -> Result<Option<Duration>> {
     let millis = rows::column::<Option<i64>>(row, "keep_ms")?;
     Ok(millis.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))))
 }
 
-async fn set_retention(tx: &mut Tx, account: AccountId, keep: Option<Duration>) -> Result<()> {
+fn set_retention(tx: &mut Tx, account: AccountId, keep: Option<Duration>) -> Result<()> {
     let millis = keep.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
-    let set = sqlx::query("update accounts set keep_ms = ? where id = ?").bind(millis).bind(key(account));
-    if set.execute(tx.sql()).await?.rows_affected() == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+    let set = query("update accounts set keep_ms = ? where id = ?").bind(millis).bind(key(account));
+    if set.run(tx)? == 0 { Err(StoreError::NotFound) } else { Ok(()) }
 }
 
-async fn forget_deliveries(tx: &mut Tx, ids: Vec<DeliveryId>, before: Timestamp) -> Result<u32> {
-    let gone = sqlx::query(FORGET).bind(hexes(ids)).bind(before.as_millis()).fetch_all(tx.sql()).await?;
-    let events = forget_attempts(tx, &gone).await?;
-    forget_events(tx, events, before).await?;
+fn forget_deliveries(tx: &mut Tx, ids: Vec<DeliveryId>, before: Timestamp) -> Result<u32> {
+    let gone = query(FORGET).bind(hexes(ids)).bind(before.as_millis()).all(tx)?;
+    let events = forget_attempts(tx, &gone)?;
+    forget_events(tx, events, before)?;
     Ok(narrow(gone.len() as u64))
 }
 
 /// Removes the attempts of deliveries that are gone; gives the events that these carried.
-async fn forget_attempts(tx: &mut Tx, gone: &[SqliteRow]) -> Result<Vec<EventId>> {
+fn forget_attempts(tx: &mut Tx, gone: &[Row]) -> Result<Vec<EventId>> {
     let ids = gone.iter().map(|row| rows::id(row, "id")).collect::<Result<Vec<DeliveryId>>>()?;
     let mut events = gone.iter().map(|row| rows::id(row, "event")).collect::<Result<Vec<EventId>>>()?;
-    sqlx::query(ATTEMPTS).bind(hexes(ids)).execute(tx.sql()).await?;
+    query(ATTEMPTS).bind(hexes(ids)).run(tx)?;
     events.sort_unstable();
     events.dedup();
     Ok(events)
 }
 
 /// Removes the bodies of events that no delivery needs, and those of the events that are old enough.
-async fn forget_events(tx: &mut Tx, events: Vec<EventId>, before: Timestamp) -> Result<u32> {
+fn forget_events(tx: &mut Tx, events: Vec<EventId>, before: Timestamp) -> Result<u32> {
     if events.is_empty() {
         return Ok(0);
     }
     let ids = hexes(events);
-    sqlx::query(BODIES).bind(ids.clone()).execute(tx.sql()).await?;
-    let gone = sqlx::query(EVENTS).bind(ids).bind(before.as_millis()).execute(tx.sql()).await?;
-    Ok(narrow(gone.rows_affected()))
+    query(BODIES).bind(ids.clone()).run(tx)?;
+    let gone = query(EVENTS).bind(ids).bind(before.as_millis()).run(tx)?;
+    Ok(narrow(gone))
 }
 
-async fn forget_keys(tx: &mut Tx, limit: u32) -> Result<u32> {
+fn forget_keys(tx: &mut Tx, limit: u32) -> Result<u32> {
     let old = (tx.now() - REMEMBERED).as_millis();
     let mut gone = 0;
     for statement in [OLD_KEYS, OLD_PUBLISHED] {
-        gone += sqlx::query(statement).bind(old).bind(limit).execute(tx.sql()).await?.rows_affected();
+        gone += query(statement).bind(old).bind(limit).run(tx)?;
     }
     Ok(narrow(gone))
 }
 
 /// The account's job, unless it is under way.
-async fn erasable(tx: &mut Tx, account: AccountId, job: JobId) -> Result<()> {
-    let kept = load(tx, job).await?;
+fn erasable(tx: &mut Tx, account: AccountId, job: JobId) -> Result<()> {
+    let kept = load(tx, job)?;
     if kept.job.account != account {
         return Err(StoreError::NotFound);
     }
@@ -215,42 +214,36 @@ async fn erasable(tx: &mut Tx, account: AccountId, job: JobId) -> Result<()> {
     Err(IllegalStep { state: state.name(), signal: "be erased before it has ended; cancel it first" }.into())
 }
 
-async fn erase_job(tx: &mut Tx, account: AccountId, job: JobId, limit: u32) -> Result<Erased> {
-    erasable(tx, account, job).await?;
+fn erase_job(tx: &mut Tx, account: AccountId, job: JobId, limit: u32) -> Result<Erased> {
+    erasable(tx, account, job)?;
     // Whoever fans them out has read them, and would write what was just erased.
-    if sqlx::query_scalar(WAITING_OF_JOB).bind(key(job)).fetch_one(tx.sql()).await? {
+    if query(WAITING_OF_JOB).bind(key(job)).one(tx)?.only()? {
         return Ok(Erased::Waits);
     }
-    let found = sqlx::query(DELIVERIES_OF_JOB).bind(key(job)).bind(limit).fetch_all(tx.sql()).await?;
+    let found = query(DELIVERIES_OF_JOB).bind(key(job)).bind(limit).all(tx)?;
     if !found.is_empty() {
         let ids = found.iter().map(|row| rows::id(row, "id")).collect::<Result<Vec<DeliveryId>>>()?;
-        let gone = sqlx::query(FORGET_WHATEVER).bind(hexes(ids)).fetch_all(tx.sql()).await?;
-        let events = forget_attempts(tx, &gone).await?;
-        sqlx::query(BODIES).bind(hexes(events)).execute(tx.sql()).await?;
+        let gone = query(FORGET_WHATEVER).bind(hexes(ids)).all(tx)?;
+        let events = forget_attempts(tx, &gone)?;
+        query(BODIES).bind(hexes(events)).run(tx)?;
         return Ok(Erased::More);
     }
-    let found = sqlx::query(EVENTS_OF_JOB).bind(key(job)).bind(limit).fetch_all(tx.sql()).await?;
+    let found = query(EVENTS_OF_JOB).bind(key(job)).bind(limit).all(tx)?;
     if !found.is_empty() {
         let ids = found.iter().map(|row| rows::id(row, "id")).collect::<Result<Vec<EventId>>>()?;
         let ids = hexes(ids);
-        sqlx::query("delete from bodies where event in (select unhex(value) from json_each(?))")
-            .bind(ids.clone())
-            .execute(tx.sql())
-            .await?;
-        sqlx::query("delete from events where id in (select unhex(value) from json_each(?))")
-            .bind(ids)
-            .execute(tx.sql())
-            .await?;
+        query("delete from bodies where event in (select unhex(value) from json_each(?))").bind(ids.clone()).run(tx)?;
+        query("delete from events where id in (select unhex(value) from json_each(?))").bind(ids).run(tx)?;
         return Ok(Erased::More);
     }
-    let uploads = sqlx::query(OWN_UPLOADS).bind(key(job)).fetch_all(tx.sql()).await?;
+    let uploads = query(OWN_UPLOADS).bind(key(job)).all(tx)?;
     let uploads = uploads.iter().map(|row| rows::id(row, "id")).collect::<Result<_>>()?;
     Ok(Erased::Told { uploads })
 }
 
-async fn remove_job(tx: &mut Tx, account: AccountId, job: JobId) -> Result<()> {
-    erasable(tx, account, job).await?;
-    sqlx::query("delete from jobs where id = ?").bind(key(job)).execute(tx.sql()).await?;
+fn remove_job(tx: &mut Tx, account: AccountId, job: JobId) -> Result<()> {
+    erasable(tx, account, job)?;
+    query("delete from jobs where id = ?").bind(key(job)).run(tx)?;
     tx.wake(crate::wakes::Topic::JobChanged);
     Ok(())
 }

@@ -3,9 +3,9 @@
 //! To add a table that keeps something sealed, name it in [`TABLES`]; a test looks for columns that are not.
 
 use async_trait::async_trait;
-use futures::FutureExt;
 
 use super::rows::column;
+use super::sql::query;
 use super::writer::Tx;
 use super::{SEAL_OWNER, SEAL_TEXT, SqliteStore};
 use crate::rotation::{Place, Resealed, Rotation};
@@ -58,28 +58,28 @@ const TABLES: [Table; 5] = [
 #[async_trait]
 impl Rotation for SqliteStore {
     async fn derived_key(&self, purpose: &'static str, first: [u8; 32]) -> Result<[u8; 32]> {
-        self.write(move |tx| derived_key(tx, purpose, first).boxed()).await
+        self.write(move |tx| derived_key(tx, purpose, first)).await
     }
 
     async fn reseal(&self, from: Place, limit: u32) -> Result<Resealed> {
-        self.write(move |tx| reseal(tx, from, limit).boxed()).await
+        self.write(move |tx| reseal(tx, from, limit)).await
     }
 
     async fn finish_resealing(&self) -> Result<()> {
-        self.write(|tx| finish(tx).boxed()).await
+        self.write(finish).await
     }
 }
 
-async fn derived_key(tx: &mut Tx, purpose: &'static str, first: [u8; 32]) -> Result<[u8; 32]> {
-    let known = sqlx::query("select sealed from derived_keys where purpose = ?").bind(purpose);
-    if let Some(row) = known.fetch_optional(tx.sql()).await? {
+fn derived_key(tx: &mut Tx, purpose: &'static str, first: [u8; 32]) -> Result<[u8; 32]> {
+    let known = query("select sealed from derived_keys where purpose = ?").bind(purpose);
+    if let Some(row) = known.first(tx)? {
         let digits = tx.vault().open(purpose.as_bytes(), column(&row, "sealed")?)?;
         return read_hex(&digits).ok_or_else(|| StoreError::corrupt("derived key", &"it is not 64 hexadecimal digits"));
     }
     let digits: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
     let sealed = tx.vault().seal(purpose.as_bytes(), &digits);
-    let keep = sqlx::query("insert into derived_keys (purpose, sealed) values (?, ?)").bind(purpose).bind(sealed);
-    keep.execute(tx.sql()).await?;
+    let keep = query("insert into derived_keys (purpose, sealed) values (?, ?)").bind(purpose).bind(sealed);
+    keep.run(tx)?;
     Ok(first)
 }
 
@@ -89,12 +89,12 @@ fn read_hex(digits: &str) -> Option<[u8; 32]> {
     bytes?.try_into().ok()
 }
 
-async fn reseal(tx: &mut Tx, from: Place, limit: u32) -> Result<Resealed> {
+fn reseal(tx: &mut Tx, from: Place, limit: u32) -> Result<Resealed> {
     // What the old key sealed shall not be found in pages that are free: whoever has the old key could open it.
-    sqlx::raw_sql("pragma secure_delete = on").execute(tx.sql()).await?;
+    tx.forget_for_good()?;
     let Place { table, row } = from;
     let Some(sealing) = TABLES.get(table) else { return Ok(Resealed { count: 0, next: None }) };
-    let walked = sqlx::query(sealing.walk).bind(row).bind(limit).fetch_all(tx.sql()).await?;
+    let walked = query(sealing.walk).bind(row).bind(limit).all(tx)?;
     let mut count = 0;
     for row in &walked {
         let sealed: &[u8] = column(row, "sealed")?;
@@ -103,8 +103,8 @@ async fn reseal(tx: &mut Tx, from: Place, limit: u32) -> Result<Resealed> {
         }
         let owner: &[u8] = column(row, "owner")?;
         let anew = tx.vault().seal(owner, &tx.vault().open(owner, sealed)?);
-        let saved = sqlx::query(sealing.save).bind(column::<Vec<u8>>(row, "row")?).bind(anew).bind(sealed.to_vec());
-        if saved.execute(tx.sql()).await?.rows_affected() != 1 {
+        let saved = query(sealing.save).bind(column::<Vec<u8>>(row, "row")?).bind(anew).bind(sealed.to_vec());
+        if saved.run(tx)? != 1 {
             return Err(StoreError::LeaseLost);
         }
         count += 1;
@@ -117,23 +117,21 @@ async fn reseal(tx: &mut Tx, from: Place, limit: u32) -> Result<Resealed> {
     Ok(Resealed { count, next })
 }
 
-async fn finish(tx: &mut Tx) -> Result<()> {
+fn finish(tx: &mut Tx) -> Result<()> {
     let current = tx.vault().current_id().to_be_bytes().to_vec();
     for table in &TABLES {
-        let left: bool = sqlx::query_scalar(table.left).bind(current.clone()).fetch_one(tx.sql()).await?;
+        let left: bool = query(table.left).bind(current.clone()).one(tx)?.only()?;
         if left {
             return Err(StoreError::corrupt("secrets", &"some are not sealed under the new master key yet"));
         }
     }
     let seal = tx.vault().seal(SEAL_OWNER, SEAL_TEXT);
-    sqlx::query("update keeper set seal = ?").bind(seal).execute(tx.sql()).await?;
+    query("update keeper set seal = ?").bind(seal).run(tx)?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row as _;
-
     use super::*;
 
     /// Columns of blobs that are not sealed: ids and hashes.
@@ -143,13 +141,13 @@ mod tests {
     #[tokio::test]
     async fn every_column_that_keeps_something_sealed_is_walked() {
         let store = super::super::plans::store().await;
-        let columns = sqlx::query(
+        let columns = query(
             "select tables.name || '.' || columns.name as name from pragma_table_list as tables, pragma_table_info(tables.name) as columns
-            where tables.schema = 'main' and columns.type = 'BLOB' and tables.name not like '_sqlx%' and tables.name not like 'sqlite%'",
+            where tables.schema = 'main' and columns.type = 'BLOB' and tables.name not like 'sqlite%'",
         );
         let mut unknown = Vec::new();
-        for row in columns.fetch_all(&store.1.readers).await.unwrap() {
-            let name: String = row.get("name");
+        for row in columns.read_all(&store.1.readers).await.unwrap() {
+            let name: String = row.column("name").unwrap();
             let (table, column) = name.split_once('.').unwrap();
             let is_walked =
                 TABLES.iter().any(|known| known.save.starts_with(&format!("update {table} set {column} = ")));

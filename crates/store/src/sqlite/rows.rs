@@ -12,16 +12,15 @@ use reelhook_domain::job::{Job, JobSpec, JobState, Output, OutputState, Priority
 use reelhook_domain::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Decode, Row, Type};
 
+use super::sql::{Column, Row};
 use crate::endpoints::{SealedFor, SigningSecret};
 use crate::vault::Vault;
 use crate::{Account, ApiKey, Result, StoreError, Upload};
 
 /// An id as a parameter.
-pub(super) fn key<K>(id: Id<K>) -> Vec<u8> {
-    id.to_bytes().to_vec()
+pub(super) const fn key<K>(id: Id<K>) -> [u8; 16] {
+    id.to_bytes()
 }
 
 /// An id within a JSON parameter; `unhex` reads it.
@@ -45,45 +44,39 @@ pub(super) fn whole(number: u64) -> i64 {
 }
 
 /// A column of a row.
-pub(super) fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T>
-where
-    T: Decode<'r, Sqlite> + Type<Sqlite>,
-{
-    row.try_get(name).map_err(|error| match error {
-        sqlx::Error::ColumnDecode { source, .. } => StoreError::corrupt(name, &source),
-        other => other.into(),
-    })
+pub(super) fn column<'r, T: Column<'r>>(row: &'r Row, name: &'static str) -> Result<T> {
+    row.column(name)
 }
 
 /// A size or count.
-pub(super) fn count<N: TryFrom<i64>>(row: &SqliteRow, name: &'static str) -> Result<N> {
-    N::try_from(column(row, name)?).map_err(|_| StoreError::corrupt(name, &"out of range"))
+pub(super) fn count<N: TryFrom<i64>>(row: &Row, name: &'static str) -> Result<N> {
+    N::try_from(column::<i64>(row, name)?).map_err(|_| StoreError::corrupt(name, &"out of range"))
 }
 
 /// An id that may be absent.
-pub(super) fn maybe_id<K>(row: &SqliteRow, name: &'static str) -> Result<Option<Id<K>>> {
+pub(super) fn maybe_id<K>(row: &Row, name: &'static str) -> Result<Option<Id<K>>> {
     let Some(bytes) = column::<Option<&[u8]>>(row, name)? else { return Ok(None) };
     let bytes = bytes.try_into().map_err(|_| StoreError::corrupt(name, &"an id has 16 bytes"))?;
     Ok(Some(Id::from_bytes(bytes)))
 }
 
 /// An id.
-pub(super) fn id<K>(row: &SqliteRow, name: &'static str) -> Result<Id<K>> {
+pub(super) fn id<K>(row: &Row, name: &'static str) -> Result<Id<K>> {
     maybe_id(row, name)?.ok_or_else(|| missing(name))
 }
 
 /// A time that may be absent.
-pub(super) fn maybe_time(row: &SqliteRow, name: &'static str) -> Result<Option<Timestamp>> {
+pub(super) fn maybe_time(row: &Row, name: &'static str) -> Result<Option<Timestamp>> {
     Ok(column::<Option<i64>>(row, name)?.map(Timestamp::from_millis))
 }
 
 /// A time.
-pub(super) fn time(row: &SqliteRow, name: &'static str) -> Result<Timestamp> {
+pub(super) fn time(row: &Row, name: &'static str) -> Result<Timestamp> {
     maybe_time(row, name)?.ok_or_else(|| missing(name))
 }
 
 /// One of a closed list of words.
-fn word<T: Choice>(row: &SqliteRow, name: &'static str) -> Result<T> {
+fn word<T: Choice>(row: &Row, name: &'static str) -> Result<T> {
     read_word(column(row, name)?, name)
 }
 
@@ -93,12 +86,12 @@ fn read_word<T: Choice>(text: &str, name: &'static str) -> Result<T> {
 }
 
 /// A value kept as JSON that may be absent.
-fn maybe_read<T: DeserializeOwned>(row: &SqliteRow, name: &'static str) -> Result<Option<T>> {
+fn maybe_read<T: DeserializeOwned>(row: &Row, name: &'static str) -> Result<Option<T>> {
     column::<Option<&str>>(row, name)?.map(|text| parse(text, name)).transpose()
 }
 
 /// A value kept as JSON.
-pub(super) fn read<T: DeserializeOwned>(row: &SqliteRow, name: &'static str) -> Result<T> {
+pub(super) fn read<T: DeserializeOwned>(row: &Row, name: &'static str) -> Result<T> {
     parse(column(row, name)?, name)
 }
 
@@ -120,7 +113,7 @@ pub(super) const fn rank(priority: Priority) -> i64 {
 }
 
 /// A job with its outputs, of a row of [`super::jobs::select_jobs`].
-pub(super) fn job(row: &SqliteRow) -> Result<Job> {
+pub(super) fn job(row: &Row) -> Result<Job> {
     let spec: JobSpec = read(row, "spec")?;
     let outputs = outputs(&spec, column(row, "outputs")?)?;
     Ok(Job {
@@ -141,7 +134,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job> {
     })
 }
 
-fn job_state(row: &SqliteRow) -> Result<JobState> {
+fn job_state(row: &Row) -> Result<JobState> {
     let error = || read::<JobFailure>(row, "error");
     Ok(match column(row, "state")? {
         "draft" => JobState::Draft,
@@ -188,7 +181,7 @@ fn outputs(spec: &JobSpec, text: &str) -> Result<Vec<Output>> {
 }
 
 /// An event.
-pub(super) fn event(row: &SqliteRow) -> Result<Event> {
+pub(super) fn event(row: &Row) -> Result<Event> {
     let kind: &str = column(row, "kind")?;
     Ok(Event {
         id: id(row, "id")?,
@@ -202,7 +195,7 @@ pub(super) fn event(row: &SqliteRow) -> Result<Event> {
 }
 
 /// An endpoint, its headers opened.
-pub(super) fn endpoint(row: &SqliteRow, vault: &Vault) -> Result<Endpoint> {
+pub(super) fn endpoint(row: &Row, vault: &Vault) -> Result<Endpoint> {
     let id = id(row, "id")?;
     let url: &str = column(row, "url")?;
     let headers = match column::<Option<&[u8]>>(row, "headers")? {
@@ -234,12 +227,12 @@ pub(super) fn endpoint(row: &SqliteRow, vault: &Vault) -> Result<Endpoint> {
 }
 
 /// The state of an endpoint.
-pub(super) fn endpoint_state(row: &SqliteRow) -> Result<EndpointState> {
+pub(super) fn endpoint_state(row: &Row) -> Result<EndpointState> {
     word(row, "state")
 }
 
 /// A delivery, without its body.
-pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery> {
+pub(super) fn delivery(row: &Row) -> Result<Delivery> {
     Ok(Delivery {
         id: id(row, "id")?,
         account: id(row, "account")?,
@@ -258,7 +251,7 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery> {
 }
 
 /// The state of a delivery.
-pub(super) fn delivery_state(row: &SqliteRow) -> Result<DeliveryState> {
+pub(super) fn delivery_state(row: &Row) -> Result<DeliveryState> {
     Ok(match column(row, "state")? {
         "scheduled" => DeliveryState::Scheduled { due: time(row, "due_at")? },
         "sending" => DeliveryState::Sending { until: time(row, "lease_until")? },
@@ -271,7 +264,7 @@ pub(super) fn delivery_state(row: &SqliteRow) -> Result<DeliveryState> {
 }
 
 /// An attempt.
-pub(super) fn attempt(row: &SqliteRow) -> Result<Attempt> {
+pub(super) fn attempt(row: &Row) -> Result<Attempt> {
     Ok(Attempt {
         id: id(row, "id")?,
         number: column(row, "number")?,
@@ -285,12 +278,12 @@ pub(super) fn attempt(row: &SqliteRow) -> Result<Attempt> {
 }
 
 /// An account.
-pub(super) fn account(row: &SqliteRow) -> Result<Account> {
+pub(super) fn account(row: &Row) -> Result<Account> {
     Ok(Account { id: id(row, "id")?, name: column(row, "name")?, created_at: time(row, "created_at")? })
 }
 
 /// An API key.
-pub(super) fn api_key(row: &SqliteRow) -> Result<ApiKey> {
+pub(super) fn api_key(row: &Row) -> Result<ApiKey> {
     Ok(ApiKey {
         id: id(row, "id")?,
         account: id(row, "account")?,
@@ -302,7 +295,7 @@ pub(super) fn api_key(row: &SqliteRow) -> Result<ApiKey> {
 }
 
 /// A signing secret, opened.
-pub(super) fn secret(row: &SqliteRow, owner: SealedFor, vault: &Vault) -> Result<SigningSecret> {
+pub(super) fn secret(row: &Row, owner: SealedFor, vault: &Vault) -> Result<SigningSecret> {
     let bytes = match owner {
         SealedFor::Endpoint(id) => id.to_bytes(),
         SealedFor::Account(id) => id.to_bytes(),
@@ -318,7 +311,7 @@ pub(super) fn secret(row: &SqliteRow, owner: SealedFor, vault: &Vault) -> Result
 }
 
 /// An upload.
-pub(super) fn upload(row: &SqliteRow) -> Result<Upload> {
+pub(super) fn upload(row: &Row) -> Result<Upload> {
     Ok(Upload {
         id: id(row, "id")?,
         account: id(row, "account")?,

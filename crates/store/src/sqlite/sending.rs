@@ -12,8 +12,9 @@ use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 
 use super::endpoints;
-use super::many::{InsertMany, Query};
+use super::many::InsertMany;
 use super::rows::{self, column, hex, hexes, json, key};
+use super::sql::{Query, query};
 use super::writer::Tx;
 use crate::wakes::Topic;
 use crate::{ClaimedDelivery, Result, Settlement, StoreError};
@@ -93,7 +94,7 @@ pub(super) const ENABLED: &str = "
     select endpoints.id from json_each(?) as row cross join endpoints on endpoints.id = unhex(row.value)
     where endpoints.state = 'enabled'";
 
-pub(super) async fn claim_due(
+pub(super) fn claim_due(
     tx: &mut Tx,
     limit: u32,
     per_endpoint: u32,
@@ -101,9 +102,9 @@ pub(super) async fn claim_due(
     lease: Duration,
 ) -> Result<Vec<ClaimedDelivery>> {
     let now = tx.now();
-    release(tx, now).await?;
-    let due = sqlx::query(CLAIM_DUE).bind(except).bind(now.as_millis()).bind(per_endpoint).bind(limit);
-    let due = due.fetch_all(tx.sql()).await?;
+    release(tx, now)?;
+    let due = query(CLAIM_DUE).bind(except).bind(now.as_millis()).bind(per_endpoint).bind(limit);
+    let due = due.all(tx)?;
     let mut claimed = Vec::with_capacity(due.len());
     let mut taken = Vec::with_capacity(due.len());
     for row in &due {
@@ -115,38 +116,38 @@ pub(super) async fn claim_due(
         claimed.push(ClaimedDelivery { delivery, token: token + 1, body: column::<&str>(row, "body")?.into() });
     }
     if !taken.is_empty() {
-        let done = sqlx::query(TAKE).bind(json(&taken)).bind((now + lease).as_millis()).execute(tx.sql()).await?;
-        if done.rows_affected() != taken.len() as u64 {
+        let done = query(TAKE).bind(json(&taken)).bind((now + lease).as_millis()).run(tx)?;
+        if done != taken.len() as u64 {
             return Err(StoreError::LeaseLost);
         }
     }
     Ok(claimed)
 }
 
-pub(super) async fn renew(tx: &mut Tx, held: Vec<(DeliveryId, i64)>, lease: Duration) -> Result<Vec<DeliveryId>> {
+pub(super) fn renew(tx: &mut Tx, held: Vec<(DeliveryId, i64)>, lease: Duration) -> Result<Vec<DeliveryId>> {
     let until = tx.now() + lease;
     let wanted: Vec<_> = held.iter().map(|&(id, token)| (hex(id), token)).collect();
-    let renewed = sqlx::query(RENEW).bind(json(&wanted)).bind(until.as_millis()).fetch_all(tx.sql()).await?;
+    let renewed = query(RENEW).bind(json(&wanted)).bind(until.as_millis()).all(tx)?;
     let renewed = renewed.iter().map(|row| rows::id(row, "id")).collect::<Result<HashSet<DeliveryId>>>()?;
     Ok(held.into_iter().map(|(id, _)| id).filter(|id| !renewed.contains(id)).collect())
 }
 
 /// Ends the leases that end at `ended` or before: due now, or held where the endpoint was disabled meanwhile.
-pub(super) async fn release(tx: &mut Tx, ended: Timestamp) -> Result<u64> {
+pub(super) fn release(tx: &mut Tx, ended: Timestamp) -> Result<u64> {
     let now = tx.now();
     let due = step(DeliveryState::Sending { until: ended }, Signal::Release { due: now })?;
     let held = step(due, Signal::Hold)?;
-    let done = sqlx::query(RELEASE).bind(ended.as_millis()).bind(due.name()).bind(held.name()).bind(now.as_millis());
-    let released = done.execute(tx.sql()).await?.rows_affected();
+    let done = query(RELEASE).bind(ended.as_millis()).bind(due.name()).bind(held.name()).bind(now.as_millis());
+    let released = done.run(tx)?;
     if released > 0 {
         tx.wake(Topic::Delivery);
     }
     Ok(released)
 }
 
-pub(super) async fn settle(tx: &mut Tx, settlements: Vec<Settlement>) -> Result<Vec<DeliveryId>> {
+pub(super) fn settle(tx: &mut Tx, settlements: &[Settlement]) -> Result<Vec<DeliveryId>> {
     let now = tx.now();
-    let enabled = enabled(tx, &settlements).await?;
+    let enabled = enabled(tx, settlements)?;
     // By the place of each settlement: one delivery may end twice in a batch, under an old claim and under its newest.
     let mut is_lost = vec![false; settlements.len()];
     let mut seen = HashSet::new();
@@ -166,13 +167,13 @@ pub(super) async fn settle(tx: &mut Tx, settlements: Vec<Settlement>) -> Result<
         }
         settled.push(settled_row(settlement, state, now));
     }
-    let done = sqlx::query(SETTLE).bind(json(&settled)).execute(tx.sql()).await?;
-    if done.rows_affected() != settled.len() as u64 {
-        let found = found(tx, &settlements).await?;
+    let done = query(SETTLE).bind(json(&settled)).run(tx)?;
+    if done != settled.len() as u64 {
+        let found = found(tx, settlements)?;
         // A row that came to another state in another way has another number: every way out of `sending` but this one,
         // and the claim that led to it, counts on.
         let written: HashMap<_, _> = settled.iter().map(|row| ((row.0.as_str(), row.1), row.2)).collect();
-        for (lost, settlement) in is_lost.iter_mut().zip(&settlements) {
+        for (lost, settlement) in is_lost.iter_mut().zip(settlements) {
             let state = written.get(&(hex(settlement.delivery).as_str(), settlement.token)).copied();
             let known = found.get(&settlement.delivery).filter(|(token, _)| *token == settlement.token);
             *lost |= known.map(|(_, state)| state.as_str()) != state;
@@ -190,10 +191,10 @@ pub(super) async fn settle(tx: &mut Tx, settlements: Vec<Settlement>) -> Result<
         .iter()
         .filter_map(|settlement| settlement.attempt.as_ref().map(|attempt| (settlement.delivery, attempt)))
         .collect();
-    INSERT_ATTEMPTS.run(tx, &attempts, |query, (delivery, attempt)| bind_attempt(query, *delivery, attempt)).await?;
-    note_circuits(tx, &settlements).await?;
+    INSERT_ATTEMPTS.run(tx, &attempts, |query, (delivery, attempt)| bind_attempt(query, *delivery, attempt))?;
+    note_circuits(tx, settlements)?;
     for (endpoint, reason) in disabled {
-        endpoints::disable_by_id(tx, endpoint, reason).await?;
+        endpoints::disable_by_id(tx, endpoint, reason)?;
     }
     tx.wake(Topic::Settled);
     let mut told = HashSet::new();
@@ -202,20 +203,20 @@ pub(super) async fn settle(tx: &mut Tx, settlements: Vec<Settlement>) -> Result<
 }
 
 /// Which endpoints of those that something shall wait for are enabled.
-async fn enabled(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashSet<EndpointId>> {
+fn enabled(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashSet<EndpointId>> {
     let waits = |settlement: &&Settlement| matches!(settlement.verdict, Verdict::Retry { .. } | Verdict::Gone);
     let wanted: HashSet<_> = settlements.iter().filter(waits).map(|settlement| settlement.endpoint).collect();
     if wanted.is_empty() {
         return Ok(HashSet::new());
     }
-    let found = sqlx::query(ENABLED).bind(hexes(wanted)).fetch_all(tx.sql()).await?;
+    let found = query(ENABLED).bind(hexes(wanted)).all(tx)?;
     found.iter().map(|row| rows::id(row, "id")).collect()
 }
 
 /// The token and state of each delivery that there is.
-async fn found(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashMap<DeliveryId, (i64, String)>> {
+fn found(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashMap<DeliveryId, (i64, String)>> {
     let ids = hexes(settlements.iter().map(|settlement| settlement.delivery));
-    let found = sqlx::query(FOUND).bind(ids).fetch_all(tx.sql()).await?;
+    let found = query(FOUND).bind(ids).all(tx)?;
     found.iter().map(|row| Ok((rows::id(row, "id")?, (column(row, "token")?, column(row, "state")?)))).collect()
 }
 
@@ -250,7 +251,7 @@ fn bind_attempt<'q>(query: Query<'q>, delivery: DeliveryId, attempt: &Attempt) -
 }
 
 /// Writes the circuits and rows of failures that changed; of several settlements of one endpoint the last counts.
-async fn note_circuits(tx: &mut Tx, settlements: &[Settlement]) -> Result<()> {
+fn note_circuits(tx: &mut Tx, settlements: &[Settlement]) -> Result<()> {
     let last: HashMap<_, _> = settlements.iter().map(|settlement| (settlement.endpoint, settlement)).collect();
     let noted: Vec<_> = last
         .into_iter()
@@ -260,6 +261,6 @@ async fn note_circuits(tx: &mut Tx, settlements: &[Settlement]) -> Result<()> {
             (hex(id), json(&settlement.circuit), since, failing.map(|failing| failing.attempts))
         })
         .collect();
-    sqlx::query(NOTE_CIRCUITS).bind(json(&noted)).execute(tx.sql()).await?;
+    query(NOTE_CIRCUITS).bind(json(&noted)).run(tx)?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use reelhook_domain::time::Timestamp;
 use super::events;
 use super::jobs::{confirm_until, inputs, load};
 use super::rows::{self, column, hex, hexes, json, key, rank};
+use super::sql::query;
 use super::uploads::create_upload;
 use super::writer::Tx;
 use crate::wakes::Topic;
@@ -16,36 +17,35 @@ use crate::{FetchHeaders, Idempotency, Result, Submission, Submitted};
 /// How long an idempotency key is remembered.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) async fn submit(tx: &mut Tx, submission: Submission) -> Result<Submitted> {
+pub(super) fn submit(tx: &mut Tx, submission: Submission) -> Result<Submitted> {
     let Submission { job, fetch_headers, idempotency, upload } = submission;
     let now = tx.now();
     if let Some(idempotency) = &idempotency {
-        let found =
-            sqlx::query("select fingerprint, job from idempotency where account = ? and key = ? and created_at > ?");
+        let found = query("select fingerprint, job from idempotency where account = ? and key = ? and created_at > ?");
         let found = found.bind(key(job.account)).bind(idempotency.key.clone()).bind((now - REMEMBERED).as_millis());
-        if let Some(row) = found.fetch_optional(tx.sql()).await? {
+        if let Some(row) = found.first(tx)? {
             if column::<&[u8]>(&row, "fingerprint")? != idempotency.fingerprint {
                 return Ok(Submitted::Conflict);
             }
-            return Ok(Submitted::Repeated(load(tx, rows::id(&row, "job")?).await?.job));
+            return Ok(Submitted::Repeated(load(tx, rows::id(&row, "job")?)?.job));
         }
     }
     if let Some(upload) = upload {
-        create_upload(tx, upload).await?;
+        create_upload(tx, upload)?;
     }
-    insert(tx, &job, &fetch_headers).await?;
+    insert(tx, &job, &fetch_headers)?;
     if let Some(idempotency) = idempotency {
-        remember(tx, &job, idempotency, now).await?;
+        remember(tx, &job, idempotency, now)?;
     }
-    events::write_state(tx, &job, now).await?;
+    events::write_state(tx, &job, now)?;
     tx.wake(Topic::JobQueued);
     tx.wake(Topic::JobChanged);
     Ok(Submitted::New(job))
 }
 
-async fn insert(tx: &mut Tx, job: &Job, fetch_headers: &FetchHeaders) -> Result<()> {
+fn insert(tx: &mut Tx, job: &Job, fetch_headers: &FetchHeaders) -> Result<()> {
     let sealed = (!fetch_headers.is_empty()).then(|| tx.vault().seal(&job.id.to_bytes(), &json(fetch_headers)));
-    sqlx::query(
+    query(
         "insert into jobs (id, account, state, error, confirm_until, stage, progress, spec, inputs, fetch_headers, priority,
             created_at, queued_at, started_at, finished_at)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14)",
@@ -64,14 +64,13 @@ async fn insert(tx: &mut Tx, job: &Job, fetch_headers: &FetchHeaders) -> Result<
     .bind(job.created_at.as_millis())
     .bind(job.started_at.map(Timestamp::as_millis))
     .bind(job.finished_at.map(Timestamp::as_millis))
-    .execute(tx.sql())
-    .await?;
-    insert_outputs(tx, job).await?;
-    note_uploads(tx, job).await
+    .run(tx)?;
+    insert_outputs(tx, job)?;
+    note_uploads(tx, job)
 }
 
 /// Which uploads the job reads, so that they stay as long as it may.
-pub(super) async fn note_uploads(tx: &mut Tx, job: &Job) -> Result<()> {
+pub(super) fn note_uploads(tx: &mut Tx, job: &Job) -> Result<()> {
     let upload = |input: &InputSpec| match &input.source {
         InputSource::Upload(id) => Some(*id),
         InputSource::Url(_) | InputSource::Origin { .. } => None,
@@ -80,23 +79,21 @@ pub(super) async fn note_uploads(tx: &mut Tx, job: &Job) -> Result<()> {
     if uploads.is_empty() {
         return Ok(());
     }
-    sqlx::query("insert or ignore into job_uploads (upload, job) select unhex(value), ?1 from json_each(?2)")
+    query("insert or ignore into job_uploads (upload, job) select unhex(value), ?1 from json_each(?2)")
         .bind(key(job.id))
         .bind(hexes(uploads))
-        .execute(tx.sql())
-        .await?;
+        .run(tx)?;
     Ok(())
 }
 
-pub(super) async fn insert_outputs(tx: &mut Tx, job: &Job) -> Result<()> {
-    sqlx::query(
+pub(super) fn insert_outputs(tx: &mut Tx, job: &Job) -> Result<()> {
+    query(
         "insert into outputs (job, position, id, name, state, progress, plan, receipt)
         select ?1, key, unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?2)",
     )
     .bind(key(job.id))
     .bind(json(&job.outputs.iter().map(new_output).collect::<Vec<_>>()))
-    .execute(tx.sql())
-    .await?;
+    .run(tx)?;
     Ok(())
 }
 
@@ -106,23 +103,19 @@ fn new_output(output: &Output) -> (String, &str, &'static str, u8, String, Strin
 }
 
 /// Remembers the key, and forgets two that are too old: more than come in, so that the table does not grow for ever.
-async fn remember(tx: &mut Tx, job: &Job, idempotency: Idempotency, now: Timestamp) -> Result<()> {
-    sqlx::query(
+fn remember(tx: &mut Tx, job: &Job, idempotency: Idempotency, now: Timestamp) -> Result<()> {
+    query(
         "delete from idempotency where (account, key) in (
             select account, key from idempotency where created_at <= ? order by created_at limit 2)",
     )
     .bind((now - REMEMBERED).as_millis())
-    .execute(tx.sql())
-    .await?;
-    sqlx::query(
-        "insert or replace into idempotency (account, key, fingerprint, job, created_at) values (?, ?, ?, ?, ?)",
-    )
-    .bind(key(job.account))
-    .bind(idempotency.key)
-    .bind(idempotency.fingerprint.to_vec())
-    .bind(key(job.id))
-    .bind(now.as_millis())
-    .execute(tx.sql())
-    .await?;
+    .run(tx)?;
+    query("insert or replace into idempotency (account, key, fingerprint, job, created_at) values (?, ?, ?, ?, ?)")
+        .bind(key(job.account))
+        .bind(idempotency.key)
+        .bind(idempotency.fingerprint.to_vec())
+        .bind(key(job.id))
+        .bind(now.as_millis())
+        .run(tx)?;
     Ok(())
 }

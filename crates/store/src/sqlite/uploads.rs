@@ -3,48 +3,46 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use futures::FutureExt;
 use reelhook_domain::id::{AccountId, UploadId};
 
 use super::SqliteStore;
 use super::rows::{self, hexes, json, key, whole};
+use super::sql::query;
 use super::writer::Tx;
 use crate::{Result, StoreError, Upload, Uploads};
 
 #[async_trait]
 impl Uploads for SqliteStore {
     async fn create_upload(&self, upload: Upload) -> Result<()> {
-        self.write(|tx| create_upload(tx, upload).boxed()).await
+        self.write(|tx| create_upload(tx, upload)).await
     }
 
     async fn upload(&self, account: AccountId, id: UploadId) -> Result<Upload> {
-        let found = sqlx::query("select * from uploads where id = ? and account = ? and expires_at > ?");
+        let found = query("select * from uploads where id = ? and account = ? and expires_at > ?");
         let found = found.bind(key(id)).bind(key(account)).bind(self.now().as_millis());
-        rows::upload(&found.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?)
+        rows::upload(&found.read_first(&self.readers).await?.ok_or(StoreError::NotFound)?)
     }
 
     async fn upload_by_id(&self, id: UploadId) -> Result<Upload> {
-        let found = sqlx::query("select * from uploads where id = ? and expires_at > ?");
+        let found = query("select * from uploads where id = ? and expires_at > ?");
         let found = found.bind(key(id)).bind(self.now().as_millis());
-        rows::upload(&found.fetch_optional(&self.readers).await?.ok_or(StoreError::NotFound)?)
+        rows::upload(&found.read_first(&self.readers).await?.ok_or(StoreError::NotFound)?)
     }
 
     async fn unknown_uploads(&self, ids: &[UploadId]) -> Result<Vec<UploadId>> {
-        let known = sqlx::query_scalar::<_, Vec<u8>>(
-            "select id from uploads where id in (select unhex(value) from json_each(?))",
-        );
-        let known: HashSet<_> =
-            known.bind(hexes(ids.iter().copied())).fetch_all(&self.readers).await?.into_iter().collect();
-        Ok(ids.iter().copied().filter(|id| !known.contains(&id.to_bytes()[..])).collect())
+        let known = query("select id from uploads where id in (select unhex(value) from json_each(?))");
+        let known = known.bind(hexes(ids.iter().copied())).read_all(&self.readers).await?;
+        let known = known.iter().map(|row| rows::id(row, "id")).collect::<Result<HashSet<UploadId>>>()?;
+        Ok(ids.iter().copied().filter(|id| !known.contains(id)).collect())
     }
 
     async fn take_expired_uploads(&self, limit: u32) -> Result<Vec<Upload>> {
-        self.write(move |tx| take_expired_uploads(tx, limit).boxed()).await
+        self.write(move |tx| take_expired_uploads(tx, limit)).await
     }
 }
 
-pub(super) async fn create_upload(tx: &mut Tx, upload: Upload) -> Result<()> {
-    sqlx::query(
+pub(super) fn create_upload(tx: &mut Tx, upload: Upload) -> Result<()> {
+    query(
         "insert into uploads (id, account, name, size_bytes, sha256, sha1, said, created_at, expires_at)
         values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
@@ -57,14 +55,13 @@ pub(super) async fn create_upload(tx: &mut Tx, upload: Upload) -> Result<()> {
     .bind(json(&upload.said))
     .bind(upload.created_at.as_millis())
     .bind(upload.expires_at.as_millis())
-    .execute(tx.sql())
-    .await?;
+    .run(tx)?;
     Ok(())
 }
 
-async fn take_expired_uploads(tx: &mut Tx, limit: u32) -> Result<Vec<Upload>> {
+fn take_expired_uploads(tx: &mut Tx, limit: u32) -> Result<Vec<Upload>> {
     let now = tx.now();
-    let taken = sqlx::query(
+    let taken = query(
         "delete from uploads where id in (
             select id from uploads
             where expires_at <= ? and not exists (
@@ -73,6 +70,6 @@ async fn take_expired_uploads(tx: &mut Tx, limit: u32) -> Result<Vec<Upload>> {
             order by expires_at limit ?)
         returning *",
     );
-    let taken = taken.bind(now.as_millis()).bind(limit).fetch_all(tx.sql()).await?;
+    let taken = taken.bind(now.as_millis()).bind(limit).all(tx)?;
     taken.iter().map(rows::upload).collect()
 }

@@ -9,10 +9,9 @@ use reelhook_domain::job::{Dialect, InputFacts, Job, OutputState, Signal, step};
 use reelhook_domain::price::Estimate;
 use reelhook_domain::time::Timestamp;
 
-use sqlx::sqlite::SqliteRow;
-
 use super::jobs::{Kept, is_open, load, save};
 use super::rows::{self, hex, json, key};
+use super::sql::{Row, query};
 use super::writer::Tx;
 use super::{credits, events};
 use crate::wakes::Topic;
@@ -44,33 +43,33 @@ enum Claim {
     Forgiven,
 }
 
-pub(super) async fn claim(tx: &mut Tx, limit: u32, lease: Duration) -> Result<Vec<ClaimedJob>> {
+pub(super) fn claim(tx: &mut Tx, limit: u32, lease: Duration) -> Result<Vec<ClaimedJob>> {
     let now = tx.now();
-    let expired = sqlx::query(EXPIRED).bind(now.as_millis()).bind(limit).fetch_all(tx.sql()).await?;
+    let expired = query(EXPIRED).bind(now.as_millis()).bind(limit).all(tx)?;
     for row in expired {
-        let kept = load(tx, rows::id(&row, "id")?).await?;
-        requeue(tx, kept, Claim::Counts, now).await?;
+        let kept = load(tx, rows::id(&row, "id")?)?;
+        requeue(tx, kept, Claim::Counts, now)?;
     }
-    let next = sqlx::query(NEXT_QUEUED).bind(now.as_millis()).bind(limit).fetch_all(tx.sql()).await?;
+    let next = query(NEXT_QUEUED).bind(now.as_millis()).bind(limit).all(tx)?;
     let mut claimed = Vec::with_capacity(next.len());
     for row in next {
-        let mut kept = load(tx, rows::id(&row, "id")?).await?;
+        let mut kept = load(tx, rows::id(&row, "id")?)?;
         let prior = kept.prior();
         kept.job.state = step(&kept.job.state, Signal::Claim, now)?;
         kept.job.started_at = kept.job.started_at.or(Some(now));
         kept.token += 1;
         kept.claims = kept.claims.saturating_add(1);
         kept.lease_until = Some(now + lease);
-        save(tx, prior, &kept).await?;
+        save(tx, prior, &kept)?;
         let lease = Lease { job: kept.job.id, token: kept.token };
-        let fetch_headers = fetch_headers(tx, kept.job.id).await?;
+        let fetch_headers = fetch_headers(tx, kept.job.id)?;
         claimed.push(ClaimedJob { job: kept.job, lease, claims: kept.claims, fetch_headers });
     }
     Ok(claimed)
 }
 
-async fn fetch_headers(tx: &mut Tx, id: JobId) -> Result<FetchHeaders> {
-    let found = sqlx::query("select fetch_headers from jobs where id = ?").bind(key(id)).fetch_one(tx.sql()).await?;
+fn fetch_headers(tx: &mut Tx, id: JobId) -> Result<FetchHeaders> {
+    let found = query("select fetch_headers from jobs where id = ?").bind(key(id)).one(tx)?;
     match rows::column::<Option<&[u8]>>(&found, "fetch_headers")? {
         None => Ok(FetchHeaders::new()),
         Some(sealed) => rows::parse(&tx.vault().open(&id.to_bytes(), sealed)?, "fetch_headers"),
@@ -78,7 +77,7 @@ async fn fetch_headers(tx: &mut Tx, id: JobId) -> Result<FetchHeaders> {
 }
 
 /// Puts a job that somebody had back into the queue, at its old place.
-async fn requeue(tx: &mut Tx, mut kept: Kept, claim: Claim, now: Timestamp) -> Result<()> {
+fn requeue(tx: &mut Tx, mut kept: Kept, claim: Claim, now: Timestamp) -> Result<()> {
     let prior = kept.prior();
     kept.job.state = step(&kept.job.state, Signal::Release, now)?;
     kept.job.stage = None;
@@ -91,36 +90,31 @@ async fn requeue(tx: &mut Tx, mut kept: Kept, claim: Claim, now: Timestamp) -> R
         output.state = OutputState::Waiting;
         output.progress = 0;
     }
-    save(tx, prior, &kept).await?;
+    save(tx, prior, &kept)?;
     tx.wake(Topic::JobQueued);
     Ok(())
 }
 
-pub(super) async fn renew(tx: &mut Tx, held: Vec<(JobId, i64)>, lease: Duration) -> Result<Vec<JobId>> {
+pub(super) fn renew(tx: &mut Tx, held: Vec<(JobId, i64)>, lease: Duration) -> Result<Vec<JobId>> {
     let until = tx.now() + lease;
     let wanted: Vec<_> = held.iter().map(|&(id, token)| (hex(id), token)).collect();
-    let renewed = sqlx::query(RENEW).bind(json(&wanted)).bind(until.as_millis()).fetch_all(tx.sql()).await?;
+    let renewed = query(RENEW).bind(json(&wanted)).bind(until.as_millis()).all(tx)?;
     let renewed = renewed.iter().map(|row| rows::id(row, "id")).collect::<Result<Vec<JobId>>>()?;
     Ok(held.into_iter().map(|(id, _)| id).filter(|id| !renewed.contains(id)).collect())
 }
 
 /// The job of a lease, if it is still held.
-pub(super) async fn held(tx: &mut Tx, lease: &Lease) -> Result<Kept> {
-    let kept = match load(tx, lease.job).await {
+pub(super) fn held(tx: &mut Tx, lease: &Lease) -> Result<Kept> {
+    let kept = match load(tx, lease.job) {
         Err(StoreError::NotFound) => return Err(StoreError::LeaseLost),
         other => other?,
     };
     if kept.token == lease.token && kept.lease_until.is_some() { Ok(kept) } else { Err(StoreError::LeaseLost) }
 }
 
-pub(super) async fn start(
-    tx: &mut Tx,
-    lease: Lease,
-    inputs: Vec<InputFacts>,
-    estimate: Option<Estimate>,
-) -> Result<()> {
+pub(super) fn start(tx: &mut Tx, lease: &Lease, inputs: Vec<InputFacts>, estimate: Option<Estimate>) -> Result<()> {
     let now = tx.now();
-    let mut kept = held(tx, &lease).await?;
+    let mut kept = held(tx, lease)?;
     let prior = kept.prior();
     kept.job.state = step(&kept.job.state, Signal::Proceed, now)?;
     kept.job.inputs = inputs;
@@ -128,13 +122,13 @@ pub(super) async fn start(
     for output in kept.job.outputs.iter_mut().filter(|output| output.state == OutputState::Waiting) {
         output.state = OutputState::Processing;
     }
-    save(tx, prior, &kept).await?;
-    events::write_state(tx, &kept.job, now).await
+    save(tx, prior, &kept)?;
+    events::write_state(tx, &kept.job, now)
 }
 
-pub(super) async fn finish(tx: &mut Tx, lease: Lease, end: JobEnd) -> Result<Job> {
+pub(super) fn finish(tx: &mut Tx, lease: &Lease, end: JobEnd) -> Result<Job> {
     let now = tx.now();
-    let mut kept = held(tx, &lease).await?;
+    let mut kept = held(tx, lease)?;
     let prior = kept.prior();
     let job = &mut kept.job;
     job.state = step(&job.state, end.signal, now)?;
@@ -166,17 +160,17 @@ pub(super) async fn finish(tx: &mut Tx, lease: Lease, end: JobEnd) -> Result<Job
         }
     }
     kept.lease_until = None;
-    save(tx, prior, &kept).await?;
-    credits::charge(tx, &kept.job).await?;
-    events::write_state(tx, &kept.job, now).await?;
+    save(tx, prior, &kept)?;
+    credits::charge(tx, &kept.job)?;
+    events::write_state(tx, &kept.job, now)?;
     Ok(kept.job)
 }
 
-pub(super) async fn release(tx: &mut Tx, leases: Vec<Lease>) -> Result<()> {
+pub(super) fn release(tx: &mut Tx, leases: Vec<Lease>) -> Result<()> {
     let now = tx.now();
     for lease in leases {
-        match held(tx, &lease).await {
-            Ok(kept) => requeue(tx, kept, Claim::Forgiven, now).await?,
+        match held(tx, &lease) {
+            Ok(kept) => requeue(tx, kept, Claim::Forgiven, now)?,
             Err(StoreError::LeaseLost) => {}
             Err(error) => return Err(error),
         }
@@ -184,29 +178,29 @@ pub(super) async fn release(tx: &mut Tx, leases: Vec<Lease>) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn void(tx: &mut Tx) -> Result<u64> {
+pub(super) fn void(tx: &mut Tx) -> Result<u64> {
     let now = tx.now();
-    let leased = sqlx::query("select id from jobs where lease_until is not null").fetch_all(tx.sql()).await?;
+    let leased = query("select id from jobs where lease_until is not null").all(tx)?;
     for row in &leased {
-        let kept = load(tx, rows::id(row, "id")?).await?;
-        requeue(tx, kept, Claim::Counts, now).await?;
+        let kept = load(tx, rows::id(row, "id")?)?;
+        requeue(tx, kept, Claim::Counts, now)?;
     }
     Ok(leased.len() as u64)
 }
 
-pub(super) async fn record_progress(tx: &mut Tx, updates: Vec<ProgressUpdate>) -> Result<()> {
+pub(super) fn record_progress(tx: &mut Tx, updates: Vec<ProgressUpdate>) -> Result<()> {
     let now = tx.now();
     let mut listeners = Listeners::default();
     for update in updates {
         let lease = Lease { job: update.job, token: update.token };
-        let mut kept = match held(tx, &lease).await {
+        let mut kept = match held(tx, &lease) {
             Err(StoreError::LeaseLost) => continue,
             other => other?,
         };
         apply(&mut kept.job, &update);
-        save_progress(tx, &kept).await?;
-        if update.announce && listeners.want_progress_of(tx, &kept.job).await? {
-            events::write_progress(tx, &kept.job, now).await?;
+        save_progress(tx, &kept)?;
+        if update.announce && listeners.want_progress_of(tx, &kept.job)? {
+            events::write_progress(tx, &kept.job, now)?;
         }
     }
     Ok(())
@@ -224,28 +218,26 @@ fn apply(job: &mut Job, update: &ProgressUpdate) {
 }
 
 /// Writes progress alone: it comes often, and the rest of the row is large.
-async fn save_progress(tx: &mut Tx, kept: &Kept) -> Result<()> {
+fn save_progress(tx: &mut Tx, kept: &Kept) -> Result<()> {
     let job = &kept.job;
-    let saved = sqlx::query("update jobs set stage = ?, progress = ? where id = ? and state = ? and token = ?")
+    let saved = query("update jobs set stage = ?, progress = ? where id = ? and state = ? and token = ?")
         .bind(job.stage.map(|stage| stage.as_str()))
         .bind(job.progress)
         .bind(key(job.id))
         .bind(job.state.name())
         .bind(kept.token)
-        .execute(tx.sql())
-        .await?;
-    if saved.rows_affected() != 1 {
+        .run(tx)?;
+    if saved != 1 {
         return Err(StoreError::LeaseLost);
     }
     let progress: Vec<_> = job.outputs.iter().map(|output| output.progress).collect();
-    sqlx::query(
+    query(
         "update outputs set progress = row.value from json_each(?2) as row
         where outputs.job = ?1 and outputs.position = row.key and outputs.progress <> row.value",
     )
     .bind(key(job.id))
     .bind(json(&progress))
-    .execute(tx.sql())
-    .await?;
+    .run(tx)?;
     tx.wake(Topic::JobChanged);
     Ok(())
 }
@@ -258,36 +250,36 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn want_progress_of(&mut self, tx: &mut Tx, job: &Job) -> Result<bool> {
+    fn want_progress_of(&mut self, tx: &mut Tx, job: &Job) -> Result<bool> {
         let own = match &job.spec.webhook {
             Some(webhook) => webhook.events.wants(&EventType::ours(EventType::JOB_PROGRESS)),
-            None => self.default_wants(tx, job.account, job.spec.dialect).await?,
+            None => self.default_wants(tx, job.account, job.spec.dialect)?,
         };
-        Ok(own || self.registered_want(tx, job.account).await?)
+        Ok(own || self.registered_want(tx, job.account)?)
     }
 
-    async fn default_wants(&mut self, tx: &mut Tx, account: AccountId, dialect: Dialect) -> Result<bool> {
+    fn default_wants(&mut self, tx: &mut Tx, account: AccountId, dialect: Dialect) -> Result<bool> {
         if let Some(wanted) = self.default.get(&(account, dialect)) {
             return Ok(*wanted);
         }
-        let filter = sqlx::query(DEFAULT_FILTER).bind(key(account)).bind(dialect.as_str());
-        let wanted = any_wants_progress(&filter.fetch_all(tx.sql()).await?)?;
+        let filter = query(DEFAULT_FILTER).bind(key(account)).bind(dialect.as_str());
+        let wanted = any_wants_progress(&filter.all(tx)?)?;
         self.default.insert((account, dialect), wanted);
         Ok(wanted)
     }
 
-    async fn registered_want(&mut self, tx: &mut Tx, account: AccountId) -> Result<bool> {
+    fn registered_want(&mut self, tx: &mut Tx, account: AccountId) -> Result<bool> {
         if let Some(wanted) = self.registered.get(&account) {
             return Ok(*wanted);
         }
-        let filters = sqlx::query(REGISTERED_FILTERS).bind(key(account)).fetch_all(tx.sql()).await?;
+        let filters = query(REGISTERED_FILTERS).bind(key(account)).all(tx)?;
         let wanted = any_wants_progress(&filters)?;
         self.registered.insert(account, wanted);
         Ok(wanted)
     }
 }
 
-fn any_wants_progress(filters: &[SqliteRow]) -> Result<bool> {
+fn any_wants_progress(filters: &[Row]) -> Result<bool> {
     let progress = EventType::ours(EventType::JOB_PROGRESS);
     for row in filters {
         if rows::read::<EventFilter>(row, "events")?.wants(&progress) {

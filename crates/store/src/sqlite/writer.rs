@@ -1,7 +1,7 @@
-//! The one task that writes: group commit.
+//! The one thread that writes: group commit.
 //!
 //! # Theory of operation
-//! Callers send work by a bounded channel. The task takes all that waits (up to [`BATCH`]), opens one transaction, runs
+//! Callers send work by a bounded channel. The thread, which has the connection to itself, takes all that waits (up to [`BATCH`]), opens one transaction, runs
 //! each piece between savepoints so that one that fails takes back only its own changes, commits once, wakes those
 //! who listen, and answers. While a commit waits for the disk the next batch gathers: the slower the disk, the larger
 //! the groups. Events that callers publish, which is what there is most of, become one piece, however many callers they
@@ -13,13 +13,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use async_trait::async_trait;
-use futures::future::BoxFuture;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::time::Timestamp;
-use sqlx::{Connection, SqliteConnection};
+use rusqlite::Connection;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use super::events;
 use super::meter::Meter;
@@ -35,19 +32,19 @@ const WAITING: usize = 1024;
 /// An open transaction of the writer.
 #[derive(Debug)]
 pub(super) struct Tx {
-    connection: SqliteConnection,
+    connection: Connection,
     ambient: Ambient,
     vault: Vault,
     topics: Vec<Topic>,
 }
 
 impl Tx {
-    pub(super) const fn new(connection: SqliteConnection, ambient: Ambient, vault: Vault) -> Self {
+    pub(super) const fn new(connection: Connection, ambient: Ambient, vault: Vault) -> Self {
         Self { connection, ambient, vault, topics: Vec::new() }
     }
 
     /// Where SQL is sent.
-    pub(super) const fn sql(&mut self) -> &mut SqliteConnection {
+    pub(super) const fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
 
@@ -70,63 +67,66 @@ impl Tx {
         }
     }
 
-    async fn command(&mut self, sql: &'static str) -> Result<()> {
-        sqlx::raw_sql(sql).execute(&mut self.connection).await?;
-        Ok(())
+    /// What is deleted from now on shall not be found in pages that are free.
+    pub(super) fn forget_for_good(&mut self) -> Result<()> {
+        self.command("pragma secure_delete = on")
+    }
+
+    fn command(&mut self, sql: &'static str) -> Result<()> {
+        Ok(self.connection.execute_batch(sql)?)
     }
 
     /// Takes back what failed work changed. When SQLite gave up the whole transaction before, as it does on a full disk,
     /// there is nothing to go back to: then the work's error is everybody's.
-    async fn take_back(&mut self, sql: &'static str, error: StoreError) -> Result<()> {
-        self.command(sql).await.map_err(|_| error)
+    fn take_back(&mut self, sql: &'static str, error: StoreError) -> Result<()> {
+        self.command(sql).map_err(|_| error)
     }
 
     /// Runs a batch in one transaction. An error means that nothing of it was kept.
-    async fn commit(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
+    fn commit(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
         self.topics.clear();
-        let done = self.attempt(batch).await;
+        let done = self.attempt(batch);
         if done.is_err() {
             self.topics.clear();
             // SQLite may have given up the transaction by itself; then there is nothing to roll back.
-            self.command("rollback").await.ok();
+            self.command("rollback").ok();
         }
         done
     }
 
-    async fn attempt(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
+    fn attempt(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
         if let [only] = batch {
-            self.command("begin immediate").await?;
-            if let Err(error) = only.run(self).await {
+            self.command("begin immediate")?;
+            if let Err(error) = only.run(self) {
                 self.topics.clear();
-                return self.take_back("rollback", error).await;
+                return self.take_back("rollback", error);
             }
         } else {
-            self.command("begin immediate; savepoint work").await?;
+            self.command("begin immediate; savepoint work")?;
             for work in batch {
                 let topics = self.topics.clone();
-                match work.run(self).await {
-                    Ok(()) => self.command("release work; savepoint work").await?,
+                match work.run(self) {
+                    Ok(()) => self.command("release work; savepoint work")?,
                     Err(error) => {
                         self.topics = topics;
-                        self.take_back("rollback to work", error).await?;
+                        self.take_back("rollback to work", error)?;
                     }
                 }
             }
         }
         fail::fail_point!("store.before_commit");
-        self.command("commit").await?;
+        self.command("commit")?;
         fail::fail_point!("store.after_commit");
         Ok(())
     }
 }
 
 /// A piece of work and whoever waits for its end.
-#[async_trait]
 trait Work: Send {
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
     /// Runs it. An error, which its caller is told too, means that its changes shall be taken back.
-    async fn run(&mut self, tx: &mut Tx) -> Result<()>;
+    fn run(&mut self, tx: &mut Tx) -> Result<()>;
     /// Tells its caller, after the commit: `Err` when the commit failed.
     fn answer(self: Box<Self>, committed: &Result<()>);
 }
@@ -144,15 +144,14 @@ struct Publishing {
     error: Option<StoreError>,
 }
 
-#[async_trait]
 impl Work for Publishing {
     fn is_abandoned(&self) -> bool {
         self.publications.iter().all(|publication| publication.reply.is_closed())
     }
 
-    async fn run(&mut self, tx: &mut Tx) -> Result<()> {
+    fn run(&mut self, tx: &mut Tx) -> Result<()> {
         let events: Vec<_> = self.publications.iter_mut().flat_map(|one| std::mem::take(&mut one.events)).collect();
-        events::publish(tx, &events).await.inspect_err(|error| self.error = Some(error.shared()))
+        events::publish(tx, &events).inspect_err(|error| self.error = Some(error.shared()))
     }
 
     fn answer(self: Box<Self>, committed: &Result<()>) {
@@ -179,19 +178,18 @@ struct Piece<T, F> {
     reply: oneshot::Sender<Result<T>>,
 }
 
-#[async_trait]
 impl<T, F> Work for Piece<T, F>
 where
     T: Send,
-    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send,
+    F: FnOnce(&mut Tx) -> Result<T> + Send,
 {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
-    async fn run(&mut self, tx: &mut Tx) -> Result<()> {
+    fn run(&mut self, tx: &mut Tx) -> Result<()> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        let result = work(tx).await;
+        let result = work(tx);
         let run = result.as_ref().map(drop).map_err(StoreError::shared);
         self.result = Some(result);
         run
@@ -208,27 +206,34 @@ where
     }
 }
 
-/// The way to the writing task.
+/// The way to the writing thread.
 #[derive(Debug)]
 pub(super) struct Writer {
-    // Taken when closed, which ends the task once it did what was sent before.
+    // Taken when closed, which ends the thread once it did what was sent before.
     inbox: std::sync::Mutex<Option<mpsc::Sender<Order>>>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl Writer {
-    /// Starts the task. It ends when this is closed or dropped.
-    pub(super) fn start(tx: Tx, wakes: Wakes, meter: Arc<Meter>) -> Self {
+    /// Starts the thread. It ends when this is closed or dropped.
+    pub(super) fn start(tx: Tx, wakes: Wakes, meter: Arc<Meter>) -> Result<Self> {
         let (inbox, work) = mpsc::channel(WAITING);
-        let task = tokio::spawn(run(tx, work, wakes, meter));
-        Self { inbox: std::sync::Mutex::new(Some(inbox)), task: Mutex::new(Some(task)) }
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("store-writer".into());
+        let body = move || {
+            run(tx, work, &wakes, &meter);
+            // Nobody may wait for it.
+            end.send(()).ok();
+        };
+        thread.spawn(body).map_err(|error| StoreError::Database(Box::new(error)))?;
+        Ok(Self { inbox: std::sync::Mutex::new(Some(inbox)), ended: Mutex::new(Some(ended)) })
     }
 
     /// Sends work and waits for its commit.
     pub(super) async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+        F: FnOnce(&mut Tx) -> Result<T> + Send + 'static,
     {
         self.send(|reply| Order::Work(Box::new(Piece { work: Some(work), result: None, reply }))).await
     }
@@ -247,26 +252,26 @@ impl Writer {
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Waits until all that was sent is written, then ends the task.
+    /// Waits until all that was sent is written, then ends the thread.
     pub(super) async fn close(&self) {
         if let Ok(mut inbox) = self.inbox.lock() {
             inbox.take();
         }
-        if let Some(task) = self.task.lock().await.take() {
-            task.await.ok();
+        if let Some(ended) = self.ended.lock().await.take() {
+            ended.await.ok();
         }
     }
 }
 
-async fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: Wakes, meter: Arc<Meter>) {
+fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Meter) {
     let mut orders = Vec::with_capacity(BATCH);
-    while inbox.recv_many(&mut orders, BATCH).await > 0 {
+    while inbox.blocking_recv_many(&mut orders, BATCH) > 0 {
         let mut batch = pieces(&mut orders);
         if batch.is_empty() {
             continue;
         }
         let began = Instant::now();
-        let committed = tx.commit(&mut batch).await;
+        let committed = tx.commit(&mut batch);
         meter.wrote(batch.len(), began.elapsed(), committed.is_ok());
         if let Err(error) = &committed {
             tracing::error!(error = %error, work = batch.len(), "nothing of a batch was written");
@@ -279,7 +284,7 @@ async fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: Wakes, meter: 
             work.answer(&committed);
         }
     }
-    if let Err(error) = tx.connection.close().await {
+    if let Err((_, error)) = tx.connection.close() {
         tracing::warn!(%error, "the database was not closed in order");
     }
 }
@@ -313,6 +318,7 @@ mod tests {
     use super::*;
     use crate::MasterKey;
     use crate::sqlite::SqliteStore;
+    use crate::sqlite::sql::query;
 
     struct Still;
 
@@ -337,21 +343,40 @@ mod tests {
 
     /// Writes an account with a name of that many letters, then fails if asked to.
     async fn write(store: &SqliteStore, id: u8, letters: i64, then: Result<()>) -> Result<()> {
-        async fn work(tx: &mut Tx, id: u8, letters: i64, then: Result<()>) -> Result<()> {
-            let insert = sqlx::query("insert into accounts (id, name, created_at) values (?, hex(zeroblob(? / 2)), 0)");
-            insert.bind(vec![id; 16]).bind(letters).execute(tx.sql()).await?;
+        let work = move |tx: &mut Tx| {
+            let insert = query("insert into accounts (id, name, created_at) values (?, hex(zeroblob(? / 2)), 0)");
+            insert.bind([id; 16]).bind(letters).run(tx)?;
             tx.wake(Topic::Event);
             then
-        }
-        store.write(move |tx| work(tx, id, letters, then).boxed()).await
+        };
+        store.write(work).await
+    }
+
+    /// Holds the writer up while `others` send their work, so that all of it goes together.
+    async fn together<T>(store: &SqliteStore, others: impl Future<Output = T>) -> T {
+        let (begun, has_begun) = oneshot::channel();
+        let (go, gate) = std::sync::mpsc::channel();
+        let first = store.write(move |_| {
+            begun.send(()).ok();
+            gate.recv().ok();
+            Ok(())
+        });
+        let rest = async {
+            has_begun.await.unwrap();
+            // Polled in this order.
+            futures::join!(others, async move { go.send(()).unwrap() }).0
+        };
+        let (first, others) = futures::join!(first, rest);
+        first.unwrap();
+        others
     }
 
     async fn accounts(store: &SqliteStore) -> i64 {
-        sqlx::query_scalar("select count(*) from accounts").fetch_one(&store.readers).await.unwrap()
+        query("select count(*) from accounts").read_one(&store.readers).await.unwrap().only().unwrap()
     }
 
     async fn limit_pages(store: &SqliteStore, sql: &'static str) {
-        store.write(move |tx| tx.command(sql).boxed()).await.unwrap();
+        store.write(move |tx| tx.command(sql)).await.unwrap();
     }
 
     #[tokio::test]
@@ -361,7 +386,7 @@ mod tests {
             let then = if id % 3 == 0 { Err(StoreError::NotFound) } else { Ok(()) };
             write(&store, id, 10, then)
         }));
-        let results = results.await;
+        let results = together(&store, results).await;
         assert!(results.iter().enumerate().all(|(id, result)| result.is_err() == (id % 3 == 0)));
         assert_eq!(accounts(&store).await, 66);
     }
@@ -369,11 +394,12 @@ mod tests {
     #[tokio::test]
     async fn work_that_nobody_waits_for_is_not_begun() {
         let (_folder, store) = store().await;
-        {
+        together(&store, async {
             let write = write(&store, 1, 10, Ok(()));
             futures::pin_mut!(write);
             assert!(futures::poll!(write).is_pending());
-        }
+        })
+        .await;
         write(&store, 2, 10, Ok(())).await.unwrap();
         assert_eq!(accounts(&store).await, 1);
     }
@@ -385,8 +411,8 @@ mod tests {
         let mut wake = store.wakes.listen(Topic::Event);
         assert!(matches!(write(&store, 0, 1_000_000, Ok(())).await, Err(StoreError::Full)));
         // SQLite gives up the whole transaction, so those who shared it are told the same.
-        let results =
-            join_all((1..20).map(|id| write(&store, id, if id == 10 { 1_000_000 } else { 10 }, Ok(())))).await;
+        let results = join_all((1..20).map(|id| write(&store, id, if id == 10 { 1_000_000 } else { 10 }, Ok(()))));
+        let results = together(&store, results).await;
         assert!(results.iter().all(|result| matches!(result, Err(StoreError::Full))), "{results:?}");
         assert_eq!(accounts(&store).await, 0);
         assert!(wake.wait().now_or_never().is_none(), "nobody is woken for nothing");

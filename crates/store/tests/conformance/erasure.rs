@@ -6,7 +6,7 @@ use reelhook_domain::retry::Verdict;
 use reelhook_store::{
     Accounts as _, Idempotency, NewApiKey, NewEvent, Retention as _, SealedFor, StoreError, Submission,
 };
-use sqlx::{Connection, Row, SqliteConnection};
+use rusqlite::Connection;
 
 use crate::world::{LEASE, World, sqlite_at};
 
@@ -43,26 +43,26 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_of_others() {
     let theirs = world.store.create_account("theirs").await.unwrap().id;
     world.account = theirs;
     fill(&world).await;
-    let counts = async || {
-        let mut connection = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
-        let tables = sqlx::query(
-            "select tables.name as name from pragma_table_list as tables
-            where tables.schema = 'main' and tables.name not like '_sqlx%' and tables.name not like 'sqlite%' order by 1",
-        );
-        let mut counts = Vec::new();
-        for row in tables.fetch_all(&mut connection).await.unwrap() {
-            let table: String = row.get("name");
-            let count = sqlx::query(sqlx::AssertSqlSafe(format!("select count(*) as count from {table}")));
-            counts.push((table, count.fetch_one(&mut connection).await.unwrap().get::<i64, _>("count")));
-        }
-        counts
+    let counts = || {
+        let connection = Connection::open(&path).unwrap();
+        let mut tables = connection
+            .prepare(
+                "select tables.name from pragma_table_list as tables
+                where tables.schema = 'main' and tables.name not like 'sqlite%' order by 1",
+            )
+            .unwrap();
+        let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let count = |table: &str| -> i64 {
+            connection.query_row(&format!("select count(*) from {table}"), [], |row| row.get(0)).unwrap()
+        };
+        names.into_iter().map(|table| (table.clone(), count(&table))).collect::<Vec<_>>()
     };
-    let both = counts().await;
+    let both = counts();
     assert!(both.iter().filter(|(_, count)| *count >= 2).count() >= 10, "{both:?}");
 
     assert_eq!(store.erase_account(theirs).await.unwrap(), []);
     // Both accounts had the same: half is left of everything, but of what there is once.
-    for ((table, before), (_, after)) in both.iter().zip(counts().await) {
+    for ((table, before), (_, after)) in both.iter().zip(counts()) {
         let kept = if table == "keeper" { *before } else { before / 2 };
         assert_eq!(after, kept, "{table}");
     }

@@ -4,17 +4,16 @@ use std::path::Path;
 
 use futures::future::join_all;
 use reelhook_store::sqlite::SqliteStore;
-use reelhook_store::{JobFilter, Jobs, MasterKey, SealedFor, StoreError};
-use sqlx::{Connection, SqliteConnection};
+use reelhook_store::{JobFilter, Jobs, MasterKey, Rotation as _, SealedFor, StoreError};
+use rusqlite::Connection;
 
 use crate::world::{ALL, World, master_key, sqlite_at};
 
-async fn meddle(path: &Path, sql: &'static str) {
+fn meddle(path: &Path, sql: &str) {
+    let connection = Connection::open(path).unwrap();
     // Without the keys between tables, which would refuse some damages.
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).foreign_keys(false);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    connection.execute_batch(&format!("pragma foreign_keys = off; {sql}")).unwrap();
+    connection.close().unwrap();
 }
 
 fn database() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -125,9 +124,31 @@ async fn a_database_of_a_newer_version_is_refused() {
     let (_folder, path) = database();
     let (world, store) = sqlite_at(&path).await;
     store.close().await;
-    meddle(&path, "insert into _sqlx_migrations values (9999, 'from the future', 0, true, x'00', 0)").await;
+    meddle(&path, "pragma user_version = 9999");
     let opened = SqliteStore::open(&path, master_key(), world.ambient.clone()).await;
     assert!(matches!(opened, Err(StoreError::Corrupt { what: "schema", .. })));
+}
+
+#[tokio::test]
+async fn a_database_whose_steps_were_listed_in_a_table_goes_on_from_the_last() {
+    let (_folder, path) = database();
+    let (world, store) = sqlite_at(&path).await;
+    let job = world.submit(world.job(1)).await;
+    store.close().await;
+    meddle(
+        &path,
+        "drop table derived_keys; pragma user_version = 0; create table _sqlx_migrations (version integer);
+        insert into _sqlx_migrations values (1), (13)",
+    );
+    let store = SqliteStore::open(&path, master_key(), world.ambient.clone()).await.unwrap();
+    assert_eq!(store.job_by_id(job.id).await.unwrap().id, job.id);
+    store.derived_key("links", [7; 32]).await.unwrap();
+    store.close().await;
+    let connection = Connection::open(&path).unwrap();
+    let lists: i64 = connection
+        .query_row("select count(*) from sqlite_schema where name like '_sqlx%'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(lists, 0);
 }
 
 #[tokio::test]
@@ -147,7 +168,7 @@ async fn a_damaged_row_is_an_error_and_no_panic() {
         let (_folder, path) = database();
         let (world, store) = sqlite_at(&path).await;
         let job = world.submit(world.job(1)).await;
-        meddle(&path, damage).await;
+        meddle(&path, damage);
         let read = store.job_by_id(job.id).await;
         assert!(matches!(read, Err(StoreError::Corrupt { .. })), "{damage}: {read:?}");
         let canceled = store.cancel_job(world.account, job.id).await;

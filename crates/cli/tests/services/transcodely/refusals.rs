@@ -7,7 +7,6 @@ use http::Method;
 use reelhook_testkit::clips::{self, Clip};
 use reelhook_testkit::{Manners, Origin};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, SqliteConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{JOBS, ORIGINS, call, h264, id};
@@ -131,10 +130,8 @@ async fn keys_that_nobody_has_open_nothing() {
 }
 
 /// The database of a server, as its operator could open it.
-async fn database(world: &World) -> SqliteConnection {
-    let path = world.data().join("reelhook.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    SqliteConnection::connect_with(&options).await.expect("the database is there")
+fn database(world: &World) -> rusqlite::Connection {
+    rusqlite::Connection::open(world.data().join("reelhook.db")).expect("the database is there")
 }
 
 #[tokio::test]
@@ -181,7 +178,7 @@ async fn a_key_that_another_apis_job_has_is_taken() {
 async fn what_the_database_cannot_do_is_internal_and_says_nothing_more() {
     let world = World::start(Serve::dev()).await;
     let broken = "alter table jobs rename to jobs_of_nobody";
-    sqlx::raw_sql(broken).execute(&mut database(&world).await).await.expect("the table is there");
+    database(&world).execute_batch(broken).expect("the table is there");
     let answer = world.post(&format!("{JOBS}/List"), &json!({})).await;
     assert_refused(&answer, 500, "internal", "internal");
     assert!(!answer.json().to_string().contains("jobs"), "{}", answer.json());
