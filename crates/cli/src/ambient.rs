@@ -35,6 +35,21 @@ pub(crate) fn system() -> Ambient {
     Ambient::new(Arc::new(SystemClock), Arc::new(OsDice))
 }
 
+/// A clock that stands.
+#[derive(Debug, Clone, Copy)]
+struct StandingClock(Timestamp);
+
+impl Clock for StandingClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// The dice of this process, at that time and no other.
+pub(crate) fn standing_at(time: Timestamp) -> Ambient {
+    Ambient::new(Arc::new(StandingClock(time)), Arc::new(OsDice))
+}
+
 #[cfg(test)]
 mod tests {
     use super::system;

@@ -20,6 +20,7 @@ mod latency;
 mod load;
 mod plain;
 mod receiver;
+mod retention;
 mod rig;
 mod throughput;
 
@@ -38,6 +39,8 @@ pub(super) enum Mode {
     DeadEndpoint,
     /// A million deliveries that are due
     Backlog,
+    /// Old deliveries that are being removed
+    Retention,
     /// Killed with 10,000 deliveries to go
     Crash,
     /// Memory, CPU and wake-ups of a server at rest
@@ -75,6 +78,7 @@ async fn one(effort: Effort, mode: Mode, backlog: Option<u32>) -> anyhow::Result
         Mode::Isolation => isolation::measure(effort).await,
         Mode::DeadEndpoint => dead_endpoint::measure(effort).await,
         Mode::Backlog => backlog::measure(effort, backlog).await,
+        Mode::Retention => retention::measure(effort).await,
         Mode::Crash => crash::measure(effort).await,
         Mode::Idle => idle::measure(effort).await,
     }

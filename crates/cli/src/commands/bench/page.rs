@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::ambient;
 
 /// The order of the sections; sections of other titles, which people wrote, stay behind them.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "Server",
     "Media",
     "Pictures",
@@ -23,6 +23,7 @@ const ORDER: [&str; 11] = [
     "Delivery: isolation",
     "Delivery: dead endpoint",
     "Delivery: backlog",
+    "Delivery: retention",
     "Delivery: crash",
     "Delivery: idle",
 ];
