@@ -22,7 +22,7 @@ use reelhook_domain::ambient::Ambient;
 use reelhook_domain::id::AccountId;
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
-use reelhook_store::{Settlement, Store, StoreError};
+use reelhook_store::{Deliveries, Settlement, Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -73,8 +73,8 @@ const LAST_TRIES: u32 = 3;
 
 /// Writes endings in batches until no more come.
 #[derive(Debug)]
-pub(crate) struct Settler {
-    pub(crate) store: Arc<dyn Store>,
+pub(crate) struct Settler<S: ?Sized = dyn Store> {
+    pub(crate) store: Arc<S>,
     pub(crate) ambient: Ambient,
     /// Most endings in one transaction.
     pub(crate) batch: usize,
@@ -88,7 +88,7 @@ pub(crate) struct Settler {
     pub(crate) stop: CancellationToken,
 }
 
-impl Settler {
+impl<S: Deliveries + ?Sized> Settler<S> {
     /// Runs until all senders are gone and all is written.
     pub(crate) async fn run(self, mut endings: mpsc::Receiver<Ending>) {
         let mut batch = Vec::with_capacity(self.batch);
@@ -178,3 +178,6 @@ const fn is_due_before(verdict: &Verdict, soon: Timestamp) -> bool {
         Verdict::Delivered | Verdict::Exhausted | Verdict::Gone => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

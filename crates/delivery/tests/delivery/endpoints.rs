@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use reelhook_domain::delivery::{Delivery, DeliveryState};
 use reelhook_domain::endpoint::EndpointState;
-use reelhook_store::Endpoints;
+use reelhook_signature::{Headers, Trust, verify};
+use reelhook_store::{Accounts, Endpoints, SealedFor};
 use reelhook_testkit::{Receiver, Reply};
 
 use crate::world::{PATIENCE, World, kind, number};
@@ -136,4 +137,31 @@ async fn what_waits_in_a_lane_is_held_when_its_endpoint_is_disabled() {
     world.store.change_endpoint(world.account, endpoint, change).await.unwrap();
     world.advance(Duration::from_secs(10));
     world.wait_until(endpoint, |found| found.iter().all(|one| one.state == DeliveryState::Delivered)).await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_unsigned_and_all_of_it_once_a_secret_signs() {
+    let mut world = World::start().await;
+    // An account without a key pair, and an endpoint whose only secret is none.
+    world.account = world.store.create_account("bare").await.unwrap().id;
+    let receiver = Receiver::start().await;
+    let endpoint = world.endpoint(receiver.url("/")).await;
+    let owner = SealedFor::Endpoint(endpoint);
+    world.add_secret(owner, "hmac", "no secret".to_owned(), Duration::ZERO).await;
+    world.publish("invoice.paid", 1).await;
+
+    let rests = |found: &[Delivery]| found.first().is_some_and(|one| one.waiting_reason.is_some());
+    let found = world.wait_until(endpoint, rests).await.remove(0);
+    assert_eq!(found.waiting_reason.as_deref(), Some("no_signing_secret"));
+    let due = world.now() + Duration::from_secs(60);
+    assert_eq!((found.state, found.attempts), (DeliveryState::Scheduled { due }, 0));
+
+    world.add_secret(owner, "hmac", world.secret.reveal(), Duration::ZERO).await;
+    world.move_to(due);
+    let received = receiver.wait_for(1, PATIENCE).await.remove(0);
+    assert_eq!(received.header("reelhook-attempt"), "1");
+    let headers = Headers::read(|name| received.headers.get(name).and_then(|value| value.to_str().ok()));
+    let secrets = [world.secret.clone()];
+    verify(headers, &received.body, world.now().as_seconds(), Trust::secrets(&secrets)).expect("the secret signs");
+    assert_eq!(world.wait_for_attempt(endpoint, 1).await.delivery.state, DeliveryState::Delivered);
 }
