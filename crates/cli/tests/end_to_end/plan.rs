@@ -57,6 +57,10 @@ async fn a_plan_says_what_the_job_then_does_and_makes_none() {
     let id = world.submit(&job).await;
     let asked = world.job_when(&id, |job| job["state"] == "awaiting_confirmation").await;
     assert_eq!(plan["estimate"], asked["estimate"]);
+    assert_eq!(asked["waiting"]["reason"], "confirmation");
+    let until: jiff::Timestamp = asked["waiting"]["until"].as_str().expect("a time ends it").parse().expect("a time");
+    let left = until.duration_since(jiff::Timestamp::now()).as_secs_f64();
+    assert!((80_000.0..=86_400.0).contains(&left), "{left} s");
     assert!(plan["estimate"]["cost"]["amount"].as_f64().is_some_and(|amount| amount > 0.0));
     world.post(&format!("/v1/jobs/{id}/confirm"), &json!({})).await.expect(202);
     let ended = world.job_ended(&id, "partial").await;

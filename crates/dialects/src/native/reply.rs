@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reelhook_domain::delivery::{Attempt, AttemptTimings, Delivery, Outcome};
 use reelhook_domain::endpoint::{Endpoint, EndpointState, Rate};
 use reelhook_domain::failure::JobFailure;
-use reelhook_domain::job::{FilePart, InputFacts, Job, Output, OutputFile};
+use reelhook_domain::job::{FilePart, InputFacts, Job, JobState, Output, OutputFile};
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::outline::Outline;
 use reelhook_domain::price::{Cost, Estimate};
@@ -221,13 +221,19 @@ impl JobReply {
             error: job.state.error().cloned(),
             estimate: job.estimate.clone(),
             cost: job.cost.clone(),
-            waiting: None,
+            waiting: waiting_for_word(&job.state),
             deliveries: Vec::new(),
             created_at: time(job.created_at),
             started_at: job.started_at.map(time),
             finished_at: job.finished_at.map(time),
         }
     }
+}
+
+/// Why a job waits, where its state alone says so; where it stands in the queue is for whoever asks the store.
+fn waiting_for_word(state: &JobState) -> Option<WaitingReply> {
+    let JobState::AwaitingConfirmation { until } = state else { return None };
+    Some(WaitingReply { reason: "confirmation".to_owned(), until: Some(until.to_string()) })
 }
 
 impl PlanReply {

@@ -16,7 +16,7 @@ use super::reply::PULL_SCHEME;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Waiting)]
 pub struct WaitingReply {
-    /// Why. Of a delivery, one word:
+    /// Why. Of a job: `queued behind 3 jobs` and the like, or `confirmation`. Of a delivery, one word:
     /// `queued` (due, and about to be taken), `in_lane` (a server has it: on its way, or waiting its turn for the rate, the
     /// width or an earlier event of its job), `lane_full` (due, and the lane of its endpoint has no room yet),
     /// `first_wait` (the schedule begins with a wait), `backoff` (the wait after an attempt that failed), `retry_after`
