@@ -1,8 +1,8 @@
 //! The engine: wires the four tasks and ends them in order.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::trace::Tracer;
@@ -15,7 +15,7 @@ use tracing::error;
 
 use crate::dispatcher::Dispatcher;
 use crate::due::Due;
-use crate::fanout::{Directory, Fanning};
+use crate::fanout::{Fanning, Planner};
 use crate::keyring::Keyring;
 use crate::meter::Meter;
 use crate::send::Sender;
@@ -26,7 +26,7 @@ use crate::settle::Settler;
 pub type LinkTo = Arc<dyn Fn(reelhook_dialects::Link<'_>) -> String + Send + Sync>;
 
 /// How many batches may be on their way to the lanes.
-const BATCHES_ON_THE_WAY: usize = 4;
+const BATCHES_ON_THE_WAY: usize = 16;
 
 /// Delivers the events of one store to their endpoints.
 pub struct Engine {
@@ -109,19 +109,19 @@ impl Engine {
             Arc::clone(&due),
             Arc::clone(&written),
         );
-        let fanning = Fanning {
-            store: Arc::clone(&store),
+        let planner = Planner {
             ambient: ambient.clone(),
             link,
-            settings: settings.clone(),
+            lease: settings.lease,
             lanes: lanes.clone(),
             written,
             parked: dispatcher.parked(),
-            directory: Directory::default(),
+            directory: Mutex::default(),
             meter,
             tracer,
             stop: stop.clone(),
         };
+        let fanning = Fanning { store: Arc::clone(&store), settings: settings.clone(), planner: Arc::new(planner) };
         let claiming = Due { store, ambient, keyring, settings, lanes, due, stop: stop.clone() };
 
         let mut tasks = JoinSet::new();

@@ -1,12 +1,15 @@
 //! Events: the outbox, and what a job went through.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::id::{AccountId, EndpointId, EventId, JobId};
 use reelhook_domain::job::{Dialect, JobWebhook};
 use serde_json::Value;
 
-use crate::{Idempotency, Result};
+use crate::{ClaimedDelivery, Idempotency, NewDelivery, Result};
 
 /// An event to be written that is not the change of a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +63,29 @@ pub enum Published {
     Conflict,
 }
 
+/// Deliveries of events that are being written.
+pub struct Planned {
+    /// They are written in the same transaction; the outbox moves on past the events.
+    pub deliveries: Vec<NewDelivery>,
+    /// For how long those that start claimed are claimed.
+    pub lease: Duration,
+    /// Called with these after the commit, before whoever published is answered; never, when there was no commit.
+    pub then: Box<dyn FnOnce(Vec<ClaimedDelivery>) + Send>,
+}
+
+impl std::fmt::Debug for Planned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planned").field("deliveries", &self.deliveries.len()).finish_non_exhaustive()
+    }
+}
+
+/// Whoever fans out, asked while events are written: what it plans costs no commit and no reading of its own.
+pub trait HandOff: std::fmt::Debug + Send + Sync {
+    /// What comes of these events, which nobody can have fanned out before; none to leave them to the outbox. Called
+    /// while others wait to write: it must not block, and not ask the store.
+    fn plan(&self, outbox: Outbox) -> Option<Planned>;
+}
+
 /// Events.
 #[async_trait]
 pub trait Events: Send + Sync {
@@ -72,6 +98,8 @@ pub trait Events: Send + Sync {
         events: Vec<NewEvent>,
         idempotency: Idempotency,
     ) -> Result<Published>;
+    /// From now on `to` is asked first what comes of events that are published, as long as it lives.
+    fn hand_off(&self, to: &Arc<dyn HandOff>);
     /// The oldest events that were not fanned out, at most `limit`.
     async fn outbox(&self, limit: u32) -> Result<Outbox>;
     /// One event of the account.

@@ -36,7 +36,7 @@ pub use deliveries::{
 };
 pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSecret};
 pub use error::StoreError;
-pub use events::{Events, NewEvent, Outbox, OutboxEvent, Published};
+pub use events::{Events, HandOff, NewEvent, Outbox, OutboxEvent, Planned, Published};
 pub use jobs::{
     ClaimedJob, FetchHeaders, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue,
     Retry, Submission, Submitted,

@@ -1,14 +1,18 @@
 //! Who is interested, without a store.
 
+use std::sync::Arc;
+
 use reelhook_domain::circuit::Circuit;
-use reelhook_domain::endpoint::EndpointRole;
-use reelhook_domain::event::EventFilter;
-use reelhook_domain::id::{EventId, JobId};
-use reelhook_domain::job::JobWebhook;
+use reelhook_domain::endpoint::{Endpoint, EndpointRole, EndpointState};
+use reelhook_domain::event::{Event, EventFilter, EventType};
+use reelhook_domain::id::{AccountId, EndpointId, EventId, JobId};
+use reelhook_domain::job::{Dialect, JobWebhook};
 use reelhook_domain::time::Timestamp;
+use reelhook_store::{DefaultWebhook, OutboxEvent};
 use serde_json::{Value, json};
 
-use super::*;
+use super::directory::Directory;
+use super::planner::Ids;
 
 const ACCOUNT: AccountId = AccountId::from_bits(1);
 

@@ -1,5 +1,7 @@
 //! Events: the outbox, and what a job went through.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::id::{AccountId, EventId, JobId};
@@ -7,13 +9,13 @@ use reelhook_domain::job::{Dialect, Job, JobWebhook};
 use reelhook_domain::time::Timestamp;
 use serde::Deserialize;
 
-use super::SqliteStore;
 use super::many::InsertMany;
 use super::rows::{self, column, json, key};
 use super::sql::{Row, query};
 use super::writer::Tx;
+use super::{SqliteStore, publish};
 use crate::wakes::Topic;
-use crate::{Events, Idempotency, NewEvent, Outbox, OutboxEvent, Published, Result, StoreError};
+use crate::{Events, HandOff, Idempotency, NewEvent, Outbox, OutboxEvent, Published, Result, StoreError};
 
 pub(super) const OUTBOX: &str = "
     select events.*, fanned_out_to, endpoints_version from keeper
@@ -35,7 +37,11 @@ impl Events for SqliteStore {
         events: Vec<NewEvent>,
         idempotency: Idempotency,
     ) -> Result<Published> {
-        self.write(move |tx| super::publish::publish_once(tx, account, &events, idempotency)).await
+        self.write(move |tx| publish::publish_once(tx, account, events, idempotency)).await
+    }
+
+    fn hand_off(&self, to: &Arc<dyn HandOff>) {
+        self.hand_off.set(to);
     }
 
     async fn outbox(&self, limit: u32) -> Result<Outbox> {
@@ -67,17 +73,14 @@ impl Events for SqliteStore {
     }
 }
 
-/// Writes events that are not the change of a job.
-pub(super) fn publish(tx: &mut Tx, events: &[NewEvent]) -> Result<()> {
-    insert(tx, events, None)
-}
-
 /// Writes an event.
 pub(super) fn write(tx: &mut Tx, event: NewEvent, job: Option<JobId>) -> Result<()> {
-    insert(tx, &[event], job)
+    insert(tx, &[event], job)?;
+    tx.wake(Topic::Event);
+    Ok(())
 }
 
-fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>) -> Result<()> {
+pub(super) fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>) -> Result<()> {
     let now = tx.now();
     INSERT.run(tx, events, |query, event| {
         query
@@ -88,9 +91,7 @@ fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>) -> Result<()> {
             .bind(job.map(key))
             .bind(json(&event.data))
             .bind(event.only.map(key))
-    })?;
-    tx.wake(Topic::Event);
-    Ok(())
+    })
 }
 
 /// Writes that a job came to the state it is in, where that is told.

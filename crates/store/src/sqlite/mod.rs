@@ -55,6 +55,7 @@ use crate::wakes::Wakes;
 use crate::{Result, Store, StoreError};
 
 use meter::Meter;
+use publish::HandedOff;
 use readers::Readers;
 use writer::{Tx, Writer};
 
@@ -82,6 +83,7 @@ pub struct SqliteStore {
     ambient: Ambient,
     vault: Vault,
     wakes: Wakes,
+    hand_off: HandedOff,
     meter: Arc<Meter>,
 }
 
@@ -115,9 +117,10 @@ impl SqliteStore {
         });
         let wakes = Wakes::default();
         let meter = Arc::new(Meter::default());
-        let tx = Tx::new(connection, ambient.clone(), vault.clone());
+        let hand_off = HandedOff::default();
+        let tx = Tx::new(connection, ambient.clone(), vault.clone(), hand_off.clone());
         let writer = Writer::start(tx, wakes.clone(), Arc::clone(&meter))?;
-        Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, meter }))
+        Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, hand_off, meter }))
     }
 
     /// Waits until all that was accepted is written, then closes the file. Whoever writes afterwards gets an error.

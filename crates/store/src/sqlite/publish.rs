@@ -1,22 +1,83 @@
-//! Events published once, however often they are sent.
+//! Events published: fanned out in the same transaction where that can be, and once, however often they are sent.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use reelhook_domain::event::Event;
 use reelhook_domain::id::{AccountId, EventId};
+use reelhook_domain::job::Dialect;
+use reelhook_domain::time::Timestamp;
 
-use super::events;
 use super::rows::{column, key};
 use super::sql::query;
 use super::submit::REMEMBERED;
 use super::writer::Tx;
-use crate::{Idempotency, NewEvent, Published, Result, StoreError};
+use super::{events, fanout};
+use crate::wakes::Topic;
+use crate::{FanOut, HandOff, Idempotency, NewEvent, Outbox, OutboxEvent, Planned, Published, Result, StoreError};
 
 pub(super) const KNOWN: &str =
     "select fingerprint, events from published where account = ? and key = ? and created_at > ?";
+
+const KEEPER: &str = "select fanned_out_to, endpoints_version from keeper";
+
+/// Whoever is asked what comes of events while they are written.
+#[derive(Debug, Clone, Default)]
+pub(super) struct HandedOff(Arc<Mutex<Option<Weak<dyn HandOff>>>>);
+
+impl HandedOff {
+    pub(super) fn set(&self, to: &Arc<dyn HandOff>) {
+        *self.lock() = Some(Arc::downgrade(to));
+    }
+
+    fn get(&self) -> Option<Arc<dyn HandOff>> {
+        self.lock().as_ref()?.upgrade()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Weak<dyn HandOff>>> {
+        // Every change is one assignment, so a panic elsewhere leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes events that are not the change of a job, and their deliveries if somebody says at once what these are.
+pub(super) fn publish(tx: &mut Tx, new: Vec<NewEvent>) -> Result<()> {
+    let at = tx.now();
+    events::insert(tx, &new, None)?;
+    let up_to = tx.connection().last_insert_rowid();
+    let Some(planned) = plan(tx, new, at, up_to)? else {
+        tx.wake(Topic::Event);
+        return Ok(());
+    };
+    let Planned { deliveries, lease, then } = planned.1;
+    let claimed = fanout::fan_out(tx, FanOut { after: planned.0, up_to, deliveries }, lease)?;
+    tx.after_commit(move || then(claimed));
+    Ok(())
+}
+
+/// What comes of events that were just written, the last with that sequence number, and the number before the first.
+/// Nothing, unless all before them are fanned out.
+fn plan(tx: &mut Tx, new: Vec<NewEvent>, at: Timestamp, up_to: i64) -> Result<Option<(i64, Planned)>> {
+    let Some(hand_off) = tx.hand_off().get() else { return Ok(None) };
+    let keeper = query(KEEPER).one(tx)?;
+    let after: i64 = column(&keeper, "fanned_out_to")?;
+    if Ok(up_to - after) != i64::try_from(new.len()) {
+        return Ok(None);
+    }
+    let outgoing = |(sequence, new): (i64, NewEvent)| {
+        let NewEvent { id, account, kind, data, only } = new;
+        let event = Event { id, sequence, account, kind, at, job: None, data };
+        OutboxEvent { event, webhook: None, dialect: Dialect::Native, only }
+    };
+    let events = (after + 1..).zip(new).map(outgoing).collect();
+    let outbox = Outbox { after, endpoints_version: column(&keeper, "endpoints_version")?, events };
+    Ok(hand_off.plan(outbox).map(|planned| (after, planned)))
+}
 
 /// Writes events, or says what became of those that were written under the same key.
 pub(super) fn publish_once(
     tx: &mut Tx,
     account: AccountId,
-    new: &[NewEvent],
+    new: Vec<NewEvent>,
     idempotency: Idempotency,
 ) -> Result<Published> {
     let now = tx.now();
@@ -37,7 +98,7 @@ pub(super) fn publish_once(
         .bind(written.iter().flat_map(|id| id.to_bytes()).collect::<Vec<_>>())
         .bind(now.as_millis())
         .run(tx)?;
-    events::publish(tx, new)?;
+    publish(tx, new)?;
     Ok(Published::New(written))
 }
 

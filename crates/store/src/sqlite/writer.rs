@@ -10,6 +10,7 @@
 //! The bad day: when the commit fails, or SQLite gives up the transaction midway (a full disk), every piece of the batch
 //! that did well so far is told that it did not, because nothing of it was kept.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,29 +19,32 @@ use reelhook_domain::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::events;
 use super::meter::Meter;
+use super::publish::{self, HandedOff};
 use crate::vault::Vault;
 use crate::wakes::{Topic, Wakes};
 use crate::{NewEvent, Result, StoreError};
 
 /// Most pieces of work in one transaction.
 const BATCH: usize = 256;
+/// Events enough for one transaction: the next begins while these are on their way.
+const EVENTS: usize = 1000;
 /// Most pieces that wait; more callers wait to send.
 const WAITING: usize = 1024;
 
 /// An open transaction of the writer.
-#[derive(Debug)]
 pub(super) struct Tx {
     connection: Connection,
     ambient: Ambient,
     vault: Vault,
+    hand_off: HandedOff,
     topics: Vec<Topic>,
+    afterwards: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Tx {
-    pub(super) const fn new(connection: Connection, ambient: Ambient, vault: Vault) -> Self {
-        Self { connection, ambient, vault, topics: Vec::new() }
+    pub(super) const fn new(connection: Connection, ambient: Ambient, vault: Vault, hand_off: HandedOff) -> Self {
+        Self { connection, ambient, vault, hand_off, topics: Vec::new(), afterwards: Vec::new() }
     }
 
     /// Where SQL is sent.
@@ -58,6 +62,15 @@ impl Tx {
 
     pub(super) fn now(&self) -> Timestamp {
         self.ambient.now()
+    }
+
+    pub(super) const fn hand_off(&self) -> &HandedOff {
+        &self.hand_off
+    }
+
+    /// Notes what shall be done once this is committed, before anybody is answered.
+    pub(super) fn after_commit(&mut self, act: impl FnOnce() + Send + 'static) {
+        self.afterwards.push(Box::new(act));
     }
 
     /// Notes who shall be woken once this is committed.
@@ -82,12 +95,18 @@ impl Tx {
         self.command(sql).map_err(|_| error)
     }
 
+    /// Keeps so many of what is to be told and done after the commit.
+    fn forget_promises(&mut self, topics: usize, afterwards: usize) {
+        self.topics.truncate(topics);
+        self.afterwards.truncate(afterwards);
+    }
+
     /// Runs a batch in one transaction. An error means that nothing of it was kept.
     fn commit(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
-        self.topics.clear();
+        self.forget_promises(0, 0);
         let done = self.attempt(batch);
         if done.is_err() {
-            self.topics.clear();
+            self.forget_promises(0, 0);
             // SQLite may have given up the transaction by itself; then there is nothing to roll back.
             self.command("rollback").ok();
         }
@@ -98,17 +117,17 @@ impl Tx {
         if let [only] = batch {
             self.command("begin immediate")?;
             if let Err(error) = only.run(self) {
-                self.topics.clear();
+                self.forget_promises(0, 0);
                 return self.take_back("rollback", error);
             }
         } else {
             self.command("begin immediate; savepoint work")?;
             for work in batch {
-                let topics = self.topics.clone();
+                let (topics, afterwards) = (self.topics.len(), self.afterwards.len());
                 match work.run(self) {
                     Ok(()) => self.command("release work; savepoint work")?,
                     Err(error) => {
-                        self.topics = topics;
+                        self.forget_promises(topics, afterwards);
                         self.take_back("rollback to work", error)?;
                     }
                 }
@@ -146,12 +165,12 @@ struct Publishing {
 
 impl Work for Publishing {
     fn is_abandoned(&self) -> bool {
-        self.publications.iter().all(|publication| publication.reply.is_closed())
+        self.publications.is_empty()
     }
 
     fn run(&mut self, tx: &mut Tx) -> Result<()> {
         let events: Vec<_> = self.publications.iter_mut().flat_map(|one| std::mem::take(&mut one.events)).collect();
-        events::publish(tx, &events).inspect_err(|error| self.error = Some(error.shared()))
+        publish::publish(tx, events).inspect_err(|error| self.error = Some(error.shared()))
     }
 
     fn answer(self: Box<Self>, committed: &Result<()>) {
@@ -264,8 +283,15 @@ impl Writer {
 }
 
 fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Meter) {
-    let mut orders = Vec::with_capacity(BATCH);
-    while inbox.blocking_recv_many(&mut orders, BATCH) > 0 {
+    let mut orders = VecDeque::new();
+    let mut came = Vec::with_capacity(BATCH);
+    while !orders.is_empty() || inbox.blocking_recv_many(&mut came, BATCH) > 0 {
+        orders.extend(came.drain(..));
+        while orders.len() < BATCH
+            && let Ok(order) = inbox.try_recv()
+        {
+            orders.push_back(order);
+        }
         let mut batch = pieces(&mut orders);
         if batch.is_empty() {
             continue;
@@ -275,6 +301,9 @@ fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Mete
         meter.wrote(batch.len(), began.elapsed(), committed.is_ok());
         if let Err(error) = &committed {
             tracing::error!(error = %error, work = batch.len(), "nothing of a batch was written");
+        }
+        for act in tx.afterwards.drain(..) {
+            act();
         }
         // Before the answers: whoever was told that something changed finds everybody else told as well.
         for topic in tx.topics.drain(..) {
@@ -289,20 +318,24 @@ fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Mete
     }
 }
 
-/// The pieces of one transaction: all that somebody still waits for.
-fn pieces(orders: &mut Vec<Order>) -> Vec<Box<dyn Work>> {
+/// The pieces of one transaction: what somebody still waits for, up to the events that are enough for one.
+fn pieces(orders: &mut VecDeque<Order>) -> Vec<Box<dyn Work>> {
     let mut pieces: Vec<Box<dyn Work>> = Vec::with_capacity(orders.len());
     let mut publications = Vec::new();
-    for order in orders.drain(..) {
+    let mut events = 0;
+    while events < EVENTS
+        && let Some(order) = orders.pop_front()
+    {
         match order {
             Order::Work(work) => pieces.push(work),
-            Order::Publish(publication) => publications.push(publication),
+            Order::Publish(publication) if publication.reply.is_closed() => {}
+            Order::Publish(publication) => {
+                events += publication.events.len();
+                publications.push(publication);
+            }
         }
     }
-    publications.retain(|publication| !publication.reply.is_closed());
-    if !publications.is_empty() {
-        pieces.push(Box::new(Publishing { publications, error: None }));
-    }
+    pieces.push(Box::new(Publishing { publications, error: None }));
     pieces.retain(|work| !work.is_abandoned());
     pieces
 }
