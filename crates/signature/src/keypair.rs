@@ -1,8 +1,7 @@
 //! Key pairs for `v1a` signatures: the sender keeps the private half, anyone may check with the public half.
 
 use std::fmt;
-
-use ed25519_dalek::Signer as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::KeyError;
 use crate::secret::{decode, encode};
@@ -12,7 +11,10 @@ use crate::secret::{decode, encode};
 /// # Source
 /// RFC 8032; Standard Webhooks, "Asymmetric signatures".
 #[derive(Clone)]
-pub struct SigningKey(ed25519_dalek::SigningKey);
+pub struct SigningKey {
+    key: ed25519_dalek::SigningKey,
+    signer: Arc<Signer>,
+}
 
 impl SigningKey {
     /// What the text of a private key starts with.
@@ -29,29 +31,78 @@ impl SigningKey {
         }
         let pair = <[u8; 64]>::try_from(bytes.as_slice())
             .map_err(|_| KeyError::Length { actual: bytes.len(), allowed: "32 or 64" })?;
-        ed25519_dalek::SigningKey::from_keypair_bytes(&pair).map(Self).map_err(|_| KeyError::Curve)
+        ed25519_dalek::SigningKey::from_keypair_bytes(&pair).map(Self::new).map_err(|_| KeyError::Curve)
     }
 
     /// A key from 32 random bytes, which the caller takes from the operating system.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(&seed))
+        Self::new(ed25519_dalek::SigningKey::from_bytes(&seed))
+    }
+
+    fn new(key: ed25519_dalek::SigningKey) -> Self {
+        let signer = Arc::new(Signer::new(&key));
+        Self { key, signer }
     }
 
     /// The private key as text: seed and public key, the form other libraries of the standard read. Never log it.
     #[must_use]
     pub fn reveal(&self) -> String {
-        encode(&self.0.to_keypair_bytes(), Self::PREFIX)
+        encode(&self.key.to_keypair_bytes(), Self::PREFIX)
     }
 
     /// The half that may be shown to everyone.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key())
+        PublicKey(self.key.verifying_key())
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        self.signer.sign(message)
+    }
+}
+
+/// Makes the signatures of one key.
+struct Signer {
+    #[cfg(not(feature = "aws-lc"))]
+    key: ed25519_dalek::SigningKey,
+    #[cfg(feature = "aws-lc")]
+    key: aws_lc_rs::signature::Ed25519KeyPair,
+    /// What was signed last: one event that goes to many endpoints within a second is one message.
+    last: Mutex<Option<(Vec<u8>, [u8; 64])>>,
+}
+
+impl Signer {
+    fn new(key: &ed25519_dalek::SigningKey) -> Self {
+        #[cfg(not(feature = "aws-lc"))]
+        let key = key.clone();
+        #[cfg(feature = "aws-lc")]
+        let key = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(key.as_bytes())
+            .expect("every 32 bytes are the seed of a key");
+        Self { key, last: Mutex::default() }
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        // Every change is one assignment, so a panic elsewhere leaves it whole.
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, signature)) = last().as_ref().filter(|(known, _)| known == message) {
+            return *signature;
+        }
+        let signature = self.make(message);
+        *last() = Some((message.to_vec(), signature));
+        signature
+    }
+
+    #[cfg(not(feature = "aws-lc"))]
+    fn make(&self, message: &[u8]) -> [u8; 64] {
+        use ed25519_dalek::Signer as _;
+        self.key.sign(message).to_bytes()
+    }
+
+    #[cfg(feature = "aws-lc")]
+    fn make(&self, message: &[u8]) -> [u8; 64] {
+        let signature = self.key.sign(message);
+        signature.as_ref().try_into().expect("an ed25519 signature has 64 bytes")
     }
 }
 
@@ -103,6 +154,20 @@ mod tests {
         assert_eq!(SigningKey::parse(&encode(&[3; 32], "whsk_")).unwrap().reveal(), key.reveal());
         assert_eq!(PublicKey::parse(&key.public_key().to_string()).unwrap(), key.public_key());
         assert!(!format!("{key:?}").contains("whsk_"));
+    }
+
+    #[test]
+    fn signatures_are_those_of_another_library_whatever_was_signed_before() {
+        use ed25519_dalek::Signer as _;
+        for seed in 0..8 {
+            let (ours, theirs) =
+                (SigningKey::from_seed([seed; 32]), ed25519_dalek::SigningKey::from_bytes(&[seed; 32]));
+            for length in [0, 1, 1000, 1000, 1, 70_000] {
+                let message = vec![seed ^ 5; length];
+                assert_eq!(ours.sign(&message), theirs.sign(&message).to_bytes());
+                assert!(ours.public_key().matches(&message, &ours.clone().sign(&message)));
+            }
+        }
     }
 
     #[test]
