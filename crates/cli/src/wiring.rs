@@ -109,7 +109,12 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
 
     let (tracer, exporter) = otlp::open(&settings.telemetry)?;
     let policy = settings.policy();
-    let egress = reelhook_egress::Settings { policy, ..reelhook_egress::Settings::default() };
+    let egress = reelhook_egress::Settings {
+        policy,
+        // As many as may be out: an event for many endpoints of one host must not open most of its connections anew.
+        max_idle_per_host: settings.delivery.in_flight,
+        ..reelhook_egress::Settings::default()
+    };
     let shared = Shared {
         store: store.clone(),
         files: open_files(&folder, ambient)?,

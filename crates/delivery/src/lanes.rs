@@ -13,7 +13,7 @@
 //! What cannot be held is given back to the store, and comes again by claim. From then on what is fanned out to that lane
 //! goes the same way (the lane is *parked*), lest a job's later event overtake an earlier one, until a claim shows that
 //! nothing of the lane is left in the store. When an engine starts it knows of no lane what is left, so all begin
-//! parked until the first claim that took everything.
+//! parked until the first claim that took everything. While much else goes out, parked lanes go at a [pace](crate::pace).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -28,6 +28,7 @@ use reelhook_domain::time::Timestamp;
 use reelhook_store::ClaimedDelivery;
 
 use crate::lane::{HANDFUL, Held, Lane, Load, Origin, Readiness};
+use crate::pace::Pace;
 use crate::parked::Parked;
 use crate::settings::Settings;
 use crate::settle::{Ending, Endings};
@@ -85,6 +86,7 @@ pub(crate) struct Lanes {
     /// Whether the store may hold earlier deliveries of lanes that are not known yet.
     begins_parked: bool,
     parked: Parked,
+    pace: Pace,
     /// How many batches were fanned out so far.
     fanned_out: u64,
     /// Lanes that were left out of the last claim for want of room.
@@ -108,6 +110,7 @@ impl Lanes {
             endings: Endings::default(),
             begins_parked: true,
             parked: Parked::default(),
+            pace: Pace::default(),
             fanned_out: 0,
             left_out: HashSet::new(),
             is_crowded: false,
@@ -171,7 +174,11 @@ impl Lanes {
         for _ in 0..self.turns.len() {
             let endpoint = self.turns.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
-            match lane.readiness(now) {
+            let readiness = match (lane.readiness(now), lane.parked()) {
+                (Readiness::Ready, Some(_)) => self.pace.waits(now).map_or(Readiness::Ready, Readiness::Waits),
+                (readiness, _) => readiness,
+            };
+            match readiness {
                 Readiness::Ready => self.turns.push_back(endpoint),
                 Readiness::Waits(until) => {
                     lane.in_turn = false;
@@ -204,7 +211,10 @@ impl Lanes {
     }
 
     fn start(&mut self, endpoint: EndpointId, now: Timestamp) -> Option<ClaimedDelivery> {
-        self.change(endpoint, |lane, _| lane.start(now)).flatten()
+        let started = self.change(endpoint, |lane, _| (lane.start(now), lane.parked().is_some()));
+        let (work, is_backlog) = started?;
+        self.pace.went(is_backlog);
+        work
     }
 
     /// When [`Lanes::next`] may have something although nothing happened.

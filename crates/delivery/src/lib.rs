@@ -31,6 +31,7 @@ mod lane;
 mod lanes;
 mod meter;
 mod outcome;
+mod pace;
 mod parked;
 mod queue;
 mod retention;

@@ -9,9 +9,8 @@ use reelhook_domain::job::{Dialect, Job, JobWebhook};
 use reelhook_domain::time::Timestamp;
 use serde::Deserialize;
 
-use super::many::InsertMany;
 use super::rows::{self, column, json, key};
-use super::sql::{Row, query};
+use super::sql::{Row, each, query};
 use super::writer::Tx;
 use super::{SqliteStore, publish};
 use crate::wakes::Topic;
@@ -20,8 +19,8 @@ use crate::{Events, HandOff, Idempotency, NewEvent, Outbox, OutboxEvent, Publish
 pub(super) const OUTBOX: &str = "
     select events.*, fanned_out_to, endpoints_version from keeper
     cross join events on sequence > fanned_out_to order by sequence limit ?";
-static INSERT: InsertMany =
-    InsertMany::new("insert into events (id, account, kind, at, job, data, only_endpoint)", 7, "");
+const INSERT: &str =
+    "insert into events (id, account, kind, at, job, data, only_endpoint) values (?, ?, ?, ?, ?, ?, ?)";
 const JOB_EVENTS: &str = "select events.* from events where job = ? and sequence > ? order by sequence";
 const LAST_SEQUENCE: &str = "select coalesce((select seq from sqlite_sequence where name = 'events'), 0)";
 
@@ -82,16 +81,16 @@ pub(super) fn write(tx: &mut Tx, event: NewEvent, job: Option<JobId>) -> Result<
 
 pub(super) fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>) -> Result<()> {
     let now = tx.now();
-    INSERT.run(tx, events, |query, event| {
-        query
-            .bind(key(event.id))
+    each(tx, INSERT, events, |row, event| {
+        row.bind(key(event.id))
             .bind(key(event.account))
-            .bind(event.kind.as_str().to_owned())
+            .bind(event.kind.as_str())
             .bind(now.as_millis())
             .bind(job.map(key))
             .bind(json(&event.data))
-            .bind(event.only.map(key))
-    })
+            .bind(event.only.map(key));
+    })?;
+    Ok(())
 }
 
 /// Writes that a job came to the state it is in, where that is told.

@@ -5,7 +5,6 @@
 //! what is there already, is why no event is fanned out twice.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use reelhook_domain::delivery::{Delivery, DeliveryState, Signal, step};
@@ -13,9 +12,8 @@ use reelhook_domain::endpoint::EndpointState;
 use reelhook_domain::id::EndpointId;
 use reelhook_domain::time::Timestamp;
 
-use super::many::InsertMany;
 use super::rows::{self, column, hex, json, key};
-use super::sql::{Query, query};
+use super::sql::{Binder, each, query};
 use super::writer::Tx;
 use crate::wakes::Topic;
 use crate::{ClaimedDelivery, FanOut, NewDelivery, Result, Start};
@@ -26,14 +24,11 @@ pub(super) const NUMBER: &str = "
     update endpoints set last_sequence = last_sequence + (row.value ->> 1)
     from json_each(?) as row where endpoints.id = unhex(row.value ->> 0)
     returning id, state, last_sequence";
-static INSERT_BODIES: InsertMany =
-    InsertMany::new("insert into bodies (event, dialect, body)", 3, "on conflict do nothing");
-static INSERT_DELIVERIES: InsertMany = InsertMany::new(
-    "insert into deliveries (id, account, event, event_type, job, endpoint, dialect, sequence, state, due_at, lease_until,
-        waiting_reason, token, created_at)",
-    14,
-    "",
-);
+const INSERT_BODY: &str = "insert into bodies (event, dialect, body) values (?, ?, ?) on conflict do nothing";
+const INSERT_DELIVERY: &str = "
+    insert into deliveries (id, account, event, event_type, job, endpoint, dialect, sequence, state, due_at, lease_until,
+        waiting_reason, token, created_at)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 pub(super) fn fan_out(tx: &mut Tx, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
     let moved = query(MOVE_ON).bind(batch.after).bind(batch.up_to).run(tx)?;
@@ -86,12 +81,11 @@ pub(super) fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) -> Res
     }
 
     let mut seen = HashSet::new();
-    let bodies: Vec<_> =
-        inserted.iter().filter(|(delivery, dialect, _)| seen.insert((delivery.event, *dialect))).collect();
-    INSERT_BODIES.run(tx, &bodies, |query, (delivery, dialect, body)| {
-        query.bind(key(delivery.event)).bind(dialect.as_str()).bind(Arc::clone(body))
+    let bodies = inserted.iter().filter(|(delivery, dialect, _)| seen.insert((delivery.event, *dialect)));
+    each(tx, INSERT_BODY, bodies, |row, (delivery, dialect, body)| {
+        row.bind(key(delivery.event)).bind(dialect.as_str()).bind(&**body);
     })?;
-    INSERT_DELIVERIES.run(tx, &inserted, |query, (delivery, dialect, _)| bind(query, delivery, dialect.as_str()))?;
+    each(tx, INSERT_DELIVERY, &inserted, |row, (delivery, dialect, _)| bind(row, delivery, dialect.as_str()))?;
     for (delivery, _, body) in inserted {
         if matches!(delivery.state, DeliveryState::Sending { .. }) {
             claimed.push(ClaimedDelivery { delivery, token: FIRST_TOKEN, body });
@@ -131,17 +125,16 @@ fn first_state(endpoint: EndpointState, start: Start, now: Timestamp, lease: Dur
     })
 }
 
-fn bind<'q>(query: Query<'q>, delivery: &Delivery, dialect: &'static str) -> Query<'q> {
+fn bind(row: &mut Binder<'_, '_>, delivery: &Delivery, dialect: &'static str) {
     let (due, until) = match delivery.state {
         DeliveryState::Scheduled { due } => (Some(due.as_millis()), None),
         DeliveryState::Sending { until } => (None, Some(until.as_millis())),
         _ => (None, None),
     };
-    query
-        .bind(key(delivery.id))
+    row.bind(key(delivery.id))
         .bind(key(delivery.account))
         .bind(key(delivery.event))
-        .bind(delivery.event_type.clone())
+        .bind(delivery.event_type.as_str())
         .bind(delivery.job.map(key))
         .bind(key(delivery.endpoint))
         .bind(dialect)
@@ -149,7 +142,7 @@ fn bind<'q>(query: Query<'q>, delivery: &Delivery, dialect: &'static str) -> Que
         .bind(delivery.state.name())
         .bind(due)
         .bind(until)
-        .bind(delivery.waiting_reason.clone())
+        .bind(delivery.waiting_reason.as_deref())
         .bind(if until.is_some() { FIRST_TOKEN } else { 0 })
-        .bind(delivery.created_at.as_millis())
+        .bind(delivery.created_at.as_millis());
 }

@@ -21,7 +21,6 @@ mod erasure;
 mod events;
 mod fanout;
 mod jobs;
-mod many;
 mod meter;
 mod migrations;
 mod origins;
@@ -68,9 +67,9 @@ const STATEMENTS: usize = 256;
 /// Memory for pages of the writer and of each reader, in KiB.
 const WRITER_CACHE_KIB: u32 = 4096;
 const READER_CACHE_KIB: u32 = 1024;
-/// Pages in the write-ahead log before it is copied into the file: 16 MiB, so that a busy server pays the copy's fsync
+/// Pages in the write-ahead log before it is copied into the file: 64 MiB, so that a busy server pays the copy's fsync
 /// once for some thousand changes.
-const CHECKPOINT_PAGES: u32 = 4096;
+const CHECKPOINT_PAGES: u32 = 16 * 1024;
 /// What is sealed to tell a wrong master key, and for whom.
 const SEAL_TEXT: &str = "reelhook";
 const SEAL_OWNER: &[u8] = b"keeper";

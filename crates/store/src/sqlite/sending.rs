@@ -1,7 +1,7 @@
-//! How deliveries are claimed and settled: many at once, in a few statements whatever their number.
+//! How deliveries are claimed and settled: many at once, in one transaction.
 //!
-//! Each statement takes its rows as one JSON parameter, so that its text never changes and stays prepared. What a row
-//! becomes is decided here by [`step`]; the statement repeats the state and token that the decision was made on.
+//! What is found takes its ids as one JSON parameter, so that its text never changes and stays prepared; what is written
+//! is one statement for each row. What a row becomes is decided here by [`step`]; the statement repeats the state and token that the decision was made on.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -12,9 +12,8 @@ use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 
 use super::endpoints;
-use super::many::InsertMany;
 use super::rows::{self, column, hex, hexes, json, key};
-use super::sql::{Query, query};
+use super::sql::{Binder, each, query};
 use super::writer::Tx;
 use crate::wakes::Topic;
 use crate::{ClaimedDelivery, Result, Settlement, StoreError};
@@ -57,9 +56,8 @@ pub(super) const CLAIM_DUE: &str = lanes!(
     order by deliveries.due_at, deliveries.id"
 );
 pub(super) const TAKE: &str = "
-    update deliveries set state = 'sending', due_at = null, waiting_reason = null, lease_until = ?2, token = token + 1
-    from json_each(?1) as row
-    where deliveries.id = unhex(row.value ->> 0) and deliveries.token = row.value ->> 1 and +deliveries.state = 'scheduled'";
+    update deliveries set state = 'sending', due_at = null, waiting_reason = null, lease_until = ?3, token = token + 1
+    where id = ?1 and token = ?2 and +state = 'scheduled'";
 pub(super) const RENEW: &str = "
     update deliveries set lease_until = ?2
     from json_each(?1) as row
@@ -69,10 +67,9 @@ pub(super) const FOUND: &str = "
     select deliveries.id, token, state, due_at, lease_until, endpoint
     from json_each(?) as row cross join deliveries on deliveries.id = unhex(row.value)";
 pub(super) const SETTLE: &str = "
-    update deliveries set state = row.value ->> 2, due_at = row.value ->> 3, lease_until = null,
-        waiting_reason = row.value ->> 4, attempts = attempts + (row.value ->> 5), finished_at = row.value ->> 6
-    from json_each(?) as row
-    where deliveries.id = unhex(row.value ->> 0) and deliveries.token = row.value ->> 1 and +deliveries.state = 'sending'";
+    update deliveries set state = ?3, due_at = ?4, lease_until = null, waiting_reason = ?5, attempts = attempts + ?6,
+        finished_at = ?7
+    where id = ?1 and token = ?2 and +state = 'sending'";
 pub(super) const RELEASE: &str = "
     update deliveries set state = iif(ended.enabled, ?2, ?3), due_at = iif(ended.enabled, ?4, null), lease_until = null,
         token = token + 1
@@ -81,11 +78,9 @@ pub(super) const RELEASE: &str = "
             select 1 from endpoints where endpoints.id = deliveries.endpoint and endpoints.state = 'enabled') as enabled
         from deliveries where lease_until <= ?1 and state = 'sending') as ended
     where deliveries.id = ended.id";
-static INSERT_ATTEMPTS: InsertMany = InsertMany::new(
-    "insert into attempts (id, delivery, number, at, outcome, address, timings_ms, response_headers, response_body)",
-    9,
-    "on conflict do nothing",
-);
+const INSERT_ATTEMPT: &str = "
+    insert into attempts (id, delivery, number, at, outcome, address, timings_ms, response_headers, response_body)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing";
 const NOTE_CIRCUITS: &str = "
     update endpoints set circuit = row.value ->> 1, failing_since = row.value ->> 2, failing_attempts = row.value ->> 3
     from json_each(?) as row where endpoints.id = unhex(row.value ->> 0)
@@ -110,16 +105,17 @@ pub(super) fn claim_due(
     for row in &due {
         let mut delivery = rows::delivery(row)?;
         let token: i64 = column(row, "token")?;
-        taken.push((hex(delivery.id), token));
+        taken.push((delivery.id, token));
         delivery.state = step(delivery.state, Signal::Claim { until: now + lease })?;
         delivery.waiting_reason = None;
         claimed.push(ClaimedDelivery { delivery, token: token + 1, body: column::<&str>(row, "body")?.into() });
     }
-    if !taken.is_empty() {
-        let done = query(TAKE).bind(json(&taken)).bind((now + lease).as_millis()).run(tx)?;
-        if done != taken.len() as u64 {
-            return Err(StoreError::LeaseLost);
-        }
+    let until = (now + lease).as_millis();
+    let done = each(tx, TAKE, &taken, |row, &(id, token)| {
+        row.bind(key(id)).bind(token).bind(until);
+    })?;
+    if done != taken.len() as u64 {
+        return Err(StoreError::LeaseLost);
     }
     Ok(claimed)
 }
@@ -165,16 +161,24 @@ pub(super) fn settle(tx: &mut Tx, settlements: &[Settlement]) -> Result<Vec<Deli
         if matches!(state, DeliveryState::Scheduled { .. }) && !enabled.contains(&settlement.endpoint) {
             state = step(state, Signal::Hold)?;
         }
-        settled.push(settled_row(settlement, state, now));
+        settled.push(Settled::new(settlement, state, now));
     }
-    let done = query(SETTLE).bind(json(&settled)).run(tx)?;
+    let done = each(tx, SETTLE, &settled, |row, settled| {
+        row.bind(key(settled.delivery))
+            .bind(settled.token)
+            .bind(settled.state.name())
+            .bind(settled.due)
+            .bind(settled.reason)
+            .bind(settled.attempts)
+            .bind(settled.finished);
+    })?;
     if done != settled.len() as u64 {
         let found = found(tx, settlements)?;
         // A row that came to another state in another way has another number: every way out of `sending` but this one,
         // and the claim that led to it, counts on.
-        let written: HashMap<_, _> = settled.iter().map(|row| ((row.0.as_str(), row.1), row.2)).collect();
+        let written: HashMap<_, _> = settled.iter().map(|row| ((row.delivery, row.token), row.state)).collect();
         for (lost, settlement) in is_lost.iter_mut().zip(settlements) {
-            let state = written.get(&(hex(settlement.delivery).as_str(), settlement.token)).copied();
+            let state = written.get(&(settlement.delivery, settlement.token)).map(|state| state.name());
             let known = found.get(&settlement.delivery).filter(|(token, _)| *token == settlement.token);
             *lost |= known.map(|(_, state)| state.as_str()) != state;
         }
@@ -187,11 +191,10 @@ pub(super) fn settle(tx: &mut Tx, settlements: &[Settlement]) -> Result<Vec<Deli
             disabled.entry(settlement.endpoint).or_insert(reason);
         }
     }
-    let attempts: Vec<_> = settlements
+    let attempts = settlements
         .iter()
-        .filter_map(|settlement| settlement.attempt.as_ref().map(|attempt| (settlement.delivery, attempt)))
-        .collect();
-    INSERT_ATTEMPTS.run(tx, &attempts, |query, (delivery, attempt)| bind_attempt(query, *delivery, attempt))?;
+        .filter_map(|settlement| settlement.attempt.as_ref().map(|attempt| (settlement.delivery, attempt)));
+    each(tx, INSERT_ATTEMPT, attempts, |row, (delivery, attempt)| bind_attempt(row, delivery, attempt))?;
     note_circuits(tx, settlements)?;
     for (endpoint, reason) in disabled {
         endpoints::disable_by_id(tx, endpoint, reason)?;
@@ -220,34 +223,44 @@ fn found(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashMap<DeliveryId, 
     found.iter().map(|row| Ok((rows::id(row, "id")?, (column(row, "token")?, column(row, "state")?)))).collect()
 }
 
-/// Id, token, state, due, reason to wait, attempts to add, finished.
-type SettledRow = (String, i64, &'static str, Option<i64>, Option<&'static str>, u32, Option<i64>);
-
-fn settled_row(settlement: &Settlement, state: DeliveryState, now: Timestamp) -> SettledRow {
-    let due = match state {
-        DeliveryState::Scheduled { due } => Some(due.as_millis()),
-        _ => None,
-    };
-    let reason = match settlement.verdict {
-        Verdict::Retry { reason, .. } if due.is_some() => Some(reason),
-        _ => None,
-    };
-    let finished = matches!(state, DeliveryState::Delivered | DeliveryState::Exhausted).then_some(now.as_millis());
-    let added = u32::from(settlement.attempt.is_some());
-    (hex(settlement.delivery), settlement.token, state.name(), due, reason, added, finished)
+/// What a delivery becomes.
+struct Settled {
+    delivery: DeliveryId,
+    token: i64,
+    state: DeliveryState,
+    due: Option<i64>,
+    reason: Option<&'static str>,
+    /// How many attempts are added.
+    attempts: bool,
+    finished: Option<i64>,
 }
 
-fn bind_attempt<'q>(query: Query<'q>, delivery: DeliveryId, attempt: &Attempt) -> Query<'q> {
-    query
-        .bind(key(attempt.id))
+impl Settled {
+    fn new(settlement: &Settlement, state: DeliveryState, now: Timestamp) -> Self {
+        let due = match state {
+            DeliveryState::Scheduled { due } => Some(due.as_millis()),
+            _ => None,
+        };
+        let reason = match settlement.verdict {
+            Verdict::Retry { reason, .. } if due.is_some() => Some(reason),
+            _ => None,
+        };
+        let finished = matches!(state, DeliveryState::Delivered | DeliveryState::Exhausted).then_some(now.as_millis());
+        let (delivery, token, attempts) = (settlement.delivery, settlement.token, settlement.attempt.is_some());
+        Self { delivery, token, state, due, reason, attempts, finished }
+    }
+}
+
+fn bind_attempt(row: &mut Binder<'_, '_>, delivery: DeliveryId, attempt: &Attempt) {
+    row.bind(key(attempt.id))
         .bind(key(delivery))
         .bind(attempt.number)
         .bind(attempt.at.as_millis())
         .bind(json(&attempt.outcome))
-        .bind(attempt.address.clone())
+        .bind(attempt.address.as_deref())
         .bind(json(&attempt.timings_ms))
         .bind(json(&attempt.response_headers))
-        .bind(attempt.response_body.clone())
+        .bind(attempt.response_body.as_str());
 }
 
 /// Writes the circuits and rows of failures that changed; of several settlements of one endpoint the last counts.

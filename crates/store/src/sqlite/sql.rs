@@ -128,12 +128,6 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Room for so many more parameters.
-    pub(super) fn with_room(mut self, parameters: usize) -> Self {
-        self.values.reserve(parameters);
-        self
-    }
-
     /// Runs it and answers how many rows it changed.
     pub(super) fn run(&self, tx: &mut Tx) -> Result<u64> {
         Ok(self.prepare(tx.connection())?.raw_execute()? as u64)
@@ -178,6 +172,43 @@ impl<'q> Query<'q> {
             statement.raw_bind_parameter(place + 1, value)?;
         }
         Ok(statement)
+    }
+}
+
+/// Runs a statement once for each row, prepared once, and answers how many rows it changed in all. `bind` binds the
+/// parameters in their order.
+pub(super) fn each<R>(
+    tx: &mut Tx,
+    text: &str,
+    rows: impl IntoIterator<Item = R>,
+    bind: impl Fn(&mut Binder<'_, '_>, R),
+) -> Result<u64> {
+    let mut statement = tx.connection().prepare_cached(text)?;
+    let mut changed = 0;
+    for row in rows {
+        let mut binder = Binder { statement: &mut statement, place: 0, done: Ok(()) };
+        bind(&mut binder, row);
+        binder.done?;
+        changed += statement.raw_execute()? as u64;
+    }
+    Ok(changed)
+}
+
+/// Binds the parameters of one row.
+pub(super) struct Binder<'s, 'c> {
+    statement: &'s mut CachedStatement<'c>,
+    place: usize,
+    done: rusqlite::Result<()>,
+}
+
+impl Binder<'_, '_> {
+    /// Binds the next parameter.
+    pub(super) fn bind<'v>(&mut self, value: impl Into<Value<'v>>) -> &mut Self {
+        self.place += 1;
+        if self.done.is_ok() {
+            self.done = self.statement.raw_bind_parameter(self.place, value.into());
+        }
+        self
     }
 }
 
