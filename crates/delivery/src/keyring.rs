@@ -148,9 +148,9 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Whether nothing would sign.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.secrets.is_empty() && self.signing_keys.is_empty() && self.service_secrets.is_empty()
+    /// Whether no secret would sign. A key pair alone is not enough: most receivers know nothing but their secret.
+    pub(crate) const fn lack_secrets(&self) -> bool {
+        self.secrets.is_empty() && self.service_secrets.is_empty()
     }
 }
 

@@ -3,7 +3,8 @@
 //! # Theory of operation
 //! Every [`Settings::look`] a sweep walks from the oldest delivery and the oldest event towards what is not over yet. It
 //! goes in small steps, each a short transaction, and after each rests so long that the writer has nine tenths of its time
-//! for everybody else. When nothing is over, a sweep reads a handful of rows and writes nothing.
+//! for everybody else; never longer than [`LONGEST_REST`], because on a busy server a step mostly waits for its turn, and a
+//! server that is busy all day must still remove as much as comes. When nothing is over, a sweep reads a handful of rows and writes nothing.
 //!
 //! Accounts that want a shorter time of their own have walks of their own. Where their walk over the events came to is
 //! remembered, for these cannot be found by account.
@@ -23,6 +24,9 @@ use reelhook_store::{Over, Store, StoreError, Walked};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+/// Longest rest after a step.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// How long things are kept, and how gently they are removed.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +178,7 @@ impl Retention {
         tokio::select! {
             biased;
             () = stop.cancelled() => Err(Ended::Stopped),
-            () = tokio::time::sleep(began.elapsed() * self.settings.rest) => Ok(()),
+            () = tokio::time::sleep((began.elapsed() * self.settings.rest).min(LONGEST_REST)) => Ok(()),
         }
     }
 }

@@ -99,7 +99,7 @@ impl Sender {
             return Ok(Err(Tried::Disabled));
         }
         let keys = self.keyring.keys(&endpoint).await?;
-        if keys.is_empty() && reelhook_dialects::is_always_signed(endpoint.dialect) {
+        if keys.lack_secrets() && reelhook_dialects::is_always_signed(endpoint.dialect) {
             error!(endpoint.id = %endpoint.id, account.id = %endpoint.account, "no secret signs for the endpoint; nothing is sent");
             return Ok(Err(self.rest(LONG_REST, "no_signing_secret")));
         }
