@@ -42,7 +42,7 @@ pub(crate) fn event(kind: EventType, ambient: &Ambient) -> anyhow::Result<Event>
         data["reason"] = Value::Null;
     }
     let account = job.as_ref().map_or_else(|| ambient.id(), |job| job.account);
-    Ok(Event { id: ambient.id(), sequence: 1, account, kind, at: now, job: job.map(|job| job.id), data })
+    Ok(Event { id: ambient.id(), sequence: 1, account, kind, at: now, job: job.map(|job| job.id), data: data.into() })
 }
 
 /// What a webhook with that event carries in `data`.

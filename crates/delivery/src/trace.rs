@@ -7,6 +7,7 @@ use reelhook_domain::id::JobId;
 use reelhook_domain::time::Timestamp;
 use reelhook_domain::trace::{Span, Tag, Tracer, span_id, trace_id};
 use reelhook_store::{ClaimedDelivery, OutboxEvent};
+use serde_json::Value;
 
 use crate::meter::{outcome_class, took};
 
@@ -40,8 +41,8 @@ fn of_ended_job(job: JobId, event: &Event) -> Span {
     let began = job.made_at();
     let state = event.kind.as_str().strip_prefix("job.").unwrap_or_default();
     let span = Span::whole(job, "job", began, event.at.since(began));
-    let error = event.data.get("error").and_then(|error| error.get("code")).and_then(|code| code.as_str());
-    let error = error.map(str::to_owned);
+    let data = event.data.read::<Value>().unwrap_or_default();
+    let error = data.pointer("/error/code").and_then(Value::as_str).map(str::to_owned);
     Span { error, ..span }.with("job.id", job).with("job.state", state).with("account.id", event.account)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reelhook_domain::credit::CreditRate;
 use reelhook_domain::endpoint::Rate;
-use reelhook_domain::event::{EventFilter, EventType};
+use reelhook_domain::event::{Data, EventFilter, EventType};
 use reelhook_domain::id::{OriginId, UploadId};
 use reelhook_domain::job::{Dialect, ONLY_INPUT, OnDamage, Priority};
 use reelhook_domain::object_path::{BasePath, PathTemplate};
@@ -238,5 +238,5 @@ pub struct PublishRequest {
     /// Its type.
     pub kind: EventType,
     /// What it carries.
-    pub payload: Value,
+    pub payload: Data,
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::id::{AccountId, EventId, JobId};
 use crate::job::JobState;
@@ -174,6 +176,56 @@ impl EventFilter {
     }
 }
 
+/// JSON as text: written once, and read only by whoever needs what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data(Arc<str>);
+
+impl Data {
+    /// A value's JSON.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Self {
+        Self::from_json(serde_json::to_string(value).expect("our own types have text keys and finite numbers only"))
+    }
+
+    /// A text that is JSON, as whoever wrote it knows.
+    pub fn from_json(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What is in it.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn read<'d, T: Deserialize<'d>>(&'d self) -> serde_json::Result<T> {
+        serde_json::from_str(&self.0)
+    }
+}
+
+impl From<Value> for Data {
+    fn from(value: Value) -> Self {
+        Self::from_json(value.to_string())
+    }
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text: &RawValue = self.read().map_err(serde::ser::Error::custom)?;
+        text.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self::from_json(text.get()))
+    }
+}
+
 /// An event as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -190,7 +242,7 @@ pub struct Event {
     /// The job it happened to; absent for events that are not of a job.
     pub job: Option<JobId>,
     /// For an event of a job: the [`crate::job::Job`] as it was then, in JSON. Otherwise the payload itself.
-    pub data: Value,
+    pub data: Data,
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reelhook_domain::event::{Event, EventType};
+use reelhook_domain::event::{Data, Event, EventType};
 use reelhook_domain::id::{AccountId, EndpointId, EventId, JobId};
 use reelhook_domain::job::{Dialect, JobWebhook};
-use serde_json::Value;
 
 use crate::{ClaimedDelivery, Idempotency, NewDelivery, Result};
 
@@ -21,7 +20,7 @@ pub struct NewEvent {
     /// What happened.
     pub kind: EventType,
     /// The payload.
-    pub data: Value,
+    pub data: Data,
     /// The only endpoint it goes to (for `webhook.test`); by filter when absent.
     pub only: Option<EndpointId>,
 }

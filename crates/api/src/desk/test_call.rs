@@ -5,7 +5,7 @@ use std::time::Duration;
 use reelhook_dialects::native::reply::{AttemptReply, WaitingReply};
 use reelhook_domain::delivery::{Delivery, DeliveryState};
 use reelhook_domain::endpoint::Endpoint;
-use reelhook_domain::event::EventType;
+use reelhook_domain::event::{Data, EventType};
 use reelhook_store::{DeliveryFilter, NewEvent, Page, Topic};
 use serde_json::json;
 use tokio::time::Instant;
@@ -39,10 +39,10 @@ impl Desk {
             id: self.ambient().id(),
             account: caller.account,
             kind: EventType::ours(EventType::WEBHOOK_TEST),
-            data: json!({
+            data: Data::of(&json!({
                 "endpoint": endpoint.id,
                 "message": "This is a test. If you can read it and its signature is right, your receiver is ready.",
-            }),
+            })),
             only: Some(endpoint.id),
         };
         let id = event.id;

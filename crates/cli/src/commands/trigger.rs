@@ -50,7 +50,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut event = samples::event(args.kind.clone(), &ambient)?;
     if let Some(path) = &args.payload {
         let text = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        event.data = serde_json::from_slice(&text).with_context(|| format!("{} is no JSON", path.display()))?;
+        event.data = serde_json::from_slice::<serde_json::Value>(&text)
+            .with_context(|| format!("{} is no JSON", path.display()))?
+            .into();
         event.job = None;
     }
     match &args.secret {

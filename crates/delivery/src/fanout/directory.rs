@@ -9,6 +9,7 @@ use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::id::{AccountId, EndpointId};
 use reelhook_domain::job::Dialect;
 use reelhook_store::{DefaultWebhook, Outbox, OutboxEvent, Store, StoreError};
+use serde_json::Value;
 
 /// Most endpoints that are remembered from one batch to the next.
 const MOST_REMEMBERED: usize = 16 * 1024;
@@ -121,5 +122,5 @@ fn concerned(event: &Event) -> Option<EndpointId> {
     if event.kind.as_str() != EventType::ENDPOINT_DISABLED {
         return None;
     }
-    event.data.get("endpoint")?.as_str()?.parse().ok()
+    event.data.read::<Value>().ok()?.get("endpoint")?.as_str()?.parse().ok()
 }

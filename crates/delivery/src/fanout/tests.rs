@@ -68,7 +68,7 @@ fn outgoing(kind: &str, job: Option<u128>) -> OutboxEvent {
         kind: kind.parse().unwrap(),
         at: Timestamp::default(),
         job: job.map(JobId::from_bits),
-        data: Value::Null,
+        data: Value::Null.into(),
     };
     OutboxEvent { event, webhook: None, dialect: Dialect::Native, only: None }
 }
@@ -108,7 +108,7 @@ fn an_event_for_one_endpoint_passes_its_filter_but_not_the_account() {
 fn the_disabled_endpoint_is_not_told_of_itself() {
     let mut told = outgoing(EventType::ENDPOINT_DISABLED, None);
     assert_eq!(interested(&told), [1]);
-    told.event.data = json!({"endpoint": id(1)});
+    told.event.data = json!({"endpoint": id(1)}).into();
     assert_eq!(interested(&told), [0; 0]);
 }
 

@@ -114,7 +114,7 @@ impl Pair {
             id: self.world.ambient.id(),
             account: self.world.account,
             kind: "thing.happened".parse().unwrap(),
-            data: json!({"number": number}),
+            data: json!({"number": number}).into(),
             only: None,
         };
         self.processes[who].store.publish(numbers.clone().map(event).collect()).await.unwrap();

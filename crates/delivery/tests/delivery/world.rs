@@ -199,8 +199,13 @@ impl World {
 
     pub(crate) async fn publish_only(&self, kind: &str, number: usize, only: Option<EndpointId>) -> EventId {
         let id = self.ambient.id();
-        let event =
-            NewEvent { id, account: self.account, kind: kind.parse().unwrap(), data: json!({"number": number}), only };
+        let event = NewEvent {
+            id,
+            account: self.account,
+            kind: kind.parse().unwrap(),
+            data: json!({"number": number}).into(),
+            only,
+        };
         self.store.publish(vec![event]).await.unwrap();
         id
     }
@@ -211,7 +216,7 @@ impl World {
             id: self.ambient.id(),
             account: self.account,
             kind: "thing.happened".parse().unwrap(),
-            data: json!({"number": number}),
+            data: json!({"number": number}).into(),
             only: None,
         };
         self.store.publish((0..count).map(event).collect()).await.unwrap();

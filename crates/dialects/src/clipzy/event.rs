@@ -2,7 +2,7 @@
 
 use reelhook_domain::event::{Event, EventFilter, EventType};
 use reelhook_domain::job::Job;
-use serde::{Deserialize as _, Serialize};
+use serde::Serialize;
 
 use super::reply;
 use crate::{LinkTo, PayloadError};
@@ -38,7 +38,7 @@ pub fn payload(event: &Event, link: LinkTo<'_>) -> Result<Option<String>, Payloa
     if event.job.is_none() {
         return Ok(None);
     }
-    let job = Job::deserialize(&event.data).map_err(|source| PayloadError { event: event.id, source })?;
+    let job = event.data.read::<Job>().map_err(|source| PayloadError { event: event.id, source })?;
     if !job.state.is_terminal() {
         return Ok(None);
     }

@@ -1,8 +1,8 @@
 //! The body of a native webhook: `{"type", "timestamp", "sequence", "data"}`.
 
-use reelhook_domain::event::Event;
+use reelhook_domain::event::{self, Event};
 use reelhook_domain::job::Job;
-use serde::{Deserialize as _, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::reply::JobReply;
@@ -24,12 +24,12 @@ enum Data<'a> {
     /// The job as `GET /v1/jobs/{id}` showed it then.
     Job(Box<JobReply>),
     /// What was published.
-    Own(&'a Value),
+    Own(&'a event::Data),
 }
 
 fn envelope<'a>(event: &'a Event, link: LinkTo<'_>) -> Result<Envelope<'a>, serde_json::Error> {
     let data = match event.job {
-        Some(_) => Data::Job(Box::new(JobReply::of(&Job::deserialize(&event.data)?, link))),
+        Some(_) => Data::Job(Box::new(JobReply::of(&event.data.read::<Job>()?, link))),
         None => Data::Own(&event.data),
     };
     Ok(Envelope { kind: event.kind.as_str(), timestamp: event.at.to_string(), sequence: event.sequence, data })

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use http::header::{HeaderName, HeaderValue};
 use reelhook_domain::endpoint::Rate;
-use reelhook_domain::event::EventFilter;
+use reelhook_domain::event::{Data, EventFilter};
 use reelhook_domain::form::{Form, Violation};
 use reelhook_domain::id::EventId;
 use reelhook_domain::job::{Dialect, MOST_INPUTS, OnDamage, Priority};
@@ -378,12 +378,13 @@ fn publication(form: &mut Form) -> Option<PublishRequest> {
     let kind = form.require("type", kind);
     let payload = form.value("payload");
     let payload = form.require("payload", payload)?;
-    let size = payload.to_string().len();
+    let text = payload.to_string();
+    let size = text.len();
     if size > LARGEST_PAYLOAD {
         form.refuse("payload", payload, format_args!("must be at most {LARGEST_PAYLOAD} bytes of JSON, is {size}"));
         return None;
     }
-    Some(PublishRequest { kind: kind?, payload })
+    Some(PublishRequest { kind: kind?, payload: Data::from_json(text) })
 }
 
 /// Reads `POST /v1/endpoints/{id}/recover`: since when.

@@ -2,7 +2,6 @@
 
 use reelhook_domain::event::Event;
 use reelhook_domain::job::Job;
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::reply::{error, event_name, output_url, status};
@@ -15,7 +14,7 @@ use crate::{LinkTo, PayloadError};
 /// [`PayloadError`] when the stored job cannot be read.
 pub fn payload(event: &Event, link: LinkTo<'_>) -> Result<Option<String>, PayloadError> {
     let Some(name) = event.job.and_then(|_| event_name(event.kind.as_str())) else { return Ok(None) };
-    let job = Job::deserialize(&event.data).map_err(|source| PayloadError { event: event.id, source })?;
+    let job = event.data.read::<Job>().map_err(|source| PayloadError { event: event.id, source })?;
     let mut data = json!({
         "id": job.id,
         "job_id": job.id,

@@ -2,7 +2,7 @@
 
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::job::Job;
-use serde::{Deserialize as _, Serialize};
+use serde::Serialize;
 
 use super::reply;
 use crate::{LinkTo, PayloadError};
@@ -13,7 +13,7 @@ use crate::{LinkTo, PayloadError};
 /// [`PayloadError`] when the stored job cannot be read.
 pub fn payload(event: &Event, link: LinkTo<'_>) -> Result<Option<String>, PayloadError> {
     let (Some(name), Some(_)) = (name(event.kind.as_str()), event.job) else { return Ok(None) };
-    let job = Job::deserialize(&event.data).map_err(|source| PayloadError { event: event.id, source })?;
+    let job = event.data.read::<Job>().map_err(|source| PayloadError { event: event.id, source })?;
     let body = Body { event: name, job: reply::job(&job, link), timestamp: reply::time(event.at) };
     serde_json::to_string(&body).map(Some).map_err(|source| PayloadError { event: event.id, source })
 }

@@ -275,7 +275,7 @@ fn told(kind: &'static str, job: &Job) -> Option<String> {
         kind: EventType::ours(kind),
         at: Timestamp::from_millis(1_772_355_691_250),
         job: Some(job.id),
-        data: json!(job),
+        data: json!(job).into(),
     };
     event::payload(&event, &link).unwrap()
 }

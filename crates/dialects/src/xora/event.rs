@@ -2,7 +2,6 @@
 
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::job::Job;
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::reply;
@@ -26,7 +25,7 @@ pub fn payload(event: &Event, link: LinkTo<'_>) -> Result<Option<String>, Payloa
     let data = if kind == EventType::WEBHOOK_TEST {
         sample()
     } else if event.job.is_some() && TOLD.contains(&kind) {
-        let job = Job::deserialize(&event.data).map_err(|source| PayloadError { event: event.id, source })?;
+        let job = event.data.read::<Job>().map_err(|source| PayloadError { event: event.id, source })?;
         reply::job(&job, link)
     } else {
         return Ok(None);

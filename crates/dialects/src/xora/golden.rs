@@ -159,7 +159,7 @@ fn each_end_of_a_job_is_told_and_nothing_else() {
             kind: EventType::ours(kind),
             at: Timestamp::from_millis(1_780_567_200_000),
             job: (kind != EventType::WEBHOOK_TEST).then_some(job.id),
-            data,
+            data: data.into(),
         };
         event::payload(&event, &link).unwrap()
     };

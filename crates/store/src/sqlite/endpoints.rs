@@ -260,7 +260,7 @@ fn enable(tx: &mut Tx, endpoint: &mut Endpoint) -> Result<()> {
 fn tell(tx: &mut Tx, endpoint: &Endpoint, kind: &'static str) -> Result<()> {
     let data = json!({ "endpoint": endpoint.id, "url": endpoint.url, "reason": endpoint.disabled_reason });
     let id = tx.ambient().id();
-    let event = NewEvent { id, account: endpoint.account, kind: EventType::ours(kind), data, only: None };
+    let event = NewEvent { id, account: endpoint.account, kind: EventType::ours(kind), data: data.into(), only: None };
     events::write(tx, event, None)
 }
 

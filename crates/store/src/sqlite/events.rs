@@ -87,7 +87,7 @@ pub(super) fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>) -> Re
             .bind(event.kind.as_str())
             .bind(now.as_millis())
             .bind(job.map(key))
-            .bind(json(&event.data))
+            .bind(event.data.as_str())
             .bind(event.only.map(key));
     })?;
     Ok(())
@@ -149,6 +149,6 @@ fn outbox_event(row: &Row) -> Result<OutboxEvent> {
     if event.job.is_none() {
         return Ok(OutboxEvent { event, webhook: None, dialect: Dialect::Native, only });
     }
-    let sender = Sender::deserialize(&event.data).map_err(|error| StoreError::corrupt("event data", &error))?;
+    let sender = event.data.read::<Sender>().map_err(|error| StoreError::corrupt("event data", &error))?;
     Ok(OutboxEvent { event, webhook: sender.spec.webhook, dialect: sender.spec.dialect, only })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reelhook_domain::delivery::{Attempt, Delivery, DeliveryState};
 use reelhook_domain::endpoint::{Endpoint, EndpointState, Failing};
-use reelhook_domain::event::Event;
+use reelhook_domain::event::{Data, Event};
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::form::Choice;
 use reelhook_domain::id::Id;
@@ -190,7 +190,7 @@ pub(super) fn event(row: &Row) -> Result<Event> {
         kind: kind.parse().map_err(|error| StoreError::corrupt("event type", &error))?,
         at: time(row, "at")?,
         job: maybe_id(row, "job")?,
-        data: read(row, "data")?,
+        data: Data::from_json(column::<&str>(row, "data")?),
     })
 }
 

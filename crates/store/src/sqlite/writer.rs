@@ -28,7 +28,7 @@ use crate::{NewEvent, Result, StoreError};
 /// Most pieces of work in one transaction.
 const BATCH: usize = 256;
 /// Events enough for one transaction: the next begins while these are on their way.
-const EVENTS: usize = 1000;
+const EVENTS: usize = 256;
 /// Most pieces that wait; more callers wait to send.
 const WAITING: usize = 1024;
 
@@ -169,7 +169,8 @@ impl Work for Publishing {
     }
 
     fn run(&mut self, tx: &mut Tx) -> Result<()> {
-        let events: Vec<_> = self.publications.iter_mut().flat_map(|one| std::mem::take(&mut one.events)).collect();
+        let mut events = Vec::with_capacity(self.publications.iter().map(|one| one.events.len()).sum());
+        self.publications.iter_mut().for_each(|one| events.append(&mut one.events));
         publish::publish(tx, events).inspect_err(|error| self.error = Some(error.shared()))
     }
 

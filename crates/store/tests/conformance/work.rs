@@ -246,12 +246,12 @@ conformance! {
         }
         let outbox = world.store.outbox(10).await.unwrap().events;
         assert_eq!(outbox.len(), 3);
-        assert_eq!(outbox[2].event.data["progress"], 30, "the latest wins");
+        assert_eq!(outbox[2].event.data.read::<Value>().unwrap()["progress"], 30, "the latest wins");
         let up_to = outbox[2].event.sequence;
         world.store.fan_out(reelhook_store::FanOut { after: 0, up_to, deliveries: Vec::new() }, LEASE).await.unwrap();
         world.store.record_progress(vec![progress(&claimed, 40)]).await.unwrap();
         let outbox = world.store.outbox(10).await.unwrap().events;
         assert_eq!(outbox.len(), 1, "what was fanned out stays as it is");
-        assert_eq!(outbox[0].event.data["progress"], 40);
+        assert_eq!(outbox[0].event.data.read::<Value>().unwrap()["progress"], 40);
     }
 }

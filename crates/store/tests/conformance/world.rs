@@ -196,7 +196,7 @@ impl World {
 
     pub(crate) fn event(&self) -> NewEvent {
         let kind: EventType = "invoice.paid".parse().unwrap();
-        NewEvent { id: self.id(), account: self.account, kind, data: json!({"invoice": 7}), only: None }
+        NewEvent { id: self.id(), account: self.account, kind, data: json!({"invoice": 7}).into(), only: None }
     }
 
     /// Publishes that many events and prepares a delivery of each to each of those endpoints.
@@ -211,7 +211,7 @@ impl World {
             kind: "invoice.paid".parse().unwrap(),
             at: self.now(),
             job: None,
-            data: json!({}),
+            data: json!({}).into(),
         };
         let pairs = events.iter().flat_map(|event| endpoints.iter().map(|&endpoint| (known(event.id), endpoint)));
         let deliveries = pairs.map(|(event, endpoint)| self.new_delivery(&event, endpoint)).collect();

@@ -89,7 +89,7 @@ fn bodies_are_the_documented_ones() {
             kind: kind.clone(),
             at: AT,
             job: Some(job.id),
-            data: serde_json::to_value(&job).unwrap(),
+            data: reelhook_domain::event::Data::of(&job),
         };
         let body = payload(&event, &link).unwrap();
         said += &format!("{kind}: {}\n", body.as_deref().unwrap_or("not told"));

@@ -115,7 +115,7 @@ async fn make(rig: &Rig, endpoint: EndpointId, count: u32) -> anyhow::Result<()>
 
 fn event(past: &Ambient, account: AccountId) -> NewEvent {
     let kind = OLD.parse().expect("it is a type of events");
-    NewEvent { id: past.id(), account, kind, data: json!("x".repeat(BODY)), only: None }
+    NewEvent { id: past.id(), account, kind, data: json!("x".repeat(BODY)).into(), only: None }
 }
 
 fn delivered(past: &Ambient, work: &ClaimedDelivery) -> Settlement {
