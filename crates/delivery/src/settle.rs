@@ -2,8 +2,9 @@
 //!
 //! # Theory of operation
 //! What an attempt means is decided in its [lane](crate::lane), where the circuit is; here it is only written. The loop
-//! takes whatever ended since its last write, up to a batch, so that a busy engine settles hundreds of attempts with one
-//! fsync, and a quiet one settles each at once.
+//! takes whatever ended since its last write, and in the moment after the first, up to a batch: a busy engine settles
+//! hundreds of attempts with one fsync, and an event that goes to a hundred endpoints is not held up by the ends of the
+//! first while the last are still being sent.
 //!
 //! # The bad day
 //! * The store fails: the batch is tried again until it is written. Meanwhile the channel fills up, lanes stop sending,
@@ -64,6 +65,8 @@ impl Endings {
     }
 }
 
+/// How long others are waited for that end with the first of a batch. Who is killed in that time sends again what ended.
+const MOMENT: Duration = Duration::from_millis(2);
 /// First pause after the store failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause.
@@ -93,6 +96,14 @@ impl<S: Deliveries + ?Sized> Settler<S> {
     pub(crate) async fn run(self, mut endings: mpsc::Receiver<Ending>) {
         let mut batch = Vec::with_capacity(self.batch);
         while endings.recv_many(&mut batch, self.batch).await > 0 {
+            if batch.len() < self.batch && !endings.is_closed() {
+                tokio::time::sleep(MOMENT).await;
+                while batch.len() < self.batch
+                    && let Ok(ending) = endings.try_recv()
+                {
+                    batch.push(ending);
+                }
+            }
             let count = batch.len() as u64;
             self.write(std::mem::take(&mut batch)).await;
             self.written.fetch_add(count, Ordering::AcqRel);

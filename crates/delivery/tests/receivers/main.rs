@@ -368,7 +368,8 @@ async fn a_request_that_is_not_read_ends_while_it_is_sent() {
         let data = json!({"text": "x".repeat(4 << 20)});
         let kind_of_event = "thing.happened".parse().unwrap();
         let id = world.ambient.id();
-        let event = NewEvent { id, account: world.account, kind: kind_of_event, data, only: Some(endpoint) };
+        let event =
+            NewEvent { id, account: world.account, kind: kind_of_event, data: data.into(), only: Some(endpoint) };
         world.store.publish(vec![event]).await.unwrap();
         let record = world.wait_for_attempt(endpoint, 1).await;
         assert_eq!(record.attempts[0].outcome, failed("send", kind));

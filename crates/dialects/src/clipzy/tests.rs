@@ -81,7 +81,7 @@ fn webhooks_are_flat_and_have_the_documented_keys_alone() {
             kind: kind.clone(),
             at: AT,
             job: Some(job.id),
-            data: serde_json::to_value(&job).unwrap(),
+            data: reelhook_domain::event::Data::of(&job),
         };
         let body = event::payload(&event, &link).unwrap();
         said += &format!("{kind}: {}\n", body.as_deref().unwrap_or("not told"));

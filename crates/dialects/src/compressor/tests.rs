@@ -64,7 +64,7 @@ fn told(job: &Job, kind: &'static str) -> Option<Value> {
         kind: EventType::ours(kind),
         at: job.created_at,
         job: Some(job.id),
-        data: serde_json::to_value(job).unwrap(),
+        data: reelhook_domain::event::Data::of(job),
     };
     event::payload(&event, LINK).unwrap().map(|body| serde_json::from_str(&body).unwrap())
 }

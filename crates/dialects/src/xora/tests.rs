@@ -182,7 +182,7 @@ fn the_webhook_of_a_completed_job_is_the_documented_one() {
         kind: EventType::ours(EventType::JOB_COMPLETED),
         at: Timestamp::from_millis(1_780_567_200_000),
         job: Some(job.id),
-        data: serde_json::to_value(&job).unwrap(),
+        data: reelhook_domain::event::Data::of(&job),
     };
     let body: Value = serde_json::from_str(&event::payload(&told, &link).unwrap().unwrap()).unwrap();
     let url = body["data"]["output"]["signedUrl"].clone();

@@ -133,7 +133,7 @@ conformance! {
             world.store.change_endpoint(world.account, endpoint.id, change).await.unwrap();
         }
         let outbox = world.store.outbox(10).await.unwrap().events;
-        let told: Vec<_> = outbox.iter().map(|event| (event.event.kind.as_str(), event.event.data.clone())).collect();
+        let told: Vec<_> = outbox.iter().map(|event| (event.event.kind.as_str(), event.event.data.read::<serde_json::Value>().unwrap())).collect();
         let data = |reason: Option<&str>| json!({"endpoint": endpoint.id, "url": endpoint.url, "reason": reason});
         assert_eq!(told, [("endpoint.disabled", data(Some("by_hand"))), ("endpoint.enabled", data(None))]);
     }

@@ -22,7 +22,7 @@ conformance! {
         let events = world.store.job_events(world.account, job.id, 0).await.unwrap();
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].kind.as_str(), "job.created");
-        assert_eq!(events[0].data, serde_json::to_value(&job).unwrap());
+        assert_eq!(events[0].data, reelhook_domain::event::Data::of(&job));
         assert_eq!((events[0].at, events[0].job, events[0].sequence), (world.now(), Some(job.id), 1));
     }
 

@@ -64,7 +64,7 @@ conformance! {
         assert_eq!(world.store.job(world.account, job.id).await.unwrap(), done);
         let events = world.store.job_events(world.account, job.id, 0).await.unwrap();
         assert_eq!(world.kinds_of(&job).await, ["job.created", "job.started", "job.completed"]);
-        assert_eq!(events[2].data, serde_json::to_value(&done).unwrap(), "the event tells of the job as it ended");
+        assert_eq!(events[2].data, reelhook_domain::event::Data::of(&done), "the event tells of the job as it ended");
         assert_eq!(world.store.job_events(world.account, job.id, events[1].sequence).await.unwrap(), events[2..]);
     }
 
@@ -246,12 +246,12 @@ conformance! {
         }
         let outbox = world.store.outbox(10).await.unwrap().events;
         assert_eq!(outbox.len(), 3);
-        assert_eq!(outbox[2].event.data.read::<Value>().unwrap()["progress"], 30, "the latest wins");
+        assert_eq!(outbox[2].event.data.read::<serde_json::Value>().unwrap()["progress"], 30, "the latest wins");
         let up_to = outbox[2].event.sequence;
         world.store.fan_out(reelhook_store::FanOut { after: 0, up_to, deliveries: Vec::new() }, LEASE).await.unwrap();
         world.store.record_progress(vec![progress(&claimed, 40)]).await.unwrap();
         let outbox = world.store.outbox(10).await.unwrap().events;
         assert_eq!(outbox.len(), 1, "what was fanned out stays as it is");
-        assert_eq!(outbox[0].event.data.read::<Value>().unwrap()["progress"], 40);
+        assert_eq!(outbox[0].event.data.read::<serde_json::Value>().unwrap()["progress"], 40);
     }
 }
