@@ -11,6 +11,7 @@ mod deliveries;
 mod endpoints;
 mod erasure;
 mod events;
+mod hand_off;
 mod jobs;
 mod origins;
 mod recover;
