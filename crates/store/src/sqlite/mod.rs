@@ -13,6 +13,7 @@
 //! it has changed everything, and whoever asks again is told so by the row's state, token or idempotency key.
 
 mod accounts;
+mod checkpoints;
 mod confirm;
 mod credits;
 mod deliveries;
@@ -53,6 +54,7 @@ use crate::vault::{MasterKeys, Vault};
 use crate::wakes::Wakes;
 use crate::{Result, Store, StoreError};
 
+use checkpoints::Checkpoints;
 use meter::Meter;
 use publish::HandedOff;
 use readers::Readers;
@@ -67,9 +69,6 @@ const STATEMENTS: usize = 256;
 /// Memory for pages of the writer and of each reader, in KiB.
 const WRITER_CACHE_KIB: u32 = 4096;
 const READER_CACHE_KIB: u32 = 1024;
-/// Pages in the write-ahead log before it is copied into the file: 64 MiB, so that a busy server pays the copy's fsync
-/// once for some thousand changes.
-const CHECKPOINT_PAGES: u32 = 16 * 1024;
 /// What is sealed to tell a wrong master key, and for whom.
 const SEAL_TEXT: &str = "reelhook";
 const SEAL_OWNER: &[u8] = b"keeper";
@@ -96,16 +95,16 @@ impl SqliteStore {
         let vault = Vault::new(keys, ambient.clone());
         let (file, sealing) = (path.to_owned(), vault.clone());
         // Whoever waits for another process's lock waits here.
-        let opened = tokio::task::spawn_blocking(move || -> Result<Connection> {
+        let opened = tokio::task::spawn_blocking(move || -> Result<_> {
             create_private(&file).map_err(|error| StoreError::Database(Box::new(error)))?;
             let mut connection = connect(&file)?;
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
-            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
             prepare(&mut connection, &sealing)?;
-            Ok(connection)
+            let checkpoints = Checkpoints::start(&mut connection, connect(&file)?)?;
+            Ok((connection, checkpoints))
         });
-        let connection = opened.await.map_err(|error| StoreError::Database(Box::new(error)))??;
+        let (connection, checkpoints) = opened.await.map_err(|error| StoreError::Database(Box::new(error)))??;
 
         let file = path.to_owned();
         let readers = Readers::new(READERS, move || {
@@ -118,7 +117,7 @@ impl SqliteStore {
         let meter = Arc::new(Meter::default());
         let hand_off = HandedOff::default();
         let tx = Tx::new(connection, ambient.clone(), vault.clone(), hand_off.clone());
-        let writer = Writer::start(tx, wakes.clone(), Arc::clone(&meter))?;
+        let writer = Writer::start(tx, checkpoints, wakes.clone(), Arc::clone(&meter))?;
         Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, hand_off, meter }))
     }
 

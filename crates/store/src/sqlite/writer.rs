@@ -19,6 +19,7 @@ use reelhook_domain::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::checkpoints::Checkpoints;
 use super::meter::Meter;
 use super::publish::{self, HandedOff};
 use crate::vault::Vault;
@@ -236,12 +237,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. It ends when this is closed or dropped.
-    pub(super) fn start(tx: Tx, wakes: Wakes, meter: Arc<Meter>) -> Result<Self> {
+    pub(super) fn start(tx: Tx, checkpoints: Checkpoints, wakes: Wakes, meter: Arc<Meter>) -> Result<Self> {
         let (inbox, work) = mpsc::channel(WAITING);
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("store-writer".into());
         let body = move || {
-            run(tx, work, &wakes, &meter);
+            close(run(tx, work, &wakes, &meter), checkpoints);
             // Nobody may wait for it.
             end.send(()).ok();
         };
@@ -283,7 +284,7 @@ impl Writer {
     }
 }
 
-fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Meter) {
+fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Meter) -> Connection {
     let mut orders = VecDeque::new();
     let mut came = Vec::with_capacity(BATCH);
     while !orders.is_empty() || inbox.blocking_recv_many(&mut came, BATCH) > 0 {
@@ -314,7 +315,13 @@ fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Mete
             work.answer(&committed);
         }
     }
-    if let Err((_, error)) = tx.connection.close() {
+    tx.connection
+}
+
+/// Closes the connection as the last of the two, which leaves the file without a log.
+fn close(mut connection: Connection, checkpoints: Checkpoints) {
+    checkpoints.end(&mut connection);
+    if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the database was not closed in order");
     }
 }
