@@ -266,7 +266,9 @@ impl Lanes {
         // A crowd does not keep those out who have nothing here yet.
         let limit = if self.is_crowded { HANDFUL * HANDFUL } else { free }.min(claim_batch);
         let fanned_out = self.fanned_out;
-        let mut room = Room { limit, per_endpoint: refill, except: Vec::new(), opens: None, written, fanned_out };
+        // One endpoint's backlog never fills a whole claim, so that a claim shows of all others what they have left.
+        let per_endpoint = refill.min(claim_batch / 2).max(1);
+        let mut room = Room { limit, per_endpoint, except: Vec::new(), opens: None, written, fanned_out };
         let capacity = self.capacity();
         self.left_out.clear();
         for (&endpoint, lane) in &self.lanes {

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// Longest rest after a step.
-const LONGEST_REST: Duration = Duration::from_millis(100);
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// How long things are kept, and how gently they are removed.
 #[derive(Debug, Clone, Copy)]
