@@ -242,9 +242,7 @@ impl Writer {
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("store-writer".into());
         let body = move || {
-            let mut checkpoints = checkpoints;
-            let connection = run(tx, work, &mut checkpoints, &wakes, &meter);
-            close(connection, checkpoints);
+            close(run(tx, work, &wakes, &meter), checkpoints);
             // Nobody may wait for it.
             end.send(()).ok();
         };
@@ -286,13 +284,7 @@ impl Writer {
     }
 }
 
-fn run(
-    mut tx: Tx,
-    mut inbox: mpsc::Receiver<Order>,
-    checkpoints: &mut Checkpoints,
-    wakes: &Wakes,
-    meter: &Meter,
-) -> Connection {
+fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Meter) -> Connection {
     let mut orders = VecDeque::new();
     let mut came = Vec::with_capacity(BATCH);
     while !orders.is_empty() || inbox.blocking_recv_many(&mut came, BATCH) > 0 {
@@ -322,14 +314,13 @@ fn run(
         for work in batch {
             work.answer(&committed);
         }
-        checkpoints.after_commit(orders.is_empty() && inbox.is_empty());
     }
     tx.connection
 }
 
 /// Closes the connection as the last of the two, which leaves the file without a log.
-fn close(connection: Connection, checkpoints: Checkpoints) {
-    checkpoints.end();
+fn close(mut connection: Connection, checkpoints: Checkpoints) {
+    checkpoints.end(&mut connection);
     if let Err((_, error)) = connection.close() {
         tracing::warn!(%error, "the database was not closed in order");
     }
