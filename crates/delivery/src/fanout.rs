@@ -1,11 +1,11 @@
 //! Fan-out: events become deliveries.
 //!
 //! # Theory of operation
-//! Published events get their deliveries when they are written, wherever that can be ([`planner`]). All others, and those
-//! of jobs, come this way: the events table is the outbox. Arm the wake-up, read a batch, decide for each event who is interested, render its
-//! body once for each dialect among them, and write all deliveries in one transaction that also moves the outbox on. They
-//! come back claimed by this process and go to the lanes without being read again, except for lanes that are
-//! [parked](crate::parked): theirs are left in the store, and come by claim.
+//! Published events get their deliveries when they are written, wherever that can be ([`planner`]). All others, and
+//! those of jobs, come this way: the events table is the outbox. Arm the wake-up, read a batch, decide for each event
+//! who is interested, render its body once for each dialect among them, and write all deliveries in one transaction
+//! that also moves the outbox on. They come back claimed by this process and go to the lanes without being read again,
+//! except for lanes that are [parked](crate::parked): theirs are left in the store, and come by claim.
 //!
 //! Who is interested: the only endpoint the event is for, where it has one; otherwise every registered endpoint of the
 //! account whose filter wants it, and, for an event of a job, the job's own webhook or else the account's default one,
