@@ -73,7 +73,7 @@ impl Files {
             create_private(&folder)?;
         }
         let root = root.canonicalize()?;
-        let objects = LocalFileSystem::new_with_prefix(&root)?.with_fsync(true);
+        let objects = LocalFileSystem::new_with_prefix(&root)?;
         let scratch = Scratch::take(&root.join("scratch"), &ambient)?;
         Ok(Self { inner: Arc::new(Inner { root, objects, scratch, ambient }) })
     }
@@ -103,8 +103,9 @@ impl Files {
             file.write_all(&bytes).await?;
         }
         file.flush().await?;
-        file.into_inner().sync_all().await?;
-        self.publish(&temporary, key).await?;
+        drop(file);
+        let place = self.place(key)?;
+        blocking(move || publish(&temporary, &place)).await?;
         Ok(digests.stored())
     }
 
@@ -117,27 +118,25 @@ impl Files {
     /// [`FilesError::NotFound`] when there is no such file, [`FilesError::Full`] and [`FilesError::Storage`].
     pub async fn put_file(&self, key: &Key, path: &Path) -> Result<Stored, FilesError> {
         let temporary = self.inner.scratch.fresh(&self.inner.ambient)?;
-        let (source, link) = (path.to_owned(), temporary.to_path_buf());
+        let (source, place) = (path.to_owned(), self.place(key)?);
         let stored = blocking(move || {
-            if let Err(error) = std::fs::hard_link(&source, &link) {
+            if let Err(error) = std::fs::hard_link(&source, &temporary) {
                 if error.kind() == io::ErrorKind::NotFound {
                     return Err(error);
                 }
                 // Another file system, or one without hard links.
-                std::fs::copy(&source, &link)?;
+                std::fs::copy(&source, &temporary)?;
             }
-            hash_and_sync(&link)
-        })
-        .await?;
-        self.publish(&temporary, key).await?;
-        Ok(stored)
+            let stored = hash(&temporary)?;
+            publish(&temporary, &place)?;
+            Ok(stored)
+        });
+        Ok(stored.await?)
     }
 
-    /// Moves a file of our scratch folder, durable already, to its key in one step.
-    async fn publish(&self, temporary: &Path, key: &Key) -> Result<(), FilesError> {
-        let name = temporary.file_name().and_then(|name| name.to_str()).expect("fresh names are hexadecimal");
-        let from = object_store::path::Path::from_iter(["scratch", self.inner.scratch.name(), name]);
-        Ok(self.inner.objects.rename(&from, &key.path()).await?)
+    /// Where the file of a key is in our folder.
+    fn place(&self, key: &Key) -> Result<PathBuf, FilesError> {
+        Ok(self.inner.objects.path_to_filesystem(&key.path())?)
     }
 
     /// Reads a file, or the part of it in `range`. A range that ends after the file ends with it.
@@ -177,7 +176,7 @@ impl Files {
     /// [`FilesError::NotFound`], [`FilesError::Full`] and [`FilesError::Storage`].
     pub async fn local_path(&self, key: &Key, _scratch: &Path) -> Result<PathBuf, FilesError> {
         self.size(key).await?;
-        Ok(self.inner.objects.path_to_filesystem(&key.path())?)
+        self.place(key)
     }
 
     /// Removes a file; does nothing when there is none.
@@ -257,7 +256,35 @@ where
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-fn hash_and_sync(path: &Path) -> io::Result<Stored> {
+/// Moves a file of our scratch folder to its place in one step, and waits until that is on the disk.
+///
+/// The bytes are synced after the move: nobody was told of the file before, and a file system that keeps a journal then
+/// has the bytes, the name and the folder in one entry of it, so that syncing the folders costs next to nothing.
+fn publish(temporary: &Path, place: &Path) -> io::Result<()> {
+    let file = std::fs::File::open(temporary)?;
+    let folder = place.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    // The folders that get a new entry, from the innermost on.
+    let mut changed = vec![folder];
+    if let Err(error) = std::fs::rename(temporary, place) {
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(error);
+        }
+        let missing = folder.ancestors().take_while(|folder| !folder.exists());
+        changed.extend(missing.filter_map(Path::parent));
+        create_private(folder)?;
+        std::fs::rename(temporary, place)?;
+    }
+    let synced = file
+        .sync_all()
+        .and_then(|()| changed.into_iter().try_for_each(|folder| std::fs::File::open(folder)?.sync_all()));
+    if synced.is_err() {
+        // As the caller is told.
+        std::fs::remove_file(place).ok();
+    }
+    synced
+}
+
+fn hash(path: &Path) -> io::Result<Stored> {
     let mut file = std::fs::File::open(path)?;
     let mut digests = Digests::default();
     let mut buffer = vec![0; CHUNK];
@@ -268,7 +295,6 @@ fn hash_and_sync(path: &Path) -> io::Result<Stored> {
         }
         digests.update(&buffer[..read]);
     }
-    file.sync_all()?;
     Ok(digests.stored())
 }
 

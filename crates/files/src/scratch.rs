@@ -17,7 +17,6 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub(crate) struct Scratch {
     parent: PathBuf,
-    name: String,
     folder: PathBuf,
     lock: PathBuf,
     _held: File,
@@ -46,17 +45,12 @@ impl Scratch {
             }
             let folder = parent.join(&name);
             create_private(&folder)?;
-            return Ok(Self { parent: parent.to_owned(), name, folder, lock, _held: file });
+            return Ok(Self { parent: parent.to_owned(), folder, lock, _held: file });
         }
     }
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// The name of the folder below its parent.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 
     /// A path in the folder that nobody uses, removed when dropped unless it was moved away.

@@ -26,9 +26,14 @@ pub(crate) async fn beat(means: Arc<Means>, held: Arc<Held>, stop: CancellationT
     let mut next_beat = Instant::now();
     let mut next_answer = Instant::now();
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = held.wait() => {}
+        if held.is_empty() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = held.wait() => {}
+            }
+            // Its lease is new, and a short job ends before anybody wants to know how far it is.
+            next_answer = Instant::now() + CROWD;
+            next_beat = next_beat.max(next_answer);
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -60,9 +60,14 @@ impl Held {
         Seat { job: lease.job, held: Arc::clone(self), cancel, gauge }
     }
 
+    /// Whether no job is held.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Waits until a job is held.
     pub(crate) async fn wait(&self) {
-        while self.lock().is_empty() {
+        while self.is_empty() {
             self.taken.notified().await;
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reelhook_domain::event::{Event, EventType};
+use reelhook_domain::event::{Data, Event, EventType};
 use reelhook_domain::id::{AccountId, EventId, JobId};
 use reelhook_domain::job::{Dialect, Job, JobWebhook};
 use reelhook_domain::time::Timestamp;
@@ -102,18 +102,14 @@ pub(super) fn write_state(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<()> 
 }
 
 fn write_job(tx: &mut Tx, job: &Job, kind: &EventType, now: Timestamp) -> Result<()> {
-    let id = tx.ambient().id();
-    // As text at once: a job is the largest thing we write, and a detour over a tree of values would copy it twice.
-    query("insert into events (id, account, kind, at, job, data) values (?, ?, ?, ?, ?, ?)")
-        .bind(rows::key::<reelhook_domain::id::EventKind>(id))
-        .bind(key(job.account))
-        .bind(kind.as_str().to_owned())
-        .bind(now.as_millis())
-        .bind(key(job.id))
-        .bind(json(job))
-        .run(tx)?;
-    tx.wake(Topic::Event);
-    Ok(())
+    let new =
+        NewEvent { id: tx.ambient().id(), account: job.account, kind: kind.clone(), data: Data::of(job), only: None };
+    insert(tx, std::slice::from_ref(&new), Some(job.id))?;
+    let sequence = tx.connection().last_insert_rowid();
+    let NewEvent { id, account, kind, data, only } = new;
+    let event = Event { id, sequence, account, kind, at: now, job: Some(job.id), data };
+    let (webhook, dialect) = (job.spec.webhook.clone(), job.spec.dialect);
+    publish::fan_out_or_leave(tx, vec![OutboxEvent { event, webhook, dialect, only }])
 }
 
 /// Writes that a job moved on. Where the last such event of the job was not fanned out it is written over: the latest

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use reelhook_domain::event::Event;
 use reelhook_domain::id::{AccountId, EventId};
 use reelhook_domain::job::Dialect;
-use reelhook_domain::time::Timestamp;
 
 use super::rows::{column, key};
 use super::sql::query;
@@ -44,33 +43,38 @@ pub(super) fn publish(tx: &mut Tx, new: Vec<NewEvent>) -> Result<()> {
     let at = tx.now();
     events::insert(tx, &new, None)?;
     let up_to = tx.connection().last_insert_rowid();
-    let Some(planned) = plan(tx, new, at, up_to)? else {
-        tx.wake(Topic::Event);
-        return Ok(());
-    };
-    let Planned { deliveries, lease, then } = planned.1;
-    let claimed = fanout::fan_out(tx, FanOut { after: planned.0, up_to, deliveries }, lease)?;
-    tx.after_commit(move || then(claimed));
-    Ok(())
-}
-
-/// What comes of events that were just written, the last with that sequence number, and the number before the first.
-/// Nothing, unless all before them are fanned out.
-fn plan(tx: &mut Tx, new: Vec<NewEvent>, at: Timestamp, up_to: i64) -> Result<Option<(i64, Planned)>> {
-    let Some(hand_off) = tx.hand_off().get() else { return Ok(None) };
-    let keeper = query(KEEPER).one(tx)?;
-    let after: i64 = column(&keeper, "fanned_out_to")?;
-    if Ok(up_to - after) != i64::try_from(new.len()) {
-        return Ok(None);
-    }
     let outgoing = |(sequence, new): (i64, NewEvent)| {
         let NewEvent { id, account, kind, data, only } = new;
         let event = Event { id, sequence, account, kind, at, job: None, data };
         OutboxEvent { event, webhook: None, dialect: Dialect::Native, only }
     };
-    let events = (after + 1..).zip(new).map(outgoing).collect();
+    let before = up_to - i64::try_from(new.len()).unwrap_or(i64::MAX);
+    fan_out_or_leave(tx, (before + 1..).zip(new).map(outgoing).collect())
+}
+
+/// Writes the deliveries of events that were just written, if somebody says at once what these are; otherwise the outbox
+/// has them.
+pub(super) fn fan_out_or_leave(tx: &mut Tx, events: Vec<OutboxEvent>) -> Result<()> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
+    let (after, up_to) = (first.event.sequence - 1, last.event.sequence);
+    let Some(Planned { deliveries, lease, then }) = plan(tx, after, events)? else {
+        tx.wake(Topic::Event);
+        return Ok(());
+    };
+    let claimed = fanout::fan_out(tx, FanOut { after, up_to, deliveries }, lease)?;
+    tx.after_commit(move || then(claimed));
+    Ok(())
+}
+
+/// What comes of events that follow that sequence number. Nothing, unless all before them are fanned out.
+fn plan(tx: &mut Tx, after: i64, events: Vec<OutboxEvent>) -> Result<Option<Planned>> {
+    let Some(hand_off) = tx.hand_off().get() else { return Ok(None) };
+    let keeper = query(KEEPER).one(tx)?;
+    if column::<i64>(&keeper, "fanned_out_to")? != after {
+        return Ok(None);
+    }
     let outbox = Outbox { after, endpoints_version: column(&keeper, "endpoints_version")?, events };
-    Ok(hand_off.plan(outbox).map(|planned| (after, planned)))
+    Ok(hand_off.plan(outbox))
 }
 
 /// Writes events, or says what became of those that were written under the same key.

@@ -56,7 +56,7 @@ impl HandOff for Plans {
             account: outgoing.event.account,
             event: outgoing.event.id,
             event_type: outgoing.event.kind.as_str().to_owned(),
-            job: None,
+            job: outgoing.event.job,
             endpoint: *endpoint,
             dialect: Dialect::Native,
             body: outgoing.event.data.as_str().into(),
@@ -143,5 +143,22 @@ conformance! {
         assert!(matches!(publish().await, Published::New(_)));
         assert!(matches!(publish().await, Published::Repeated(_)));
         assert_eq!((plans.asked(), plans.claimed().len()), (vec![(0, 1)], 1));
+    }
+
+    async fn what_happens_to_a_job_is_planned_in_the_commit_that_changes_it(world: &World) {
+        let endpoint = world.registered().await.id;
+        let plans = Plans::hand_off(world, &[endpoint], true);
+        let mut wake = world.store.wakes().listen(Topic::Event);
+        let job = world.processing(1).await.job;
+        let told: Vec<_> = plans.claimed().into_iter().map(|work| (work.delivery.job, work.delivery.event_type)).collect();
+        let kinds = ["job.created", "job.started"].map(|kind| (Some(job.id), kind.to_owned()));
+        assert_eq!(told, kinds);
+        assert!(wake.wait().now_or_never().is_none(), "nothing is left to be fanned out");
+
+        let asked = plans.asked.lock().unwrap().clone();
+        let read = asked.iter().flat_map(|outbox| &outbox.events);
+        for (planned, kept) in read.zip(world.store.job_events(world.account, job.id, 0).await.unwrap()) {
+            assert_eq!((&planned.event, planned.dialect), (&kept, job.spec.dialect));
+        }
     }
 }
