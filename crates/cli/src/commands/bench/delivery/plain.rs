@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -68,4 +69,31 @@ pub(super) fn sync(folder: &Path) -> anyhow::Result<Duration> {
         times.push(begun.elapsed().as_secs_f64());
     }
     Ok(Duration::from_secs_f64(median(times)))
+}
+
+/// Milliseconds of durable writes of 48 KiB, about what an event takes, in that folder: one each `pace`, each over what
+/// was written before, as in a log that is used again.
+pub(super) async fn syncs(folder: &Path, count: u32, pace: Duration) -> anyhow::Result<Vec<f64>> {
+    const SIZE: usize = 48 * 1024;
+    const ROUND: u64 = 64;
+    let path = folder.join("syncs");
+    let write = move || {
+        let file = File::create(&path)?;
+        let bytes = [7; SIZE];
+        for place in 0..ROUND {
+            file.write_all_at(&bytes, place * SIZE as u64)?;
+        }
+        file.sync_all()?;
+        let (begun, mut times) = (Instant::now(), Vec::new());
+        for number in 0..count {
+            std::thread::sleep((begun + pace * number).saturating_duration_since(Instant::now()));
+            let begun = Instant::now();
+            file.write_all_at(&bytes, u64::from(number) % ROUND * SIZE as u64)?;
+            file.sync_data()?;
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        std::fs::remove_file(&path)?;
+        anyhow::Ok(times)
+    };
+    tokio::task::spawn_blocking(write).await?
 }
