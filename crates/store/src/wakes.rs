@@ -9,6 +9,8 @@ pub enum Topic {
     JobQueued,
     /// A job changed in any way, its progress included.
     JobChanged,
+    /// A job was taken from whoever may work on it.
+    JobTaken,
     /// An event was written: the outbox has something.
     Event,
     /// A delivery waits to be claimed, or is held.
@@ -21,7 +23,7 @@ pub enum Topic {
     Key,
 }
 
-const TOPICS: usize = 7;
+const TOPICS: usize = 8;
 
 /// The wake-ups of one store. Cheap to clone.
 #[derive(Debug, Clone)]

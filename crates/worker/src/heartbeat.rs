@@ -1,8 +1,8 @@
 //! The heartbeat: keeps the leases of all running jobs, writes their progress, and learns which leases are lost.
 //!
 //! One call renews all leases and one writes the news of all gauges, however many jobs run. A nudge from the store that
-//! some job changed renews at once, so that a cancel in this process is seen at once; nudges that come in crowds are
-//! answered together. Progress waits for the beat, because writing it is a change that nudges.
+//! some job was taken away renews at once, so that a cancel in this process is seen at once; nudges that come in crowds
+//! are answered together. A job that ends before the first beat costs nothing here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const CROWD: Duration = Duration::from_millis(200);
 /// Beats until `stop`.
 pub(crate) async fn beat(means: Arc<Means>, held: Arc<Held>, stop: CancellationToken) {
     let mut heart = Heart { means: &means, held: &held, announced: HashMap::new() };
-    let mut changed = means.store.wakes().listen(Topic::JobChanged);
+    let mut taken = means.store.wakes().listen(Topic::JobTaken);
     let mut next_beat = Instant::now();
     let mut next_answer = Instant::now();
     loop {
@@ -32,8 +32,7 @@ pub(crate) async fn beat(means: Arc<Means>, held: Arc<Held>, stop: CancellationT
                 () = held.wait() => {}
             }
             // Its lease is new, and a short job ends before anybody wants to know how far it is.
-            next_answer = Instant::now() + CROWD;
-            next_beat = next_beat.max(next_answer);
+            next_beat = Instant::now() + means.settings.heartbeat;
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -42,7 +41,7 @@ pub(crate) async fn beat(means: Arc<Means>, held: Arc<Held>, stop: CancellationT
                 heart.write_progress().await;
                 next_beat = Instant::now() + means.settings.heartbeat;
             }
-            () = async { sleep_until(next_answer).await; changed.wait().await } => heart.renew().await,
+            () = async { sleep_until(next_answer).await; taken.wait().await } => heart.renew().await,
         }
         next_answer = Instant::now() + CROWD;
     }

@@ -18,10 +18,6 @@ use crate::{
     StoreError,
 };
 
-/// Fewer attempts than this are settled together with other work that comes in a moment: their commit would be one
-/// for next to nothing.
-const FEW: usize = 8;
-
 /// A delivery with its body, if that is still there.
 const ONE_DELIVERY: &str = "
     select deliveries.*, bodies.body from deliveries
@@ -65,9 +61,7 @@ impl Deliveries for SqliteStore {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<DeliveryId>> {
-        let few = settlements.len() < FEW;
-        let work = move |tx: &mut Tx| sending::settle(tx, &settlements);
-        if few { self.writer.write_patiently(work).await } else { self.write(work).await }
+        self.write(move |tx| sending::settle(tx, &settlements)).await
     }
 
     async fn renew_deliveries(&self, held: &[(DeliveryId, i64)], lease: Duration) -> Result<Vec<DeliveryId>> {

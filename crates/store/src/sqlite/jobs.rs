@@ -209,6 +209,7 @@ pub(super) fn end_as_canceled(tx: &mut Tx, mut kept: Kept) -> Result<Job> {
         output.state = OutputState::Canceled;
     }
     save(tx, prior, &kept)?;
+    tx.wake(Topic::JobTaken);
     events::write_state(tx, &kept.job, now)?;
     Ok(kept.job)
 }

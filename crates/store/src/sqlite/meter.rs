@@ -28,12 +28,6 @@ impl Meter {
         }
     }
 
-    /// How many transactions there were.
-    #[cfg(test)]
-    pub(super) fn commits(&self) -> u64 {
-        self.time.reading().count
-    }
-
     pub(super) fn families(&self) -> Vec<Family> {
         vec![
             Family::histogram("store_commit_pieces", "Pieces of work that shared one commit", &self.batch),

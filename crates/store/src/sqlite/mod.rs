@@ -43,12 +43,12 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::measure::Family;
 use reelhook_domain::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 
 use crate::vault::{MasterKeys, Vault};
 use crate::wakes::Wakes;
@@ -98,7 +98,7 @@ impl SqliteStore {
         let opened = tokio::task::spawn_blocking(move || -> Result<_> {
             create_private(&file).map_err(|error| StoreError::Database(Box::new(error)))?;
             let mut connection = connect(&file)?;
-            connection.pragma_update(None, "journal_mode", "wal")?;
+            use_log(&connection)?;
             connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
             prepare(&mut connection, &sealing)?;
             let checkpoints = Checkpoints::start(&mut connection, connect(&file)?)?;
@@ -177,6 +177,20 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", "on")?;
     connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
+}
+
+/// Switches to the write-ahead log. Where another process does so at this moment SQLite gives up at once, whatever the
+/// timeout says.
+fn use_log(connection: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Brings the tables up to date and checks the master key, under one lock: two processes may start at once.

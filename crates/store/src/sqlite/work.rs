@@ -92,6 +92,7 @@ fn requeue(tx: &mut Tx, mut kept: Kept, claim: Claim, now: Timestamp) -> Result<
     }
     save(tx, prior, &kept)?;
     tx.wake(Topic::JobQueued);
+    tx.wake(Topic::JobTaken);
     Ok(())
 }
 

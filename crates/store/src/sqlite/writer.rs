@@ -7,18 +7,12 @@
 //! the groups. Events that callers publish, which is what there is most of, become one piece, however many callers they
 //! are of.
 //!
-//! Some work can wait, such as noting that a receiver took an event: nobody's next step hangs on it. It goes with whatever
-//! comes next, or alone once its [`PATIENCE`] ends. On a server with little to do that halves the commits, so that fewer
-//! callers find the disk busy with one that nobody was waiting for.
-//!
 //! The bad day: when the commit fails, or SQLite gives up the transaction midway (a full disk), every piece of the batch
 //! that did well so far is told that it did not, because nothing of it was kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::time::Timestamp;
@@ -36,10 +30,6 @@ use crate::{NewEvent, Result, StoreError};
 const BATCH: usize = 256;
 /// Events enough for one transaction: the next begins while these are on their way.
 const EVENTS: usize = 256;
-/// How long work that can wait does so.
-const PATIENCE: Duration = Duration::from_millis(20);
-/// So many pieces that can wait are enough for a transaction of their own.
-const CROWD: usize = 8;
 /// Most pieces that wait; more callers wait to send.
 const WAITING: usize = 1024;
 
@@ -200,8 +190,6 @@ impl Work for Publishing {
 /// What the writer is sent.
 enum Order {
     Work(Box<dyn Work>),
-    /// Work that can wait.
-    Patient(Box<dyn Work>),
     Publish(Publication),
 }
 
@@ -271,15 +259,6 @@ impl Writer {
         self.send(|reply| Order::Work(Box::new(Piece { work: Some(work), result: None, reply }))).await
     }
 
-    /// The same, for work that can wait a moment for other work to share its commit.
-    pub(super) async fn write_patiently<T, F>(&self, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Tx) -> Result<T> + Send + 'static,
-    {
-        self.send(|reply| Order::Patient(Box::new(Piece { work: Some(work), result: None, reply }))).await
-    }
-
     /// Writes events that are not the change of a job, together with those of other callers.
     pub(super) async fn publish(&self, events: Vec<NewEvent>) -> Result<()> {
         self.send(|reply| Order::Publish(Publication { events, reply })).await
@@ -310,17 +289,10 @@ fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Mete
     let mut came = Vec::with_capacity(BATCH);
     while !orders.is_empty() || inbox.blocking_recv_many(&mut came, BATCH) > 0 {
         orders.extend(came.drain(..));
-        let patience_ends = Instant::now() + PATIENCE;
-        loop {
-            while orders.len() < BATCH
-                && let Ok(order) = inbox.try_recv()
-            {
-                orders.push_back(order);
-            }
-            if !can_wait(&orders) || !receive_until(&mut inbox, &mut came, patience_ends) {
-                break;
-            }
-            orders.extend(came.drain(..));
+        while orders.len() < BATCH
+            && let Ok(order) = inbox.try_recv()
+        {
+            orders.push_back(order);
         }
         let mut batch = pieces(&mut orders);
         if batch.is_empty() {
@@ -346,36 +318,6 @@ fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Mete
     tx.connection
 }
 
-/// Whether nobody loses by waiting for more.
-fn can_wait(orders: &VecDeque<Order>) -> bool {
-    orders.len() < CROWD && orders.iter().all(|order| matches!(order, Order::Patient(_)))
-}
-
-/// Waits for orders as long as that; whether any came.
-fn receive_until(inbox: &mut mpsc::Receiver<Order>, came: &mut Vec<Order>, end: Instant) -> bool {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    loop {
-        if let Poll::Ready(count) = inbox.poll_recv_many(&mut Context::from_waker(&waker), came, BATCH) {
-            // None come any more once it is closed.
-            return count > 0;
-        }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return false;
-        }
-        std::thread::park_timeout(left);
-    }
-}
-
-/// Wakes a thread that waits for orders.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 /// Closes the connection as the last of the two, which leaves the file without a log.
 fn close(mut connection: Connection, checkpoints: Checkpoints) {
     checkpoints.end(&mut connection);
@@ -393,7 +335,7 @@ fn pieces(orders: &mut VecDeque<Order>) -> Vec<Box<dyn Work>> {
         && let Some(order) = orders.pop_front()
     {
         match order {
-            Order::Work(work) | Order::Patient(work) => pieces.push(work),
+            Order::Work(work) => pieces.push(work),
             Order::Publish(publication) if publication.reply.is_closed() => {}
             Order::Publish(publication) => {
                 events += publication.events.len();
@@ -501,26 +443,6 @@ mod tests {
         .await;
         write(&store, 2, 10, Ok(())).await.unwrap();
         assert_eq!(accounts(&store).await, 1);
-    }
-
-    #[tokio::test]
-    async fn work_that_can_wait_shares_the_commit_of_what_comes_next_or_goes_alone_in_the_end() {
-        let (_folder, store) = store().await;
-        let commits = || store.meter.commits();
-        let before = commits();
-        let patient = store.writer.write_patiently(|_| Ok(1));
-        let (waited, written) = futures::join!(patient, write(&store, 1, 10, Ok(())));
-        assert_eq!((waited.unwrap(), written.unwrap()), (1, ()));
-        assert_eq!(commits() - before, 1);
-
-        assert_eq!(store.writer.write_patiently(|_| Ok(2)).await.unwrap(), 2);
-        assert_eq!(commits() - before, 2);
-
-        let crowd = (0..CROWD).map(|number| store.writer.write_patiently(move |_| Ok(number)));
-        let done = join_all(crowd).await.into_iter().collect::<Result<Vec<_>>>().unwrap();
-        assert_eq!(done, (0..CROWD).collect::<Vec<_>>());
-        store.close().await;
-        assert!(store.writer.write_patiently(|_| Ok(3)).await.is_err());
     }
 
     #[tokio::test]

@@ -13,18 +13,18 @@ fn woke(wake: &mut Wake) -> bool {
 
 conformance! {
     async fn a_submission_wakes_workers_watchers_and_the_outbox(world: &World) {
-        let topics = [Topic::JobQueued, Topic::JobChanged, Topic::Event, Topic::Delivery, Topic::Settled];
+        let topics = [Topic::JobQueued, Topic::JobChanged, Topic::JobTaken, Topic::Event, Topic::Delivery, Topic::Settled];
         let mut wakes = topics.map(|topic| world.store.wakes().listen(topic));
         let job = world.submit(world.job(1)).await;
-        assert_eq!(wakes.each_mut().map(woke), [true, true, true, false, false]);
+        assert_eq!(wakes.each_mut().map(woke), [true, true, false, true, false, false]);
         world.claim().await;
-        assert_eq!(wakes.each_mut().map(woke), [false, true, false, false, false]);
+        assert_eq!(wakes.each_mut().map(woke), [false, true, false, false, false, false]);
         world.store.void_job_leases().await.unwrap();
-        assert_eq!(wakes.each_mut().map(woke), [true, true, false, false, false]);
+        assert_eq!(wakes.each_mut().map(woke), [true, true, true, false, false, false]);
         world.store.cancel_job(world.account, job.id).await.unwrap();
-        assert_eq!(wakes.each_mut().map(woke), [false, true, true, false, false]);
+        assert_eq!(wakes.each_mut().map(woke), [false, true, true, true, false, false]);
         assert!(world.store.cancel_job(world.account, job.id).await.is_err());
-        assert_eq!(wakes.each_mut().map(woke), [false; 5], "what failed wakes nobody");
+        assert_eq!(wakes.each_mut().map(woke), [false; 6], "what failed wakes nobody");
     }
 
     async fn deliveries_wake_the_engine(world: &World) {

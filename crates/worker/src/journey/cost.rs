@@ -87,10 +87,11 @@ impl Walk<'_> {
     }
 
     /// Asks the caller to accept the estimate; the lease is used up.
-    pub(super) async fn ask(self, lease: Lease, estimate: Estimate) {
+    pub(super) async fn ask(&mut self, lease: Lease, estimate: Estimate) {
         fail_point!("worker.before_ask");
         let until = self.means.ambient.now() + self.means.settings.question;
-        match self.means.store.ask_confirmation(lease, self.inputs, estimate, until).await {
+        let inputs = std::mem::take(&mut self.inputs);
+        match self.means.store.ask_confirmation(lease, inputs, estimate, until).await {
             Ok(_) => tracing::info!(%until, "the job waits for its caller's word"),
             Err(StoreError::LeaseLost) => tracing::info!("the job was ended by somebody else"),
             Err(error) => {

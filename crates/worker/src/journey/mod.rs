@@ -88,16 +88,26 @@ struct Walk<'a> {
     encodings: Vec<Vec<Encoding>>,
     /// The most that is missing from an output because the input was damaged.
     lost_seconds: f64,
+    /// Where half-made things lie, once there are any.
+    scratch: Option<TempDir>,
 }
 
 /// Walks one job to its end.
 pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) -> Parting {
     let ClaimedJob { job, lease, claims, fetch_headers } = claimed;
     fail_point!("worker.claimed");
-    let began = means.ambient.now();
     let mut walk = Walk::new(&means, &job, &fetch_headers, &seat);
+    let parting = walk_and_finish(&mut walk, lease, claims).await;
+    // Whoever waits for the job has been told.
+    walk.tidy().await;
+    parting
+}
+
+async fn walk_and_finish(walk: &mut Walk<'_>, lease: Lease, claims: u32) -> Parting {
+    let (means, job) = (walk.means, walk.job);
+    let began = means.ambient.now();
     let walked = walk.walk(&lease, claims).await;
-    seat.gauge.stop();
+    walk.seat.gauge.stop();
     let signal = match walked {
         Ok(Way::End(signal)) => signal,
         Ok(Way::Ask(estimate)) => {
@@ -140,6 +150,7 @@ impl<'a> Walk<'a> {
             ends: vec![None; job.outputs.len()],
             encodings: Vec::new(),
             lost_seconds: 0.0,
+            scratch: None,
         }
     }
 }
@@ -153,13 +164,19 @@ impl Walk<'_> {
         }
         let failed = |error| Trouble::Failed(machine_failed(Stage::Fetching, &error));
         let scratch = TempDir::with_prefix_in("job-", self.means.files.scratch()).map_err(failed)?;
-        let result = self.walk_within(lease, scratch.path()).await;
+        let path = scratch.path().to_owned();
+        self.scratch = Some(scratch);
+        self.walk_within(lease, &path).await
+    }
+
+    /// Removes what is half-made.
+    async fn tidy(&mut self) {
+        let Some(scratch) = self.scratch.take() else { return };
         // A folder with a large input takes a while to remove.
         let removed = tokio::task::spawn_blocking(move || scratch.close()).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "the scratch folder of a job was not removed; the next start will");
         }
-        result
     }
 
     async fn walk_within(&mut self, lease: &Lease, scratch: &Path) -> Result<Way, Trouble> {
@@ -314,10 +331,11 @@ impl Walk<'_> {
         ending::signal(&failures, damage.or(lost))
     }
 
-    async fn finish(self, lease: Lease, signal: Signal) -> Result<Job, StoreError> {
+    async fn finish(&mut self, lease: Lease, signal: Signal) -> Result<Job, StoreError> {
         let cost = Some(self.cost());
-        let outputs = self.ends.into_iter().flatten().collect();
-        self.means.store.finish_job(lease, JobEnd { signal, inputs: self.inputs, outputs, cost }).await
+        let (inputs, ends) = (std::mem::take(&mut self.inputs), std::mem::take(&mut self.ends));
+        let outputs = ends.into_iter().flatten().collect();
+        self.means.store.finish_job(lease, JobEnd { signal, inputs, outputs, cost }).await
     }
 }
 
