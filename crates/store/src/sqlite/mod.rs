@@ -2,8 +2,8 @@
 //!
 //! # Theory of operation
 //! One thread owns the only connection that writes (`writer`); everybody else sends it closures and waits. It runs all
-//! that are waiting in one transaction and commits once, so that many callers share one fsync, and it answers only
-//! after the commit. A few connections that can only read serve the rest; thanks to the write-ahead log they never
+//! that are waiting in one transaction and commits once, so that many callers share one fsync, and nobody is answered
+//! before that (`syncs`). A few connections that can only read serve the rest; thanks to the write-ahead log they never
 //! wait for the writer.
 //!
 //! Another process may have the same file open (`reelhook keys create` beside a running server): every transaction
@@ -37,6 +37,7 @@ mod sending;
 mod settings;
 mod sql;
 mod submit;
+mod syncs;
 mod uploads;
 mod work;
 mod writer;
@@ -58,6 +59,7 @@ use checkpoints::Checkpoints;
 use meter::Meter;
 use publish::HandedOff;
 use readers::Readers;
+use syncs::{OnDisk, Syncs};
 use writer::{Tx, Writer};
 
 /// How long a connection waits for another process's write lock.
@@ -101,13 +103,17 @@ impl SqliteStore {
             use_log(&connection)?;
             connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
             prepare(&mut connection, &sealing)?;
+            // From here on the log is synced beside the commits.
+            connection.pragma_update(None, "synchronous", "normal")?;
+            let log = open_log(&file).map_err(|error| StoreError::Database(Box::new(error)))?;
             let checkpoints = Checkpoints::start(&mut connection, connect(&file)?)?;
-            Ok((connection, checkpoints))
+            Ok((connection, checkpoints, log))
         });
-        let (connection, checkpoints) = opened.await.map_err(|error| StoreError::Database(Box::new(error)))??;
+        let (connection, checkpoints, log) = opened.await.map_err(|error| StoreError::Database(Box::new(error)))??;
 
         let file = path.to_owned();
-        let readers = Readers::new(READERS, move || {
+        let on_disk = Arc::new(OnDisk::default());
+        let readers = Readers::new(READERS, Arc::clone(&on_disk), move || {
             let connection = connect(&file)?;
             connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
             connection.pragma_update(None, "query_only", "on")?;
@@ -116,8 +122,9 @@ impl SqliteStore {
         let wakes = Wakes::default();
         let meter = Arc::new(Meter::default());
         let hand_off = HandedOff::default();
-        let tx = Tx::new(connection, ambient.clone(), vault.clone(), hand_off.clone());
-        let writer = Writer::start(tx, checkpoints, wakes.clone(), Arc::clone(&meter))?;
+        let tx = Tx::new(connection, ambient.clone(), vault.clone(), hand_off.clone(), Arc::clone(&on_disk));
+        let syncs = Syncs::start(log, on_disk)?;
+        let writer = Writer::start(tx, checkpoints, syncs, wakes.clone(), Arc::clone(&meter))?;
         Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, hand_off, meter }))
     }
 
@@ -166,6 +173,13 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// The write-ahead log of the file, to be synced. It is there as long as a connection is.
+fn open_log(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::File::open(log)
 }
 
 /// A connection to the file, with what all of them have in common.

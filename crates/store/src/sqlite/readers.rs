@@ -1,8 +1,8 @@
 //! Connections that can only read.
 //!
 //! # Theory of operation
-//! A read runs whole on a thread where it may wait for the disk; what it found comes back in one piece. A connection is
-//! opened when somebody reads and none is free, so an idle server that nobody asks holds none.
+//! A read runs whole on a thread where it may wait for the disk; what it found comes back in one piece, once all that it
+//! may have seen is on the disk. A connection is opened when somebody reads and none is free, so an idle server that nobody asks holds none.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::sql::{Query, Row};
+use super::syncs::OnDisk;
 use crate::{Result, StoreError};
 
 /// Opens one more connection.
@@ -21,6 +22,7 @@ pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     places: Arc<Semaphore>,
     most: usize,
+    on_disk: Arc<OnDisk>,
 }
 
 impl std::fmt::Debug for Readers {
@@ -31,8 +33,12 @@ impl std::fmt::Debug for Readers {
 
 impl Readers {
     /// At most `most` at once, each made by `open`.
-    pub(super) fn new(most: usize, open: impl Fn() -> rusqlite::Result<Connection> + Send + Sync + 'static) -> Self {
-        Self { open: Arc::new(open), idle: Arc::default(), places: Arc::new(Semaphore::new(most)), most }
+    pub(super) fn new(
+        most: usize,
+        on_disk: Arc<OnDisk>,
+        open: impl Fn() -> rusqlite::Result<Connection> + Send + Sync + 'static,
+    ) -> Self {
+        Self { open: Arc::new(open), idle: Arc::default(), places: Arc::new(Semaphore::new(most)), most, on_disk }
     }
 
     /// At most so many rows of a query.
@@ -47,7 +53,9 @@ impl Readers {
             drop(place);
             rows
         });
-        read.await.map_err(|error| StoreError::Database(Box::new(error)))?
+        let rows = read.await.map_err(|error| StoreError::Database(Box::new(error)))?;
+        self.on_disk.reached().await?;
+        rows
     }
 
     /// Waits for those who read, and closes all connections.

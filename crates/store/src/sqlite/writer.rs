@@ -2,12 +2,12 @@
 //!
 //! # Theory of operation
 //! Callers send work by a bounded channel. The thread, which has the connection to itself, takes all that waits (up to [`BATCH`]), opens one transaction, runs
-//! each piece between savepoints so that one that fails takes back only its own changes, commits once, wakes those
-//! who listen, and answers. While a commit waits for the disk the next batch gathers: the slower the disk, the larger
-//! the groups. Events that callers publish, which is what there is most of, become one piece, however many callers they
+//! each piece between savepoints so that one that fails takes back only its own changes, and commits once. Once that is
+//! on the disk ([`Syncs`]), those who listen are woken and the callers answered. While a commit waits for the disk the next
+//! one is made, and then a batch gathers: the slower the disk, the larger the groups. Events that callers publish, which is what there is most of, become one piece, however many callers they
 //! are of.
 //!
-//! The bad day: when the commit fails, or SQLite gives up the transaction midway (a full disk), every piece of the batch
+//! The bad day: when the commit or its sync fails, or SQLite gives up the transaction midway (a full disk), every piece of the batch
 //! that did well so far is told that it did not, because nothing of it was kept.
 
 use std::collections::VecDeque;
@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::checkpoints::Checkpoints;
 use super::meter::Meter;
 use super::publish::{self, HandedOff};
+use super::syncs::{OnDisk, Syncs};
 use crate::vault::Vault;
 use crate::wakes::{Topic, Wakes};
 use crate::{NewEvent, Result, StoreError};
@@ -41,11 +42,20 @@ pub(super) struct Tx {
     hand_off: HandedOff,
     topics: Vec<Topic>,
     afterwards: Vec<Box<dyn FnOnce() + Send>>,
+    on_disk: Arc<OnDisk>,
+    /// The number of the commit that was begun last, until it is taken.
+    number: Option<u64>,
 }
 
 impl Tx {
-    pub(super) const fn new(connection: Connection, ambient: Ambient, vault: Vault, hand_off: HandedOff) -> Self {
-        Self { connection, ambient, vault, hand_off, topics: Vec::new(), afterwards: Vec::new() }
+    pub(super) const fn new(
+        connection: Connection,
+        ambient: Ambient,
+        vault: Vault,
+        hand_off: HandedOff,
+        on_disk: Arc<OnDisk>,
+    ) -> Self {
+        Self { connection, ambient, vault, hand_off, topics: Vec::new(), afterwards: Vec::new(), on_disk, number: None }
     }
 
     /// Where SQL is sent.
@@ -69,12 +79,12 @@ impl Tx {
         &self.hand_off
     }
 
-    /// Notes what shall be done once this is committed, before anybody is answered.
+    /// Notes what shall be done once this is on the disk, before anybody is answered.
     pub(super) fn after_commit(&mut self, act: impl FnOnce() + Send + 'static) {
         self.afterwards.push(Box::new(act));
     }
 
-    /// Notes who shall be woken once this is committed.
+    /// Notes who shall be woken once this is on the disk.
     pub(super) fn wake(&mut self, topic: Topic) {
         if !self.topics.contains(&topic) {
             self.topics.push(topic);
@@ -105,7 +115,7 @@ impl Tx {
     /// Runs a batch in one transaction. An error means that nothing of it was kept.
     fn commit(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
         self.forget_promises(0, 0);
-        let done = self.attempt(batch);
+        let done = self.on_disk.check().and_then(|()| self.attempt(batch));
         if done.is_err() {
             self.forget_promises(0, 0);
             // SQLite may have given up the transaction by itself; then there is nothing to roll back.
@@ -135,6 +145,7 @@ impl Tx {
             }
         }
         fail::fail_point!("store.before_commit");
+        self.number = Some(self.on_disk.begin());
         self.command("commit")?;
         fail::fail_point!("store.after_commit");
         Ok(())
@@ -143,6 +154,8 @@ impl Tx {
 
 /// A piece of work and whoever waits for its end.
 trait Work: Send {
+    /// How many wait for it.
+    fn callers(&self) -> usize;
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
     /// Runs it. An error, which its caller is told too, means that its changes shall be taken back.
@@ -165,6 +178,10 @@ struct Publishing {
 }
 
 impl Work for Publishing {
+    fn callers(&self) -> usize {
+        self.publications.len()
+    }
+
     fn is_abandoned(&self) -> bool {
         self.publications.is_empty()
     }
@@ -204,6 +221,10 @@ where
     T: Send,
     F: FnOnce(&mut Tx) -> Result<T> + Send,
 {
+    fn callers(&self) -> usize {
+        1
+    }
+
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
@@ -237,12 +258,20 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. It ends when this is closed or dropped.
-    pub(super) fn start(tx: Tx, checkpoints: Checkpoints, wakes: Wakes, meter: Arc<Meter>) -> Result<Self> {
+    pub(super) fn start(
+        tx: Tx,
+        checkpoints: Checkpoints,
+        syncs: Syncs,
+        wakes: Wakes,
+        meter: Arc<Meter>,
+    ) -> Result<Self> {
         let (inbox, work) = mpsc::channel(WAITING);
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("store-writer".into());
         let body = move || {
-            close(run(tx, work, &wakes, &meter), checkpoints);
+            let connection = run(tx, work, &syncs, &wakes, &meter);
+            syncs.end();
+            close(connection, checkpoints);
             // Nobody may wait for it.
             end.send(()).ok();
         };
@@ -284,7 +313,7 @@ impl Writer {
     }
 }
 
-fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Meter) -> Connection {
+fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, syncs: &Syncs, wakes: &Wakes, meter: &Arc<Meter>) -> Connection {
     let mut orders = VecDeque::new();
     let mut came = Vec::with_capacity(BATCH);
     while !orders.is_empty() || inbox.blocking_recv_many(&mut came, BATCH) > 0 {
@@ -300,19 +329,33 @@ fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, wakes: &Wakes, meter: &Mete
         }
         let began = Instant::now();
         let committed = tx.commit(&mut batch);
-        meter.wrote(batch.len(), began.elapsed(), committed.is_ok());
         if let Err(error) = &committed {
             tracing::error!(error = %error, work = batch.len(), "nothing of a batch was written");
         }
-        for act in tx.afterwards.drain(..) {
-            act();
-        }
-        // Before the answers: whoever was told that something changed finds everybody else told as well.
-        for topic in tx.topics.drain(..) {
-            wakes.wake(topic);
-        }
-        for work in batch {
-            work.answer(&committed);
+        let is_alone =
+            batch.iter().map(|work| work.callers()).sum::<usize>() == 1 && orders.is_empty() && inbox.is_empty();
+        let (wakes, meter, number) = (wakes.clone(), Arc::clone(meter), tx.number.take());
+        let (topics, afterwards) = (std::mem::take(&mut tx.topics), std::mem::take(&mut tx.afterwards));
+        let tell = move |synced: Result<()>| {
+            let written = committed.and(synced);
+            meter.wrote(batch.len(), began.elapsed(), written.is_ok());
+            if written.is_ok() {
+                for act in afterwards {
+                    act();
+                }
+                // Before the answers: whoever was told that something changed finds everybody else told as well.
+                for topic in topics {
+                    wakes.wake(topic);
+                }
+            }
+            for work in batch {
+                work.answer(&written);
+            }
+        };
+        match number {
+            Some(number) => syncs.sync(number, is_alone, Box::new(tell)),
+            // It came to no commit.
+            None => tell(Ok(())),
         }
     }
     tx.connection
