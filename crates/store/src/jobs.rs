@@ -1,6 +1,7 @@
 //! Jobs: submitted, claimed, kept alive, ended.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -100,6 +101,27 @@ pub struct ClaimedJob {
     pub fetch_headers: FetchHeaders,
 }
 
+/// Room for one more job at a worker.
+pub struct Slot {
+    /// How long the claim lasts.
+    pub lease: Duration,
+    /// Called with the job after the commit, before whoever wrote it is answered; never, when there was no commit.
+    pub take: Box<dyn FnOnce(ClaimedJob) + Send>,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("lease", &self.lease).finish_non_exhaustive()
+    }
+}
+
+/// Whoever works on jobs, asked while one is written: what he takes then costs no commit of its own.
+pub trait JobTaker: std::fmt::Debug + Send + Sync {
+    /// Room for a job, where there is any; it is given back when dropped. Called while others wait to write: it must not
+    /// block, and not ask the store.
+    fn slot(&self) -> Option<Slot>;
+}
+
 /// How far a running job is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProgressUpdate {
@@ -173,6 +195,10 @@ pub struct Queue {
 pub trait Jobs: Send + Sync {
     /// Keeps a job, a queued one with its `job.created` event, unless `idempotency` says that it was kept before.
     async fn submit(&self, submission: Submission) -> Result<Submitted>;
+
+    /// From now on `taker` is asked whether he has room when a queued job is submitted, as long as he lives. He gets the job
+    /// whose turn it is.
+    fn hand_jobs_to(&self, taker: &Arc<dyn JobTaker>);
 
     /// One job of the account.
     async fn job(&self, account: AccountId, id: JobId) -> Result<Job>;

@@ -38,8 +38,8 @@ pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSe
 pub use error::StoreError;
 pub use events::{Events, HandOff, NewEvent, Outbox, OutboxEvent, Planned, Published};
 pub use jobs::{
-    ClaimedJob, FetchHeaders, Idempotency, JobEnd, JobFilter, Jobs, Lease, OutputEnd, Page, ProgressUpdate, Queue,
-    Retry, Submission, Submitted,
+    ClaimedJob, FetchHeaders, Idempotency, JobEnd, JobFilter, JobTaker, Jobs, Lease, OutputEnd, Page, ProgressUpdate,
+    Queue, Retry, Slot, Submission, Submitted,
 };
 pub use origins::{OriginChange, Origins};
 pub use retention::{Erased, Over, Retention, Walked};

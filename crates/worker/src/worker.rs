@@ -9,7 +9,8 @@ use reelhook_domain::trace::{Span, Tracer};
 use reelhook_egress::Client;
 use reelhook_files::Files;
 use reelhook_media::Toolbox;
-use reelhook_store::{ClaimedJob, Lease, Store, Topic, Wake};
+use reelhook_store::{ClaimedJob, JobTaker, Lease, Slot, Store, Topic, Wake};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -76,17 +77,47 @@ impl Worker {
         companions.spawn(beat(Arc::clone(&means), Arc::clone(&held), at_end.clone()));
         companions.spawn(sweep(Arc::clone(&means), stop.clone()));
 
-        let mut shift = Shift { means, tracer: self.tracer, held, stop: stop.clone(), journeys: JoinSet::new() };
+        let slots = Arc::new(Semaphore::new(means.settings.slots.max(1)));
+        let (give, given) = mpsc::unbounded_channel();
+        let door: Arc<dyn JobTaker> =
+            Arc::new(Door { slots: Arc::clone(&slots), give, lease: means.settings.lease, stop: stop.clone() });
+        means.store.hand_jobs_to(&door);
+        let mut shift =
+            Shift { means, tracer: self.tracer, held, stop: stop.clone(), slots, given, journeys: JoinSet::new() };
         let mut queued = shift.means.store.wakes().listen(Topic::JobQueued);
         while !stop.is_cancelled() {
             let look_again = Instant::now() + shift.claim().await;
-            shift.means.meter.running(shift.journeys.len());
             shift.wait(&mut queued, look_again).await;
             shift.means.meter.running(shift.journeys.len());
         }
+        drop(door);
         shift.end().await;
         at_end.cancel();
         while companions.join_next().await.is_some() {}
+    }
+}
+
+/// A job with the slot that was kept for it.
+type Given = (ClaimedJob, OwnedSemaphorePermit);
+
+/// Where the store gives jobs in that come while a slot is free.
+#[derive(Debug)]
+struct Door {
+    slots: Arc<Semaphore>,
+    give: mpsc::UnboundedSender<Given>,
+    lease: Duration,
+    stop: CancellationToken,
+}
+
+impl JobTaker for Door {
+    fn slot(&self) -> Option<Slot> {
+        if self.stop.is_cancelled() {
+            return None;
+        }
+        let (slot, give) = (Arc::clone(&self.slots).try_acquire_owned().ok()?, self.give.clone());
+        // An error means that the worker is gone; the lease runs out, or is void when the next one starts.
+        let take = move |job| drop(give.send((job, slot)));
+        Some(Slot { lease: self.lease, take: Box::new(take) })
     }
 }
 
@@ -96,12 +127,15 @@ struct Shift {
     tracer: Tracer,
     held: Arc<Held>,
     stop: CancellationToken,
+    /// One for each journey that may run; each holds its own.
+    slots: Arc<Semaphore>,
+    given: mpsc::UnboundedReceiver<Given>,
     journeys: JoinSet<Parting>,
 }
 
 impl Shift {
     fn free(&self) -> usize {
-        self.means.settings.slots.max(1).saturating_sub(self.journeys.len())
+        self.slots.available_permits()
     }
 
     /// Claims jobs for the free slots and starts them. Answers when to look again if nothing happens until then.
@@ -111,6 +145,8 @@ impl Shift {
             return self.means.settings.look_again;
         }
         let limit = u32::try_from(free).unwrap_or(u32::MAX);
+        // Kept while the store is asked, so that nobody gives a job in for the same slot.
+        let Ok(mut slots) = Arc::clone(&self.slots).try_acquire_many_owned(limit) else { return Duration::ZERO };
         let claimed = match self.means.store.claim_jobs(limit, self.means.settings.lease).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -119,12 +155,15 @@ impl Shift {
             }
         };
         for job in claimed {
-            self.start(job);
+            if let Some(slot) = slots.split(1) {
+                self.start(job, slot);
+            }
         }
+        drop(slots);
         self.until_next_look().await
     }
 
-    fn start(&mut self, claimed: ClaimedJob) {
+    fn start(&mut self, claimed: ClaimedJob, slot: OwnedSemaphorePermit) {
         let ambient = self.means.ambient.clone();
         self.note_wait(&claimed, ambient.now());
         let clock = StageClock::new(claimed.job.id, ambient, Arc::clone(&self.means.meter), self.tracer.clone());
@@ -136,7 +175,13 @@ impl Shift {
             account.id = %claimed.job.account,
             job.claims = claimed.claims
         );
-        self.journeys.spawn(journey(Arc::clone(&self.means), claimed, seat).instrument(span));
+        let journey = journey(Arc::clone(&self.means), claimed, seat).instrument(span);
+        self.journeys.spawn(async move {
+            let parting = journey.await;
+            drop(slot);
+            parting
+        });
+        self.means.meter.running(self.journeys.len());
     }
 
     /// How long a job waited that is claimed for the first time.
@@ -165,17 +210,25 @@ impl Shift {
         }
     }
 
-    /// Waits for something to do: a free slot, a queued job, the next look, or the stop.
+    /// Waits until there may be something to claim: a free slot, a queued job, the next look, or the stop. What is given in
+    /// meanwhile is started.
     async fn wait(&mut self, queued: &mut Wake, look_again: Instant) {
-        let has_room = self.free() > 0;
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            Some(ended) = self.journeys.join_next() => {
-                // A lease that comes back while nobody stops was lost: somebody else has it, or the caller ended the job.
-                let _lost = lease_of(ended);
+        loop {
+            let has_room = self.free() > 0;
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                Some((job, slot)) = self.given.recv() => {
+                    self.start(job, slot);
+                    continue;
+                }
+                Some(ended) = self.journeys.join_next() => {
+                    // A lease that comes back while nobody stops was lost: somebody else has it, or the caller ended the job.
+                    let _lost = lease_of(ended);
+                }
+                () = queued.wait(), if has_room => {}
+                () = tokio::time::sleep_until(look_again) => {}
             }
-            () = queued.wait(), if has_room => {}
-            () = tokio::time::sleep_until(look_again), if has_room => {}
+            return;
         }
     }
 
@@ -184,6 +237,14 @@ impl Shift {
         let mut leases = Vec::new();
         while let Some(ended) = self.journeys.join_next().await {
             leases.extend(lease_of(ended));
+        }
+        // A job may be on its way through the door. Once all slots are back, none is.
+        let all = u32::try_from(self.means.settings.slots.max(1)).unwrap_or(u32::MAX);
+        loop {
+            tokio::select! {
+                Some((job, _)) = self.given.recv() => leases.push(job.lease),
+                _ = self.slots.acquire_many(all) => break,
+            }
         }
         if leases.is_empty() {
             return;

@@ -40,7 +40,7 @@ impl Events for SqliteStore {
     }
 
     fn hand_off(&self, to: &Arc<dyn HandOff>) {
-        self.hand_off.set(to);
+        self.partners.hand_off.set(to);
     }
 
     async fn outbox(&self, limit: u32) -> Result<Outbox> {

@@ -1,6 +1,7 @@
 //! Jobs: what callers do with them, and how a changed job is written. How one is made is in [`super::submit`], what
 //! workers do in [`super::work`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,8 +17,8 @@ use super::writer::Tx;
 use super::{SqliteStore, confirm, events, submit, work};
 use crate::wakes::Topic;
 use crate::{
-    ClaimedJob, JobEnd, JobFilter, Jobs, Lease, Page, ProgressUpdate, Queue, Result, Retry, StoreError, Submission,
-    Submitted,
+    ClaimedJob, JobEnd, JobFilter, JobTaker, Jobs, Lease, Page, ProgressUpdate, Queue, Result, Retry, StoreError,
+    Submission, Submitted,
 };
 
 /// Jobs with their outputs in one row, so that both are of the same moment and a list is one query.
@@ -68,6 +69,10 @@ pub(super) const QUEUE: &str = "
 
 #[async_trait]
 impl Jobs for SqliteStore {
+    fn hand_jobs_to(&self, taker: &Arc<dyn JobTaker>) {
+        self.partners.job_taker.set(taker);
+    }
+
     async fn submit(&self, submission: Submission) -> Result<Submitted> {
         self.write(|tx| submit::submit(tx, submission)).await
     }

@@ -13,6 +13,7 @@
 //! it has changed everything, and whoever asks again is told so by the row's state, token or idempotency key.
 
 mod accounts;
+mod asked;
 mod checkpoints;
 mod confirm;
 mod credits;
@@ -55,9 +56,9 @@ use crate::vault::{MasterKeys, Vault};
 use crate::wakes::Wakes;
 use crate::{Result, Store, StoreError};
 
+use asked::Partners;
 use checkpoints::Checkpoints;
 use meter::Meter;
-use publish::HandedOff;
 use readers::Readers;
 use syncs::{OnDisk, Syncs};
 use writer::{Tx, Writer};
@@ -83,7 +84,7 @@ pub struct SqliteStore {
     ambient: Ambient,
     vault: Vault,
     wakes: Wakes,
-    hand_off: HandedOff,
+    partners: Partners,
     meter: Arc<Meter>,
 }
 
@@ -121,11 +122,11 @@ impl SqliteStore {
         });
         let wakes = Wakes::default();
         let meter = Arc::new(Meter::default());
-        let hand_off = HandedOff::default();
-        let tx = Tx::new(connection, ambient.clone(), vault.clone(), hand_off.clone(), Arc::clone(&on_disk));
+        let partners = Partners::default();
+        let tx = Tx::new(connection, ambient.clone(), vault.clone(), partners.clone(), Arc::clone(&on_disk));
         let syncs = Syncs::start(log, on_disk)?;
         let writer = Writer::start(tx, checkpoints, syncs, wakes.clone(), Arc::clone(&meter))?;
-        Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, hand_off, meter }))
+        Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, partners, meter }))
     }
 
     /// Waits until all that was accepted is written, then closes the file. Whoever writes afterwards gets an error.

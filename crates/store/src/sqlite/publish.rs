@@ -1,7 +1,5 @@
 //! Events published: fanned out in the same transaction where that can be, and once, however often they are sent.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
 use reelhook_domain::event::Event;
 use reelhook_domain::id::{AccountId, EventId};
 use reelhook_domain::job::Dialect;
@@ -12,31 +10,12 @@ use super::submit::REMEMBERED;
 use super::writer::Tx;
 use super::{events, fanout};
 use crate::wakes::Topic;
-use crate::{FanOut, HandOff, Idempotency, NewEvent, Outbox, OutboxEvent, Planned, Published, Result, StoreError};
+use crate::{FanOut, Idempotency, NewEvent, Outbox, OutboxEvent, Planned, Published, Result, StoreError};
 
 pub(super) const KNOWN: &str =
     "select fingerprint, events from published where account = ? and key = ? and created_at > ?";
 
 const KEEPER: &str = "select fanned_out_to, endpoints_version from keeper";
-
-/// Whoever is asked what comes of events while they are written.
-#[derive(Debug, Clone, Default)]
-pub(super) struct HandedOff(Arc<Mutex<Option<Weak<dyn HandOff>>>>);
-
-impl HandedOff {
-    pub(super) fn set(&self, to: &Arc<dyn HandOff>) {
-        *self.lock() = Some(Arc::downgrade(to));
-    }
-
-    fn get(&self) -> Option<Arc<dyn HandOff>> {
-        self.lock().as_ref()?.upgrade()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Weak<dyn HandOff>>> {
-        // Every change is one assignment, so a panic elsewhere leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Writes events that are not the change of a job, and their deliveries if somebody says at once what these are.
 pub(super) fn publish(tx: &mut Tx, new: Vec<NewEvent>) -> Result<()> {
@@ -68,7 +47,7 @@ pub(super) fn fan_out_or_leave(tx: &mut Tx, events: Vec<OutboxEvent>) -> Result<
 
 /// What comes of events that follow that sequence number. Nothing, unless all before them are fanned out.
 fn plan(tx: &mut Tx, after: i64, events: Vec<OutboxEvent>) -> Result<Option<Planned>> {
-    let Some(hand_off) = tx.hand_off().get() else { return Ok(None) };
+    let Some(hand_off) = tx.partners().hand_off.get() else { return Ok(None) };
     let keeper = query(KEEPER).one(tx)?;
     if column::<i64>(&keeper, "fanned_out_to")? != after {
         return Ok(None);

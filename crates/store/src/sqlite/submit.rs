@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use reelhook_domain::job::{InputSource, InputSpec, Job, Output};
+use reelhook_domain::job::{InputSource, InputSpec, Job, JobState, Output};
 use reelhook_domain::time::Timestamp;
 
-use super::events;
 use super::jobs::{confirm_until, inputs, load};
 use super::rows::{self, column, hex, hexes, json, key, rank};
 use super::sql::query;
 use super::uploads::create_upload;
 use super::writer::Tx;
+use super::{events, work};
 use crate::wakes::Topic;
-use crate::{FetchHeaders, Idempotency, Result, Submission, Submitted};
+use crate::{FetchHeaders, Idempotency, Result, Slot, Submission, Submitted};
 
 /// How long an idempotency key is remembered.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
@@ -38,9 +38,33 @@ pub(super) fn submit(tx: &mut Tx, submission: Submission) -> Result<Submitted> {
         remember(tx, &job, idempotency, now)?;
     }
     events::write_state(tx, &job, now)?;
-    tx.wake(Topic::JobQueued);
     tx.wake(Topic::JobChanged);
+    hand_over(tx, &job)?;
     Ok(Submitted::New(job))
+}
+
+/// Gives a worker of this process that has room the job whose turn it is; that one knows then that it is there.
+fn hand_over(tx: &mut Tx, new: &Job) -> Result<()> {
+    let slot = tx.partners().job_taker.get().filter(|_| new.state == JobState::Queued).and_then(|taker| taker.slot());
+    let Some(Slot { lease, take }) = slot else {
+        tx.wake(Topic::JobQueued);
+        return Ok(());
+    };
+    let claimed = match tx.apart(|tx| work::claim(tx, 1, lease))? {
+        Ok(mut claimed) => claimed.pop(),
+        Err(error) => {
+            // A row that cannot be read is not the fault of whoever submits another.
+            tracing::error!(%error, "no job could be claimed");
+            None
+        }
+    };
+    if claimed.as_ref().is_none_or(|claimed| claimed.job.id != new.id) {
+        tx.wake(Topic::JobQueued);
+    }
+    if let Some(claimed) = claimed {
+        tx.after_commit(move || take(claimed));
+    }
+    Ok(())
 }
 
 fn insert(tx: &mut Tx, job: &Job, fetch_headers: &FetchHeaders) -> Result<()> {

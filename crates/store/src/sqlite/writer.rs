@@ -19,9 +19,10 @@ use reelhook_domain::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::asked::Partners;
 use super::checkpoints::Checkpoints;
 use super::meter::Meter;
-use super::publish::{self, HandedOff};
+use super::publish;
 use super::syncs::{OnDisk, Syncs};
 use crate::vault::Vault;
 use crate::wakes::{Topic, Wakes};
@@ -39,7 +40,7 @@ pub(super) struct Tx {
     connection: Connection,
     ambient: Ambient,
     vault: Vault,
-    hand_off: HandedOff,
+    partners: Partners,
     topics: Vec<Topic>,
     afterwards: Vec<Box<dyn FnOnce() + Send>>,
     on_disk: Arc<OnDisk>,
@@ -52,10 +53,10 @@ impl Tx {
         connection: Connection,
         ambient: Ambient,
         vault: Vault,
-        hand_off: HandedOff,
+        partners: Partners,
         on_disk: Arc<OnDisk>,
     ) -> Self {
-        Self { connection, ambient, vault, hand_off, topics: Vec::new(), afterwards: Vec::new(), on_disk, number: None }
+        Self { connection, ambient, vault, partners, topics: Vec::new(), afterwards: Vec::new(), on_disk, number: None }
     }
 
     /// Where SQL is sent.
@@ -75,8 +76,8 @@ impl Tx {
         self.ambient.now()
     }
 
-    pub(super) const fn hand_off(&self) -> &HandedOff {
-        &self.hand_off
+    pub(super) const fn partners(&self) -> &Partners {
+        &self.partners
     }
 
     /// Notes what shall be done once this is on the disk, before anybody is answered.
@@ -104,6 +105,23 @@ impl Tx {
     /// there is nothing to go back to: then the work's error is everybody's.
     fn take_back(&mut self, sql: &'static str, error: StoreError) -> Result<()> {
         self.command(sql).map_err(|_| error)
+    }
+
+    /// Runs work whose failure is its own: what it changed is taken back then, and the rest goes on.
+    ///
+    /// # Errors
+    /// SQLite gave up the whole transaction.
+    pub(super) fn apart<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<Result<T>> {
+        let (topics, afterwards) = (self.topics.len(), self.afterwards.len());
+        self.command("savepoint apart")?;
+        match work(self) {
+            Ok(done) => self.command("release apart").map(|()| Ok(done)),
+            Err(error) => {
+                self.forget_promises(topics, afterwards);
+                self.take_back("rollback to apart; release apart", error.shared())?;
+                Ok(Err(error))
+            }
+        }
     }
 
     /// Keeps so many of what is to be told and done after the commit.

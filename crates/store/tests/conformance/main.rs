@@ -19,6 +19,7 @@ mod retention;
 mod rotation;
 mod sending;
 mod sqlite_file;
+mod taking;
 mod two_processes;
 mod uploads;
 mod wakes;

@@ -33,12 +33,16 @@ impl Walk<'_> {
         let mut inputs = Vec::with_capacity(self.job.spec.inputs.len());
         for (number, spec) in self.job.spec.inputs.iter().enumerate() {
             let folder = scratch.join(format!("input-{number}"));
-            let created = tokio::fs::create_dir(&folder).await;
-            created.map_err(|error| Trouble::Failed(machine_failed(Stage::Fetching, &error)))?;
             inputs.push(match &spec.source {
                 InputSource::Upload(id) => self.fetch_upload(*id, &folder).await?,
-                InputSource::Url(url) => self.fetch_url(url, &self.headers(&spec.name), &folder).await?,
-                InputSource::Origin { origin, path } => self.fetch_origin(*origin, path, &folder).await?,
+                InputSource::Url(url) => {
+                    make_folder(&folder).await?;
+                    self.fetch_url(url, &self.headers(&spec.name), &folder).await?
+                }
+                InputSource::Origin { origin, path } => {
+                    make_folder(&folder).await?;
+                    self.fetch_origin(*origin, path, &folder).await?
+                }
             });
         }
         Ok(inputs)
@@ -80,6 +84,11 @@ impl Walk<'_> {
             self.unless_interrupted(download.run()).await?.map_err(Trouble::Failed)?;
         Ok(Input { path, facts: InputFacts { name: name_of(url), size_bytes, sha256, sha1, media: None } })
     }
+}
+
+async fn make_folder(folder: &Path) -> Result<(), Trouble> {
+    let made = tokio::fs::create_dir(folder).await;
+    made.map_err(|error| Trouble::Failed(machine_failed(Stage::Fetching, &error)))
 }
 
 /// The last part of the path, as text that is safe to show; `input` where there is none.
