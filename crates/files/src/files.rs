@@ -14,16 +14,17 @@ use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as 
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::id::{JobId, UploadId};
 use reelhook_domain::time::Timestamp;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufWriter};
+use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 
 use crate::digests::{Digests, Stored};
+use crate::draft::{Draft, publish};
 use crate::error::FilesError;
 use crate::key::{Key, job_prefix, uploads_prefix};
 use crate::scratch::{Scratch, create_private};
 
 /// What one read or write moves at a time.
-const CHUNK: usize = 256 * 1024;
+pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// Where inputs and results are kept. Cheap to clone.
 #[derive(Clone)]
@@ -92,20 +93,17 @@ impl Files {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + Unpin,
     {
-        let temporary = self.inner.scratch.fresh(&self.inner.ambient)?;
-        let mut file = BufWriter::with_capacity(CHUNK, tokio::fs::File::create_new(&temporary).await?);
+        let place = self.place(key)?;
+        let mut draft = Draft::new(self.inner.scratch.fresh(&self.inner.ambient)?);
         let mut digests = Digests::default();
         while let Some(bytes) = stream.try_next().await.map_err(FilesError::Broken)? {
             digests.update(&bytes);
             if digests.size_bytes() > cap {
                 return Err(FilesError::TooLarge { cap });
             }
-            file.write_all(&bytes).await?;
+            draft.write(&bytes).await?;
         }
-        file.flush().await?;
-        drop(file);
-        let place = self.place(key)?;
-        blocking(move || publish(&temporary, &place)).await?;
+        draft.publish(place).await?;
         Ok(digests.stored())
     }
 
@@ -248,40 +246,12 @@ impl Files {
     }
 }
 
-async fn blocking<T, F>(work: F) -> io::Result<T>
+pub(crate) async fn blocking<T, F>(work: F) -> io::Result<T>
 where
     T: Send + 'static,
     F: FnOnce() -> io::Result<T> + Send + 'static,
 {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
-/// Moves a file of our scratch folder to its place in one step, and waits until that is on the disk.
-///
-/// The bytes are synced after the move: nobody was told of the file before, and a file system that keeps a journal then
-/// has the bytes, the name and the folder in one entry of it, so that syncing the folders costs next to nothing.
-fn publish(temporary: &Path, place: &Path) -> io::Result<()> {
-    let file = std::fs::File::open(temporary)?;
-    let folder = place.parent().ok_or(io::ErrorKind::InvalidFilename)?;
-    // The folders that get a new entry, from the innermost on.
-    let mut changed = vec![folder];
-    if let Err(error) = std::fs::rename(temporary, place) {
-        if error.kind() != io::ErrorKind::NotFound {
-            return Err(error);
-        }
-        let missing = folder.ancestors().take_while(|folder| !folder.exists());
-        changed.extend(missing.filter_map(Path::parent));
-        create_private(folder)?;
-        std::fs::rename(temporary, place)?;
-    }
-    let synced = file
-        .sync_all()
-        .and_then(|()| changed.into_iter().try_for_each(|folder| std::fs::File::open(folder)?.sync_all()));
-    if synced.is_err() {
-        // As the caller is told.
-        std::fs::remove_file(place).ok();
-    }
-    synced
 }
 
 fn hash(path: &Path) -> io::Result<Stored> {

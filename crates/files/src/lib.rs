@@ -21,6 +21,7 @@
 //! Only this crate knows `object_store`.
 
 mod digests;
+mod draft;
 mod error;
 mod files;
 mod key;

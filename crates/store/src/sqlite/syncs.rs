@@ -28,6 +28,14 @@ use crate::{Result, StoreError};
 /// What is told of a transaction once it is known whether it is on the disk.
 pub(super) type Tell = Box<dyn FnOnce(Result<()>) + Send>;
 
+/// A commit on its way to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Commit {
+    number: u64,
+    /// Whether there is nothing of it to sync, only what it may have seen.
+    is_empty: bool,
+}
+
 /// How far the log is on the disk.
 #[derive(Debug, Default)]
 pub(super) struct OnDisk {
@@ -40,9 +48,9 @@ pub(super) struct OnDisk {
 }
 
 impl OnDisk {
-    /// A commit begins: readers may see it from now on. Answers its number.
-    pub(super) fn begin(&self) -> u64 {
-        self.begun.fetch_add(1, Ordering::AcqRel) + 1
+    /// A commit begins: readers may see it from now on.
+    pub(super) fn begin(&self, is_empty: bool) -> Commit {
+        Commit { number: self.begun.fetch_add(1, Ordering::AcqRel) + 1, is_empty }
     }
 
     /// Nothing more will come of that transaction, and of those before.
@@ -75,7 +83,7 @@ impl OnDisk {
 
 /// A transaction that is committed, as far as SQLite knows.
 struct Committed {
-    number: u64,
+    commit: Commit,
     tell: Tell,
 }
 
@@ -87,10 +95,13 @@ struct Log {
 
 impl Log {
     /// Syncs the log and tells of one transaction.
-    fn sync(&self, Committed { number, tell }: Committed) {
-        let synced = self.on_disk.check().and_then(|()| self.file.sync_data().map_err(|error| self.fail(&error)));
+    fn sync(&self, Committed { commit, tell }: Committed) {
+        let mut synced = self.on_disk.check();
+        if !commit.is_empty {
+            synced = synced.and_then(|()| self.file.sync_data().map_err(|error| self.fail(&error)));
+        }
         // Before anybody is told: who is told and reads waits for nothing.
-        self.on_disk.end(number);
+        self.on_disk.end(commit.number);
         tell(synced);
     }
 
@@ -124,8 +135,8 @@ impl Syncs {
     }
 
     /// Tells of a transaction once it is on the disk. `is_alone` when nothing else is to be done meanwhile.
-    pub(super) fn sync(&self, number: u64, is_alone: bool, tell: Tell) {
-        let committed = Committed { number, tell };
+    pub(super) fn sync(&self, commit: Commit, is_alone: bool, tell: Tell) {
+        let committed = Committed { commit, tell };
         if is_alone && self.under_way.load(Ordering::Acquire) == 0 {
             self.log.sync(committed);
             return;
@@ -177,9 +188,9 @@ mod tests {
         let (syncs, on_disk) = start(tempfile::tempfile().unwrap());
         let told = Arc::<Mutex<Vec<(u64, bool)>>>::default();
         for turn in 0..100 {
-            let (number, told) = (on_disk.begin(), Arc::clone(&told));
-            let tell = move |synced: Result<()>| told.lock().unwrap().push((number, synced.is_ok()));
-            syncs.sync(number, turn % 3 == 0, Box::new(tell));
+            let (commit, told) = (on_disk.begin(turn % 5 == 0), Arc::clone(&told));
+            let tell = move |synced: Result<()>| told.lock().unwrap().push((commit.number, synced.is_ok()));
+            syncs.sync(commit, turn % 3 == 0, Box::new(tell));
         }
         syncs.end();
         assert_eq!(*told.lock().unwrap(), (1..=100).map(|number| (number, true)).collect::<Vec<_>>());
@@ -189,21 +200,23 @@ mod tests {
     async fn who_reads_waits_for_what_may_have_been_seen() {
         let (syncs, on_disk) = start(tempfile::tempfile().unwrap());
         on_disk.reached().await.unwrap();
-        let number = on_disk.begin();
+        let commit = on_disk.begin(false);
         let reached = on_disk.reached();
         futures::pin_mut!(reached);
         assert!(reached.as_mut().now_or_never().is_none());
-        syncs.sync(number, false, Box::new(|_| ()));
+        syncs.sync(commit, false, Box::new(|_| ()));
         reached.await.unwrap();
     }
 
     #[tokio::test]
     async fn after_a_failure_nothing_is_promised_any_more() {
         let (syncs, on_disk) = start(broken());
+        syncs.sync(on_disk.begin(true), true, Box::new(|synced| synced.unwrap()));
+        on_disk.reached().await.unwrap();
         for is_alone in [true, false] {
-            let (number, told) = (on_disk.begin(), Arc::<Mutex<Option<bool>>>::default());
+            let (commit, told) = (on_disk.begin(false), Arc::<Mutex<Option<bool>>>::default());
             let tell = Arc::clone(&told);
-            syncs.sync(number, is_alone, Box::new(move |synced| *tell.lock().unwrap() = Some(synced.is_ok())));
+            syncs.sync(commit, is_alone, Box::new(move |synced| *tell.lock().unwrap() = Some(synced.is_ok())));
             assert!(on_disk.reached().await.is_err());
             assert!(on_disk.check().is_err());
             while told.lock().unwrap().is_none() {

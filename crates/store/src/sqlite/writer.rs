@@ -23,7 +23,7 @@ use super::asked::Partners;
 use super::checkpoints::Checkpoints;
 use super::meter::Meter;
 use super::publish;
-use super::syncs::{OnDisk, Syncs};
+use super::syncs::{Commit, OnDisk, Syncs};
 use crate::vault::Vault;
 use crate::wakes::{Topic, Wakes};
 use crate::{NewEvent, Result, StoreError};
@@ -44,8 +44,8 @@ pub(super) struct Tx {
     topics: Vec<Topic>,
     afterwards: Vec<Box<dyn FnOnce() + Send>>,
     on_disk: Arc<OnDisk>,
-    /// The number of the commit that was begun last, until it is taken.
-    number: Option<u64>,
+    /// The commit that was begun last, until it is taken.
+    begun: Option<Commit>,
 }
 
 impl Tx {
@@ -56,7 +56,7 @@ impl Tx {
         partners: Partners,
         on_disk: Arc<OnDisk>,
     ) -> Self {
-        Self { connection, ambient, vault, partners, topics: Vec::new(), afterwards: Vec::new(), on_disk, number: None }
+        Self { connection, ambient, vault, partners, topics: Vec::new(), afterwards: Vec::new(), on_disk, begun: None }
     }
 
     /// Where SQL is sent.
@@ -143,6 +143,7 @@ impl Tx {
     }
 
     fn attempt(&mut self, batch: &mut [Box<dyn Work>]) -> Result<()> {
+        let changes = self.connection.total_changes();
         if let [only] = batch {
             self.command("begin immediate")?;
             if let Err(error) = only.run(self) {
@@ -163,7 +164,8 @@ impl Tx {
             }
         }
         fail::fail_point!("store.before_commit");
-        self.number = Some(self.on_disk.begin());
+        let is_empty = self.connection.total_changes() == changes;
+        self.begun = Some(self.on_disk.begin(is_empty));
         self.command("commit")?;
         fail::fail_point!("store.after_commit");
         Ok(())
@@ -352,7 +354,7 @@ fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, syncs: &Syncs, wakes: &Wake
         }
         let is_alone =
             batch.iter().map(|work| work.callers()).sum::<usize>() == 1 && orders.is_empty() && inbox.is_empty();
-        let (wakes, meter, number) = (wakes.clone(), Arc::clone(meter), tx.number.take());
+        let (wakes, meter, begun) = (wakes.clone(), Arc::clone(meter), tx.begun.take());
         let (topics, afterwards) = (std::mem::take(&mut tx.topics), std::mem::take(&mut tx.afterwards));
         let tell = move |synced: Result<()>| {
             let written = committed.and(synced);
@@ -370,8 +372,8 @@ fn run(mut tx: Tx, mut inbox: mpsc::Receiver<Order>, syncs: &Syncs, wakes: &Wake
                 work.answer(&written);
             }
         };
-        match number {
-            Some(number) => syncs.sync(number, is_alone, Box::new(tell)),
+        match begun {
+            Some(commit) => syncs.sync(commit, is_alone, Box::new(tell)),
             // It came to no commit.
             None => tell(Ok(())),
         }

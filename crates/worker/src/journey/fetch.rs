@@ -64,11 +64,14 @@ impl Walk<'_> {
             let message = format!("the upload {id} does not exist any more; send the file again");
             Trouble::Failed(JobFailure::request(Stage::Fetching, "upload_not_found", message))
         };
-        let upload = match self.means.store.upload(self.job.account, id).await {
+        let key = Key::upload(id);
+        let (upload, path) =
+            tokio::join!(self.means.store.upload(self.job.account, id), self.means.files.local_path(&key, scratch));
+        let upload = match upload {
             Err(StoreError::NotFound) => return Err(gone()),
             other => other?,
         };
-        let path = match self.means.files.local_path(&Key::upload(id), scratch).await {
+        let path = match path {
             Err(FilesError::NotFound) => return Err(gone()),
             other => other.map_err(|error| Trouble::with_files(Stage::Fetching, &error))?,
         };

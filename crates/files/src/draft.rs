@@ -1,0 +1,98 @@
+//! A file on its way to its place.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempPath;
+use tokio::task::JoinHandle;
+
+use crate::error::FilesError;
+use crate::files::{CHUNK, blocking};
+use crate::scratch::create_private;
+
+/// A file that is being written: in pieces, each while the next is gathered. A small one is made in one go.
+pub(crate) struct Draft {
+    path: Arc<TempPath>,
+    gathered: Vec<u8>,
+    /// The file once there is one, as the piece before left it.
+    writing: Option<JoinHandle<io::Result<File>>>,
+}
+
+impl Draft {
+    /// A file at a path that nobody uses.
+    pub(crate) fn new(path: TempPath) -> Self {
+        Self { path: Arc::new(path), gathered: Vec::new(), writing: None }
+    }
+
+    /// The next bytes.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), FilesError> {
+        self.gathered.extend_from_slice(bytes);
+        if self.gathered.len() >= CHUNK {
+            let (path, file) = (Arc::clone(&self.path), self.written().await?);
+            let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(CHUNK));
+            self.writing = Some(tokio::task::spawn_blocking(move || append(file, &path, &piece)));
+        }
+        Ok(())
+    }
+
+    /// Moves the file to its place, durable.
+    pub(crate) async fn publish(mut self, place: PathBuf) -> Result<(), FilesError> {
+        let file = self.written().await?;
+        let made = blocking(move || {
+            append(file, &self.path, &self.gathered)?;
+            publish(&self.path, &place)
+        });
+        Ok(made.await?)
+    }
+
+    /// Waits for the piece that is being written.
+    async fn written(&mut self) -> io::Result<Option<File>> {
+        match self.writing.take() {
+            Some(writing) => writing.await.map_err(io::Error::other)?.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+fn append(file: Option<File>, path: &Path, piece: &[u8]) -> io::Result<File> {
+    let mut file = match file {
+        Some(file) => file,
+        None => File::create_new(path)?,
+    };
+    file.write_all(piece)?;
+    Ok(file)
+}
+
+/// Moves a file of our scratch folder to its place in one step, and waits until that is on the disk.
+///
+/// The bytes are synced after the move: nobody was told of the file before, and a file system that keeps a journal then
+/// has the bytes, the name and the folder in one entry of it, so that syncing the folders costs next to nothing.
+pub(crate) fn publish(temporary: &Path, place: &Path) -> io::Result<()> {
+    let file = File::open(temporary)?;
+    let folder = place.parent().ok_or(io::ErrorKind::InvalidFilename)?;
+    // The folders that get a new entry, from the innermost on.
+    let mut changed = vec![folder];
+    if let Err(error) = std::fs::rename(temporary, place) {
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(error);
+        }
+        let missing = folder.ancestors().take_while(|folder| !folder.exists());
+        changed.extend(missing.filter_map(Path::parent));
+        create_private(folder)?;
+        std::fs::rename(temporary, place)?;
+    }
+    // All of them wait for the same entry.
+    let synced = std::thread::scope(|scope| {
+        let sync = |folder| move || File::open(folder)?.sync_all();
+        let others: Vec<_> = changed.into_iter().map(|folder| scope.spawn(sync(folder))).collect();
+        let failed = |_| io::Error::other("a folder could not be synced");
+        others.into_iter().fold(file.sync_all(), |synced, other| synced.and(other.join().map_err(failed).flatten()))
+    });
+    if synced.is_err() {
+        // As the caller is told.
+        std::fs::remove_file(place).ok();
+    }
+    synced
+}
