@@ -42,6 +42,12 @@ pub fn make(
     Ok(Made { wall: watchman.began.elapsed(), ..made })
 }
 
+/// Gives pixels back beside the work: to the system, that is, which takes as long as all else that is left to do.
+fn release(pixels: Option<Picture>) {
+    // Where there is no thread to be had they are given back here.
+    drop(std::thread::Builder::new().name("pixels".into()).spawn(move || drop(pixels)));
+}
+
 /// One picture at work.
 struct Work<'a> {
     bytes: &'a [u8],
@@ -96,6 +102,7 @@ impl<'a> Work<'a> {
             best = self.search(&mut source, most)?;
             kept = false;
         }
+        release(source);
         let plan = vec![self.told(&best, kept)];
         let result = header(&best.bytes, self.limits).map_err(broken)?;
         let checks = self.checks(&result, &best.bytes);

@@ -23,10 +23,11 @@ use fail::fail_point;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::job::{InputFacts, Job, OnDamage, OutputState, Signal};
+use reelhook_domain::media::MediaInfo;
 use reelhook_domain::price::{Encoding, Estimate};
 use reelhook_egress::Client;
 use reelhook_files::Files;
-use reelhook_media::{Damage, MediaError, Source, Toolbox};
+use reelhook_media::{Damage, MediaError, Source, Toolbox, image};
 use reelhook_store::{ClaimedJob, FetchHeaders, JobEnd, Lease, OutputEnd, Store, StoreError};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -189,7 +190,8 @@ impl Walk<'_> {
             let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
-        let routes = self.routes(first).await?;
+        let (routes, known) = self.routes(first).await?;
+        self.inputs[0].media = known;
         if Route::all(&routes, Route::is_archive) {
             return self.walk_archives(lease, &routes, first, scratch).await;
         }
@@ -227,11 +229,18 @@ impl Walk<'_> {
         Ok(Way::End(self.signal(sources.into_iter().find_map(|source| source.damage))))
     }
 
-    /// Which route each output takes.
-    async fn routes(&self, first: &Input) -> Result<Vec<Route>, Trouble> {
+    /// Which route each output takes; and what the input is, where all lead through pictures and it is one.
+    async fn routes(&self, first: &Input) -> Result<(Vec<Route>, Option<MediaInfo>), Trouble> {
         let recipes: Vec<_> = self.job.outputs.iter().map(|output| output.spec.recipe.clone()).collect();
-        let path = first.path.clone();
-        self.aside(Stage::Probing, move || Route::of_all(&recipes, &path).map_err(MediaError::Io)).await
+        let (path, limits) = (first.path.clone(), self.means.settings.image.clone());
+        let look = move || {
+            let routes = Route::of_all(&recipes, &path).map_err(MediaError::Io)?;
+            let is_picture = Route::all(&routes, Route::is_picture);
+            // What is wrong with it is told by whoever reads it next.
+            let known = is_picture.then(|| image::inspect(&path, &limits).ok()).flatten();
+            Ok((routes, known.map(|known| known.info())))
+        };
+        self.aside(Stage::Probing, look).await
     }
 
     /// Notes the outputs for which nothing is made.

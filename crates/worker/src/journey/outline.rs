@@ -58,7 +58,8 @@ impl Walk<'_> {
             let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
-        let routes = self.routes(first).await?;
+        let (routes, known) = self.routes(first).await?;
+        self.inputs[0].media = known;
         if Route::all(&routes, Route::is_archive) {
             let opened = self.unpack(&first.path, scratch.join("members")).await?;
             self.inputs[0].media = Some(archive::media_of(opened.format));
@@ -66,9 +67,7 @@ impl Walk<'_> {
             return Ok(Found { outputs, estimate: Some(self.estimate_archives(&opened)) });
         }
         if Route::all(&routes, Route::is_picture) {
-            for (number, input) in inputs.iter().enumerate() {
-                self.inputs[number].media = Some(self.inspect(&input.path).await?);
-            }
+            self.inspect_all(&inputs).await?;
             let outputs = routes.iter().map(made_in_process).collect();
             return Ok(Found { outputs, estimate: Some(self.estimate_pictures()) });
         }

@@ -38,9 +38,7 @@ impl Walk<'_> {
         inputs: &[Input],
         scratch: &Path,
     ) -> Result<Way, Trouble> {
-        for (number, input) in inputs.iter().enumerate() {
-            self.inputs[number].media = Some(self.inspect(&input.path).await?);
-        }
+        self.inspect_all(inputs).await?;
         fail_point!("worker.probed");
         let estimate = self.estimate_pictures();
         if self.asks() {
@@ -59,8 +57,18 @@ impl Walk<'_> {
         Ok(Way::End(self.signal(None)))
     }
 
+    /// Looks at the pictures that are not known yet.
+    pub(super) async fn inspect_all(&mut self, inputs: &[Input]) -> Result<(), Trouble> {
+        for (number, input) in inputs.iter().enumerate() {
+            if self.inputs[number].media.is_none() {
+                self.inputs[number].media = Some(self.inspect(&input.path).await?);
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at the header of a picture.
-    pub(super) async fn inspect(&self, input: &Path) -> Result<MediaInfo, Trouble> {
+    async fn inspect(&self, input: &Path) -> Result<MediaInfo, Trouble> {
         let (input, limits) = (input.to_owned(), self.means.settings.image.clone());
         let inspected = self.aside(Stage::Probing, move || image::inspect(&input, &limits)).await?;
         Ok(inspected.info())
