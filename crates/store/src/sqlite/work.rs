@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use reelhook_domain::event::{EventFilter, EventType};
+use reelhook_domain::failure::Stage;
 use reelhook_domain::id::{AccountId, JobId};
 use reelhook_domain::job::{Dialect, InputFacts, Job, OutputState, Signal, step};
 use reelhook_domain::price::Estimate;
@@ -57,6 +58,7 @@ pub(super) fn claim(tx: &mut Tx, limit: u32, lease: Duration) -> Result<Vec<Clai
         let prior = kept.prior();
         kept.job.state = step(&kept.job.state, Signal::Claim, now)?;
         kept.job.started_at = kept.job.started_at.or(Some(now));
+        kept.job.stage = Some(Stage::Fetching);
         kept.token += 1;
         kept.claims = kept.claims.saturating_add(1);
         kept.lease_until = Some(now + lease);
@@ -118,6 +120,7 @@ pub(super) fn start(tx: &mut Tx, lease: &Lease, inputs: Vec<InputFacts>, estimat
     let mut kept = held(tx, lease)?;
     let prior = kept.prior();
     kept.job.state = step(&kept.job.state, Signal::Proceed, now)?;
+    kept.job.stage = Some(Stage::Planning);
     kept.job.inputs = inputs;
     kept.job.estimate = estimate.or(kept.job.estimate);
     for output in kept.job.outputs.iter_mut().filter(|output| output.state == OutputState::Waiting) {

@@ -41,6 +41,9 @@ pub(crate) use outline::outline;
 use route::Route;
 use trouble::{Trouble, ffmpeg_missing, machine_failed};
 
+/// Bytes of inputs that are little beside the room that the end of a job takes on the disk.
+const LITTLE: u64 = 4 << 20;
+
 /// What journeys work with.
 pub(crate) struct Means {
     pub(crate) store: Arc<dyn Store>,
@@ -99,7 +102,6 @@ pub(crate) async fn journey(means: Arc<Means>, claimed: ClaimedJob, seat: Seat) 
     fail_point!("worker.claimed");
     let mut walk = Walk::new(&means, &job, &fetch_headers, &seat);
     let parting = walk_and_finish(&mut walk, lease, claims).await;
-    // Whoever waits for the job has been told.
     walk.tidy().await;
     parting
 }
@@ -123,6 +125,12 @@ async fn walk_and_finish(walk: &mut Walk<'_>, lease: Lease, claims: u32) -> Part
             return Parting::Over;
         }
     };
+    // Whoever waits for a small job need not wait for this; but where there was much, or the job failed, its end may need
+    // the room.
+    let fetched: u64 = walk.inputs.iter().map(|input| input.size_bytes).sum();
+    if signal != Signal::Complete || fetched > LITTLE {
+        walk.tidy().await;
+    }
     fail_point!("worker.before_finish");
     let took = means.ambient.now().since(began);
     match walk.finish(lease, signal).await {
