@@ -89,16 +89,22 @@ impl Fanning {
         let left = Planner::left_in_store(&directory, &deliveries);
         let count = deliveries.len();
 
+        // An error means that the lanes are gone because we stop.
+        let Ok(way) = self.planner.lanes.clone().reserve_owned().await else { return Ok(false) };
         let written = self.planner.written.load(Ordering::Acquire);
+        // From the store's own hands, lest what is handed off with a later event get there first.
+        let then = move |claimed| {
+            if let Some(message) = Planner::message(&directory, written, claimed, left) {
+                way.send(message);
+            }
+        };
         fail_point!("delivery.before_fan_out");
-        let claimed = self.store.fan_out(FanOut { after, up_to, deliveries }, self.settings.lease).await?;
+        let batch = FanOut { after, up_to, deliveries };
+        self.store.fan_out_then(batch, self.settings.lease, Box::new(then)).await?;
         fail_point!("delivery.after_fan_out");
         self.planner.meter.fanned_out(outbox.events.len(), count);
         trace::fanned_out(&self.planner.tracer, &outbox.events, self.planner.ambient.now());
-
-        let Some(message) = Planner::message(&directory, written, claimed, left) else { return Ok(is_full) };
-        // An error means that the lanes are gone because we stop; the claims run out.
-        Ok(self.planner.lanes.send(message).await.is_ok() && is_full)
+        Ok(is_full)
     }
 
     /// Who is there for that batch, remembered for those that follow.

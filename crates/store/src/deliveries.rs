@@ -132,6 +132,9 @@ pub struct Span {
     pub until: Timestamp,
 }
 
+/// What is done with deliveries that were made and claimed.
+pub type Then = Box<dyn FnOnce(Vec<ClaimedDelivery>) + Send>;
+
 /// Deliveries.
 #[async_trait]
 pub trait Deliveries: Send + Sync {
@@ -139,6 +142,10 @@ pub trait Deliveries: Send + Sync {
     /// once; nothing at all when somebody moved it before, so that no event is fanned out twice. Those that start claimed
     /// come back claimed for `lease`, in the order given, bodies not read back.
     async fn fan_out(&self, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>>;
+
+    /// The same, and `then` is called with them after the commit, never when there was none: before `then` of any event that
+    /// is written later ([`Planned::then`](crate::Planned)), so that whoever hands them on does so in order.
+    async fn fan_out_then(&self, batch: FanOut, lease: Duration, then: Then) -> Result<()>;
 
     /// Takes deliveries that are due, or whose lease ran out: oldest due first, at most `per_endpoint` to each endpoint and
     /// `limit` in all, leaving out `except`.

@@ -8,7 +8,7 @@ use reelhook_domain::event::{Data, Event, EventType};
 use reelhook_domain::id::{AccountId, EndpointId, EventId, JobId};
 use reelhook_domain::job::{Dialect, JobWebhook};
 
-use crate::{ClaimedDelivery, Idempotency, NewDelivery, Result};
+use crate::{Idempotency, NewDelivery, Result, Then};
 
 /// An event to be written that is not the change of a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +69,7 @@ pub struct Planned {
     /// For how long those that start claimed are claimed.
     pub lease: Duration,
     /// Called with these after the commit, before whoever published is answered; never, when there was no commit.
-    pub then: Box<dyn FnOnce(Vec<ClaimedDelivery>) + Send>,
+    pub then: Then,
 }
 
 impl std::fmt::Debug for Planned {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::Delivery;
 use reelhook_domain::id::{DeliveryId, EndpointId};
-use reelhook_store::{ClaimedDelivery, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Page, Span};
+use reelhook_store::{ClaimedDelivery, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Page, Span, Then};
 
 use super::*;
 
@@ -35,6 +35,9 @@ impl Deliveries for Moody {
         Ok(Vec::new())
     }
 
+    async fn fan_out_then(&self, _: FanOut, _: Duration, _: Then) -> Result<()> {
+        unimplemented!()
+    }
     async fn fan_out(&self, _: FanOut, _: Duration) -> Result<Vec<ClaimedDelivery>> {
         unreachable!("the settler only settles")
     }

@@ -15,7 +15,7 @@ use super::{SqliteStore, fanout, recover, sending};
 use crate::wakes::Topic;
 use crate::{
     ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Page, Result, Settlement, Span,
-    StoreError,
+    StoreError, Then,
 };
 
 /// A delivery with its body, if that is still there.
@@ -42,6 +42,15 @@ const COUNTS: &str = "
 impl Deliveries for SqliteStore {
     async fn fan_out(&self, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
         self.write(move |tx| fanout::fan_out(tx, batch, lease)).await
+    }
+
+    async fn fan_out_then(&self, batch: FanOut, lease: Duration, then: Then) -> Result<()> {
+        let work = move |tx: &mut Tx| {
+            let claimed = fanout::fan_out(tx, batch, lease)?;
+            tx.after_commit(move || then(claimed));
+            Ok(())
+        };
+        self.write(work).await
     }
 
     async fn claim_due(
