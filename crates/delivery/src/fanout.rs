@@ -1,8 +1,8 @@
 //! Fan-out: events become deliveries.
 //!
 //! # Theory of operation
-//! Published events get their deliveries when they are written, wherever that can be ([`planner`]). All others, and
-//! those of jobs, come this way: the events table is the outbox. Arm the wake-up, read a batch, decide for each event
+//! Events get their deliveries when they are written, wherever that can be ([`planner`]). All others come this way: the
+//! events table is the outbox. Arm the wake-up, read a batch, decide for each event
 //! who is interested, render its body once for each dialect among them, and write all deliveries in one transaction
 //! that also moves the outbox on. They come back claimed by this process and go to the lanes without being read again,
 //! except for lanes that are [parked](crate::parked): theirs are left in the store, and come by claim.
@@ -29,7 +29,6 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use crate::settings::Settings;
-use crate::trace;
 
 mod directory;
 mod planner;
@@ -86,24 +85,14 @@ impl Fanning {
         let is_full = narrow(outbox.events.len()) >= self.settings.fan_out_batch;
         let directory = self.learn(&outbox).await?;
         let deliveries = self.planner.deliveries(&directory, &outbox.events);
-        let left = Planner::left_in_store(&directory, &deliveries);
-        let count = deliveries.len();
 
         // An error means that the lanes are gone because we stop.
         let Ok(way) = self.planner.lanes.clone().reserve_owned().await else { return Ok(false) };
         let written = self.planner.written.load(Ordering::Acquire);
-        // From the store's own hands, lest what is handed off with a later event get there first.
-        let then = move |claimed| {
-            if let Some(message) = Planner::message(&directory, written, claimed, left) {
-                way.send(message);
-            }
-        };
+        // By the store's own hand, lest what is handed off with a later event get to the lanes first.
+        let then = self.planner.afterwards(way, directory, outbox.events, written, &deliveries);
         fail_point!("delivery.before_fan_out");
-        let batch = FanOut { after, up_to, deliveries };
-        self.store.fan_out_then(batch, self.settings.lease, Box::new(then)).await?;
-        fail_point!("delivery.after_fan_out");
-        self.planner.meter.fanned_out(outbox.events.len(), count);
-        trace::fanned_out(&self.planner.tracer, &outbox.events, self.planner.ambient.now());
+        self.store.fan_out_then(FanOut { after, up_to, deliveries }, self.settings.lease, then).await?;
         Ok(is_full)
     }
 

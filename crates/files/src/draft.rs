@@ -41,8 +41,8 @@ impl Draft {
     pub(crate) async fn publish(mut self, place: PathBuf) -> Result<(), FilesError> {
         let file = self.written().await?;
         let made = blocking(move || {
-            append(file, &self.path, &self.gathered)?;
-            publish(&self.path, &place)
+            let file = append(file, &self.path, &self.gathered)?;
+            publish(&file, &self.path, &place)
         });
         Ok(made.await?)
     }
@@ -65,12 +65,11 @@ fn append(file: Option<File>, path: &Path, piece: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Moves a file of our scratch folder to its place in one step, and waits until that is on the disk.
+/// Moves a file of our scratch folder, opened, to its place in one step, and waits until that is on the disk.
 ///
 /// The bytes are synced after the move: nobody was told of the file before, and a file system that keeps a journal then
 /// has the bytes, the name and the folder in one entry of it, so that syncing the folders costs next to nothing.
-pub(crate) fn publish(temporary: &Path, place: &Path) -> io::Result<()> {
-    let file = File::open(temporary)?;
+pub(crate) fn publish(file: &File, temporary: &Path, place: &Path) -> io::Result<()> {
     let folder = place.parent().ok_or(io::ErrorKind::InvalidFilename)?;
     // The folders that get a new entry, from the innermost on.
     let mut changed = vec![folder];

@@ -125,8 +125,9 @@ impl Files {
                 // Another file system, or one without hard links.
                 std::fs::copy(&source, &temporary)?;
             }
-            let stored = hash(&temporary)?;
-            publish(&temporary, &place)?;
+            let mut file = std::fs::File::open(&temporary)?;
+            let stored = hash(&mut file)?;
+            publish(&file, &temporary, &place)?;
             Ok(stored)
         });
         Ok(stored.await?)
@@ -254,12 +255,11 @@ where
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-fn hash(path: &Path) -> io::Result<Stored> {
-    let mut file = std::fs::File::open(path)?;
+fn hash(file: &mut std::fs::File) -> io::Result<Stored> {
     let mut digests = Digests::default();
     let mut buffer = vec![0; CHUNK];
     loop {
-        let read = io::Read::read(&mut file, &mut buffer)?;
+        let read = io::Read::read(file, &mut buffer)?;
         if read == 0 {
             break;
         }

@@ -19,7 +19,7 @@ use reelhook_domain::id::DeliveryId;
 use reelhook_domain::job::Dialect;
 use reelhook_domain::time::Timestamp;
 use reelhook_domain::trace::Tracer;
-use reelhook_store::{ClaimedDelivery, HandOff, NewDelivery, Outbox, OutboxEvent, Planned, Start};
+use reelhook_store::{ClaimedDelivery, HandOff, NewDelivery, Outbox, OutboxEvent, Planned, Start, Then};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -70,18 +70,8 @@ impl HandOff for Planner {
             return None;
         }
         fail_point!("delivery.before_fan_out");
-        let (meter, tracer, ambient) = (Arc::clone(&self.meter), self.tracer.clone(), self.ambient.clone());
-        let left = Self::left_in_store(&directory, &deliveries);
-        let count = deliveries.len();
-        let then = move |claimed: Vec<ClaimedDelivery>| {
-            fail_point!("delivery.after_fan_out");
-            meter.fanned_out(outbox.events.len(), count);
-            trace::fanned_out(&tracer, &outbox.events, ambient.now());
-            if let Some(message) = Self::message(&directory, written, claimed, left) {
-                way.send(message);
-            }
-        };
-        Some(Planned { deliveries, lease: self.lease, then: Box::new(then) })
+        let then = self.afterwards(way, directory, outbox.events, written, &deliveries);
+        Some(Planned { deliveries, lease: self.lease, then })
     }
 }
 
@@ -96,8 +86,31 @@ impl Planner {
         *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = directory;
     }
 
+    /// What is done once deliveries of these events are written: they are counted, traced, and told to the lanes.
+    /// `written` is how many endings were written before.
+    pub(super) fn afterwards(
+        &self,
+        way: mpsc::OwnedPermit<Message>,
+        directory: Arc<Directory>,
+        events: Vec<OutboxEvent>,
+        written: u64,
+        deliveries: &[NewDelivery],
+    ) -> Then {
+        let (meter, tracer, ambient) = (Arc::clone(&self.meter), self.tracer.clone(), self.ambient.clone());
+        let left = Self::left_in_store(&directory, deliveries);
+        let count = deliveries.len();
+        Box::new(move |claimed| {
+            fail_point!("delivery.after_fan_out");
+            meter.fanned_out(events.len(), count);
+            trace::fanned_out(&tracer, &events, ambient.now());
+            if let Some(message) = Self::message(&directory, written, claimed, left) {
+                way.send(message);
+            }
+        })
+    }
+
     /// What the lanes are told of a batch; nothing where it left nothing to do.
-    pub(super) fn message(
+    fn message(
         directory: &Directory,
         written: u64,
         claimed: Vec<ClaimedDelivery>,
@@ -112,7 +125,7 @@ impl Planner {
     }
 
     /// The endpoints of deliveries that wait in the store from the beginning.
-    pub(super) fn left_in_store(directory: &Directory, deliveries: &[NewDelivery]) -> Vec<Arc<Endpoint>> {
+    fn left_in_store(directory: &Directory, deliveries: &[NewDelivery]) -> Vec<Arc<Endpoint>> {
         let waits = |delivery: &&NewDelivery| matches!(delivery.start, Start::Due { .. });
         let ids: HashSet<_> = deliveries.iter().filter(waits).map(|delivery| delivery.endpoint).collect();
         ids.iter().filter_map(|id| directory.by_id.get(id).cloned()).collect()

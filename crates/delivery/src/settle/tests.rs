@@ -36,8 +36,9 @@ impl Deliveries for Moody {
     }
 
     async fn fan_out_then(&self, _: FanOut, _: Duration, _: Then) -> Result<()> {
-        unimplemented!()
+        unreachable!("the settler only settles")
     }
+
     async fn fan_out(&self, _: FanOut, _: Duration) -> Result<Vec<ClaimedDelivery>> {
         unreachable!("the settler only settles")
     }

@@ -23,7 +23,6 @@ use fail::fail_point;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::job::{InputFacts, Job, OnDamage, OutputState, Signal};
-use reelhook_domain::media::MediaInfo;
 use reelhook_domain::price::{Encoding, Estimate};
 use reelhook_egress::Client;
 use reelhook_files::Files;
@@ -198,8 +197,7 @@ impl Walk<'_> {
             let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
-        let (routes, known) = self.routes(first).await?;
-        self.inputs[0].media = known;
+        let routes = self.routes(first).await?;
         if Route::all(&routes, Route::is_archive) {
             return self.walk_archives(lease, &routes, first, scratch).await;
         }
@@ -237,8 +235,8 @@ impl Walk<'_> {
         Ok(Way::End(self.signal(sources.into_iter().find_map(|source| source.damage))))
     }
 
-    /// Which route each output takes; and what the input is, where all lead through pictures and it is one.
-    async fn routes(&self, first: &Input) -> Result<(Vec<Route>, Option<MediaInfo>), Trouble> {
+    /// Which route each output takes. Where all lead through pictures and the input is one, it is known afterwards.
+    async fn routes(&mut self, first: &Input) -> Result<Vec<Route>, Trouble> {
         let recipes: Vec<_> = self.job.outputs.iter().map(|output| output.spec.recipe.clone()).collect();
         let (path, limits) = (first.path.clone(), self.means.settings.image.clone());
         let look = move || {
@@ -246,9 +244,11 @@ impl Walk<'_> {
             let is_picture = Route::all(&routes, Route::is_picture);
             // What is wrong with it is told by whoever reads it next.
             let known = is_picture.then(|| image::inspect(&path, &limits).ok()).flatten();
-            Ok((routes, known.map(|known| known.info())))
+            Ok((routes, known))
         };
-        self.aside(Stage::Probing, look).await
+        let (routes, known) = self.aside(Stage::Probing, look).await?;
+        self.inputs[0].media = known.map(|known| known.info());
+        Ok(routes)
     }
 
     /// Notes the outputs for which nothing is made.

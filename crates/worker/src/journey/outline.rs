@@ -58,8 +58,7 @@ impl Walk<'_> {
             let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
-        let (routes, known) = self.routes(first).await?;
-        self.inputs[0].media = known;
+        let routes = self.routes(first).await?;
         if Route::all(&routes, Route::is_archive) {
             let opened = self.unpack(&first.path, scratch.join("members")).await?;
             self.inputs[0].media = Some(archive::media_of(opened.format));
