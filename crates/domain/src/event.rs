@@ -245,9 +245,28 @@ pub struct Event {
     pub data: Data,
 }
 
+/// The body of the native webhook of an event that is not of a job: what was published, with what it is.
+///
+/// Stores do not keep it: they put it together again for every later attempt. So it must come out the same, byte for byte,
+/// for as long as there are deliveries that were made with it.
+#[must_use]
+pub fn envelope(kind: &str, at: Timestamp, sequence: i64, data: &str) -> String {
+    // Types need no escaping: see [`EventType`].
+    format!(r#"{{"type":"{kind}","timestamp":"{at}","sequence":{sequence},"data":{data}}}"#)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_envelope_is_for_ever() {
+        let at = Timestamp::from_millis(1_780_567_200_007);
+        assert_eq!(
+            envelope("invoice.paid", at, 42, r#"{"b": [1.50], "a":"\u00e9"}"#),
+            r#"{"type":"invoice.paid","timestamp":"2026-06-04T10:00:00.007Z","sequence":42,"data":{"b": [1.50], "a":"\u00e9"}}"#
+        );
+    }
 
     fn wants(patterns: &[&str], event: &str) -> bool {
         let patterns = patterns.iter().map(|pattern| EventFilter::check_pattern(pattern).unwrap()).collect();

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{Attempt, Delivery};
 use reelhook_domain::endpoint::Failing;
+use reelhook_domain::event::Event;
 use reelhook_domain::id::{AccountId, DeliveryId, EndpointId, EventId, JobId};
 use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::Verdict;
@@ -33,9 +34,35 @@ pub struct NewDelivery {
     /// Whose shapes the body has; one body is kept per event and dialect.
     pub dialect: Dialect,
     /// The body, rendered once.
-    pub body: Arc<str>,
+    pub body: Body,
     /// What it begins as.
     pub start: Start,
+}
+
+/// What is sent of an event in one dialect.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// The event's [envelope](reelhook_domain::event::envelope): whoever has the event has it too.
+    Envelope(Arc<str>),
+    /// A text of its own, which is kept beside the event.
+    Own(Arc<str>),
+}
+
+impl Body {
+    /// What was rendered of that event.
+    pub fn of(event: &Event, dialect: Dialect, text: impl Into<Arc<str>>) -> Self {
+        match (event.job, dialect) {
+            (None, Dialect::Native) => Self::Envelope(text.into()),
+            _ => Self::Own(text.into()),
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub const fn text(&self) -> &Arc<str> {
+        let (Self::Envelope(text) | Self::Own(text)) = self;
+        text
+    }
 }
 
 /// What a new delivery begins as, as far as whoever makes it knows: the row of its endpoint has the last word.

@@ -32,7 +32,8 @@ mod wakes;
 pub use accounts::{Account, Accounts, ApiKey, KEY_PREFIX, KeyHash, NewApiKey, key_hash};
 pub use credits::{Charge, Credits, JobUse};
 pub use deliveries::{
-    ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement, Span, Start, Then,
+    Body, ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement, Span, Start,
+    Then,
 };
 pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, SealedFor, SigningSecret};
 pub use error::StoreError;

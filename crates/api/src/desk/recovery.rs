@@ -3,7 +3,7 @@
 use reelhook_dialects::native::reply::{DeliveryReply, PULL_SCHEME};
 use reelhook_domain::id::{DeliveryId, EndpointId, EventId};
 use reelhook_domain::time::Timestamp;
-use reelhook_store::{NewDelivery, Span, Start};
+use reelhook_store::{Body, NewDelivery, Span, Start};
 
 use super::{Caller, Desk};
 use crate::problem::{Problem, missing};
@@ -100,7 +100,7 @@ impl Desk {
             job: event.job,
             endpoint: endpoint.id,
             dialect: endpoint.dialect,
-            body: body.into(),
+            body: Body::of(&event, endpoint.dialect, body),
             start: Start::Held,
         };
         let delivery = self.store().replay(delivery).await.map_err(missing("event"))?;

@@ -19,7 +19,7 @@ use reelhook_domain::id::DeliveryId;
 use reelhook_domain::job::Dialect;
 use reelhook_domain::time::Timestamp;
 use reelhook_domain::trace::Tracer;
-use reelhook_store::{ClaimedDelivery, HandOff, NewDelivery, Outbox, OutboxEvent, Planned, Start, Then};
+use reelhook_store::{Body, ClaimedDelivery, HandOff, NewDelivery, Outbox, OutboxEvent, Planned, Start, Then};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -150,7 +150,7 @@ impl Planner {
                     job: outgoing.event.job,
                     endpoint: endpoint.id,
                     dialect: endpoint.dialect,
-                    body: Arc::clone(body),
+                    body: body.clone(),
                     start: self.start(endpoint, now),
                 });
             }
@@ -167,9 +167,9 @@ impl Planner {
         waits.map_or(Start::Claimed, |Waits { until, reason }| Start::Due { at: until.max(now), reason })
     }
 
-    fn render(&self, dialect: Dialect, event: &Event) -> Option<Arc<str>> {
+    fn render(&self, dialect: Dialect, event: &Event) -> Option<Body> {
         match reelhook_dialects::payload(dialect, event, &*self.link) {
-            Ok(body) => body.map(Into::into),
+            Ok(body) => body.map(|text| Body::of(event, dialect, text)),
             Err(error) => {
                 error!(event.id = %event.id, event.kind = %event.kind, %error, "an event cannot be rendered and is passed by");
                 None

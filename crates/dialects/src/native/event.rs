@@ -40,6 +40,9 @@ fn envelope<'a>(event: &'a Event, link: LinkTo<'_>) -> Result<Envelope<'a>, serd
 /// # Errors
 /// [`PayloadError`] when the stored job cannot be read.
 pub fn payload(event: &Event, link: LinkTo<'_>) -> Result<String, PayloadError> {
+    if event.job.is_none() {
+        return Ok(event::envelope(event.kind.as_str(), event.at, event.sequence, event.data.as_str()));
+    }
     let body = envelope(event, link).and_then(|envelope| serde_json::to_string(&envelope));
     body.map_err(|source| PayloadError { event: event.id, source })
 }

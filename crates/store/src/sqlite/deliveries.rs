@@ -11,7 +11,7 @@ use reelhook_domain::time::Timestamp;
 use super::rows::{self, column, hexes, key};
 use super::sql::{Query, Value, query};
 use super::writer::Tx;
-use super::{SqliteStore, fanout, recover, sending};
+use super::{SqliteStore, bodies, fanout, recover, sending};
 use crate::wakes::Topic;
 use crate::{
     ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Page, Result, Settlement, Span,
@@ -19,15 +19,23 @@ use crate::{
 };
 
 /// A delivery with its body, if that is still there.
-const ONE_DELIVERY: &str = "
-    select deliveries.*, bodies.body from deliveries
-    left join bodies on bodies.event = deliveries.event and bodies.dialect = deliveries.dialect
-    where deliveries.id = ?";
+const ONE_DELIVERY: &str = concat!(
+    "select deliveries.*, ",
+    bodies::columns!(),
+    " from deliveries ",
+    bodies::join!(),
+    " where deliveries.id = ?"
+);
 const ATTEMPTS: &str = "select * from attempts where delivery = ? order by number, id";
-pub(super) const PULL: &str = "
-    select deliveries.*, bodies.body from deliveries
-    join bodies on bodies.event = deliveries.event and bodies.dialect = deliveries.dialect
-    where endpoint = ? and sequence > ? order by sequence limit ?";
+pub(super) const PULL: &str = concat!(
+    "select deliveries.*, ",
+    bodies::columns!(),
+    " from deliveries ",
+    bodies::join!(),
+    " where endpoint = ? and deliveries.sequence > ? and ",
+    bodies::is_kept!(),
+    " order by deliveries.sequence limit ?"
+);
 /// Counts small indexes only, and all rows once.
 const COUNTS: &str = "
     select
@@ -89,7 +97,7 @@ impl Deliveries for SqliteStore {
         if delivery.account != account {
             return Err(StoreError::NotFound);
         }
-        let body = column::<Option<&str>>(&row, "body")?.map(Arc::from);
+        let body = bodies::read(&row)?;
         let attempts = query(ATTEMPTS).bind(key(id)).read_all(&self.readers).await?;
         let attempts = attempts.iter().map(rows::attempt).collect::<Result<_>>()?;
         Ok(DeliveryRecord { delivery, attempts, body })
@@ -127,7 +135,7 @@ impl Deliveries for SqliteStore {
             query("select 1 from endpoints where id = ? and account = ?").bind(key(endpoint)).bind(key(account));
         known.read_first(&self.readers).await?.ok_or(StoreError::NotFound)?;
         let found = query(PULL).bind(key(endpoint)).bind(after).bind(limit).read_all(&self.readers).await?;
-        found.iter().map(|row| Ok((rows::delivery(row)?, column::<&str>(row, "body")?.into()))).collect()
+        found.iter().map(|row| Ok((rows::delivery(row)?, bodies::found(row)?))).collect()
     }
 
     async fn count_deliveries(&self) -> Result<Vec<(String, u64)>> {
@@ -194,11 +202,11 @@ struct Kept {
 }
 
 fn load_owned(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Kept> {
-    let found = query(
-        "select *, (select endpoints.state = 'enabled' from endpoints where endpoints.id = deliveries.endpoint) as enabled,
-            exists (select 1 from bodies where bodies.event = deliveries.event and bodies.dialect = deliveries.dialect) as body
-        from deliveries where id = ? and account = ?",
-    );
+    let found = query(concat!(
+        "select *, (select endpoints.state = 'enabled' from endpoints where endpoints.id = deliveries.endpoint) as enabled, ",
+        bodies::exists!(),
+        " as body from deliveries where id = ? and account = ?",
+    ));
     let found = found.bind(key(id)).bind(key(account)).first(tx)?;
     let row = found.ok_or(StoreError::NotFound)?;
     Ok(Kept {

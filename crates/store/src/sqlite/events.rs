@@ -74,13 +74,13 @@ impl Events for SqliteStore {
 
 /// Writes an event.
 pub(super) fn write(tx: &mut Tx, event: NewEvent, job: Option<JobId>) -> Result<()> {
-    insert(tx, &[event], job)?;
+    let now = tx.now();
+    insert(tx, &[event], job, now)?;
     tx.wake(Topic::Event);
     Ok(())
 }
 
-pub(super) fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>) -> Result<()> {
-    let now = tx.now();
+pub(super) fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>, now: Timestamp) -> Result<()> {
     each(tx, INSERT, events, |row, event| {
         row.bind(key(event.id))
             .bind(key(event.account))
@@ -104,7 +104,7 @@ pub(super) fn write_state(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<()> 
 fn write_job(tx: &mut Tx, job: &Job, kind: &EventType, now: Timestamp) -> Result<()> {
     let new =
         NewEvent { id: tx.ambient().id(), account: job.account, kind: kind.clone(), data: Data::of(job), only: None };
-    insert(tx, std::slice::from_ref(&new), Some(job.id))?;
+    insert(tx, std::slice::from_ref(&new), Some(job.id), now)?;
     let sequence = tx.connection().last_insert_rowid();
     let NewEvent { id, account, kind, data, only } = new;
     let event = Event { id, sequence, account, kind, at: now, job: Some(job.id), data };

@@ -5,6 +5,7 @@
 //! what is there already, is why no event is fanned out twice.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reelhook_domain::delivery::{Delivery, DeliveryState, Signal, step};
@@ -16,7 +17,7 @@ use super::rows::{self, column, hex, json, key};
 use super::sql::{Binder, each, query};
 use super::writer::Tx;
 use crate::wakes::Topic;
-use crate::{ClaimedDelivery, FanOut, NewDelivery, Result, Start};
+use crate::{Body, ClaimedDelivery, FanOut, NewDelivery, Result, Start};
 
 const MOVE_ON: &str = "update keeper set fanned_out_to = ?2 where fanned_out_to = ?1";
 /// Counts what comes and answers the last number of each endpoint, and its state.
@@ -44,7 +45,7 @@ struct Numbered {
     last: i64,
 }
 
-/// Makes deliveries, numbered, with their bodies.
+/// Makes deliveries, numbered, with those bodies that are more than their event.
 pub(super) fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
     let now = tx.now();
     let mut endpoints = number(tx, &new)?;
@@ -81,14 +82,17 @@ pub(super) fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) -> Res
     }
 
     let mut seen = HashSet::new();
-    let bodies = inserted.iter().filter(|(delivery, dialect, _)| seen.insert((delivery.event, *dialect)));
-    each(tx, INSERT_BODY, bodies, |row, (delivery, dialect, body)| {
-        row.bind(key(delivery.event)).bind(dialect.as_str()).bind(&**body);
+    let bodies = inserted.iter().filter_map(|(delivery, dialect, body)| match body {
+        Body::Own(text) if seen.insert((delivery.event, *dialect)) => Some((delivery.event, *dialect, text)),
+        Body::Own(_) | Body::Envelope(_) => None,
+    });
+    each(tx, INSERT_BODY, bodies, |row, (event, dialect, text)| {
+        row.bind(key(event)).bind(dialect.as_str()).bind(&**text);
     })?;
     each(tx, INSERT_DELIVERY, &inserted, |row, (delivery, dialect, _)| bind(row, delivery, dialect.as_str()))?;
     for (delivery, _, body) in inserted {
         if matches!(delivery.state, DeliveryState::Sending { .. }) {
-            claimed.push(ClaimedDelivery { delivery, token: FIRST_TOKEN, body });
+            claimed.push(ClaimedDelivery { delivery, token: FIRST_TOKEN, body: Arc::clone(body.text()) });
         }
     }
     Ok(claimed)

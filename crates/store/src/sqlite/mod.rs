@@ -14,6 +14,7 @@
 
 mod accounts;
 mod asked;
+mod bodies;
 mod checkpoints;
 mod confirm;
 mod credits;

@@ -63,6 +63,7 @@ fn scans(plan: &str) -> Vec<&str> {
             "uploads",
             "mine",
             "waiting",
+            "enveloped",
         ]
         .iter()
         .any(|table| line.trim_start().starts_with(&format!("SCAN {table}")))

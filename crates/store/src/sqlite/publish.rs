@@ -20,7 +20,7 @@ const KEEPER: &str = "select fanned_out_to, endpoints_version from keeper";
 /// Writes events that are not the change of a job, and their deliveries if somebody says at once what these are.
 pub(super) fn publish(tx: &mut Tx, new: Vec<NewEvent>) -> Result<()> {
     let at = tx.now();
-    events::insert(tx, &new, None)?;
+    events::insert(tx, &new, None, at)?;
     let up_to = tx.connection().last_insert_rowid();
     let outgoing = |(sequence, new): (i64, NewEvent)| {
         let NewEvent { id, account, kind, data, only } = new;

@@ -8,19 +8,23 @@ use reelhook_domain::id::{AccountId, EndpointId};
 use super::rows::{self, column, key};
 use super::sql::query;
 use super::writer::Tx;
-use super::{deliveries, fanout};
+use super::{bodies, deliveries, fanout};
 use crate::wakes::Topic;
 use crate::{NewDelivery, Result, Span, Start, StoreError};
 
 /// The state as a literal, which is what lets the partial index be used.
-pub(super) const RECOVER: &str = "
+pub(super) const RECOVER: &str = concat!(
+    "
     update deliveries set state = ?1, due_at = ?2, waiting_reason = null, schedule_offset = attempts, finished_at = null,
         token = token + 1
     where state = 'exhausted' and id in (
         select id from deliveries indexed by deliveries_to_recover
         where endpoint = ?3 and state = 'exhausted' and created_at >= ?4 and finished_at <= ?5
-        and exists (select 1 from bodies where bodies.event = deliveries.event and bodies.dialect = deliveries.dialect)
-        order by created_at, sequence limit ?6)";
+        and ",
+    bodies::exists!(),
+    "
+        order by created_at, sequence limit ?6)"
+);
 pub(super) const OF_EVENT: &str = "select id from deliveries where event = ? and endpoint = ?";
 
 /// Whether an endpoint of that account is enabled.

@@ -11,17 +11,17 @@ use reelhook_domain::id::{DeliveryId, EndpointId};
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 
-use super::endpoints;
 use super::rows::{self, column, hex, hexes, json, key};
 use super::sql::{Binder, each, query};
 use super::writer::Tx;
+use super::{bodies, endpoints};
 use crate::wakes::Topic;
 use crate::{ClaimedDelivery, Result, Settlement, StoreError};
 
 /// Each endpoint that has something scheduled, found by leaps over the index rather than by walking it: what one dead
 /// receiver has piled up is never read, however much it is.
 macro_rules! lanes {
-    ($rest:literal) => {
+    ($($rest:expr),*) => {
         concat!(
             "with recursive lane (endpoint) as (
                 select (select endpoint from deliveries indexed by deliveries_due where due_at is not null
@@ -33,7 +33,7 @@ macro_rules! lanes {
             wanted as (
                 select endpoint from lane
                 where endpoint is not null and endpoint not in (select unhex(value) from json_each(?1)))",
-            $rest
+            $($rest),*
         )
     };
 }
@@ -50,9 +50,15 @@ pub(super) const CLAIM_DUE: &str = lanes!(
             select id from deliveries indexed by deliveries_due
             where deliveries.endpoint = wanted.endpoint and due_at <= ?2 order by due_at, id limit ?3)
         order by waiting.due_at, waiting.id limit ?4)
-    select deliveries.*, bodies.body from due
+    select deliveries.*, ",
+    bodies::columns!(),
+    " from due
     cross join deliveries on deliveries.id = due.id
-    cross join bodies on bodies.event = deliveries.event and bodies.dialect = deliveries.dialect
+    ",
+    bodies::join!(),
+    " where ",
+    bodies::is_kept!(),
+    "
     order by deliveries.due_at, deliveries.id"
 );
 pub(super) const TAKE: &str = "
@@ -108,7 +114,7 @@ pub(super) fn claim_due(
         taken.push((delivery.id, token));
         delivery.state = step(delivery.state, Signal::Claim { until: now + lease })?;
         delivery.waiting_reason = None;
-        claimed.push(ClaimedDelivery { delivery, token: token + 1, body: column::<&str>(row, "body")?.into() });
+        claimed.push(ClaimedDelivery { delivery, token: token + 1, body: bodies::found(row)? });
     }
     let until = (now + lease).as_millis();
     let done = each(tx, TAKE, &taken, |row, &(id, token)| {

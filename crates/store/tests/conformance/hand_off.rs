@@ -1,14 +1,19 @@
 //! Events fanned out in the transaction that writes them.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::delivery::DeliveryState;
+use reelhook_domain::event::{Data, Event, envelope};
 use reelhook_domain::id::EndpointId;
 use reelhook_domain::job::Dialect;
+use reelhook_domain::retry::Verdict;
+use reelhook_domain::time::Timestamp;
 use reelhook_store::{
-    ClaimedDelivery, DeliveryFilter, HandOff, Idempotency, NewDelivery, Outbox, Page, Planned, Published, Start, Topic,
+    Body, ClaimedDelivery, DeliveryFilter, HandOff, Idempotency, NewDelivery, NewEvent, Outbox, Page, Planned,
+    Published, Span, Start, Topic,
 };
 
 use crate::conformance;
@@ -59,13 +64,18 @@ impl HandOff for Plans {
             job: outgoing.event.job,
             endpoint: *endpoint,
             dialect: Dialect::Native,
-            body: outgoing.event.data.as_str().into(),
+            body: body(&outgoing.event),
             start: Start::Claimed,
         };
         let claimed = Arc::clone(&self.claimed);
         let then = Box::new(move |came: Vec<ClaimedDelivery>| claimed.lock().unwrap().extend(came));
         Some(Planned { deliveries: pairs.map(delivery).collect(), lease: LEASE, then })
     }
+}
+
+/// What is sent of that event.
+fn body(event: &Event) -> Body {
+    Body::of(event, Dialect::Native, envelope(event.kind.as_str(), event.at, event.sequence, event.data.as_str()))
 }
 
 async fn kept(world: &World) -> usize {
@@ -89,12 +99,39 @@ conformance! {
             assert_eq!(work.delivery.event, ids[place / 2]);
             assert_eq!(work.delivery.sequence, place as i64 / 2 + 1);
             assert_eq!(work.delivery.state, DeliveryState::Sending { until: world.now() + LEASE });
-            assert_eq!(&*work.body, r#"{"invoice":7}"#);
+            assert_eq!(*work.body, *envelope("invoice.paid", world.now(), place as i64 / 2 + 1, r#"{"invoice":7}"#));
         }
         assert!(world.store.outbox(10).await.unwrap().events.is_empty(), "nothing is left to be fanned out");
         assert_eq!(kept(world).await, 8);
         let held: Vec<_> = claimed.iter().map(|work| (work.delivery.id, work.token)).collect();
         assert!(world.store.renew_deliveries(&held, LEASE).await.unwrap().is_empty(), "the claims are real ones");
+    }
+
+    async fn an_envelope_is_the_same_whoever_puts_it_together(world: &World) {
+        let endpoint = world.registered().await.id;
+        let plans = Plans::hand_off(world, &[endpoint], true);
+        let odd = Data::from_json("{ \"b\": [1.50, 1e2],\n\"a\": \"\\u00e9 ж \\\"\" }");
+        world.store.publish(vec![world.event(), NewEvent { data: odd.clone(), ..world.event() }]).await.unwrap();
+        let bodies: Vec<_> = plans.claimed().into_iter().map(|work| work.body).collect();
+        assert!(bodies[1].contains(odd.as_str()));
+
+        world.pass(LEASE + Duration::from_secs(1));
+        let again = world.store.claim_due(10, 10, &[], LEASE).await.unwrap();
+        assert_eq!(again.iter().map(|work| work.body.clone()).collect::<Vec<_>>(), bodies);
+        let pulled = world.store.pull(world.account, endpoint, 0, 10).await.unwrap();
+        assert_eq!(pulled.into_iter().map(|(_, body)| body).collect::<Vec<_>>(), bodies);
+        let id = again[1].delivery.id;
+        assert_eq!(world.store.delivery(world.account, id).await.unwrap().body.as_ref(), Some(&bodies[1]));
+
+        for work in &again {
+            world.settle(work, Verdict::Exhausted).await;
+        }
+        world.store.resend(world.account, id).await.unwrap();
+        let span = Span { since: Timestamp::from_millis(0), until: world.now() };
+        assert_eq!(world.store.recover(world.account, endpoint, span, 10).await.unwrap(), 1);
+        let mut resent = world.store.claim_due(10, 10, &[], LEASE).await.unwrap();
+        resent.sort_by_key(|work| work.delivery.sequence);
+        assert_eq!(resent.into_iter().map(|work| work.body).collect::<Vec<_>>(), bodies);
     }
 
     async fn what_waits_in_the_outbox_goes_first(world: &World) {

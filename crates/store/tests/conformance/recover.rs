@@ -6,7 +6,7 @@ use std::time::Duration;
 use reelhook_domain::delivery::DeliveryState;
 use reelhook_domain::endpoint::EndpointState;
 use reelhook_domain::retry::Verdict;
-use reelhook_store::{EndpointChange, NewDelivery, Span, StoreError};
+use reelhook_store::{Body, EndpointChange, NewDelivery, Span, StoreError};
 
 use crate::conformance;
 use crate::world::{LEASE, World, is_not_found};
@@ -63,7 +63,7 @@ conformance! {
         assert_eq!(world.store.event(world.account, event).await.unwrap().id, event);
         assert!(is_not_found(&world.store.event(world.id(), event).await));
         let known = world.store.event(world.account, event).await.unwrap();
-        let wanted = NewDelivery { body: "another body".into(), ..world.new_delivery(&known, late) };
+        let wanted = NewDelivery { body: Body::Own("another body".into()), ..world.new_delivery(&known, late) };
         let made = world.store.replay(wanted.clone()).await.unwrap();
         assert_eq!((made.id, made.sequence, made.event_type.as_str()), (wanted.id, 1, "invoice.paid"));
         assert!(matches!(made.state, DeliveryState::Scheduled { .. }));

@@ -19,7 +19,7 @@ use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{
-    ClaimedDelivery, ClaimedJob, FanOut, JobEnd, MasterKey, NewDelivery, NewEvent, OutputEnd, Page, SealedFor,
+    Body, ClaimedDelivery, ClaimedJob, FanOut, JobEnd, MasterKey, NewDelivery, NewEvent, OutputEnd, Page, SealedFor,
     Settlement, SigningSecret, Start, Store, StoreError, Submitted,
 };
 use serde_json::json;
@@ -228,7 +228,7 @@ impl World {
             job: event.job,
             endpoint,
             dialect: Dialect::Native,
-            body: format!("{{\"event\":\"{}\"}}", event.id).into(),
+            body: Body::Own(format!("{{\"event\":\"{}\"}}", event.id).into()),
             start: Start::Claimed,
         }
     }

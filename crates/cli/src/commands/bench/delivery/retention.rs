@@ -1,16 +1,18 @@
 //! Whether forgetting what is old is felt by what is new.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{Attempt, AttemptTimings, Outcome};
+use reelhook_domain::event::{Event, envelope};
 use reelhook_domain::id::{AccountId, EndpointId};
+use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::Verdict;
 use reelhook_store::{
-    Accounts as _, ClaimedDelivery, Deliveries as _, Events as _, FanOut, NewDelivery, NewEvent, Settlement, Start,
+    Accounts as _, Body, ClaimedDelivery, Deliveries as _, Events as _, FanOut, NewDelivery, NewEvent, Settlement,
+    Start,
 };
 use serde_json::json;
 
@@ -30,8 +32,8 @@ const BATCH: u32 = 500;
 const LEASE: Duration = Duration::from_secs(60);
 /// Events that are not counted.
 const WARM_UP: u32 = 500;
-/// Bytes of a body.
-const BODY: usize = 1024;
+/// Bytes of a payload.
+const PAYLOAD: usize = 1024;
 
 pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
     let old = effort.pick(30_000, 300_000) as u32;
@@ -69,7 +71,7 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
         Figure::alone("Old deliveries removed meanwhile", (known - still) as f64 / took, "a second"),
     ];
     let method = vec![format!(
-        "{old} deliveries that were made and delivered 40 days ago, each with its event, a body of 1 KiB and an attempt, \
+        "{old} deliveries that were made and delivered 40 days ago, each with its event of 1 KiB and an attempt, \
          are written to the database of a server that does not run. It starts, and forgets what is older than 30 days \
          from its first moment on; meanwhile {count} events are published one by one over 64 connections and delivered. \
          The baseline is another server without anything old, before and after, the mean of both. {still} old deliveries \
@@ -83,7 +85,6 @@ async fn make(rig: &Rig, endpoint: EndpointId, count: u32) -> anyhow::Result<()>
     let past = ambient::standing_at(ambient::system().now() - AGO);
     let (store, _) = DataFolder::at(&rig.data())?.open(&past).await?;
     let account = store.first_account().await?.id;
-    let body: Arc<str> = json!({"type": OLD, "data": "x".repeat(BODY)}).to_string().into();
     let mut made = 0;
     while made < count {
         store.publish((0..BATCH.min(count - made)).map(|_| event(&past, account)).collect()).await?;
@@ -100,8 +101,8 @@ async fn make(rig: &Rig, endpoint: EndpointId, count: u32) -> anyhow::Result<()>
                 event_type: OLD.to_owned(),
                 job: None,
                 endpoint,
-                dialect: outgoing.dialect,
-                body: Arc::clone(&body),
+                dialect: Dialect::Native,
+                body: body(&outgoing.event),
                 start: Start::Claimed,
             })
             .collect();
@@ -115,7 +116,12 @@ async fn make(rig: &Rig, endpoint: EndpointId, count: u32) -> anyhow::Result<()>
 
 fn event(past: &Ambient, account: AccountId) -> NewEvent {
     let kind = OLD.parse().expect("it is a type of events");
-    NewEvent { id: past.id(), account, kind, data: json!("x".repeat(BODY)).into(), only: None }
+    NewEvent { id: past.id(), account, kind, data: json!("x".repeat(PAYLOAD)).into(), only: None }
+}
+
+/// The body that an engine would have sent.
+fn body(event: &Event) -> Body {
+    Body::of(event, Dialect::Native, envelope(event.kind.as_str(), event.at, event.sequence, event.data.as_str()))
 }
 
 fn delivered(past: &Ambient, work: &ClaimedDelivery) -> Settlement {
