@@ -83,6 +83,13 @@ async fn kept(world: &World) -> usize {
     world.store.list_deliveries(world.account, &DeliveryFilter::default(), all).await.unwrap().len()
 }
 
+/// What is due, in the order it was made in.
+async fn claimed_in_order(world: &World) -> Vec<ClaimedDelivery> {
+    let mut claimed = world.store.claim_due(10, 10, &[], LEASE).await.unwrap();
+    claimed.sort_by_key(|work| work.delivery.sequence);
+    claimed
+}
+
 conformance! {
     async fn what_is_planned_is_claimed_before_the_publisher_is_answered(world: &World) {
         let endpoints = [world.registered().await.id, world.registered().await.id];
@@ -116,7 +123,7 @@ conformance! {
         assert!(bodies[1].contains(odd.as_str()));
 
         world.pass(LEASE + Duration::from_secs(1));
-        let again = world.store.claim_due(10, 10, &[], LEASE).await.unwrap();
+        let again = claimed_in_order(world).await;
         assert_eq!(again.iter().map(|work| work.body.clone()).collect::<Vec<_>>(), bodies);
         let pulled = world.store.pull(world.account, endpoint, 0, 10).await.unwrap();
         assert_eq!(pulled.into_iter().map(|(_, body)| body).collect::<Vec<_>>(), bodies);
@@ -129,9 +136,7 @@ conformance! {
         world.store.resend(world.account, id).await.unwrap();
         let span = Span { since: Timestamp::from_millis(0), until: world.now() };
         assert_eq!(world.store.recover(world.account, endpoint, span, 10).await.unwrap(), 1);
-        let mut resent = world.store.claim_due(10, 10, &[], LEASE).await.unwrap();
-        resent.sort_by_key(|work| work.delivery.sequence);
-        assert_eq!(resent.into_iter().map(|work| work.body).collect::<Vec<_>>(), bodies);
+        assert_eq!(claimed_in_order(world).await.into_iter().map(|work| work.body).collect::<Vec<_>>(), bodies);
     }
 
     async fn what_waits_in_the_outbox_goes_first(world: &World) {
