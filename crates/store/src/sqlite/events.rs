@@ -10,7 +10,7 @@ use reelhook_domain::time::Timestamp;
 use serde::Deserialize;
 
 use super::rows::{self, column, json, key};
-use super::sql::{Row, each, query};
+use super::sql::{self, Insert, Row, query};
 use super::writer::Tx;
 use super::{SqliteStore, publish};
 use crate::wakes::Topic;
@@ -19,8 +19,7 @@ use crate::{Events, HandOff, Idempotency, NewEvent, Outbox, OutboxEvent, Publish
 pub(super) const OUTBOX: &str = "
     select events.*, fanned_out_to, endpoints_version from keeper
     cross join events on sequence > fanned_out_to order by sequence limit ?";
-const INSERT: &str =
-    "insert into events (id, account, kind, at, job, data, only_endpoint) values (?, ?, ?, ?, ?, ?, ?)";
+const INSERT: Insert = ("insert into events (id, account, kind, at, job, data, only_endpoint)", 7, "");
 const JOB_EVENTS: &str = "select events.* from events where job = ? and sequence > ? order by sequence";
 const LAST_SEQUENCE: &str = "select coalesce((select seq from sqlite_sequence where name = 'events'), 0)";
 
@@ -81,7 +80,7 @@ pub(super) fn write(tx: &mut Tx, event: NewEvent, job: Option<JobId>) -> Result<
 }
 
 pub(super) fn insert(tx: &mut Tx, events: &[NewEvent], job: Option<JobId>, now: Timestamp) -> Result<()> {
-    each(tx, INSERT, events, |row, event| {
+    sql::insert(tx, INSERT, events, |row, event| {
         row.bind(key(event.id))
             .bind(key(event.account))
             .bind(event.kind.as_str())

@@ -14,7 +14,7 @@ use reelhook_domain::id::EndpointId;
 use reelhook_domain::time::Timestamp;
 
 use super::rows::{self, column, hex, json, key};
-use super::sql::{Binder, each, query};
+use super::sql::{self, Binder, Insert, query};
 use super::writer::Tx;
 use crate::wakes::Topic;
 use crate::{Body, ClaimedDelivery, FanOut, NewDelivery, Result, Start};
@@ -25,11 +25,13 @@ pub(super) const NUMBER: &str = "
     update endpoints set last_sequence = last_sequence + (row.value ->> 1)
     from json_each(?) as row where endpoints.id = unhex(row.value ->> 0)
     returning id, state, last_sequence";
-const INSERT_BODY: &str = "insert into bodies (event, dialect, body) values (?, ?, ?) on conflict do nothing";
-const INSERT_DELIVERY: &str = "
-    insert into deliveries (id, account, event, event_type, job, endpoint, dialect, sequence, state, due_at, lease_until,
-        waiting_reason, token, created_at)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const INSERT_BODIES: Insert = ("insert into bodies (event, dialect, body)", 3, "on conflict do nothing");
+const INSERT_DELIVERIES: Insert = (
+    "insert into deliveries (id, account, event, event_type, job, endpoint, dialect, sequence, state, due_at,
+        lease_until, waiting_reason, token, created_at)",
+    14,
+    "",
+);
 
 pub(super) fn fan_out(tx: &mut Tx, batch: FanOut, lease: Duration) -> Result<Vec<ClaimedDelivery>> {
     let moved = query(MOVE_ON).bind(batch.after).bind(batch.up_to).run(tx)?;
@@ -82,14 +84,17 @@ pub(super) fn insert(tx: &mut Tx, new: Vec<NewDelivery>, lease: Duration) -> Res
     }
 
     let mut seen = HashSet::new();
-    let bodies = inserted.iter().filter_map(|(delivery, dialect, body)| match body {
-        Body::Own(text) if seen.insert((delivery.event, *dialect)) => Some((delivery.event, *dialect, text)),
-        Body::Own(_) | Body::Envelope(_) => None,
-    });
-    each(tx, INSERT_BODY, bodies, |row, (event, dialect, text)| {
+    let bodies: Vec<_> = inserted
+        .iter()
+        .filter_map(|(delivery, dialect, body)| match body {
+            Body::Own(text) if seen.insert((delivery.event, *dialect)) => Some((delivery.event, *dialect, text)),
+            Body::Own(_) | Body::Envelope(_) => None,
+        })
+        .collect();
+    sql::insert(tx, INSERT_BODIES, bodies, |row, (event, dialect, text)| {
         row.bind(key(event)).bind(dialect.as_str()).bind(&**text);
     })?;
-    each(tx, INSERT_DELIVERY, &inserted, |row, (delivery, dialect, _)| bind(row, delivery, dialect.as_str()))?;
+    sql::insert(tx, INSERT_DELIVERIES, &inserted, |row, (delivery, dialect, _)| bind(row, delivery, dialect.as_str()))?;
     for (delivery, _, body) in inserted {
         if matches!(delivery.state, DeliveryState::Sending { .. }) {
             claimed.push(ClaimedDelivery { delivery, token: FIRST_TOKEN, body: Arc::clone(body.text()) });

@@ -12,7 +12,7 @@ use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 
 use super::rows::{self, column, hex, hexes, json, key};
-use super::sql::{Binder, each, query};
+use super::sql::{self, Binder, Insert, each, query};
 use super::writer::Tx;
 use super::{bodies, endpoints};
 use crate::wakes::Topic;
@@ -84,9 +84,11 @@ pub(super) const RELEASE: &str = "
             select 1 from endpoints where endpoints.id = deliveries.endpoint and endpoints.state = 'enabled') as enabled
         from deliveries where lease_until <= ?1 and state = 'sending') as ended
     where deliveries.id = ended.id";
-const INSERT_ATTEMPT: &str = "
-    insert into attempts (id, delivery, number, at, outcome, address, timings_ms, response_headers, response_body)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing";
+const INSERT_ATTEMPTS: Insert = (
+    "insert into attempts (id, delivery, number, at, outcome, address, timings_ms, response_headers, response_body)",
+    9,
+    "on conflict do nothing",
+);
 const NOTE_CIRCUITS: &str = "
     update endpoints set circuit = row.value ->> 1, failing_since = row.value ->> 2, failing_attempts = row.value ->> 3
     from json_each(?) as row where endpoints.id = unhex(row.value ->> 0)
@@ -197,10 +199,11 @@ pub(super) fn settle(tx: &mut Tx, settlements: &[Settlement]) -> Result<Vec<Deli
             disabled.entry(settlement.endpoint).or_insert(reason);
         }
     }
-    let attempts = settlements
+    let attempts: Vec<_> = settlements
         .iter()
-        .filter_map(|settlement| settlement.attempt.as_ref().map(|attempt| (settlement.delivery, attempt)));
-    each(tx, INSERT_ATTEMPT, attempts, |row, (delivery, attempt)| bind_attempt(row, delivery, attempt))?;
+        .filter_map(|settlement| settlement.attempt.as_ref().map(|attempt| (settlement.delivery, attempt)))
+        .collect();
+    sql::insert(tx, INSERT_ATTEMPTS, attempts, |row, (delivery, attempt)| bind_attempt(row, delivery, attempt))?;
     note_circuits(tx, settlements)?;
     for (endpoint, reason) in disabled {
         endpoints::disable_by_id(tx, endpoint, reason)?;
