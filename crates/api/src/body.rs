@@ -27,12 +27,24 @@ impl FromRequest<Desk> for Json {
     type Rejection = Problem;
 
     async fn from_request(request: Request, desk: &Desk) -> Result<Self, Problem> {
+        let JsonBytes(bytes) = JsonBytes::from_request(request, desk).await?;
+        Ok(Self { value: parse(&bytes)?, bytes })
+    }
+}
+
+/// The bytes of a body that says that it is JSON.
+#[derive(Debug)]
+pub(crate) struct JsonBytes(pub(crate) Bytes);
+
+impl FromRequest<Desk> for JsonBytes {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, desk: &Desk) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let status = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::new(status, "unsupported_media_type", "the Content-Type must be application/json"));
         }
-        let bytes = read(request.into_body(), desk.limits().body_bytes).await?;
-        Ok(Self { value: parse(&bytes)?, bytes })
+        read(request.into_body(), desk.limits().body_bytes).await.map(Self)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use crate::body;
+use crate::body::{self, JsonBytes};
 use crate::desk::{Caller, Desk};
 use crate::idempotency::{IdempotencyKey, conflict};
 use crate::openapi;
@@ -34,9 +34,12 @@ pub(crate) async fn publish_events(
     State(desk): State<Desk>,
     caller: Caller,
     IdempotencyKey(key): IdempotencyKey,
-    json: body::Json,
+    JsonBytes(bytes): JsonBytes,
 ) -> Result<(StatusCode, Json<Published>), Problem> {
-    let events = native::request::publish(json.value).map_err(Problem::invalid)?;
+    let events = match native::publication::read(&bytes) {
+        Some(events) => events,
+        None => native::request::publish(body::parse(&bytes)?).map_err(Problem::invalid)?,
+    };
     let events: Vec<_> = events
         .into_iter()
         .map(|event| NewEvent {
@@ -53,7 +56,7 @@ pub(crate) async fn publish_events(
         return Ok((StatusCode::ACCEPTED, Json(Published { ids })));
     };
     fail::fail_point!("api.before_publish");
-    let idempotency = Idempotency { key, fingerprint: Sha256::digest(&json.bytes).into() };
+    let idempotency = Idempotency { key, fingerprint: Sha256::digest(&bytes).into() };
     let ids = match desk.store().publish_once(caller.account, events, idempotency).await? {
         reelhook_store::Published::New(ids) | reelhook_store::Published::Repeated(ids) => ids,
         reelhook_store::Published::Conflict => return Err(conflict()),

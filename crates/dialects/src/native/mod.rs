@@ -3,6 +3,7 @@
 pub mod event;
 pub mod headers;
 pub mod origin;
+pub mod publication;
 pub mod reply;
 pub mod request;
 mod waiting;
