@@ -124,11 +124,22 @@ impl<K> Id<K> {
 
     /// The 26 characters without the prefix.
     pub fn bare(self) -> String {
-        let mut text = [0; LENGTH];
-        for (place, letter) in text.iter_mut().rev().enumerate() {
-            *letter = ALPHABET[(self.bits >> (place * 5)) as usize & 31];
+        Self::text(&self.letters()).to_owned()
+    }
+
+    const fn letters(self) -> [u8; LENGTH] {
+        let mut letters = [0; LENGTH];
+        let (mut bits, mut place) = (self.bits, LENGTH);
+        while place > 0 {
+            place -= 1;
+            letters[place] = ALPHABET[bits as usize & 31];
+            bits >>= 5;
         }
-        text.iter().map(|&letter| char::from(letter)).collect()
+        letters
+    }
+
+    fn text(letters: &[u8; LENGTH]) -> &str {
+        std::str::from_utf8(letters).expect("the alphabet is ASCII")
     }
 }
 
@@ -162,7 +173,9 @@ impl<K> Ord for Id<K> {
 
 impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", K::PREFIX, self.bare())
+        f.write_str(K::PREFIX)?;
+        f.write_str("_")?;
+        f.write_str(Self::text(&self.letters()))
     }
 }
 impl<K: Kind> fmt::Debug for Id<K> {

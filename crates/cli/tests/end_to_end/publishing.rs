@@ -7,7 +7,7 @@ use reelhook_testkit::Receiver;
 use serde_json::{Value, json};
 
 use crate::inbox;
-use crate::world::{Serve, World};
+use crate::world::{PATIENCE, Serve, World};
 
 /// SIGKILL.
 const KILLED: i32 = 9;
@@ -80,6 +80,27 @@ async fn a_publication_that_was_not_kept_is_made_by_its_repetition() {
     let Repeated { first, between, again } = a_publication_is_made_once_through_a_crash_at("api.before_publish").await;
     assert_eq!(first, None);
     assert!(again.iter().all(|id| *id > between), "{again:?} are newer than {between}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_comes_as_it_was_written_however_often_it_is_sent() {
+    let receiver = Receiver::start().await;
+    let world = World::start(Serve::dev()).await;
+    world.post("/v1/endpoints", &json!({"url": receiver.url("/hook")})).await.expect(201);
+    let payload =
+        "{ \"price\": 1.50,\n\t\"number\": 123456789012345678901234567890, \"b\": \"\\u00e9 é\", \"a\": [ ] }";
+    let body = format!("{{\"payload\": {payload}, \"type\": \"invoice.paid\"}}");
+    let answer = world.exchange(http::Method::POST, world.url("/v1/events"), &[], body.into()).await.unwrap();
+    let id = answer.expect(202)["ids"][0].as_str().unwrap().to_owned();
+    let first = inbox::wait_for(&receiver, &["invoice.paid"]).await.remove(0);
+    let text = String::from_utf8(first.body.to_vec()).unwrap();
+    assert!(text.ends_with(&format!(r#","data":{payload}}}"#)), "{text}");
+
+    let deliveries = world.get("/v1/deliveries").await.expect(200);
+    let delivery = deliveries["deliveries"][0]["id"].as_str().unwrap();
+    world.post(&format!("/v1/deliveries/{delivery}/resend"), &json!({})).await.expect(202);
+    let again = receiver.wait_for(2, PATIENCE).await.pop().unwrap();
+    assert_eq!((again.header("webhook-id"), &again.body), (id.as_str(), &first.body));
 }
 
 macro_rules! crashes {
