@@ -18,7 +18,7 @@ mod routes;
 mod server;
 mod throttle;
 
-pub use desk::{Caller, Desk, Limits, Parts, Planner, Probe, Services};
+pub use desk::{Caller, Desk, Limits, Lookout, Parts, Planner, Probe, Services};
 pub use metrics::Measures;
 pub use openapi::document as openapi_document;
 pub use problem::Problem;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use reelhook_api::Face;
+use reelhook_delivery::Lookout;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::job::Dialect;
 use reelhook_domain::trace::Tracer;
@@ -69,6 +70,7 @@ struct Shared {
     egress: Client,
     ambient: Ambient,
     meters: Meters,
+    lookout: Arc<Lookout>,
     tracer: Tracer,
 }
 
@@ -122,6 +124,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         egress: Client::new(egress, Arc::new(SystemResolver))?,
         ambient: ambient.clone(),
         meters: Meters::default(),
+        lookout: Arc::default(),
         tracer,
     };
     let stop = CancellationToken::new();

@@ -32,9 +32,14 @@ impl Bucket {
 
     /// Whether there is a token, or when there will be.
     pub(crate) fn ready(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        self.ready_after(0, now)
+    }
+
+    /// The same for whoever lets so many go ahead.
+    pub(crate) fn ready_after(&mut self, ahead: usize, now: Timestamp) -> Result<(), Timestamp> {
         // After a jump back it is filled from the new time on, not once the old one comes again.
         self.at = self.at.min(now);
-        let missing = 1.0 - self.filled(now);
+        let missing = 1.0 + ahead as f64 - self.filled(now);
         // Sums of fractions miss whole numbers by a hair.
         if missing <= 1e-6 {
             return Ok(());
@@ -71,6 +76,14 @@ mod tests {
         let next = NOW + Duration::from_millis(250);
         assert_eq!(bucket.ready(NOW), Err(next));
         assert_eq!(bucket.ready(next), Ok(()));
+    }
+
+    #[test]
+    fn whoever_comes_later_waits_for_those_ahead() {
+        let mut bucket = Bucket::new(Rate { per_second: 4.0, burst: 2 }, NOW);
+        let after =
+            |bucket: &mut Bucket, ahead| bucket.ready_after(ahead, NOW).err().map(|at| at.since(NOW).as_millis());
+        assert_eq!([0, 1, 2, 9].map(|ahead| after(&mut bucket, ahead)), [None, None, Some(250), Some(2000)]);
     }
 
     #[test]

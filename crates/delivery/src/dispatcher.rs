@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::delivery::Wait;
 use reelhook_domain::endpoint::Endpoint;
+use reelhook_domain::id::{DeliveryId, EndpointId};
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
 use reelhook_store::{ClaimedDelivery, Store};
@@ -63,6 +65,13 @@ pub(crate) enum Message {
     },
     /// What may be claimed?
     Room(oneshot::Sender<Room>),
+    /// What do these wait for?
+    Waits {
+        /// Which deliveries, and to where.
+        asked: Vec<(EndpointId, DeliveryId)>,
+        /// Whoever asks.
+        answer: oneshot::Sender<HashMap<DeliveryId, Wait>>,
+    },
 }
 
 /// What the dispatcher waited for.
@@ -246,6 +255,10 @@ impl Dispatcher {
                 }
                 // Whoever asked and left claims nothing.
                 let _ = answer.send(room);
+            }
+            Message::Waits { asked, answer } => {
+                // Whoever asked may have left.
+                let _ = answer.send(self.lanes.waits(asked, now));
             }
         }
         if self.is_stopping {

@@ -17,6 +17,7 @@ use crate::dispatcher::Dispatcher;
 use crate::due::Due;
 use crate::fanout::{Fanning, Planner};
 use crate::keyring::Keyring;
+use crate::lookout::Lookout;
 use crate::meter::Meter;
 use crate::send::Sender;
 use crate::settings::Settings;
@@ -37,6 +38,7 @@ pub struct Engine {
     settings: Settings,
     meter: Arc<Meter>,
     tracer: Tracer,
+    lookout: Arc<Lookout>,
 }
 
 impl fmt::Debug for Engine {
@@ -48,8 +50,8 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// An engine over `store` that sends through `egress`, with links to outputs made by `link`.
     pub fn new(store: Arc<dyn Store>, egress: Client, link: LinkTo, ambient: Ambient, settings: Settings) -> Self {
-        let (meter, tracer) = (Arc::default(), Tracer::default());
-        Self { store, egress, link, ambient, settings, meter, tracer }
+        let (meter, tracer, lookout) = (Arc::default(), Tracer::default(), Arc::default());
+        Self { store, egress, link, ambient, settings, meter, tracer, lookout }
     }
 
     /// Counts there what it does.
@@ -64,6 +66,12 @@ impl Engine {
         Self { tracer, ..self }
     }
 
+    /// Answers there what deliveries wait for.
+    #[must_use]
+    pub fn watched(self, lookout: Arc<Lookout>) -> Self {
+        Self { lookout, ..self }
+    }
+
     /// Delivers until told to stop; then claims nothing more, gives back what waits, lets requests in flight end within
     /// [`Settings::stop_within`], and writes what became of them.
     ///
@@ -73,12 +81,13 @@ impl Engine {
     /// Dropping the future ends all tasks at once, as if the process had died: what was in flight is sent again.
     pub async fn run(self, stop: CancellationToken) {
         let stop = stop.child_token();
-        let Self { store, egress, link, ambient, settings, meter, tracer } = self;
+        let Self { store, egress, link, ambient, settings, meter, tracer, lookout } = self;
         meter.begin();
         let keyring = Arc::new(Keyring::new(Arc::clone(&store), ambient.clone(), settings.keyring_ttl));
         let due = Arc::new(Notify::new());
         let written = Arc::new(AtomicU64::new(0));
         let (lanes, messages) = mpsc::channel(BATCHES_ON_THE_WAY);
+        lookout.open(&lanes);
         let (endings, ended) = mpsc::channel(settings.settle_batch.max(1) * 4);
         let (looked, first_look) = oneshot::channel();
 

@@ -12,12 +12,12 @@
 //! that memory is never held for a receiver that is not there. A claim that ran out and was taken again by this very
 //! process (a suspended machine, a clock that jumped) is adopted: the work goes on under the new token, not twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reelhook_domain::circuit::Circuit;
-use reelhook_domain::delivery::{Attempt, Outcome};
+use reelhook_domain::delivery::{Attempt, Outcome, Wait};
 use reelhook_domain::endpoint::{Endpoint, Failing};
 use reelhook_domain::id::{AccountId, DeliveryId, EndpointId};
 use reelhook_domain::retry::{Gone, RetrySchedule, Verdict, judge};
@@ -302,6 +302,33 @@ impl Lane {
             Ok(()) => Readiness::Ready,
             Err(at) => Readiness::Waits(at),
         }
+    }
+
+    /// What each of these waits for, as far as it is here.
+    pub(crate) fn why(&mut self, wanted: &HashSet<DeliveryId>, now: Timestamp) -> Vec<(DeliveryId, Wait)> {
+        let out = wanted.iter().filter(|id| self.in_flight.contains_key(id));
+        let mut waits: Vec<_> = out.map(|&id| (id, Wait::of("sending"))).collect();
+        let circuit = self.circuit.admit(now).err();
+        let is_wide_enough = self.in_flight.len() < self.width.limit();
+        let bucket = &mut self.bucket;
+        let mut turn = |ahead| {
+            if let Some(until) = circuit {
+                return Wait { reason: "circuit_open", until };
+            }
+            match bucket.as_mut().map_or(Ok(()), |bucket| bucket.ready_after(ahead, now)) {
+                Err(until) => Wait { reason: "rate", until: Some(until) },
+                Ok(()) if is_wide_enough => Wait::of("turn"),
+                Ok(()) => Wait::of("concurrency"),
+            }
+        };
+        for (ahead, work) in self.first.places(wanted) {
+            let wait = if self.order.allows(work) { turn(ahead) } else { Wait::of("job_order") };
+            waits.push((work.delivery.id, wait));
+        }
+        for (ahead, work) in self.again.places(wanted) {
+            waits.push((work.delivery.id, turn(self.first.len() + ahead)));
+        }
+        waits
     }
 
     /// Where the delivery stands that goes next: a place among the first tries, or `None` for the first of the retries.

@@ -29,6 +29,7 @@ mod job_order;
 mod keyring;
 mod lane;
 mod lanes;
+mod lookout;
 mod meter;
 mod outcome;
 mod pace;
@@ -41,6 +42,7 @@ mod settle;
 mod trace;
 
 pub use engine::{Engine, LinkTo};
+pub use lookout::Lookout;
 pub use meter::Meter;
 pub use retention::{Retention, RetentionSettings, Swept};
 pub use settings::Settings;

@@ -34,6 +34,17 @@ impl Queue {
         self.bytes
     }
 
+    /// Those of these that wait here, each with how many wait before it.
+    pub(crate) fn places<'q>(
+        &'q self,
+        wanted: &'q HashSet<DeliveryId>,
+    ) -> impl Iterator<Item = (usize, &'q ClaimedDelivery)> {
+        // Most are elsewhere, and then nothing is walked.
+        let count = wanted.iter().filter(|id| self.ids.contains(id)).count();
+        let found = self.waiting.iter().enumerate().filter(|(_, work)| wanted.contains(&work.delivery.id));
+        found.take(count)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ClaimedDelivery> {
         self.waiting.iter()
     }

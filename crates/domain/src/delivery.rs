@@ -201,6 +201,23 @@ pub struct Delivery {
     pub finished_at: Option<Timestamp>,
 }
 
+/// What a delivery waits for that a server has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// One word.
+    pub reason: &'static str,
+    /// Until when, where a time decides it.
+    pub until: Option<Timestamp>,
+}
+
+impl Wait {
+    /// A wait that no time ends.
+    #[must_use]
+    pub const fn of(reason: &'static str) -> Self {
+        Self { reason, until: None }
+    }
+}
+
 /// How long each phase of an attempt took, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AttemptTimings {

@@ -1,27 +1,35 @@
-//! What is around deliveries when they are shown: their endpoints, and the time.
+//! What is around deliveries when they are shown: their endpoints, their lanes, and the time.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use reelhook_dialects::native::reply::{DeliveryReply, Outlook};
-use reelhook_domain::delivery::{Attempt, Delivery};
+use reelhook_domain::delivery::{Attempt, Delivery, DeliveryState, Wait};
 use reelhook_domain::endpoint::Endpoint;
-use reelhook_domain::id::EndpointId;
+use reelhook_domain::id::{DeliveryId, EndpointId};
 use reelhook_domain::time::Timestamp;
 
 use super::Desk;
 use crate::problem::Problem;
 
+/// Says what each of these deliveries waits for, as far as this process has taken it.
+pub type Lookout =
+    Arc<dyn Fn(Vec<(EndpointId, DeliveryId)>) -> BoxFuture<'static, HashMap<DeliveryId, Wait>> + Send + Sync>;
+
 /// The endpoints of some deliveries that have not ended, as they are now.
 #[derive(Debug)]
 pub(crate) struct Around {
     endpoints: HashMap<EndpointId, Endpoint>,
+    in_lanes: HashMap<DeliveryId, Wait>,
     now: Timestamp,
 }
 
 impl Around {
     /// What is around one of them.
     pub(crate) fn of(&self, delivery: &Delivery) -> Outlook<'_> {
-        Outlook { endpoint: self.endpoints.get(&delivery.endpoint), now: self.now }
+        let in_lane = self.in_lanes.get(&delivery.id).copied();
+        Outlook { endpoint: self.endpoints.get(&delivery.endpoint), in_lane, now: self.now }
     }
 }
 
@@ -32,7 +40,10 @@ impl Desk {
         let ids: Vec<_> = waiting.map(|delivery| delivery.endpoint).collect::<HashSet<_>>().into_iter().collect();
         let found = if ids.is_empty() { Vec::new() } else { self.store().endpoints_by_id(&ids).await? };
         let endpoints = found.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
-        Ok(Around { endpoints, now: self.ambient().now() })
+        let taken = deliveries.iter().filter(|delivery| matches!(delivery.state, DeliveryState::Sending { .. }));
+        let taken: Vec<_> = taken.map(|delivery| (delivery.endpoint, delivery.id)).collect();
+        let in_lanes = if taken.is_empty() { HashMap::new() } else { (self.lookout())(taken).await };
+        Ok(Around { endpoints, in_lanes, now: self.ambient().now() })
     }
 
     /// One delivery as it is shown.

@@ -38,6 +38,7 @@ use crate::metrics::{Measures, Metrics};
 use crate::problem::Problem;
 use crate::throttle::{ByHandRates, Throttle};
 
+pub use deliveries::Lookout;
 pub(crate) use endpoints::{HMAC, OVERLAP};
 pub(crate) use jobs::JobInput;
 pub use plan::Planner;
@@ -112,6 +113,8 @@ pub struct Parts {
     pub measures: Measures,
     /// Where spans of submissions go.
     pub tracer: Tracer,
+    /// Knows what deliveries wait for that this process has taken.
+    pub lookout: Lookout,
 }
 
 impl fmt::Debug for Parts {
@@ -205,6 +208,10 @@ impl Desk {
 
     pub(crate) fn planner(&self) -> &Planner {
         &self.inner.parts.planner
+    }
+
+    pub(crate) fn lookout(&self) -> &Lookout {
+        &self.inner.parts.lookout
     }
 
     pub(crate) fn egress(&self) -> &Client {

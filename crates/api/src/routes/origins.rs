@@ -153,6 +153,7 @@ mod tests {
                 services: crate::Services::default(),
                 measures: Arc::new(Vec::new),
                 tracer: reelhook_domain::trace::Tracer::default(),
+                lookout: Arc::new(|_| Box::pin(async { std::collections::HashMap::new() })),
                 limits: Limits::default(),
             });
             Self { router: router(desk, Face::All), key, _folder: folder }

@@ -78,6 +78,7 @@ pub(super) fn api(
         },
         services: services(settings, shared)?,
         measures: measures(shared),
+        lookout: lookout(shared),
         tracer: shared.tracer.clone(),
     });
     for (face, listener) in listeners {
@@ -85,6 +86,15 @@ pub(super) fn api(
         parts.spawn(async move { ("API", serving.await.map_err(Into::into)) });
     }
     Ok(())
+}
+
+/// Asks the lanes of this process, where it delivers.
+fn lookout(shared: &Shared) -> reelhook_api::Lookout {
+    let lookout = Arc::clone(&shared.lookout);
+    Arc::new(move |asked| {
+        let lookout = Arc::clone(&lookout);
+        Box::pin(async move { lookout.waits(asked).await })
+    })
 }
 
 /// Reads what the engines of this process count.
@@ -246,7 +256,7 @@ async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
 /// Delivers webhooks.
 pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &Shared, stop: CancellationToken) {
     let link = link_to(settings, shared);
-    let Shared { store, egress, ambient, meters, tracer, .. } = shared.clone();
+    let Shared { store, egress, ambient, meters, lookout, tracer, .. } = shared.clone();
     let keep = Duration::from_secs(u64::from(settings.retention.keep_days) * 24 * HOUR);
     let retention = RetentionSettings { keep, ..RetentionSettings::default() };
     let retention = Retention::new(Arc::clone(&store), ambient.clone(), retention);
@@ -259,7 +269,8 @@ pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &
         retention.run(until).await;
         ("retention", Ok(()))
     });
-    let engine = Engine::new(store, egress, link, ambient, settings).metered(meters.delivery).traced(tracer);
+    let engine =
+        Engine::new(store, egress, link, ambient, settings).metered(meters.delivery).watched(lookout).traced(tracer);
     parts.spawn(async move {
         engine.run(stop).await;
         ("delivery engine", Ok(()))

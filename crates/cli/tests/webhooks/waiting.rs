@@ -83,7 +83,7 @@ async fn every_wait_that_a_time_ends_says_why_and_until_when() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_wait_that_no_time_ends_says_why() {
+async fn every_other_wait_says_why() {
     let world = World::start(Serve::dev()).await;
     let (silent, quick) = (Receiver::start().await, Receiver::start().await);
     silent.otherwise(Reply::hang());
@@ -92,13 +92,17 @@ async fn every_wait_that_no_time_ends_says_why() {
     let out = register(&world, json!({"url": silent.url("/hook")}), "waits.out").await;
     let rate = json!({"per_second": 1.0, "burst": 1});
     let slow = register(&world, json!({"url": quick.url("/hook"), "rate": rate}), "waits.slow").await;
-    publish(&world, "waits.out", 1).await;
+    publish(&world, "waits.out", 20).await;
     publish(&world, "waits.slow", 20).await;
-    for endpoint in [out, slow] {
-        let shown = waiting(&world, &endpoint, "in_lane").await;
-        assert_eq!((&shown["state"], &shown["waiting"]), (&json!("sending"), &none("in_lane")));
+    for reason in ["sending", "concurrency"] {
+        let shown = waiting(&world, &out, reason).await;
+        assert_eq!((&shown["state"], &shown["waiting"]), (&json!("sending"), &none(reason)));
         assert_eq!(shown["next_attempt_at"], Value::Null);
     }
+    let shown = waiting(&world, &slow, "rate").await;
+    assert_eq!((&shown["state"], &shown["waiting"]["until"]), (&json!("sending"), &shown["next_attempt_at"]));
+    let left = seconds_until(&shown["next_attempt_at"]);
+    assert!((0.0..=20.0).contains(&left), "the newest of 20 waits for those before it: {left} s");
 
     let disabled = register(&world, json!({"url": quick.url("/hook")}), "waits.held").await;
     world.post(&format!("/v1/endpoints/{disabled}/disable"), &json!({})).await.expect(200);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use reelhook_domain::circuit::Circuit;
-use reelhook_domain::delivery::{AttemptTimings, Delivery, DeliveryState, Outcome};
+use reelhook_domain::delivery::{AttemptTimings, Delivery, DeliveryState, Outcome, Wait};
 use reelhook_domain::endpoint::{EndpointRole, EndpointState, Failing, Rate};
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::id::{AttemptId, DeliveryId, EventId, JobId};
@@ -306,6 +306,42 @@ fn a_lane_that_is_limited_waits_for_its_token() {
     let next = NOW + Duration::from_millis(500);
     assert_eq!(lanes.next_at(), Some(next));
     assert_eq!(numbers(&lanes.all_next(next)), [2]);
+}
+
+#[test]
+fn a_delivery_says_what_it_waits_for() {
+    let mut known = roomy();
+    let rate = Some(Rate { per_second: 1.0, burst: 1 });
+    let (slow, busy, ordered) =
+        (Arc::new(Endpoint { rate, ..(*endpoint(1, 1)).clone() }), endpoint(2, 1), endpoint(3, 1));
+    (1..=3).for_each(|number| known.give(work(&slow, number, 0, None, "a.b"), &slow));
+    (11..=15).for_each(|number| known.give(work(&busy, number, 0, None, "a.b"), &busy));
+    (21..=22).for_each(|number| known.give(work(&ordered, number, 0, Some(7), "a.b"), &ordered));
+    known.all_next(NOW);
+    let asked = |to: &Endpoint, number| (to.id, DeliveryId::from_bits(number));
+    let mut waits =
+        |to, number| known.waits(vec![asked(to, number), asked(to, 99)], NOW).into_values().collect::<Vec<_>>();
+    let rated = |seconds| Wait { reason: "rate", until: Some(NOW + Duration::from_secs(seconds)) };
+    let table = [
+        (&slow, 1, Wait::of("sending")),
+        (&slow, 2, rated(1)),
+        (&slow, 3, rated(2)),
+        (&busy, 14, Wait::of("sending")),
+        (&busy, 15, Wait::of("concurrency")),
+        (&ordered, 22, Wait::of("job_order")),
+    ];
+    for (to, number, wait) in table {
+        assert_eq!(waits(to, number), [wait], "{number}");
+    }
+    assert!(waits(&endpoint(4, 1), 1).is_empty(), "another process has it");
+
+    let mut narrow = lanes(Settings { in_flight: 1, ..Settings::default() });
+    narrow.give(work(&busy, 1, 0, None, "a.b"), &busy);
+    narrow.give(work(&ordered, 2, 0, None, "a.b"), &ordered);
+    assert_eq!(numbers(&narrow.all_next(NOW)), [1]);
+    let waits = narrow.waits(vec![asked(&busy, 1), asked(&ordered, 2)], NOW);
+    assert_eq!(waits[&DeliveryId::from_bits(1)], Wait::of("sending"));
+    assert_eq!(waits[&DeliveryId::from_bits(2)], Wait::of("turn"));
 }
 
 #[test]

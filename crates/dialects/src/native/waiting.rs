@@ -4,7 +4,7 @@
 //! of its endpoint: a circuit that opened, or stays open for longer, leaves what is due where it is. So the endpoint is
 //! asked first, and a time that has passed is none.
 
-use reelhook_domain::delivery::{Delivery, DeliveryState};
+use reelhook_domain::delivery::{Delivery, DeliveryState, Wait};
 use reelhook_domain::endpoint::Endpoint;
 use reelhook_domain::time::Timestamp;
 use serde::Serialize;
@@ -17,8 +17,9 @@ use super::reply::PULL_SCHEME;
 #[schema(as = Waiting)]
 pub struct WaitingReply {
     /// Why. Of a job: `queued behind 3 jobs` and the like, or `confirmation`. Of a delivery, one word:
-    /// `queued` (due, and about to be taken), `in_lane` (a server has it: on its way, or waiting its turn for the rate, the
-    /// width or an earlier event of its job), `lane_full` (due, and the lane of its endpoint has no room yet),
+    /// `queued` (due, and about to be taken), `sending` (its request is out), `rate` (the endpoint's rate), `concurrency`
+    /// (so many requests to the endpoint are out as it bears), `job_order` (an earlier event of its job), `turn` (the
+    /// requests of others), `in_lane` (one of these, and another server knows which), `lane_full` (due, and the lane of its endpoint has no room yet),
     /// `first_wait` (the schedule begins with a wait), `backoff` (the wait after an attempt that failed), `retry_after`
     /// (the receiver asked for it), `circuit_open` (the endpoint failed too often in a row),
     /// `endpoint_disabled` (held until the endpoint is enabled), `pull` (held for whoever asks for it),
@@ -35,6 +36,8 @@ pub struct WaitingReply {
 pub struct Outlook<'a> {
     /// Its endpoint, unless it was deleted.
     pub endpoint: Option<&'a Endpoint>,
+    /// What it waits for, where this process has taken it.
+    pub in_lane: Option<Wait>,
     /// The time of asking.
     pub now: Timestamp,
 }
@@ -44,7 +47,10 @@ impl Outlook<'_> {
     pub(super) fn waiting(self, delivery: &Delivery) -> Option<WaitingReply> {
         let (reason, until) = match delivery.state {
             DeliveryState::Scheduled { due } => self.scheduled(delivery, due),
-            DeliveryState::Sending { .. } => ("in_lane", None),
+            DeliveryState::Sending { .. } => {
+                let Wait { reason, until } = self.in_lane.unwrap_or(Wait::of("in_lane"));
+                (reason, until)
+            }
             DeliveryState::Held if self.endpoint.is_some_and(|endpoint| endpoint.url.scheme() == PULL_SCHEME) => {
                 ("pull", None)
             }
@@ -56,9 +62,14 @@ impl Outlook<'_> {
 
     /// The earliest time of the next attempt, where a time decides it; one that has passed says that it is due.
     pub(super) fn next_attempt_at(self, delivery: &Delivery) -> Option<String> {
-        let DeliveryState::Scheduled { due } = delivery.state else { return None };
-        let (_, until) = self.scheduled(delivery, due);
-        Some(until.unwrap_or(due).to_string())
+        let at = match delivery.state {
+            DeliveryState::Scheduled { due } => self.scheduled(delivery, due).1.unwrap_or(due),
+            DeliveryState::Sending { .. } => self.in_lane?.until?,
+            DeliveryState::Held | DeliveryState::Delivered | DeliveryState::Exhausted | DeliveryState::Canceled => {
+                return None;
+            }
+        };
+        Some(at.to_string())
     }
 
     fn scheduled(self, delivery: &Delivery, due: Timestamp) -> (&str, Option<Timestamp>) {
@@ -161,7 +172,7 @@ mod tests {
         for (circuit, due, kept, reason, until, next) in table {
             let delivery = delivery(DeliveryState::Scheduled { due }, kept);
             let endpoint = endpoint("https://a.example/", circuit);
-            let outlook = Outlook { endpoint: Some(&endpoint), now: NOW };
+            let outlook = Outlook { endpoint: Some(&endpoint), in_lane: None, now: NOW };
             let shown = WaitingReply { reason: reason.to_owned(), until: until.map(|until| until.to_string()) };
             assert_eq!(outlook.waiting(&delivery), Some(shown), "{circuit:?} {due} {kept:?}");
             assert_eq!(outlook.next_attempt_at(&delivery), Some(next.to_string()), "{circuit:?} {due} {kept:?}");
@@ -172,7 +183,7 @@ mod tests {
     fn what_is_held_says_for_whom() {
         for (url, reason) in [("https://a.example/", "endpoint_disabled"), ("pull:endpoint", "pull")] {
             let endpoint = endpoint(url, Circuit::default());
-            let outlook = Outlook { endpoint: Some(&endpoint), now: NOW };
+            let outlook = Outlook { endpoint: Some(&endpoint), in_lane: None, now: NOW };
             let held = delivery(DeliveryState::Held, None);
             assert_eq!(outlook.waiting(&held), Some(WaitingReply { reason: reason.to_owned(), until: None }));
             assert_eq!(outlook.next_attempt_at(&held), None);
@@ -180,9 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_server_has_says_what_its_lane_knows() {
+        let taken = delivery(DeliveryState::Sending { until: after(60) }, None);
+        let table = [
+            (None, "in_lane", None),
+            (Some(Wait::of("sending")), "sending", None),
+            (Some(Wait { reason: "rate", until: Some(after(3)) }), "rate", Some(after(3).to_string())),
+        ];
+        for (in_lane, reason, until) in table {
+            let outlook = Outlook { endpoint: None, in_lane, now: NOW };
+            let shown = WaitingReply { reason: reason.to_owned(), until: until.clone() };
+            assert_eq!((outlook.waiting(&taken), outlook.next_attempt_at(&taken)), (Some(shown), until));
+        }
+    }
+
+    #[test]
     fn what_has_ended_waits_for_nothing() {
         for state in [DeliveryState::Delivered, DeliveryState::Exhausted, DeliveryState::Canceled] {
-            let outlook = Outlook { endpoint: None, now: NOW };
+            let outlook = Outlook { endpoint: None, in_lane: None, now: NOW };
             assert_eq!(outlook.waiting(&delivery(state, None)), None);
             assert_eq!(outlook.next_attempt_at(&delivery(state, None)), None);
         }
