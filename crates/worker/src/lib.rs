@@ -5,6 +5,9 @@
 //! verify, keep, finish. The journey only goes forward and ends in exactly one write, [`Jobs::finish_job`], which stores
 //! the end of the job together with the event that tells of it. The worker knows no webhook.
 //!
+//! A job that is submitted to this very process while a slot is free is not looked for in the queue: the door
+//! ([`worker`]) hands it in with the transaction that writes it.
+//!
 //! The claim is a [`Lease`] that its journey owns and gives away with the last call. Beside the journeys runs one
 //! heartbeat for all of them: it prolongs the leases, writes progress, and learns which leases are lost because the
 //! caller canceled the job or another worker has it. A lost lease cancels the journey, which ends the encoder.

@@ -66,7 +66,7 @@ impl HandOff for Planner {
         let way = self.lanes.clone().try_reserve_owned().ok()?;
         let written = self.written.load(Ordering::Acquire);
         let deliveries = self.deliveries(&directory, &outbox.events);
-        if deliveries.len() > MOST_AT_ONCE.max(outbox.events.len()) {
+        if deliveries.len() > MOST_AT_ONCE {
             return None;
         }
         fail_point!("delivery.before_fan_out");

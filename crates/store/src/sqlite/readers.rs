@@ -2,7 +2,8 @@
 //!
 //! # Theory of operation
 //! A read runs whole on a thread where it may wait for the disk; what it found comes back in one piece, once all that it
-//! may have seen is on the disk. A connection is opened when somebody reads and none is free, so an idle server that nobody asks holds none.
+//! may have seen is on the disk. A connection is opened when somebody reads and none is free, so an idle server that nobody
+//! asks holds none.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

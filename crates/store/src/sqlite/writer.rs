@@ -1,14 +1,14 @@
 //! The one thread that writes: group commit.
 //!
 //! # Theory of operation
-//! Callers send work by a bounded channel. The thread, which has the connection to itself, takes all that waits (up to [`BATCH`]), opens one transaction, runs
-//! each piece between savepoints so that one that fails takes back only its own changes, and commits once. Once that is
-//! on the disk ([`Syncs`]), those who listen are woken and the callers answered. While a commit waits for the disk the next
-//! one is made, and then a batch gathers: the slower the disk, the larger the groups. Events that callers publish, which is what there is most of, become one piece, however many callers they
-//! are of.
+//! Callers send work by a bounded channel. The thread, which has the connection to itself, takes all that waits (up to
+//! [`BATCH`]), opens one transaction, runs each piece between savepoints so that one that fails takes back only its own
+//! changes, and commits once. Once that is on the disk ([`Syncs`]), those who listen are woken and the callers answered.
+//! While a commit waits for the disk the next one is made, and then a batch gathers: the slower the disk, the larger the
+//! groups. Events that callers publish, which is what there is most of, become one piece, however many callers they are of.
 //!
-//! The bad day: when the commit or its sync fails, or SQLite gives up the transaction midway (a full disk), every piece of the batch
-//! that did well so far is told that it did not, because nothing of it was kept.
+//! The bad day: when the commit or its sync fails, or SQLite gives up the transaction midway (a full disk), every piece of
+//! the batch that did well so far is told that it did not, because nothing of it was kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

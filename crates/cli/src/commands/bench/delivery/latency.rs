@@ -47,13 +47,13 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
     let method = vec![
         format!(
             "One endpoint; {count} events, one each {} ms whether those before were answered or not, after {WARM_UP} that are \
-         not counted. From just before the first byte of the request is written to the moment the receiver has read the \
-         last byte of the webhook. The baseline is {bare_count} payloads sent the same way, without a server between.",
+             not counted. From just before the first byte of the request is written to the moment the receiver has read the \
+             last byte of the webhook. The baseline is {bare_count} payloads sent the same way, without a server between.",
             PACE.as_millis()
         ),
         format!(
             "The disk by itself: {} writes of 48 KiB, about what the commit of an event writes, each followed by `fdatasync`, at \
-         the same rate, half of them before the events and half after. Each event waits for at least one of these.",
+             the same rate, half of them before the events and half after. Each event waits for at least one of these.",
             syncs.len()
         ),
     ];
