@@ -6,7 +6,7 @@
 //! the end of the job together with the event that tells of it. The worker knows no webhook.
 //!
 //! A job that is submitted to this very process while a slot is free is not looked for in the queue: the door
-//! ([`worker`]) hands it in with the transaction that writes it.
+//! (`worker.rs`) hands it in with the transaction that writes it.
 //!
 //! The claim is a [`Lease`] that its journey owns and gives away with the last call. Beside the journeys runs one
 //! heartbeat for all of them: it prolongs the leases, writes progress, and learns which leases are lost because the
