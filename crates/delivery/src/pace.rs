@@ -3,7 +3,7 @@
 //! # Theory of operation
 //! A lane that has left deliveries in the store (a *parked* lane) works off a backlog. With nothing else to do it goes as
 //! fast as it can. While many new deliveries go out on other lanes, those come first: of each span of time, backlogs get
-//! a quarter of what the others sent in the span before, and never less than a floor, so that they come to their end.
+//! a sixth of what the others sent in the span before, and never less than a floor, so that they come to their end.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use reelhook_domain::time::Timestamp;
 
 /// How long a span is.
 const SPAN: Duration = Duration::from_millis(100);
-/// New deliveries of a span that are no hindrance, and what backlogs may send in any span: 1,000 a second.
-const FLOOR: u32 = 100;
+/// New deliveries of a span that are no hindrance, and what backlogs may send in any span: 750 a second.
+const FLOOR: u32 = 75;
 /// Backlogs get one turn for so many new deliveries.
-const PART: u32 = 4;
+const PART: u32 = 6;
 
 /// What went out in this span, and what may.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,9 +70,9 @@ mod tests {
     #[test]
     fn new_deliveries_go_before_a_backlog_and_few_of_them_are_no_hindrance() {
         assert_eq!(sent(0, 3), [5000, 5000, 5000]);
-        assert_eq!(sent(100, 3), [5000, 5000, 5000]);
-        assert_eq!(sent(101, 3), [5000, 100, 100]);
-        assert_eq!(sent(800, 3), [5000, 200, 200]);
+        assert_eq!(sent(75, 3), [5000, 5000, 5000]);
+        assert_eq!(sent(76, 3), [5000, 75, 75]);
+        assert_eq!(sent(1200, 3), [5000, 200, 200]);
     }
 
     #[test]
@@ -80,7 +80,7 @@ mod tests {
         let mut pace = Pace { began: Timestamp::from_millis(1000), new: 400, backlog: 100, most: Some(100) };
         assert_eq!(pace.waits(Timestamp::from_millis(1001)), Some(Timestamp::from_millis(1100)));
         assert_eq!(pace.waits(Timestamp::from_millis(1100)), None);
-        assert_eq!(pace.most, Some(100));
+        assert_eq!(pace.most, Some(75));
     }
 
     #[test]

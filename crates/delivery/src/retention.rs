@@ -1,10 +1,11 @@
 //! Retention: what was kept for its time is removed, a little at a time.
 //!
 //! # Theory of operation
-//! Every [`Settings::look`] a sweep walks from the oldest delivery and the oldest event towards what is not over yet. It
-//! goes in small steps, each a short transaction, and after each rests so long that the writer has nine tenths of its time
-//! for everybody else; never longer than [`LONGEST_REST`], because on a busy server a step mostly waits for its turn, and a
-//! server that is busy all day must still remove as much as comes. When nothing is over, a sweep reads a handful of rows and writes nothing.
+//! Every [`Settings::look`] a sweep walks from the oldest delivery and the oldest event towards what is not over yet.
+//! It goes in small steps, each a short transaction, and after each rests so long that the writer has nineteen
+//! twentieths of its time for everybody else; never longer than [`LONGEST_REST`], because on a busy server a step
+//! mostly waits for its turn, and a server that is busy all day must still remove as much as comes. When nothing is
+//! over, a sweep reads a handful of rows and writes nothing.
 //!
 //! Accounts that want a shorter time of their own have walks of their own. Where their walk over the events came to is
 //! remembered, for these cannot be found by account.
@@ -43,7 +44,7 @@ pub struct RetentionSettings {
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(30 * 24 * 3600), look: Duration::from_secs(60), step: 100, rest: 9 }
+        Self { keep: Duration::from_secs(30 * 24 * 3600), look: Duration::from_secs(60), step: 100, rest: 19 }
     }
 }
 
