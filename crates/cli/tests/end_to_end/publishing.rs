@@ -7,7 +7,7 @@ use reelhook_testkit::Receiver;
 use serde_json::{Value, json};
 
 use crate::inbox;
-use crate::world::{PATIENCE, Serve, World};
+use crate::world::{PATIENCE, Serve, World, eventually};
 
 /// SIGKILL.
 const KILLED: i32 = 9;
@@ -96,8 +96,13 @@ async fn a_payload_comes_as_it_was_written_however_often_it_is_sent() {
     let text = String::from_utf8(first.body.to_vec()).unwrap();
     assert!(text.ends_with(&format!(r#","data":{payload}}}"#)), "{text}");
 
-    let deliveries = world.get("/v1/deliveries").await.expect(200);
-    let delivery = deliveries["deliveries"][0]["id"].as_str().unwrap();
+    let mut delivery = Value::Null;
+    eventually("it is settled", async || {
+        delivery = world.get("/v1/deliveries").await.expect(200)["deliveries"][0].clone();
+        delivery["state"] == "delivered"
+    })
+    .await;
+    let delivery = delivery["id"].as_str().unwrap();
     world.post(&format!("/v1/deliveries/{delivery}/resend"), &json!({})).await.expect(202);
     let again = receiver.wait_for(2, PATIENCE).await.pop().unwrap();
     assert_eq!((again.header("webhook-id"), &again.body), (id.as_str(), &first.body));
