@@ -16,13 +16,13 @@ use super::reply::PULL_SCHEME;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Waiting)]
 pub struct WaitingReply {
-    /// Why. Of a job: `queued behind 3 jobs` and the like, or `confirmation`. Of a delivery, one word:
-    /// `queued` (due, and about to be taken), `sending` (its request is out), `rate` (the endpoint's rate), `concurrency`
-    /// (so many requests to the endpoint are out as it bears), `job_order` (an earlier event of its job), `turn` (the
-    /// requests of others), `in_lane` (one of these, and another server knows which), `lane_full` (due, and the lane of its endpoint has no room yet),
-    /// `first_wait` (the schedule begins with a wait), `backoff` (the wait after an attempt that failed), `retry_after`
-    /// (the receiver asked for it), `circuit_open` (the endpoint failed too often in a row),
-    /// `endpoint_disabled` (held until the endpoint is enabled), `pull` (held for whoever asks for it),
+    /// Why. Of a job: `queued behind 3 jobs` and the like, or `confirmation`. Of a delivery, one word: `queued` (due,
+    /// and about to be taken), `sending` (its request is out), `rate` (the endpoint's rate), `concurrency` (so many
+    /// requests to the endpoint are out as it bears), `job_order` (an earlier event of its job), `turn` (the requests
+    /// of others), `in_lane` (one of these, and another server knows which), `lane_full` (due, and the lane of its
+    /// endpoint has no room yet), `first_wait` (the schedule begins with a wait), `backoff` (the wait after an attempt
+    /// that failed), `retry_after` (the receiver asked for it), `circuit_open` (the endpoint failed too often in a
+    /// row), `endpoint_disabled` (held until the endpoint is enabled), `pull` (held for whoever asks for it),
     /// `no_signing_secret` (no secret signs for the endpoint), `store_unavailable` or `internal_error` (the server's
     /// fault), `superseded` (a later event of the job takes its place).
     pub reason: String,
