@@ -245,10 +245,19 @@ pub struct Event {
     pub data: Data,
 }
 
-/// The body of the native webhook of an event that is not of a job: what was published, with what it is.
+impl Event {
+    /// Its data in an [`envelope`].
+    #[must_use]
+    pub fn envelope(&self) -> String {
+        envelope(self.kind.as_str(), self.at, self.sequence, self.data.as_str())
+    }
+}
+
+/// The body of a native webhook: what happened, with that JSON.
 ///
-/// Stores do not keep it: they put it together again for every later attempt. So it must come out the same, byte for byte,
-/// for as long as there are deliveries that were made with it.
+/// Of an event that is not of a job the data is what was published, and stores do not keep its body: they put it
+/// together again for every later attempt. So it must come out the same, byte for byte, for as long as there are deliveries
+/// that were made with it.
 #[must_use]
 pub fn envelope(kind: &str, at: Timestamp, sequence: i64, data: &str) -> String {
     // Types need no escaping: see [`EventType`].

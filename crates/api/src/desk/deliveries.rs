@@ -41,8 +41,7 @@ impl Desk {
         let found = if ids.is_empty() { Vec::new() } else { self.store().endpoints_by_id(&ids).await? };
         let endpoints = found.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
         let taken = deliveries.iter().filter(|delivery| matches!(delivery.state, DeliveryState::Sending { .. }));
-        let taken: Vec<_> = taken.map(|delivery| (delivery.endpoint, delivery.id)).collect();
-        let in_lanes = if taken.is_empty() { HashMap::new() } else { (self.lookout())(taken).await };
+        let in_lanes = (self.lookout())(taken.map(|delivery| (delivery.endpoint, delivery.id)).collect()).await;
         Ok(Around { endpoints, in_lanes, now: self.ambient().now() })
     }
 

@@ -47,10 +47,7 @@ impl Outlook<'_> {
     pub(super) fn waiting(self, delivery: &Delivery) -> Option<WaitingReply> {
         let (reason, until) = match delivery.state {
             DeliveryState::Scheduled { due } => self.scheduled(delivery, due),
-            DeliveryState::Sending { .. } => {
-                let Wait { reason, until } = self.in_lane.unwrap_or(Wait::of("in_lane"));
-                (reason, until)
-            }
+            DeliveryState::Sending { .. } => self.in_lane.map_or(("in_lane", None), |wait| (wait.reason, wait.until)),
             DeliveryState::Held if self.endpoint.is_some_and(|endpoint| endpoint.url.scheme() == PULL_SCHEME) => {
                 ("pull", None)
             }

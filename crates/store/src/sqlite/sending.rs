@@ -1,6 +1,6 @@
 //! How deliveries are claimed and settled: many at once, in one transaction.
 //!
-//! What is found takes its ids as one JSON parameter, so that its text never changes and stays prepared; what is written
+//! What is found takes its ids as one JSON parameter, so that its text never changes and stays prepared; what is changed
 //! is one statement for each row. What a row becomes is decided here by [`step`]; the statement repeats the state and token
 //! that the decision was made on.
 

@@ -198,25 +198,24 @@ pub(super) fn each<R>(
 pub(super) type Insert = (&'static str, usize, &'static str);
 
 /// Inserts many rows, [`GROUPS`] at once: a statement that writes several opens its tables and their indexes once, and then
-/// goes on where it is. Answers how many rows were written.
+/// goes on where it is.
 pub(super) fn insert<R>(
     tx: &mut Tx,
     (head, columns, tail): Insert,
     rows: impl IntoIterator<Item = R, IntoIter: ExactSizeIterator>,
     bind: impl Fn(&mut Binder<'_, '_>, R),
-) -> Result<u64> {
+) -> Result<()> {
+    let values = format!("({})", vec!["?"; columns].join(","));
     let mut rows = rows.into_iter();
-    let mut written = 0;
     while let Some(group) = GROUPS.into_iter().find(|group| *group <= rows.len()) {
-        let row = format!("({})", vec!["?"; columns].join(","));
-        let text = format!("{head} values {} {tail}", vec![row; group].join(","));
+        let text = format!("{head} values {} {tail}", vec![values.as_str(); group].join(","));
         let mut statement = tx.connection().prepare_cached(&text)?;
         let mut binder = Binder { statement: &mut statement, place: 0, done: Ok(()) };
         rows.by_ref().take(group).for_each(|row| bind(&mut binder, row));
         binder.done?;
-        written += statement.raw_execute()? as u64;
+        statement.raw_execute()?;
     }
-    Ok(written)
+    Ok(())
 }
 
 /// How many rows one statement inserts: as many as there are of the first of these that is not too many. Few, because

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::delivery::DeliveryState;
-use reelhook_domain::event::{Data, Event, envelope};
+use reelhook_domain::event::{Data, envelope};
 use reelhook_domain::id::EndpointId;
 use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::Verdict;
@@ -64,18 +64,13 @@ impl HandOff for Plans {
             job: outgoing.event.job,
             endpoint: *endpoint,
             dialect: Dialect::Native,
-            body: body(&outgoing.event),
+            body: Body::of(&outgoing.event, Dialect::Native, outgoing.event.envelope()),
             start: Start::Claimed,
         };
         let claimed = Arc::clone(&self.claimed);
         let then = Box::new(move |came: Vec<ClaimedDelivery>| claimed.lock().unwrap().extend(came));
         Some(Planned { deliveries: pairs.map(delivery).collect(), lease: LEASE, then })
     }
-}
-
-/// What is sent of that event.
-fn body(event: &Event) -> Body {
-    Body::of(event, Dialect::Native, envelope(event.kind.as_str(), event.at, event.sequence, event.data.as_str()))
 }
 
 async fn kept(world: &World) -> usize {

@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{Attempt, AttemptTimings, Outcome};
-use reelhook_domain::event::{Event, envelope};
 use reelhook_domain::id::{AccountId, EndpointId};
 use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::Verdict;
@@ -110,7 +109,7 @@ async fn make(rig: &Rig, endpoint: EndpointId, count: u32, ago: Duration) -> any
                 job: None,
                 endpoint,
                 dialect: Dialect::Native,
-                body: body(&outgoing.event),
+                body: Body::of(&outgoing.event, Dialect::Native, outgoing.event.envelope()),
                 start: Start::Claimed,
             })
             .collect();
@@ -125,11 +124,6 @@ async fn make(rig: &Rig, endpoint: EndpointId, count: u32, ago: Duration) -> any
 fn event(past: &Ambient, account: AccountId) -> NewEvent {
     let kind = OLD.parse().expect("it is a type of events");
     NewEvent { id: past.id(), account, kind, data: json!("x".repeat(PAYLOAD)).into(), only: None }
-}
-
-/// The body that an engine would have sent.
-fn body(event: &Event) -> Body {
-    Body::of(event, Dialect::Native, envelope(event.kind.as_str(), event.at, event.sequence, event.data.as_str()))
 }
 
 fn delivered(past: &Ambient, work: &ClaimedDelivery) -> Settlement {
