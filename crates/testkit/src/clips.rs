@@ -141,7 +141,7 @@ pub fn ffmpeg<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, output: &
 }
 
 /// `target/tmp/clips`, beside the test programs, so that `cargo clean` removes it.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let program = std::env::current_exe().expect("a test knows its own path");
     let target =
         program.ancestors().find(|path| path.ends_with("target")).map_or_else(std::env::temp_dir, Path::to_owned);

@@ -6,12 +6,14 @@
 pub mod addresses;
 mod ambient;
 pub mod clips;
+mod field;
 mod origin;
 mod receiver;
 mod reply;
 mod serve;
 
 pub use ambient::{MovedClock, SeededDice, ambient, system_ambient};
+pub use field::{Verdict, field, verdict};
 pub use origin::{Manners, Origin};
 pub use receiver::{Received, Receiver};
 pub use reply::Reply;

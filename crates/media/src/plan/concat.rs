@@ -258,21 +258,13 @@ fn sound(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Design,
         streams.insert(0, StreamPlan::new("video", "drop", format!("{} holds sound alone", concat.format)));
     }
     Ok(Design {
-        format: concat.format,
-        place: Place::Own(Window::Whole, Passes::One),
         making: Some(Making { video: VideoTrack::None, audio: track }),
         streams,
-        video: None,
         audio: expect,
         duration: total.filter(|_| desk.damage == Damage::Strict).map(|seconds| Span { seconds, tolerance }),
-        frames: None,
-        max_bytes: None,
-        keep_source_if_larger: false,
         beside: beside(clips),
-        before: None,
-        alpha: false,
         join: Some(Join { graph: Some(graph), copied: None, seconds: total.unwrap_or(0.0) }),
-        package: None,
+        ..Design::new(concat.format, Place::Own(Window::Whole, Passes::One))
     })
 }
 
@@ -289,21 +281,10 @@ fn beside(clips: &[Clip<'_>]) -> Vec<Beside> {
 
 fn blank(format: Format, clips: &[Clip<'_>], video: VideoTrack, expect: VideoExpectation) -> Design {
     Design {
-        format,
-        place: Place::Own(Window::Whole, Passes::One),
         making: Some(Making { video, audio: AudioTrack::None }),
-        streams: Vec::new(),
         video: Some(expect),
-        audio: None,
-        duration: None,
-        frames: None,
-        max_bytes: None,
-        keep_source_if_larger: false,
         beside: beside(clips),
-        before: None,
-        alpha: false,
-        join: None,
-        package: None,
+        ..Design::new(format, Place::Own(Window::Whole, Passes::One))
     }
 }
 

@@ -70,21 +70,12 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
     let encoder = Encoder { name: "gif".to_owned(), options: Vec::new() };
     let track = VideoTrack::Encode { filters, encoder, uneven: false, palette: true };
     Ok(Design {
-        format: Format::Gif,
-        place,
         making: Some(Making { video: track, audio: AudioTrack::None }),
         streams,
         video: Some(VideoExpectation { codec: "gif".to_owned(), width, height }),
-        audio: None,
         duration: timeline::span(desk.source, seconds, Format::Gif, Some(frame_rate), &AudioTrack::None),
         frames: timeline::frames(desk.source, video, frame_rate, desk.damage),
-        max_bytes: None,
-        keep_source_if_larger: false,
-        beside: Vec::new(),
-        before: None,
-        alpha: false,
-        join: None,
-        package: None,
+        ..Design::new(Format::Gif, place)
     })
 }
 

@@ -103,6 +103,29 @@ struct Design {
     package: Option<PackageExpectation>,
 }
 
+impl Design {
+    /// An output of that format about which nothing else is decided: the source as it is.
+    fn new(format: Format, place: Place) -> Self {
+        Self {
+            format,
+            place,
+            making: None,
+            streams: Vec::new(),
+            video: None,
+            audio: None,
+            duration: None,
+            frames: None,
+            max_bytes: None,
+            keep_source_if_larger: false,
+            beside: Vec::new(),
+            before: None,
+            alpha: false,
+            join: None,
+            package: None,
+        }
+    }
+}
+
 /// In which step an output is made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Place {
@@ -310,21 +333,13 @@ impl<'a> Desk<'a> {
         let seconds = timeline::length(self.source, true, audio_expect.is_some());
         let duration = timeline::span(self.source, seconds, picture.format, Some(picture.frame_rate), &audio);
         Ok(Design {
-            format: picture.format,
-            place: Place::Shared,
             making: Some(Making { video, audio }),
             streams,
             video: Some(video_expect),
             audio: audio_expect,
             duration,
             frames: timeline::frames(self.source, info, picture.frame_rate, self.damage),
-            max_bytes: None,
-            keep_source_if_larger: false,
-            beside: Vec::new(),
-            before: None,
-            alpha: false,
-            join: None,
-            package: None,
+            ..Design::new(picture.format, Place::Shared)
         })
     }
 
@@ -339,42 +354,16 @@ impl<'a> Desk<'a> {
         let seconds = timeline::length(self.source, false, true);
         let duration = timeline::span(self.source, seconds, wish.format, None, &audio);
         Ok(Design {
-            format: wish.format,
-            place: Place::Shared,
             making: Some(Making { video: VideoTrack::None, audio }),
             streams,
-            video: None,
             audio: expect,
             duration,
-            frames: None,
-            max_bytes: None,
-            keep_source_if_larger: false,
-            beside: Vec::new(),
-            before: None,
-            alpha: false,
-            join: None,
-            package: None,
+            ..Design::new(wish.format, Place::Shared)
         })
     }
 
     /// The source itself as the product.
     fn kept(&self, format: Format, streams: Vec<StreamPlan>) -> Design {
-        Design {
-            format,
-            place: Place::Nowhere,
-            making: None,
-            streams,
-            video: None,
-            audio: None,
-            duration: None,
-            frames: None,
-            max_bytes: None,
-            keep_source_if_larger: false,
-            beside: Vec::new(),
-            before: None,
-            alpha: false,
-            join: None,
-            package: None,
-        }
+        Design { streams, ..Design::new(format, Place::Nowhere) }
     }
 }

@@ -109,21 +109,11 @@ pub(super) fn design(desk: &Desk<'_>, package: &Package) -> Result<Design, JobFa
     let expect =
         PackageExpectation { kind: package.kind, segment_format: package.segment_format, segment_seconds, tracks };
     Ok(Design {
-        format: PackageExpectation::format(package.kind),
-        place: Place::Own(Window::Whole, Passes::One),
         making: Some(Making { video: VideoTrack::Package(Packaging { renditions, early }), audio: sound }),
         streams,
-        video: None,
-        audio: None,
         duration,
-        frames: None,
-        max_bytes: None,
-        keep_source_if_larger: false,
-        beside: Vec::new(),
-        before: None,
-        alpha: false,
-        join: None,
         package: Some(expect),
+        ..Design::new(PackageExpectation::format(package.kind), Place::Own(Window::Whole, Passes::One))
     })
 }
 

@@ -39,21 +39,11 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
     let track = VideoTrack::Encode { filters: chain, encoder, uneven: false, palette: false };
     let codec = if thumbnail.format == Format::Jpg { "mjpeg" } else { thumbnail.format.as_str() };
     Ok(Design {
-        format: thumbnail.format,
-        place: Place::Passing(second),
         making: Some(Making { video: track, audio: AudioTrack::None }),
         streams: vec![StreamPlan::new("video", "encode", notes.join("; "))],
         video: Some(VideoExpectation { codec: codec.to_owned(), width, height }),
-        audio: None,
-        duration: None,
         frames: Some(Frames { count: 1, tolerance: 0 }),
-        max_bytes: None,
-        keep_source_if_larger: false,
-        beside: Vec::new(),
-        before: None,
-        alpha: false,
-        join: None,
-        package: None,
+        ..Design::new(thumbnail.format, Place::Passing(second))
     })
 }
 

@@ -112,20 +112,12 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
     let seconds = timeline::length(desk.source, true, audio_expect.is_some());
     let duration = timeline::span(desk.source, seconds, Format::Mp4, Some(None), &audio);
     Ok(Design {
-        format: Format::Mp4,
-        place: Place::Shared,
         making: Some(Making { video: VideoTrack::Copy, audio }),
         streams,
         video: Some(VideoExpectation { codec: video.codec.clone(), width: video.width, height: video.height }),
         audio: audio_expect,
         duration,
         frames: timeline::frames(desk.source, video, None, desk.damage),
-        max_bytes: None,
-        keep_source_if_larger: false,
-        beside: Vec::new(),
-        before: None,
-        alpha: false,
-        join: None,
-        package: None,
+        ..Design::new(Format::Mp4, Place::Shared)
     })
 }

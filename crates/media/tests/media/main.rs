@@ -4,6 +4,7 @@
 mod clips;
 mod cutouts;
 mod damage;
+mod field;
 mod joined;
 mod machine;
 mod models;

@@ -71,8 +71,6 @@ pub(super) fn design(desk: &Desk<'_>, wish: &RemoveBackground) -> Result<Design,
     let uneven = video.variable_frame_rate && graph.frame_rate.is_none() && !palette;
     let span = timeline::span(desk.source, seconds, wish.format, Some(graph.frame_rate), &audio);
     Ok(Design {
-        format: wish.format,
-        place: Place::Own(Window::Whole, passes),
         making: Some(Making { video: VideoTrack::Encode { filters, encoder, uneven, palette }, audio }),
         streams,
         video: Some(VideoExpectation { codec: look.codec.to_owned(), width, height }),
@@ -82,14 +80,11 @@ pub(super) fn design(desk: &Desk<'_>, wish: &RemoveBackground) -> Result<Design,
         // The encoder of WebP shows a picture longer where the next one is the same.
         frames: timeline::frames(desk.source, video, graph.frame_rate, desk.damage)
             .filter(|_| wish.format != Format::Webp),
-        max_bytes: None,
-        keep_source_if_larger: false,
         beside: graph.beside,
-        join: None,
-        package: None,
         // GIF and WebP say so only of a file in which some pixel is clear.
         alpha: carries_alpha && !matches!(wish.format, Format::Gif | Format::Webp),
         before: graph.before,
+        ..Design::new(wish.format, Place::Own(Window::Whole, passes))
     })
 }
 

@@ -1,0 +1,1 @@
+//! Sound and its further tracks: depths, lengths, tags, covers, languages, subtitles.

@@ -1,0 +1,1 @@
+//! Containers and their times: joined, cut, streamed, late, with something before or behind.

@@ -1,0 +1,1 @@
+//! Recipes that make something new of a source: watermarks, storyboards, previews, waveforms, loudness.

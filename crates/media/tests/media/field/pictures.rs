@@ -1,0 +1,1 @@
+//! Still pictures and animations, through every recipe that takes one.
