@@ -94,6 +94,9 @@ pub struct VideoInfo {
     /// Colour primaries, transfer, matrix and range, as ffprobe names them.
     #[serde(skip_serializing_if = "Color::is_empty", default)]
     pub color: Color,
+    /// How bright a picture of high dynamic range gets, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub light: Option<Light>,
     /// Whether samples are interlaced.
     #[serde(default)]
     pub interlaced: bool,
@@ -136,6 +139,65 @@ impl Color {
     pub fn is_hdr(&self) -> bool {
         matches!(self.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
     }
+}
+
+impl VideoInfo {
+    /// Whether its samples carry transparency.
+    pub fn has_alpha(&self) -> bool {
+        self.pixel_format.as_deref().is_some_and(has_alpha)
+    }
+}
+
+/// Whether samples of that layout, named as ffmpeg does, carry transparency.
+pub fn has_alpha(pixel_format: &str) -> bool {
+    ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"].iter().any(|name| pixel_format.starts_with(name))
+}
+
+/// How bright the picture and the display that it was graded on get.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Light {
+    /// The display that the picture was graded on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mastering_display: Option<MasteringDisplay>,
+    /// Brightest pixel of all frames (MaxCLL), in cd/m2.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_content: Option<u32>,
+    /// Brightest mean of a frame (MaxFALL), in cd/m2.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_average: Option<u32>,
+}
+
+impl Light {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The brightest that the picture gets, in cd/m2, as far as that is known.
+    pub fn peak(&self) -> Option<f64> {
+        let content = self.max_content.filter(|&nits| nits > 0).map(f64::from);
+        content.or(self.mastering_display.map(|display| f64::from(display.max_luminance) / 10_000.0))
+    }
+}
+
+/// Colour volume of a display.
+///
+/// # Source
+/// ITU-T H.265, D.3.28: coordinates in units of 0.00002, luminance in units of 0.0001 cd/m2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MasteringDisplay {
+    /// Chromaticity of red, x and y.
+    pub red: [u32; 2],
+    /// Chromaticity of green, x and y.
+    pub green: [u32; 2],
+    /// Chromaticity of blue, x and y.
+    pub blue: [u32; 2],
+    /// Chromaticity of white, x and y.
+    pub white_point: [u32; 2],
+    /// Highest luminance.
+    pub max_luminance: u32,
+    /// Lowest luminance.
+    pub min_luminance: u32,
 }
 
 /// An audio stream.

@@ -14,6 +14,9 @@ pub struct Capabilities {
     pub version: String,
     /// Names of the encoders it was built with.
     pub encoders: BTreeSet<String>,
+    /// Names of the decoders it was built with.
+    #[serde(default)]
+    pub decoders: BTreeSet<String>,
     /// Names of the containers it writes.
     pub muxers: BTreeSet<String>,
     /// Names of its filters.
@@ -28,6 +31,11 @@ impl Capabilities {
     /// Whether an encoder is there.
     pub fn encodes(&self, encoder: &str) -> bool {
         self.encoders.contains(encoder)
+    }
+
+    /// Whether a decoder is there.
+    pub fn decodes(&self, decoder: &str) -> bool {
+        self.decoders.contains(decoder)
     }
 
     /// Whether a filter is there.

@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use reelhook_domain::failure::{JobFailure, Stage};
-use reelhook_domain::media::MediaInfo;
+use reelhook_domain::media::{MediaInfo, VideoInfo};
 
 use crate::error::MediaError;
 use crate::extent;
@@ -65,9 +65,28 @@ pub(crate) async fn probe(toolbox: &Toolbox, input: &Path, scratch: &Path) -> Re
         });
         return Err(MediaError::Failed(failure));
     };
-    let source = judge(&look, &report)?;
+    let mut source = judge(&look, &report)?;
     within_limits(&source, &report, &toolbox.settings().limits).map_err(MediaError::Rejected)?;
+    if let Some(video) = &mut source.info.video {
+        learn_light(toolbox, input, scratch, look.kind.demuxer, video).await?;
+    }
     Ok(source)
+}
+
+/// How bright a picture of high dynamic range gets often stands in its frames alone, so the first one is looked at.
+pub(crate) async fn learn_light(
+    toolbox: &Toolbox,
+    input: &Path,
+    scratch: &Path,
+    demuxer: &str,
+    video: &mut VideoInfo,
+) -> Result<(), MediaError> {
+    if video.color.is_hdr() && video.light.is_none() {
+        let first = ["-select_streams", "v", "-read_intervals", "%+#1", "-show_frames"];
+        let report = toolbox.report(input, scratch, demuxer, &first).await?;
+        video.light = report.and_then(|report| report.light_of_frame());
+    }
+    Ok(())
 }
 
 /// The kind of the file at `path` and what its bytes claim.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use reelhook_domain::media::{AudioInfo, Color, VideoInfo};
+use reelhook_domain::media::{AudioInfo, Color, Light, MasteringDisplay, VideoInfo};
 use serde::Deserialize;
 
 /// Most frames a second that a picture stream without a known mean is believed.
@@ -21,6 +21,16 @@ pub(crate) struct Report {
     pub(crate) chapters: Vec<serde::de::IgnoredAny>,
     #[serde(default)]
     pub(crate) format: Container,
+    /// The first frames, where they were asked for.
+    #[serde(default)]
+    frames: Vec<Frame>,
+}
+
+/// A frame that was decoded.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Frame {
+    side_data_list: Vec<SideData>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -68,6 +78,55 @@ pub(crate) struct Stream {
 #[serde(default)]
 struct SideData {
     rotation: Option<f64>,
+    red_x: Option<String>,
+    red_y: Option<String>,
+    green_x: Option<String>,
+    green_y: Option<String>,
+    blue_x: Option<String>,
+    blue_y: Option<String>,
+    white_point_x: Option<String>,
+    white_point_y: Option<String>,
+    min_luminance: Option<String>,
+    max_luminance: Option<String>,
+    max_content: Option<u32>,
+    max_average: Option<u32>,
+}
+
+impl SideData {
+    fn mastering_display(&self) -> Option<MasteringDisplay> {
+        // In the units of the standard: 0.00002, and 0.0001 cd/m2.
+        let of = |text: &Option<String>, units: f64| {
+            let value = ratio(text.as_ref(), '/')? * units;
+            (value < f64::from(u32::MAX)).then(|| value.round() as u32)
+        };
+        let point = |x, y| Some([of(x, 50_000.0)?, of(y, 50_000.0)?]);
+        Some(MasteringDisplay {
+            red: point(&self.red_x, &self.red_y)?,
+            green: point(&self.green_x, &self.green_y)?,
+            blue: point(&self.blue_x, &self.blue_y)?,
+            white_point: point(&self.white_point_x, &self.white_point_y)?,
+            max_luminance: of(&self.max_luminance, 10_000.0)?,
+            min_luminance: of(&self.min_luminance, 10_000.0).unwrap_or(0),
+        })
+    }
+}
+
+/// How bright a picture gets by what accompanies it.
+fn light(side_data: &[SideData]) -> Option<Light> {
+    let positive = |nits: Option<u32>| nits.filter(|&nits| nits > 0);
+    let light = Light {
+        mastering_display: side_data.iter().find_map(SideData::mastering_display),
+        max_content: side_data.iter().find_map(|data| positive(data.max_content)),
+        max_average: side_data.iter().find_map(|data| positive(data.max_average)),
+    };
+    (!light.is_empty()).then_some(light)
+}
+
+impl Report {
+    /// How bright the picture gets by what its first frame says.
+    pub(crate) fn light_of_frame(&self) -> Option<Light> {
+        self.frames.iter().find_map(|frame| light(&frame.side_data_list))
+    }
 }
 
 fn number<T: std::str::FromStr>(text: Option<&String>) -> Option<T> {
@@ -212,6 +271,7 @@ impl Stream {
                 matrix: known(self.color_space.as_ref()),
                 range: known(self.color_range.as_ref()),
             },
+            light: light(&self.side_data_list),
             interlaced,
             bit_rate: number(self.bit_rate.as_ref()),
             duration_seconds: self.duration_seconds(),

@@ -9,7 +9,7 @@ use reelhook_domain::recipe::Format;
 
 use crate::further::Further;
 use crate::package;
-use crate::plan::Damage;
+use crate::plan::{Damage, private_parameters};
 use crate::run::process::option;
 use crate::step::{
     AudioTrack, Before, Beside, BesideFile, Commanded, CommandedInput, Encoder, Making, Passes, Product, Reading, Step,
@@ -191,7 +191,7 @@ impl Step {
     }
 
     fn spell_input(&self, line: &mut Line, input: &Path) {
-        let Reading { demuxer, damage, window, .. } = &self.reading;
+        let Reading { demuxer, decoder, canvas, damage, window, .. } = &self.reading;
         if self.threads > 0 {
             line.words(&["-threads", &self.threads.to_string()]);
         }
@@ -201,6 +201,12 @@ impl Step {
         // unseen, but with `explode` the decoder would not start at all; `-xerror` alone still catches concealment.
         if *damage == Damage::Strict && !matches!(window, Window::Jump { .. } | Window::From { .. }) {
             line.words(&["-err_detect:v", "explode"]);
+        }
+        if *canvas {
+            line.words(&["-reinit_filter", "0"]);
+        }
+        if let Some(decoder) = decoder {
+            line.words(&["-c:v", decoder]);
         }
         match window {
             Window::Jump { start, length } => line.words(&["-ss", &seconds(*start), "-t", &seconds(*length)]),
@@ -381,24 +387,32 @@ impl Step {
 
     fn spell_encoder(&self, line: &mut Line, encoder: &Encoder, pass: Pass) {
         line.words(&["-c:v", &encoder.name]);
-        line.texts(&encoder.options);
+        let private = private_parameters(&encoder.name);
+        let (planned, options): (Vec<_>, Vec<_>) =
+            encoder.options.chunks(2).partition(|pair| private.is_some_and(|option| pair[0] == option));
+        options.into_iter().for_each(|pair| line.texts(pair));
         let number = if pass == Pass::First { "1" } else { "2" };
         let two = self.passes == Passes::Bitrate;
+        // ffmpeg takes the last of several; so what was planned and what is the machine's go into one.
+        let mut parameters = Vec::new();
         match encoder.name.as_str() {
             "libx265" => {
-                let mut parameters = vec!["log-level=error".to_owned()];
+                parameters.push("log-level=error".to_owned());
                 if self.threads > 0 {
                     parameters.push(format!("pools={}", self.threads));
                 }
                 if two {
                     parameters.push(format!("pass={number}:stats={STATISTICS}"));
                 }
-                line.words(&["-x265-params", &parameters.join(":")]);
             }
-            "libsvtav1" if self.threads > 0 => line.words(&["-svtav1-params", &format!("lp={}", self.threads)]),
+            "libsvtav1" if self.threads > 0 => parameters.push(format!("lp={}", self.threads)),
             "libsvtav1" => {}
             _ if two => line.words(&["-pass", number, "-passlogfile", STATISTICS]),
             _ => {}
+        }
+        parameters.extend(planned.into_iter().filter_map(|pair| pair.get(1).cloned()));
+        if let Some(option) = private.filter(|_| !parameters.is_empty()) {
+            line.words(&[option, &parameters.join(":")]);
         }
         if self.threads > 0 {
             line.words(&["-threads", &self.threads.to_string()]);

@@ -160,6 +160,10 @@ pub(crate) struct Join {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) demuxer: &'static str,
+    /// ffmpeg's name of the decoder of the picture, where its own does not see all of it.
+    pub(crate) decoder: Option<&'static str>,
+    /// Whether the filters take frames of changing sizes, so that they are not started again.
+    pub(crate) canvas: bool,
     pub(crate) damage: Damage,
     pub(crate) video: Option<u32>,
     pub(crate) audio: Option<u32>,

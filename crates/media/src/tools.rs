@@ -220,9 +220,10 @@ impl Inner {
 
     async fn ask(&self) -> Result<Capabilities, MediaError> {
         let layers = self.layers().await?;
-        let (version, encoders, muxers, filters) = tokio::try_join!(
+        let (version, encoders, decoders, muxers, filters) = tokio::try_join!(
             self.answer(&self.ffmpeg, "-version"),
             self.answer(&self.ffmpeg, "-encoders"),
+            self.answer(&self.ffmpeg, "-decoders"),
             self.answer(&self.ffmpeg, "-muxers"),
             self.answer(&self.ffmpeg, "-filters"),
         )?;
@@ -233,8 +234,9 @@ impl Inner {
         if number.is_some_and(|number| number < capabilities::OLDEST) {
             return Err(unusable(format!("it is version {version}; install {} or newer", capabilities::OLDEST)));
         }
-        let [encoders, muxers, filters] = [encoders, muxers, filters].map(|said| capabilities::names(&said));
-        Ok(Capabilities { version, encoders, muxers, filters, layers, threads: self.settings.threads })
+        let [encoders, decoders, muxers, filters] =
+            [encoders, decoders, muxers, filters].map(|said| capabilities::names(&said));
+        Ok(Capabilities { version, encoders, decoders, muxers, filters, layers, threads: self.settings.threads })
     }
 
     /// What the launcher says of the sandbox.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use reelhook_domain::failure::{JobFailure, Stage};
-use reelhook_domain::media::MediaInfo;
+use reelhook_domain::media::{Color, Light, MediaInfo, VideoInfo, has_alpha};
 use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,47 @@ pub struct VideoExpectation {
     pub width: u32,
     /// Height as shown, in pixels.
     pub height: u32,
+    /// In which colours its numbers are tagged to be; absent where the format has no such tags.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub colors: Option<ColorExpectation>,
+    /// How bright it says that it gets, where it has to say so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub light: Option<Light>,
+}
+
+/// In which colours a picture's numbers are tagged to be, by ffmpeg's names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColorExpectation {
+    /// The matrix between luma, chroma and red, green and blue.
+    pub matrix: String,
+    /// The transfer between numbers and light.
+    pub transfer: String,
+}
+
+impl VideoExpectation {
+    /// A picture of that codec and size, with nothing expected of its tags.
+    pub(crate) fn new(codec: &str, (width, height): (u32, u32)) -> Self {
+        Self { codec: codec.to_owned(), width, height, colors: None, light: None }
+    }
+}
+
+impl ColorExpectation {
+    /// Names that stand for the same numbers are the same.
+    ///
+    /// # Source
+    /// ITU-T H.273, tables 3 and 4.
+    fn check(&self, measured: &Color) -> Check {
+        let matrix = |name: &str| if matches!(name, "bt470bg" | "smpte170m") { "bt601" } else { name }.to_owned();
+        let transfer = |name: &str| {
+            let same = matches!(name, "bt709" | "smpte170m" | "bt2020-10" | "bt2020-12");
+            if same { "bt709" } else { name }.to_owned()
+        };
+        let unknown = || "unknown".to_owned();
+        let found = (measured.matrix.clone().unwrap_or_else(unknown), measured.transfer.clone().unwrap_or_else(unknown));
+        let passed = matrix(&self.matrix) == matrix(&found.0) && transfer(&self.transfer) == transfer(&found.1);
+        let words = |matrix: &str, transfer: &str| format!("matrix {matrix}, transfer {transfer}");
+        Check::new("colors", passed, words(&self.matrix, &self.transfer), words(&found.0, &found.1))
+    }
 }
 
 /// What an audio stream has to be.
@@ -152,7 +193,7 @@ pub(crate) async fn verify(
     let Some(report) = toolbox.report(file, scratch, look.kind.demuxer, more).await? else {
         return Err(broken("it cannot be read"));
     };
-    let measured = match probe::judge(&look, &report) {
+    let mut measured = match probe::judge(&look, &report) {
         Ok(source) if bare => with_counted_length(source, &report),
         Ok(source) => source,
         Err(MediaError::Rejected(failure)) => return Err(broken(&failure.message)),
@@ -160,6 +201,9 @@ pub(crate) async fn verify(
     };
     if let Some(damage) = measured.damage.filter(|_| expect.kept_source.is_none()) {
         return Err(broken(&damage.message));
+    }
+    if let (Some(_), Some(video)) = (expect.video.as_ref().and_then(|video| video.light), &mut measured.info.video) {
+        probe::learn_light(toolbox, file, scratch, look.kind.demuxer, video).await?;
     }
     receipt(expect, measured.info, measured.size_bytes)
 }
@@ -229,6 +273,9 @@ fn compare(expect: &Expectation, info: &MediaInfo, size_bytes: u64) -> Vec<Check
     let expected = expect.video.as_ref().map(|video| picture(&video.codec, video.width, video.height));
     let measured = info.video.as_ref().map(|video| picture(&video.codec, video.width, video.height));
     checks.push(alike("video", expected, measured));
+    if let (Some(expected), Some(measured)) = (&expect.video, &info.video) {
+        checks.extend(looks("", expected, measured));
+    }
     let sound = |codec: &str, channels| format!("{codec}, {channels} channels");
     let expected = expect.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));
     let measured = info.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));
@@ -259,6 +306,29 @@ fn compare(expect: &Expectation, info: &MediaInfo, size_bytes: u64) -> Vec<Check
         checks.push(Check::new("max_bytes", size_bytes <= most, expected, format!("{size_bytes} bytes")));
     }
     checks
+}
+
+/// The comparisons of a picture's tags; their names begin with `called`.
+pub(crate) fn looks(called: &str, expected: &VideoExpectation, measured: &VideoInfo) -> Vec<Check> {
+    let mut checks = Vec::new();
+    checks.extend(expected.colors.as_ref().map(|colors| colors.check(&measured.color)));
+    checks.extend(expected.light.map(|light| {
+        let words = |light: Option<Light>| light.map_or_else(|| "not told".to_owned(), |light| light_words(&light));
+        Check::new("light", measured.light == Some(light), words(Some(light)), words(measured.light))
+    }));
+    checks.into_iter().map(|check| Check { name: format!("{called}{}", check.name), ..check }).collect()
+}
+
+fn light_words(light: &Light) -> String {
+    let number = |number: Option<u32>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+    let display = light.mastering_display.map_or_else(
+        || "no mastering display".to_owned(),
+        |display| {
+            let nits = |luminance: u32| f64::from(luminance) / 10_000.0;
+            format!("mastering display of {} to {} cd/m2", nits(display.min_luminance), nits(display.max_luminance))
+        },
+    );
+    format!("{display}, MaxCLL {}, MaxFALL {}", number(light.max_content), number(light.max_average))
 }
 
 pub(crate) fn frames(name: &str, expected: Frames, measured: Option<u64>) -> Check {
@@ -313,11 +383,6 @@ pub(crate) fn broken(why: &str) -> MediaError {
     MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message))
 }
 
-/// Whether samples of that layout carry alpha.
-fn has_alpha(pixel_format: &str) -> bool {
-    ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"].iter().any(|name| pixel_format.starts_with(name))
-}
-
 /// Our word for the container of a format.
 const fn container(format: Format) -> &'static str {
     match format {
@@ -340,7 +405,7 @@ mod tests {
             format: Format::Mp4,
             duration: Some(Span { seconds: 10.0, tolerance: 0.1 }),
             frames: Some(Frames { count: 250, tolerance: 0 }),
-            video: Some(VideoExpectation { codec: "h264".to_owned(), width: 1920, height: 1080 }),
+            video: Some(VideoExpectation::new("h264", (1920, 1080))),
             audio: Some(AudioExpectation { codec: "aac".to_owned(), channels: 2 }),
             alpha: false,
             fast_start: true,

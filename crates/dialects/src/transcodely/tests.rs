@@ -169,6 +169,7 @@ fn media(seconds: f64) -> MediaInfo {
         pixel_format: Some("yuv420p".to_owned()),
         square_pixels: true,
         color: Default::default(),
+        light: None,
         interlaced: false,
         bit_rate: Some(4_000_000),
         duration_seconds: Some(seconds),

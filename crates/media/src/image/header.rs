@@ -63,6 +63,7 @@ impl Inspected {
             pixel_format: None,
             square_pixels: true,
             color: reelhook_domain::media::Color::default(),
+            light: None,
             interlaced: false,
             bit_rate: None,
             duration_seconds: None,

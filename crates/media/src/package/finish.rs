@@ -36,7 +36,7 @@ pub(crate) async fn finish(toolbox: &Toolbox, package: &PackageExpectation, fold
     }
     if package.has_manifest() {
         let raw = tokio::fs::read_to_string(folder.join(MANIFEST)).await?;
-        tokio::fs::write(folder.join(MANIFEST), manifest::manifest(&raw, &tracks)).await?;
+        tokio::fs::write(folder.join(MANIFEST), manifest::manifest(&raw, &tracks, package.shape)).await?;
     }
     Ok(tracks.iter().flat_map(|track| track.listing.files()).map(|file| file.size_bytes).sum())
 }

@@ -6,7 +6,8 @@
 
 use reelhook_domain::recipe::SegmentFormat;
 
-use super::listing::Listing;
+use super::listing::{Listing, attribute};
+use crate::verify::VideoExpectation;
 use super::{PackageExpectation, TrackExpectation};
 
 /// A rendition as it was made.
@@ -74,32 +75,122 @@ pub(super) fn playlist(package: &PackageExpectation, listing: &Listing) -> Strin
     text + "#EXT-X-ENDLIST\n"
 }
 
-/// ffmpeg's manifest with the codecs and rates of the renditions and the length of the longest segment. That streams of
-/// one set can be joined without a new header is not so, as each has a header of its own.
-pub(super) fn manifest(raw: &str, tracks: &[Track<'_>]) -> String {
+/// ffmpeg's manifest with the codecs and rates of the renditions and the length of the longest segment, and with one set
+/// for all renditions of a codec, between which players may switch. That streams of one set can be joined without a new
+/// header is not so, as each has a header of its own.
+pub(super) fn manifest(raw: &str, tracks: &[Track<'_>], shape: (u32, u32)) -> String {
     let segments = tracks.iter().flat_map(|track| &track.listing.segments);
     let longest = segments.map(|segment| segment.seconds).fold(0.0, f64::max);
+    let lines: Vec<String> = raw
+        .lines()
+        .map(|line| {
+            let line = line.replace(" bitstreamSwitching=\"true\"", "");
+            with_attribute(&line, "maxSegmentDuration", &format!("PT{:.3}S", longest + 0.0005))
+        })
+        .collect();
     let mut text = String::with_capacity(raw.len());
-    for line in raw.lines() {
-        let mut line = line.replace(" bitstreamSwitching=\"true\"", "");
-        line = with_attribute(&line, "maxSegmentDuration", &format!("PT{:.3}S", longest + 0.0005));
-        if line.trim_start().starts_with("<Representation ")
-            && let Some(track) = number(&line).and_then(|number| tracks.get(number))
-        {
-            line = with_attribute(&line, "codecs", &track.codec);
-            line = with_attribute(&line, "bandwidth", &track.listing.bandwidth().0.to_string());
+    let mut written: Vec<Option<&str>> = Vec::new();
+    let mut rest = &lines[..];
+    while let Some((line, behind)) = rest.split_first() {
+        if !is_set(line) {
+            // The sets come one after another, and each is written with all that belong to it where the first stands.
+            text += line;
+            text.push('\n');
+            rest = behind;
+            continue;
         }
-        text += &line;
-        text.push('\n');
+        let all = sets(rest, tracks);
+        if all.is_empty() {
+            // Not as ffmpeg writes it; what measures the package says so.
+            text += &rest.join("\n");
+            text.push('\n');
+            break;
+        }
+        let end = all.iter().map(|set| set.lines.len() + 2).sum();
+        for set in &all {
+            if !written.contains(&set.codec()) {
+                let id = written.len();
+                written.push(set.codec());
+                let alike: Vec<_> = all.iter().filter(|other| other.codec() == set.codec()).collect();
+                text += &joined(id, &alike, shape);
+            }
+        }
+        rest = &rest[end..];
     }
     text
+}
+
+/// An adaptation set as ffmpeg writes it: one rendition.
+struct Set<'a> {
+    opening: &'a str,
+    lines: &'a [String],
+    track: &'a Track<'a>,
+}
+
+impl<'a> Set<'a> {
+    /// Players switch between pictures of one codec; the sound is a set of its own.
+    fn codec(&self) -> Option<&'a str> {
+        self.track.expect.video.as_ref().map(|video| video.codec.as_str())
+    }
+}
+
+fn is_set(line: &str) -> bool {
+    line.trim_start().starts_with("<AdaptationSet ")
+}
+
+/// The sets that follow one another from the first line on.
+fn sets<'a>(mut lines: &'a [String], tracks: &'a [Track<'a>]) -> Vec<Set<'a>> {
+    let mut sets = Vec::new();
+    while let Some((opening, behind)) = lines.split_first().filter(|(line, _)| is_set(line)) {
+        let Some(end) = behind.iter().position(|line| line.trim() == "</AdaptationSet>") else { break };
+        let number = behind[..end].iter().find_map(|line| number(line.trim_start()));
+        let Some(track) = number.and_then(|number| tracks.get(number)) else { break };
+        sets.push(Set { opening, lines: &behind[..end], track });
+        lines = &behind[end + 1..];
+    }
+    sets
+}
+
+/// Renditions of one codec as one set.
+fn joined(id: usize, sets: &[&Set<'_>], (width, height): (u32, u32)) -> String {
+    let Some(first) = sets.first() else { return String::new() };
+    let mut opening = with_attribute(first.opening, "id", &id.to_string());
+    let most = |side: fn(&VideoExpectation) -> u32| {
+        sets.iter().filter_map(|set| set.track.expect.video.as_ref()).map(side).max().unwrap_or(0).to_string()
+    };
+    opening = with_attribute(&opening, "maxWidth", &most(|video| video.width));
+    opening = with_attribute(&opening, "maxHeight", &most(|video| video.height));
+    opening = with_attribute(&opening, "par", &format!("{width}:{height}"));
+    let rates: Vec<_> = sets.iter().filter_map(|set| attribute(set.opening.trim_start(), "frameRate")).collect();
+    if rates.iter().any(|rate| *rate != rates[0]) {
+        // What they do not share each says by itself.
+        opening = opening.replacen(&format!(" frameRate=\"{}\"", rates[0]), "", 1);
+    }
+    let mut text = format!("{opening}\n");
+    for set in sets {
+        let own = attribute(set.opening.trim_start(), "frameRate").filter(|_| !opening.contains(" frameRate="));
+        for line in set.lines {
+            let mut line = line.clone();
+            if line.trim_start().starts_with("<Representation ") {
+                line = with_attribute(&line, "codecs", &set.track.codec);
+                line = with_attribute(&line, "bandwidth", &set.track.listing.bandwidth().0.to_string());
+                if let Some(rate) = own {
+                    line = line.replacen(" mimeType=", &format!(" frameRate=\"{rate}\" mimeType="), 1);
+                }
+            }
+            text += &line;
+            text.push('\n');
+        }
+    }
+    let indent = &first.opening[..first.opening.len() - first.opening.trim_start().len()];
+    text + indent + "</AdaptationSet>\n"
 }
 
 /// How many segments a manifest names in all; `None` where it is not as ffmpeg writes it.
 pub(super) fn segments_named(manifest: &str) -> Option<usize> {
     let mut count = 0_usize;
     for line in manifest.lines().map(str::trim).filter(|line| line.starts_with("<S ")) {
-        let repeated = super::listing::attribute(line, "r").map_or(Some(0), |text| text.parse().ok())?;
+        let repeated = attribute(line, "r").map_or(Some(0), |text| text.parse().ok())?;
         count = count.checked_add(1)?.checked_add(repeated)?;
     }
     manifest.trim_end().ends_with("</MPD>").then_some(count)
@@ -107,12 +198,13 @@ pub(super) fn segments_named(manifest: &str) -> Option<usize> {
 
 /// The number of a representation.
 fn number(line: &str) -> Option<usize> {
-    super::listing::attribute(line, "id")?.parse().ok()
+    let opening = Some(line).filter(|line| line.starts_with("<Representation "))?;
+    attribute(opening, "id")?.parse().ok()
 }
 
 /// The line with another value of an attribute, where it has that attribute.
 fn with_attribute(line: &str, key: &str, value: &str) -> String {
-    let Some(old) = super::listing::attribute(line.trim_start(), key) else { return line.to_owned() };
+    let Some(old) = attribute(line.trim_start(), key) else { return line.to_owned() };
     line.replacen(&format!("{key}=\"{old}\""), &format!("{key}=\"{value}\""), 1)
 }
 

@@ -91,6 +91,9 @@ fn compare(
     let expected = track.video.as_ref().map(|video| picture(&video.codec, video.width, video.height));
     let measured = info.video.as_ref().map(|video| picture(&video.codec, video.width, video.height));
     checks.push(verify::alike(&called("video"), expected, measured));
+    if let (Some(expected), Some(measured)) = (&track.video, &info.video) {
+        checks.extend(verify::looks(&called(""), expected, measured));
+    }
     let sound = |codec: &str, channels| format!("{codec}, {channels} channels");
     let expected = track.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));
     let measured = info.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));

@@ -52,6 +52,8 @@ pub struct PackageExpectation {
     pub segment_format: SegmentFormat,
     /// Length of a segment, in seconds.
     pub segment_seconds: f64,
+    /// The shape of its pictures, width to height, in whole numbers that have no common divisor.
+    pub shape: (u32, u32),
     /// Its renditions in the order of their numbers; the sound, where there is one, comes last.
     pub tracks: Vec<TrackExpectation>,
 }

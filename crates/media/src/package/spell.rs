@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use reelhook_domain::recipe::{SegmentFormat, VideoCodec};
+use reelhook_domain::recipe::SegmentFormat;
 
 use super::{MANIFEST, MASTER, PackageExpectation, Packaging, TrackExpectation};
 use crate::spell::seconds;
@@ -58,18 +58,10 @@ fn dash(packaging: &Packaging, expect: &PackageExpectation) -> Vec<String> {
     .into()
 }
 
-/// Which renditions players may switch between: those of one codec.
+/// One set for each rendition: the muxer refuses two in one set whose shapes differ by as little as sides that were
+/// rounded to whole pixels. [`super::manifest`] joins those that players may switch between.
 fn sets(tracks: &[TrackExpectation]) -> String {
-    let mut sets: Vec<(Option<VideoCodec>, Vec<String>)> = Vec::new();
-    for (number, track) in tracks.iter().enumerate() {
-        let codec = track.video.as_ref().and_then(|video| VideoCodec::from_word(&video.codec));
-        match sets.iter_mut().find(|(known, _)| *known == codec) {
-            Some((_, members)) => members.push(number.to_string()),
-            None => sets.push((codec, vec![number.to_string()])),
-        }
-    }
-    let set = |(id, (_, members)): (usize, &(_, Vec<String>))| format!("id={id},streams={}", members.join(","));
-    sets.iter().enumerate().map(set).collect::<Vec<_>>().join(" ")
+    (0..tracks.len()).map(|number| format!("id={number},streams={number}")).collect::<Vec<_>>().join(" ")
 }
 
 fn hls(expect: &PackageExpectation) -> Vec<String> {

@@ -21,6 +21,7 @@ fn media(format: &str, codec: &str, size: (u32, u32), frames: u64, seconds: Opti
         pixel_format: Some(samples.to_owned()),
         square_pixels: true,
         color: Color::default(),
+        light: None,
         interlaced: false,
         bit_rate: None,
         duration_seconds: seconds,

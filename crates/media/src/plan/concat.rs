@@ -11,7 +11,9 @@ use reelhook_domain::recipe::{Concat, FEWEST_TO_JOIN, Fit, Format, VideoCodec};
 
 use super::convert::as_it_is;
 use super::joint::{Clip, Picture, Sound};
-use super::video::{Hdr, Keys, Rate, Wish, tier, tier_words, words};
+use super::canvas;
+use super::color::{Hdr, Meaning};
+use super::video::{Encoding, Keys, Rate, Wish, tier, tier_words, words};
 use super::{Damage, Design, Desk, Place, audio, size, timeline, video};
 use crate::spell::seconds;
 use crate::step::{AudioTrack, Beside, BesideFile, Join, Making, Passes, StreamPlan, VideoTrack, Window};
@@ -51,7 +53,7 @@ fn picture(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Desig
         lengths.map(|all| all.iter().map(|length| (length * rate).round().max(1.0) as u64).collect());
     let copied = copyable(concat, clips, &videos);
     let mut design = match &copied {
-        Ok(codec) => copy(concat, clips, &videos, *codec),
+        Ok(codec) => copy(desk, concat, clips, &videos, *codec),
         Err(why) => encode(desk, concat, clips, &videos, rate, frames.as_deref(), why)?,
     };
     let ends: Option<Vec<f64>> = match &copied {
@@ -145,13 +147,13 @@ fn copyable(concat: &Concat, clips: &[Clip<'_>], videos: &[&VideoInfo]) -> Resul
 }
 
 /// A design whose picture is copied; its sound and length come later.
-fn copy(concat: &Concat, clips: &[Clip<'_>], videos: &[&VideoInfo], codec: VideoCodec) -> Design {
+fn copy(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>], videos: &[&VideoInfo], codec: VideoCodec) -> Design {
     let first = videos[0];
     let reason = format!("copied: all {} inputs are alike, {codec} {}x{}", clips.len(), first.width, first.height);
     let lengths = videos.iter().filter_map(|video| video.duration_seconds).collect();
     let count = videos.iter().filter_map(|video| video.frames).sum();
-    let made = VideoExpectation { codec: first.codec.clone(), width: first.width, height: first.height };
-    blank(concat.format, clips, VideoTrack::Joined, made)
+    let made = VideoExpectation::new(&first.codec, (first.width, first.height));
+    blank(desk, concat.format, clips, VideoTrack::Joined, made)
         .with(StreamPlan::new("video", "copy", reason), Some(count))
         .joined(Join { graph: None, copied: Some(lengths), seconds: 0.0 })
 }
@@ -183,9 +185,13 @@ fn encode(
         keys: Keys::Free,
         reason: format!("{reason}; {}", tier_words(codec, concat.quality)),
     };
-    let (track, expect, plan) = video::encode(desk, videos[0], &wish)?;
-    let matrices_differ = videos.iter().any(|video| video.color.matrix != videos[0].color.matrix);
-    let picture = Picture { target, rate, keeps_hdr, one_matrix: matrices_differ };
+    let Encoding { track, mut expect, plan, .. } = video::encode(desk, videos[0], &wish)?;
+    let meaning = common(videos);
+    if !keeps_hdr {
+        expect.colors = Some(meaning.expectation());
+        expect.light = None;
+    }
+    let picture = Picture { target, rate, keeps_hdr, meaning: &meaning };
     let counts = (0..clips.len()).map(|place| frames.map(|frames| frames[place]));
     let chains = clips.iter().zip(videos).zip(counts).map(|((clip, video), count)| {
         let hdr = if keeps_hdr { Hdr::Kept } else { Hdr::standard(desk, video) };
@@ -193,11 +199,18 @@ fn encode(
     });
     let graph = chains.collect::<Vec<_>>().join(";");
     let count = frames.map(|frames| frames.iter().sum());
-    Ok(blank(concat.format, clips, track, expect).with(plan, count).joined(Join {
+    Ok(blank(desk, concat.format, clips, track, expect).with(plan, count).joined(Join {
         graph: Some(graph),
         copied: None,
         seconds: 0.0,
     }))
+}
+
+/// The colours that all become: those of the first where all are alike and of standard range, else BT.709.
+fn common(videos: &[&VideoInfo]) -> Meaning {
+    let first = Meaning::of(videos[0]);
+    let alike = videos.iter().all(|video| Meaning { full_range: first.full_range, ..Meaning::of(video) } == first);
+    if alike && !videos[0].color.is_hdr() { first } else { Meaning::bt709() }
 }
 
 fn encode_sound(
@@ -262,28 +275,33 @@ fn sound(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Design,
         streams,
         audio: expect,
         duration: total.filter(|_| desk.damage == Damage::Strict).map(|seconds| Span { seconds, tolerance }),
-        beside: beside(clips),
+        beside: beside(desk, clips),
         join: Some(Join { graph: Some(graph), copied: None, seconds: total.unwrap_or(0.0) }),
         ..Design::new(concat.format, Place::Own(Window::Whole, Passes::One))
     })
 }
 
 /// All inputs but the first.
-fn beside(clips: &[Clip<'_>]) -> Vec<Beside> {
+fn beside(desk: &Desk<'_>, clips: &[Clip<'_>]) -> Vec<Beside> {
     let further = clips.iter().filter(|clip| clip.input > 0);
     let beside = |clip: &Clip<'_>| Beside {
         file: BesideFile::Further(clip.input - 1),
         demuxer: clip.source.demuxer,
-        options: if clip.source.damage.is_none() { words(&["-err_detect:v", "explode"]) } else { Vec::new() },
+        options: [
+            if clip.source.damage.is_none() { words(&["-err_detect:v", "explode"]) } else { Vec::new() },
+            if canvas::may_change(clip.source) { words(&["-reinit_filter", "0"]) } else { Vec::new() },
+            desk.decoder(clip.source).map(|decoder| words(&["-c:v", decoder])).unwrap_or_default(),
+        ]
+        .concat(),
     };
     further.map(beside).collect()
 }
 
-fn blank(format: Format, clips: &[Clip<'_>], video: VideoTrack, expect: VideoExpectation) -> Design {
+fn blank(desk: &Desk<'_>, format: Format, clips: &[Clip<'_>], video: VideoTrack, expect: VideoExpectation) -> Design {
     Design {
         making: Some(Making { video, audio: AudioTrack::None }),
         video: Some(expect),
-        beside: beside(clips),
+        beside: beside(desk, clips),
         ..Design::new(format, Place::Own(Window::Whole, Passes::One))
     }
 }

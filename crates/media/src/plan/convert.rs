@@ -3,8 +3,11 @@
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::recipe::{Convert, Fit, Format, Size};
 
-use super::video::{Geometry, Hdr, Keys, Rate, Wish, frames_and_size, missing, tier, tier_words};
+use super::color::{Alpha, Hdr};
+use super::geometry::{Samples, Target};
+use super::video::{Keys, Rate, Wish, missing, tier, tier_words};
 use super::{Design, Desk, Place, audio, size, timeline};
+use crate::spell::seconds;
 use crate::step::{AudioTrack, Encoder, Making, Passes, StreamPlan, VideoTrack, Window};
 use crate::verify::VideoExpectation;
 
@@ -52,31 +55,47 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
     }
     let (width, height) = size::target(video, &convert.size, Fit::Inside, size::Sides::Any);
     let own = video.frame_rate.unwrap_or(25.0);
-    // Uneven frames stay uneven: a GIF has a time for each.
     let asked = convert.frame_rate.map(|rate| rate.min(FASTEST_GIF));
     let frame_rate = asked.or_else(|| (own > FASTEST_GIF).then_some(FASTEST_GIF));
-    let (mut filters, mut notes) = frames_and_size(video, frame_rate, (width, height), Geometry::Rgb);
-    let hdr = Hdr::standard(desk, video);
-    filters.extend(hdr.filters(video));
-    notes.extend(hdr.note());
+    let target = Target {
+        frame_rate,
+        size: (width, height),
+        samples: Samples::Rgb("bgra"),
+        hdr: Hdr::standard(desk, video),
+        alpha: Alpha::of(video.has_alpha(), true, Alpha::Kept),
+    };
+    let (mut filters, mut notes) = target.filters(desk, video);
+    let uneven = video.variable_frame_rate && frame_rate.is_none();
+    if uneven {
+        // Uneven frames stay uneven: a GIF has a time for each.
+        filters.splice(..0, apart(FASTEST_GIF));
+        notes.push("frames at least 20 ms apart, as viewers slow down what is shorter".to_owned());
+    }
     notes.insert(0, "gif with a palette of its own".to_owned());
-    let seconds = timeline::length(desk.source, true, false);
-    let bytes = seconds.unwrap_or(f64::MAX) * frame_rate.unwrap_or(own) * f64::from(width) * f64::from(height) * 4.0;
+    let length = timeline::length(desk.source, true, false);
+    let bytes = length.unwrap_or(f64::MAX) * frame_rate.unwrap_or(own) * f64::from(width) * f64::from(height) * 4.0;
     let place = if bytes <= WAITING { Place::Shared } else { Place::Own(Window::Whole, Passes::Palette) };
     let mut streams = vec![StreamPlan::new("video", "encode", notes.join("; "))];
     if desk.source.info.audio.is_some() {
         streams.push(StreamPlan::new("audio", "drop", "gif holds no sound"));
     }
     let encoder = Encoder { name: "gif".to_owned(), options: Vec::new() };
-    let track = VideoTrack::Encode { filters, encoder, uneven: false, palette: true };
+    let track = VideoTrack::Encode { filters, encoder, uneven, palette: true };
     Ok(Design {
         making: Some(Making { video: track, audio: AudioTrack::None }),
         streams,
-        video: Some(VideoExpectation { codec: "gif".to_owned(), width, height }),
-        duration: timeline::span(desk.source, seconds, Format::Gif, Some(frame_rate), &AudioTrack::None),
-        frames: timeline::frames(desk.source, video, frame_rate, desk.damage),
+        video: Some(VideoExpectation::new("gif", (width, height))),
+        duration: timeline::span(desk.source, length, Format::Gif, Some(frame_rate), &AudioTrack::None),
+        // Of uneven frames some are dropped.
+        frames: timeline::frames(desk.source, video, frame_rate, desk.damage).filter(|_| !uneven),
         ..Design::new(Format::Gif, place)
     })
+}
+
+/// Filters that put uneven frames on a grid of that many a second and drop those that would share a place on it.
+pub(super) fn apart(rate: f64) -> [String; 2] {
+    let apart = "select=isnan(prev_selected_pts)+gt(pts\\,prev_selected_pts)".to_owned();
+    [format!("settb=1/{}", seconds(rate)), apart]
 }
 
 /// Nothing said of the size.

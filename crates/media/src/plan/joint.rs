@@ -3,7 +3,8 @@
 use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::Format;
 
-use super::video::Hdr;
+use super::canvas;
+use super::color::{Alpha, Hdr, Meaning};
 use crate::probe::Source;
 use crate::spell::{on_file_time, seconds};
 
@@ -17,15 +18,15 @@ pub(super) struct Clip<'a> {
 
 /// What all pictures become before they are joined.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Picture {
+pub(super) struct Picture<'a> {
     pub(super) target: (u32, u32),
     pub(super) rate: f64,
     pub(super) keeps_hdr: bool,
-    /// Whether they come with several matrices.
-    pub(super) one_matrix: bool,
+    /// The colours of all of them afterwards.
+    pub(super) meaning: &'a Meaning,
 }
 
-impl Picture {
+impl Picture<'_> {
     /// The filters of one input up to its label `[xN]`: fitted into the size with bars where its shape differs, at the
     /// rate, and with exactly so many frames where that is known.
     pub(super) fn chain(
@@ -38,16 +39,19 @@ impl Picture {
     ) -> String {
         let (width, height) = self.target;
         let mut filters = vec![on_file_time("setpts", &seconds(clip.source.video_start))];
+        filters.extend(Meaning::told(video));
+        if canvas::may_change(clip.source) {
+            filters.extend(canvas::filters(video));
+        }
         if video.interlaced && deinterlaces {
             filters.push("bwdif=mode=send_frame".to_owned());
         }
+        let alpha = Alpha::of(video.has_alpha(), false, Alpha::OnBlack);
+        filters.extend(alpha.before(true).iter().map(|&filter| filter.to_owned()));
         filters.extend(hdr.filters(video));
         let mut scale = fitted(video, self.target);
-        if self.one_matrix && !self.keeps_hdr {
-            scale += ":out_color_matrix=bt709";
-        }
         if !self.keeps_hdr {
-            scale += ":out_range=tv";
+            scale += &format!(":out_color_matrix={}:out_range=tv", self.meaning.matrix);
         }
         filters.push(scale);
         filters.push(format!("pad={width}:{height}:-1:-1,setsar=1"));
@@ -56,6 +60,9 @@ impl Picture {
             filters.push(format!("tpad=stop_mode=clone:stop=-1,trim=end_frame={frames}"));
         }
         filters.push(format!("format={}", if self.keeps_hdr { "yuv420p10le" } else { "yuv420p" }));
+        if !self.keeps_hdr {
+            filters.push(self.meaning.tags());
+        }
         let index = clip.source.video_index.unwrap_or(0);
         format!("[{0}:{index}]{1}[x{0}]", clip.input, filters.join(","))
     }

@@ -8,12 +8,15 @@
 
 mod audio;
 mod auto;
+mod canvas;
+mod color;
 mod compress;
 mod concat;
 mod convert;
 mod estimate;
 mod extract_audio;
 mod ffmpeg;
+mod geometry;
 mod joint;
 mod package;
 mod proxy;
@@ -41,6 +44,7 @@ pub(crate) use self::compress::tightened;
 pub use self::estimate::{Forecast, forecast};
 pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color};
 pub(crate) use self::style::styled;
+pub(crate) use self::video::private_parameters;
 use crate::capabilities::Capabilities;
 use crate::further::Further;
 use crate::package::PackageExpectation;
@@ -150,6 +154,7 @@ pub fn plan(
     capabilities: &Capabilities,
     damage: Damage,
 ) -> Plan {
+    let source = &canvas::behind(source);
     let desk = Desk { source, further, capabilities, damage };
     let mut refused = Vec::new();
     let mut designs = Vec::new();
@@ -241,6 +246,8 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
     };
     let reading = Reading {
         demuxer: source.demuxer,
+        decoder: desk.decoder(source),
+        canvas: source.video_index.is_some() && canvas::may_change(source),
         damage: desk.damage,
         video: source.video_index,
         audio: source.audio_index,
@@ -250,7 +257,12 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
     };
     let interlaced = source.info.video.as_ref().is_some_and(|video| video.interlaced);
     let deinterlaced = interlaced && desk.capabilities.filters("bwdif");
-    let shared_filters = if deinterlaced { vec!["bwdif=mode=send_frame".to_owned()] } else { Vec::new() };
+    let mut shared_filters = Vec::new();
+    if let Some(video) = &source.info.video {
+        shared_filters.extend(color::Meaning::told(video));
+        shared_filters.extend(reading.canvas.then(|| canvas::filters(video)).into_iter().flatten());
+    }
+    shared_filters.extend(deinterlaced.then(|| "bwdif=mode=send_frame".to_owned()));
     Step {
         products,
         reading,
@@ -317,11 +329,22 @@ impl<'a> Desk<'a> {
         self.source.info.audio.as_ref().ok_or_else(|| JobFailure::input(Stage::Planning, "no_audio_stream", message))
     }
 
+    /// The decoder that sees the transparency which VP8 and VP9 keep beside the picture; ffmpeg's own skip it.
+    fn decoder(&self, source: &Source) -> Option<&'static str> {
+        let video = source.info.video.as_ref().filter(|video| video.has_alpha())?;
+        let name = match video.codec.as_str() {
+            "vp8" => "libvpx",
+            "vp9" => "libvpx-vp9",
+            _ => return None,
+        };
+        self.capabilities.decodes(name).then_some(name)
+    }
+
     /// A product with picture and, where the source has it, sound.
     fn both(&self, picture: &video::Wish, sound: audio::Wish) -> Result<Design, JobFailure> {
         let info = self.video()?;
-        let (video, video_expect, video_plan) = video::encode(self, info, picture)?;
-        let mut streams = vec![video_plan];
+        let encoding = video::encode(self, info, picture)?;
+        let mut streams = vec![encoding.plan];
         let (audio, audio_expect) = match &self.source.info.audio {
             Some(info) => {
                 let (track, expect, plan) = audio::carry(self, info, sound)?;
@@ -333,9 +356,10 @@ impl<'a> Desk<'a> {
         let seconds = timeline::length(self.source, true, audio_expect.is_some());
         let duration = timeline::span(self.source, seconds, picture.format, Some(picture.frame_rate), &audio);
         Ok(Design {
-            making: Some(Making { video, audio }),
+            making: Some(Making { video: encoding.track, audio }),
             streams,
-            video: Some(video_expect),
+            alpha: encoding.alpha,
+            video: Some(encoding.expect),
             audio: audio_expect,
             duration,
             frames: timeline::frames(self.source, info, picture.frame_rate, self.damage),

@@ -7,7 +7,7 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::{Fit, Format, Package, Quality, Rendition, SegmentFormat, Size};
 
-use super::video::{Grid, Keys, Rate, Wish, encode, missing, tier, tier_words};
+use super::video::{Encoding, Grid, Keys, Rate, Wish, encode, missing, tier, tier_words};
 use super::{Design, Desk, Place, audio, size, timeline};
 use crate::package::{self, PackageExpectation, Packaging, TrackExpectation};
 use crate::step::{AudioTrack, Making, Passes, StreamPlan, VideoTrack, Window};
@@ -78,7 +78,7 @@ pub(super) fn design(desk: &Desk<'_>, package: &Package) -> Result<Design, JobFa
     for one in &chosen {
         let name = name(one, &tracks);
         let wish = wish(package, one, segment_seconds, rate(one), info.variable_frame_rate);
-        let (track, expect, plan) = encode(desk, info, &wish)?;
+        let Encoding { track, expect, plan, .. } = encode(desk, info, &wish)?;
         let VideoTrack::Encode { filters, encoder, .. } = track else { continue };
         renditions.push(package::Rendition { filters, encoder });
         let even = Some(wish.frame_rate);
@@ -106,8 +106,13 @@ pub(super) fn design(desk: &Desk<'_>, package: &Package) -> Result<Design, JobFa
     let uneven = chosen.iter().any(|one| (rate(one) - slowest).abs() > 1e-6);
     let early = if uneven { 1.5 } else { 0.5 } / slowest;
     let duration = tracks.first().and_then(|track| track.duration);
-    let expect =
-        PackageExpectation { kind: package.kind, segment_format: package.segment_format, segment_seconds, tracks };
+    let expect = PackageExpectation {
+        kind: package.kind,
+        segment_format: package.segment_format,
+        segment_seconds,
+        shape: shape(info),
+        tracks,
+    };
     Ok(Design {
         making: Some(Making { video: VideoTrack::Package(Packaging { renditions, early }), audio: sound }),
         streams,
@@ -115,6 +120,15 @@ pub(super) fn design(desk: &Desk<'_>, package: &Package) -> Result<Design, JobFa
         package: Some(expect),
         ..Design::new(PackageExpectation::format(package.kind), Place::Own(Window::Whole, Passes::One))
     })
+}
+
+/// The shape of a picture in the smallest whole numbers.
+fn shape(video: &VideoInfo) -> (u32, u32) {
+    let (mut divisor, mut rest) = (video.width.max(1), video.height.max(1));
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (video.width.max(1) / divisor, video.height.max(1) / divisor)
 }
 
 fn few_enough(segments: f64) -> Result<(), JobFailure> {

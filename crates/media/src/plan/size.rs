@@ -20,11 +20,13 @@ pub(super) fn target(video: &VideoInfo, size: &Size, fit: Fit, sides: Sides) -> 
         return (whole(width.into(), sides), whole(height.into(), sides));
     }
     let (w, h) = (f64::from(width), f64::from(height));
+    let side = |limit: u32| f64::from(even_down(limit, sides));
     let wanted = match (size.resolution, size.width, size.height) {
         (Some(resolution), _, _) => f64::from(resolution.lines()) / w.min(h),
-        (None, Some(box_w), Some(box_h)) => (f64::from(box_w) / w).min(f64::from(box_h) / h),
-        (None, Some(box_w), None) => f64::from(box_w) / w,
-        (None, None, Some(box_h)) => f64::from(box_h) / h,
+        // By the side that it can have, so that the other one follows from that.
+        (None, Some(box_w), Some(box_h)) => (side(box_w) / w).min(side(box_h) / h),
+        (None, Some(box_w), None) => side(box_w) / w,
+        (None, None, Some(box_h)) => side(box_h) / h,
         (None, None, None) => 1.0,
     };
     let allowed = if size.enlarge { wanted } else { wanted.min(1.0) };

@@ -8,7 +8,8 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::{Fit, Style};
 
-use super::video::{Hdr, Keys, Rate, Wish, tier, tier_words, words};
+use super::color::Hdr;
+use super::video::{Keys, Rate, Wish, tier, tier_words, words};
 use super::{Damage, Design, Desk, Place, audio, size, step};
 use crate::further::Further;
 use crate::spell::seconds;

@@ -7,7 +7,9 @@
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::recipe::{Fit, Format, Thumbnail};
 
-use super::video::{Geometry, Hdr, frames_and_size, missing, words};
+use super::color::{Alpha, Hdr};
+use super::geometry::{Samples, Target};
+use super::video::{missing, words};
 use super::{Design, Desk, Place, size, timeline};
 use crate::spell::{on_file_time, seconds};
 use crate::step::{AudioTrack, Encoder, Making, Product, StreamPlan, VideoTrack, Window};
@@ -20,20 +22,23 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
     let video = desk.picture()?;
     let second = second(desk, thumbnail.at_seconds)?;
     let (width, height) = size::target(video, &never_enlarged(thumbnail), Fit::Inside, size::Sides::Any);
-    let (encoders, options, geometry, samples): (&[&str], _, _, _) = match thumbnail.format {
-        Format::Png => (&["png"], words(&[]), Geometry::Rgb, "rgb24"),
-        Format::Webp => (&["libwebp"], words(&["-quality", "80"]), Geometry::Webp, "yuv420p"),
-        _ => (&["mjpeg"], words(&["-q:v", "3"]), Geometry::Jfif, "yuvj420p"),
+    let alpha = video.has_alpha();
+    let (encoders, options, samples, carries): (&[&str], _, _, _) = match thumbnail.format {
+        Format::Png => (&["png"], words(&[]), Samples::Rgb(if alpha { "rgba" } else { "rgb24" }), true),
+        Format::Webp => (&["libwebp"], words(&["-quality", "80"]), Samples::Rgb("bgra"), true),
+        _ => (&["mjpeg"], words(&["-q:v", "3"]), Samples::Jfif, false),
     };
     let name = desk.capabilities.first_of(encoders).ok_or_else(|| missing(thumbnail.format.as_str()))?;
-    let (filters, mut notes) = frames_and_size(video, None, (width, height), geometry);
-    let hdr = Hdr::standard(desk, video);
-    notes.extend(hdr.note());
-    // The mapping comes first here: what scales also sets the range that a still has.
+    let target = Target {
+        frame_rate: None,
+        size: (width, height),
+        samples,
+        hdr: Hdr::standard(desk, video),
+        alpha: Alpha::of(alpha, carries, Alpha::OnWhite),
+    };
+    let (filters, mut notes) = target.filters(desk, video);
     let mut chain = if desk.source.still { Vec::new() } else { vec![pick(desk, second)] };
-    chain.extend(hdr.filters(video));
     chain.extend(filters);
-    chain.push(format!("format={samples}"));
     notes.insert(0, format!("the frame shown at {} s", seconds(second)));
     let encoder = Encoder { name: name.to_owned(), options };
     let track = VideoTrack::Encode { filters: chain, encoder, uneven: false, palette: false };
@@ -41,8 +46,9 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
     Ok(Design {
         making: Some(Making { video: track, audio: AudioTrack::None }),
         streams: vec![StreamPlan::new("video", "encode", notes.join("; "))],
-        video: Some(VideoExpectation { codec: codec.to_owned(), width, height }),
+        video: Some(VideoExpectation::new(codec, (width, height))),
         frames: Some(Frames { count: 1, tolerance: 0 }),
+        alpha: alpha && thumbnail.format == Format::Png,
         ..Design::new(thumbnail.format, Place::Passing(second))
     })
 }

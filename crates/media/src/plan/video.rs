@@ -5,7 +5,8 @@ use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::{Format, Quality, VideoCodec};
 
 use super::Desk;
-use crate::spell::seconds;
+use super::color::{self, Alpha, Hdr, Meaning};
+use super::geometry::{Samples, Target};
 use crate::step::{Encoder, StreamPlan, VideoTrack};
 use crate::verify::VideoExpectation;
 
@@ -106,26 +107,57 @@ pub(super) fn tier_words(codec: VideoCodec, quality: Quality) -> String {
     format!("{quality} tier: {codec} {kind} {preset}, crf {crf}")
 }
 
+/// How the source's picture is encoded, and what it will be.
+#[derive(Debug, Clone)]
+pub(super) struct Encoding {
+    pub(super) track: VideoTrack,
+    pub(super) expect: VideoExpectation,
+    /// Whether it carries transparency.
+    pub(super) alpha: bool,
+    pub(super) plan: StreamPlan,
+}
+
 /// Plans the encoding of the source's picture.
 ///
 /// # Errors
 /// `encoder_missing` where this machine has none for the codec, `target_too_small` where it does not take the size.
-pub(super) fn encode(
-    desk: &Desk<'_>,
-    video: &VideoInfo,
-    wish: &Wish,
-) -> Result<(VideoTrack, VideoExpectation, StreamPlan), JobFailure> {
+pub(super) fn encode(desk: &Desk<'_>, video: &VideoInfo, wish: &Wish) -> Result<Encoding, JobFailure> {
     let name = choose(desk, wish)?;
     let hdr = Hdr::of(desk, video, wish.codec);
-    let (mut filters, mut notes) = frames_and_size(video, wish.frame_rate, wish.size, Geometry::Video);
+    let carries = wish.codec == VideoCodec::Vp9 && matches!(wish.format, Format::Webm | Format::Mkv);
+    let alpha = Alpha::of(video.has_alpha(), carries, Alpha::OnBlack);
+    let deep = color::depth(video) > 8;
+    let keeps_depth = deep && alpha == Alpha::None && matches!(wish.codec, VideoCodec::H265 | VideoCodec::Av1);
+    let samples = match (alpha, keeps_depth || hdr == Hdr::Kept) {
+        (Alpha::Kept, _) => "yuva420p",
+        (_, true) => "yuv420p10le",
+        (_, false) => "yuv420p",
+    };
+    let target =
+        Target { frame_rate: wish.frame_rate, size: wish.size, samples: Samples::Video(samples), hdr, alpha };
+    let (filters, mut notes) = target.filters(desk, video);
     notes.insert(0, wish.reason.clone());
-    filters.extend(hdr.filters(video));
-    notes.extend(hdr.note());
-    filters.push(format!("format={}", if hdr == Hdr::Kept { "yuv420p10le" } else { "yuv420p" }));
+    match (deep, keeps_depth) {
+        (true, true) if hdr == Hdr::None => notes.push("10 bits kept".to_owned()),
+        (true, false) if hdr == Hdr::None => {
+            notes.push(format!("{} bits brought to 8, as players of {} expect", color::depth(video), wish.codec));
+        }
+        _ => {}
+    }
     let mut options = rate_options(name, wish);
     if wish.codec == VideoCodec::H265 && matches!(wish.format, Format::Mp4 | Format::Mov) {
         // Apple's players take no other tag.
         options.extend(words(&["-tag:v", "hvc1"]));
+    }
+    if alpha == Alpha::Kept {
+        // With the frames that are never shown alpha and colour would not stay together.
+        options.extend(words(&["-auto-alt-ref", "0"]));
+    }
+    let light = video.light.filter(|_| hdr == Hdr::Kept);
+    let written = light.map(|light| color::light_parameters(name, &light)).unwrap_or_default();
+    if let Some(option) = private_parameters(name).filter(|_| !written.is_empty()) {
+        options.extend(words(&[option, &written.join(":")]));
+        notes.push("its light levels kept".to_owned());
     }
     options.extend(match wish.keys {
         Keys::Free => Vec::new(),
@@ -135,29 +167,50 @@ pub(super) fn encode(
     });
     let encoder = Encoder { name: name.to_owned(), options };
     let uneven = video.variable_frame_rate && wish.frame_rate.is_none();
-    let expect = VideoExpectation { codec: wish.codec.as_str().to_owned(), width: wish.size.0, height: wish.size.1 };
+    let expect = VideoExpectation {
+        colors: Some(if hdr == Hdr::Mapped { Meaning::bt709() } else { Meaning::of(video) }.expectation()),
+        light: light.filter(|_| !written.is_empty()),
+        ..VideoExpectation::new(wish.codec.as_str(), wish.size)
+    };
     let track = VideoTrack::Encode { filters, encoder, uneven, palette: false };
-    Ok((track, expect, StreamPlan::new("video", "encode", notes.join("; "))))
+    let plan = StreamPlan::new("video", "encode", notes.join("; "));
+    Ok(Encoding { track, expect, alpha: alpha == Alpha::Kept, plan })
+}
+
+/// The option of an encoder that holds parameters of its own, separated by colons.
+pub(crate) fn private_parameters(encoder: &str) -> Option<&'static str> {
+    match encoder {
+        "libx265" => Some("-x265-params"),
+        "libsvtav1" => Some("-svtav1-params"),
+        _ => None,
+    }
+}
+
+/// The shortest side that an encoder takes.
+fn shortest_side(encoder: &str) -> u32 {
+    match encoder {
+        "libsvtav1" => 64,
+        "libx265" => 16,
+        _ => 2,
+    }
 }
 
 fn choose(desk: &Desk<'_>, wish: &Wish) -> Result<&'static str, JobFailure> {
-    // SVT-AV1 refuses pictures under 64 pixels; libaom takes any, slowly.
-    let small = wish.size.0 < 64 || wish.size.1 < 64;
     let candidates: &[&'static str] = match wish.codec {
         VideoCodec::H264 => &["libx264"],
         VideoCodec::H265 => &["libx265"],
         VideoCodec::Vp9 => &["libvpx-vp9"],
-        VideoCodec::Av1 if small => &["libaom-av1"],
+        // The second takes any size, slowly.
         VideoCodec::Av1 => &["libsvtav1", "libaom-av1"],
     };
-    if let Some(name) = desk.capabilities.first_of(candidates) {
-        return Ok(name);
-    }
-    if wish.codec == VideoCodec::Av1 && desk.capabilities.encodes("libsvtav1") {
-        let message = format!("the picture would be {}x{}; av1 here needs at least 64x64", wish.size.0, wish.size.1);
-        return Err(JobFailure::request(Stage::Planning, "target_too_small", message));
-    }
-    Err(missing(wish.codec.as_str()))
+    let there: Vec<_> = candidates.iter().copied().filter(|name| desk.capabilities.encodes(name)).collect();
+    let (width, height) = wish.size;
+    let least = there.iter().map(|name| shortest_side(name)).min().ok_or_else(|| missing(wish.codec.as_str()))?;
+    there.into_iter().find(|name| width.min(height) >= shortest_side(name)).ok_or_else(|| {
+        let message =
+            format!("the picture would be {width}x{height}; {} here needs at least {least}x{least}", wish.codec);
+        JobFailure::request(Stage::Planning, "target_too_small", message)
+    })
 }
 
 /// The refusal of what this machine's ffmpeg cannot write.
@@ -195,124 +248,6 @@ fn rate_options(encoder: &str, wish: &Wish) -> Vec<String> {
         }
     }
     options
-}
-
-/// What the samples are for: video in limited range, or a still in full range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Geometry {
-    /// Limited range; the matrix stays, or is BT.709 where the source has none.
-    Video,
-    /// RGB samples, by the source's own matrix.
-    Rgb,
-    /// JPEG's: full range and the matrix of BT.601.
-    Jfif,
-    /// Limited range and the matrix of BT.601, as in WebP.
-    Webp,
-}
-
-/// Filters for the rate and the size, and what they do in words. A picture that is only odd loses its last line
-/// rather than being resampled.
-pub(super) fn frames_and_size(
-    video: &VideoInfo,
-    frame_rate: Option<f64>,
-    (width, height): (u32, u32),
-    geometry: Geometry,
-) -> (Vec<String>, Vec<String>) {
-    let (mut filters, mut notes) = (Vec::new(), Vec::new());
-    if let Some(rate) = frame_rate {
-        filters.push(format!("fps={}", seconds(rate)));
-        notes.push(format!("{} frames per second", seconds(rate)));
-    }
-    let full_range = video.color.range.as_deref() == Some("pc") || video.pixel_format.as_deref().is_some_and(is_full);
-    let rgb = video.pixel_format.as_deref().is_some_and(is_rgb);
-    let shown = (video.width, video.height) == (width, height) && video.square_pixels;
-    let trimmed = video.square_pixels && (width, height) == (video.width & !1, video.height & !1);
-    let mut scale = Vec::new();
-    match geometry {
-        Geometry::Video if rgb => scale.extend(["out_color_matrix=bt709", "out_range=tv"]),
-        Geometry::Video if full_range => scale.push("out_range=tv"),
-        Geometry::Jfif => scale.extend(["out_color_matrix=bt601", "out_range=pc"]),
-        Geometry::Webp => scale.extend(["out_color_matrix=bt601", "out_range=tv"]),
-        Geometry::Video | Geometry::Rgb => {}
-    }
-    if trimmed && !shown && scale.is_empty() {
-        filters.push(format!("crop={width}:{height}:0:0"));
-        notes.push(format!("cut to {width}x{height}, as sides must be even"));
-    } else if !shown || !scale.is_empty() {
-        let size = format!("scale={width}:{height}");
-        filters.push([vec![size.as_str()], scale].concat().join(":"));
-        // Sides that were rounded, or a box of another shape, would make pixels oblong to keep the aspect.
-        filters.push("setsar=1".to_owned());
-        if !shown {
-            notes.push(format!("{width}x{height}"));
-        }
-    }
-    if geometry == Geometry::Video && rgb {
-        filters.push("setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709".to_owned());
-    }
-    (filters, notes)
-}
-
-fn is_full(pixel_format: &str) -> bool {
-    pixel_format.starts_with("yuvj")
-}
-
-fn is_rgb(pixel_format: &str) -> bool {
-    ["rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8"].iter().any(|name| pixel_format.starts_with(name))
-}
-
-/// What becomes of high dynamic range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hdr {
-    /// The source has none.
-    None,
-    /// Ten bits and the tags are carried on.
-    Kept,
-    /// Mapped to standard range.
-    Mapped,
-    /// This machine cannot map it: the tags are carried on in eight bits.
-    Tagged,
-}
-
-impl Hdr {
-    /// H.265 and AV1 carry high dynamic range to players that show it; H.264 and VP9 here have eight bits.
-    pub(super) fn of(desk: &Desk<'_>, video: &VideoInfo, codec: VideoCodec) -> Self {
-        match codec {
-            _ if !video.color.is_hdr() => Self::None,
-            VideoCodec::H265 | VideoCodec::Av1 => Self::Kept,
-            VideoCodec::H264 | VideoCodec::Vp9 => Self::standard(desk, video),
-        }
-    }
-
-    /// For a target that has standard range only.
-    pub(super) fn standard(desk: &Desk<'_>, video: &VideoInfo) -> Self {
-        match (video.color.is_hdr(), desk.capabilities.tone_maps()) {
-            (false, _) => Self::None,
-            (true, true) => Self::Mapped,
-            (true, false) => Self::Tagged,
-        }
-    }
-
-    pub(super) fn filters(self, video: &VideoInfo) -> Vec<String> {
-        if self != Self::Mapped {
-            return Vec::new();
-        }
-        let transfer = video.color.transfer.as_deref().unwrap_or("smpte2084");
-        // Sources that say PQ or HLG and nothing else mean BT.2020.
-        let linear = format!("zscale=tin={transfer}:pin=bt2020:min=bt2020nc:rin=tv:t=linear:npl=100");
-        [&linear, "format=gbrpf32le", "zscale=p=bt709", "tonemap=tonemap=hable:desat=0", "zscale=t=bt709:m=bt709:r=tv"]
-            .map(str::to_owned)
-            .into()
-    }
-
-    pub(super) fn note(self) -> Option<String> {
-        match self {
-            Self::None => None,
-            Self::Kept => Some("high dynamic range kept".to_owned()),
-            Self::Mapped => Some("high dynamic range mapped to standard".to_owned()),
-            Self::Tagged => Some("high dynamic range kept in eight bits, as this server cannot map it".to_owned()),
-        }
-    }
 }
 
 pub(super) fn words(words: &[&str]) -> Vec<String> {

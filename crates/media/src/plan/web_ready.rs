@@ -114,7 +114,7 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
     Ok(Design {
         making: Some(Making { video: VideoTrack::Copy, audio }),
         streams,
-        video: Some(VideoExpectation { codec: video.codec.clone(), width: video.width, height: video.height }),
+        video: Some(VideoExpectation::new(&video.codec, (video.width, video.height))),
         audio: audio_expect,
         duration,
         frames: timeline::frames(desk.source, video, None, desk.damage),

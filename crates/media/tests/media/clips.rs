@@ -78,3 +78,62 @@ pub(crate) fn told(path: &Path, entry: &str) -> String {
     let said = tool("ffprobe", &arguments, &[path]).stdout;
     String::from_utf8_lossy(&said).trim().trim_end_matches(',').to_owned()
 }
+
+/// A frame as it is shown.
+pub(crate) struct Shown {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pixels: Vec<u8>,
+}
+
+impl Shown {
+    /// The pixel at a share of width and height.
+    pub(crate) fn at(&self, (x, y): (f64, f64)) -> [u8; 4] {
+        let column = ((x * self.width as f64) as usize).min(self.width - 1);
+        let row = ((y * self.height as f64) as usize).min(self.height - 1);
+        let at = (row * self.width + column) * 4;
+        [self.pixels[at], self.pixels[at + 1], self.pixels[at + 2], self.pixels[at + 3]]
+    }
+
+    /// Width and height of the smallest box around all pixels that `is_in` takes.
+    pub(crate) fn bounds(&self, is_in: impl Fn([u8; 4]) -> bool) -> (usize, usize) {
+        let (mut left, mut right, mut top, mut bottom) = (usize::MAX, 0, usize::MAX, 0);
+        for (number, pixel) in self.pixels.chunks_exact(4).enumerate() {
+            if is_in([pixel[0], pixel[1], pixel[2], pixel[3]]) {
+                let (x, y) = (number % self.width, number / self.width);
+                (left, right, top, bottom) = (left.min(x), right.max(x), top.min(y), bottom.max(y));
+            }
+        }
+        if left > right { (0, 0) } else { (right - left + 1, bottom - top + 1) }
+    }
+}
+
+/// The frame that is shown at a second, with its transparency: VP8 and VP9 by the decoders that see it.
+pub(crate) fn picture(path: &Path, second: f64) -> Shown {
+    let codec = told(path, "codec_name");
+    let decoder = match codec.as_str() {
+        "vp8" => " -c:v libvpx",
+        "vp9" => " -c:v libvpx-vp9",
+        _ => "",
+    };
+    let start = if second > 0.0 { format!(" -ss {second}") } else { String::new() };
+    // The header of a portable any-map tells the size of what is shown.
+    let exact = "scale=flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp";
+    // Decoded from the beginning, as a jump into a GIF shows what changed and nothing else.
+    let arguments = format!("{decoder} -i {{}}{start} -frames:v 1 -vf {exact},format=rgba -f image2pipe -c:v pam -");
+    let arguments = arguments.trim_start();
+    let said = ffmpeg(arguments, &[path]).stdout;
+    let head = b"ENDHDR\n";
+    let end = said.windows(head.len()).position(|window| window == head).expect("a header") + head.len();
+    let text = String::from_utf8_lossy(&said[..end]);
+    let number = |key: &str| -> usize {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).expect("a field of the header");
+        line.trim().parse().expect("a number")
+    };
+    Shown { width: number("WIDTH"), height: number("HEIGHT"), pixels: said[end..].to_vec() }
+}
+
+/// Whether two colours are the same but for what a lossy codec changes.
+pub(crate) fn near(one: [u8; 4], other: [u8; 3], most: u8) -> bool {
+    one.iter().zip(other).all(|(&a, b)| a.abs_diff(b) <= most)
+}

@@ -16,7 +16,7 @@ use crate::rig::{Rig, settings};
 fn with_fake(folder: &tempfile::TempDir, work: &str) -> ToolSettings {
     let path = folder.path().join("ffmpeg");
     let script = format!(
-        "#!/bin/sh\ncase \"$2\" in -version|-encoders|-muxers|-filters) exec /usr/bin/ffmpeg \"$@\";; esac\n{work}\n"
+        "#!/bin/sh\ncase \"$2\" in -version|-encoders|-decoders|-muxers|-filters) exec /usr/bin/ffmpeg \"$@\";; esac\n{work}\n"
     );
     std::fs::write(&path, script).expect("it works");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it works");

@@ -16,7 +16,9 @@ use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::{Background, CHROMA, Format, Quality, RemoveBackground, Rgb};
 
 use self::stage::Stage;
-use super::video::{Hdr, missing, words};
+use super::color::Hdr;
+use super::convert::apart;
+use super::video::{missing, words};
 use super::{Design, Desk, Place, audio, timeline};
 use crate::spell::seconds;
 use crate::step::{
@@ -68,18 +70,19 @@ pub(super) fn design(desk: &Desk<'_>, wish: &RemoveBackground) -> Result<Design,
     let waiting = seconds.unwrap_or(f64::MAX) * rate * f64::from(width) * f64::from(height) * 4.0;
     let passes = if palette && waiting > WAITING { Passes::Palette } else { Passes::One };
     let encoder = Encoder { name: look.encoder.to_owned(), options: words(look.options) };
-    let uneven = video.variable_frame_rate && graph.frame_rate.is_none() && !palette;
+    let uneven = video.variable_frame_rate && graph.frame_rate.is_none();
     let span = timeline::span(desk.source, seconds, wish.format, Some(graph.frame_rate), &audio);
     Ok(Design {
         making: Some(Making { video: VideoTrack::Encode { filters, encoder, uneven, palette }, audio }),
         streams,
-        video: Some(VideoExpectation { codec: look.codec.to_owned(), width, height }),
+        video: Some(VideoExpectation::new(look.codec, (width, height))),
         audio: audio_expect,
         // Pictures in an archive have no times.
         duration: span.filter(|_| wish.format != Format::PngSequence),
         // The encoder of WebP shows a picture longer where the next one is the same.
         frames: timeline::frames(desk.source, video, graph.frame_rate, desk.damage)
-            .filter(|_| wish.format != Format::Webp),
+            // Of uneven ones a GIF drops some.
+            .filter(|_| wish.format != Format::Webp && !(palette && uneven)),
         beside: graph.beside,
         // GIF and WebP say so only of a file in which some pixel is clear.
         alpha: carries_alpha && !matches!(wish.format, Format::Gif | Format::Webp),
@@ -160,6 +163,8 @@ impl Graph {
             if wish.format == Format::Gif && video.frame_rate.is_some_and(|rate| rate > FASTEST_GIF) {
                 graph.frame_rate = Some(FASTEST_GIF);
                 chain.push(format!("fps={}", seconds(FASTEST_GIF)));
+            } else if wish.format == Format::Gif && video.variable_frame_rate {
+                chain.extend(apart(FASTEST_GIF));
             }
         } else {
             // A matte is matched to its frames by their number, so both come evenly.
