@@ -289,12 +289,12 @@ impl Step {
     fn chain(&self, n: usize, filters: &[String], palette: bool, pass: Pass) -> String {
         let filters = if filters.is_empty() { "null".to_owned() } else { filters.join(",") };
         match (palette, self.passes, pass) {
-            (true, Passes::Palette, Pass::First) => format!("{filters},palettegen=stats_mode=diff[v{n}]"),
+            (true, Passes::Palette, Pass::First) => format!("{filters},palettegen=stats_mode=full[v{n}]"),
             (true, Passes::Palette, Pass::Last) => {
                 format!("{filters}[x{n}];[x{n}][{}:0]paletteuse=diff_mode=rectangle[v{n}]", self.beside.len() + 1)
             }
             (true, _, _) => format!(
-                "{filters},split=2[a{n}][b{n}];[a{n}]palettegen=stats_mode=diff[p{n}];\
+                "{filters},split=2[a{n}][b{n}];[a{n}]palettegen=stats_mode=full[p{n}];\
                  [b{n}][p{n}]paletteuse=diff_mode=rectangle[v{n}]"
             ),
             (false, _, _) => format!("{filters}[v{n}]"),

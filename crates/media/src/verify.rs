@@ -112,7 +112,8 @@ impl ColorExpectation {
             if same { "bt709" } else { name }.to_owned()
         };
         let unknown = || "unknown".to_owned();
-        let found = (measured.matrix.clone().unwrap_or_else(unknown), measured.transfer.clone().unwrap_or_else(unknown));
+        let found =
+            (measured.matrix.clone().unwrap_or_else(unknown), measured.transfer.clone().unwrap_or_else(unknown));
         let passed = matrix(&self.matrix) == matrix(&found.0) && transfer(&self.transfer) == transfer(&found.1);
         let words = |matrix: &str, transfer: &str| format!("matrix {matrix}, transfer {transfer}");
         Check::new("colors", passed, words(&self.matrix, &self.transfer), words(&found.0, &found.1))

@@ -7,8 +7,8 @@
 use reelhook_domain::recipe::SegmentFormat;
 
 use super::listing::{Listing, attribute};
-use crate::verify::VideoExpectation;
 use super::{PackageExpectation, TrackExpectation};
+use crate::verify::VideoExpectation;
 
 /// A rendition as it was made.
 pub(super) struct Track<'a> {

@@ -9,10 +9,10 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::media::{AudioInfo, VideoInfo};
 use reelhook_domain::recipe::{Concat, FEWEST_TO_JOIN, Fit, Format, VideoCodec};
 
-use super::convert::as_it_is;
-use super::joint::{Clip, Picture, Sound};
 use super::canvas;
 use super::color::{Hdr, Meaning};
+use super::convert::as_it_is;
+use super::joint::{Clip, Picture, Sound};
 use super::video::{Encoding, Keys, Rate, Wish, tier, tier_words, words};
 use super::{Damage, Design, Desk, Place, audio, size, timeline, video};
 use crate::spell::seconds;

@@ -133,8 +133,7 @@ pub(super) fn encode(desk: &Desk<'_>, video: &VideoInfo, wish: &Wish) -> Result<
         (_, true) => "yuv420p10le",
         (_, false) => "yuv420p",
     };
-    let target =
-        Target { frame_rate: wish.frame_rate, size: wish.size, samples: Samples::Video(samples), hdr, alpha };
+    let target = Target { frame_rate: wish.frame_rate, size: wish.size, samples: Samples::Video(samples), hdr, alpha };
     let (filters, mut notes) = target.filters(desk, video);
     notes.insert(0, wish.reason.clone());
     match (deep, keeps_depth) {

@@ -84,7 +84,8 @@ async fn untagged_video_is_taken_for_what_its_size_says() {
             let recipe = json!({"recipe": "thumbnail", "at_seconds": 0.3, "format": format});
             keeps_patches(&rig, kind, &input, what, recipe, None).await;
         }
-        keeps_patches(&rig, kind, &input, what, json!({"recipe": "convert", "format": "gif", "width": 320}), None).await;
+        keeps_patches(&rig, kind, &input, what, json!({"recipe": "convert", "format": "gif", "width": 320}), None)
+            .await;
         for recipe in [
             json!({"recipe": "convert", "format": "mp4", "resolution": "480p"}),
             json!({"recipe": "convert", "format": "webm", "resolution": "480p", "quality": "economy"}),
@@ -116,9 +117,11 @@ async fn the_field_clip_without_tags_keeps_its_red() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tagged_video_has_no_cast_in_any_still() {
     let rig = Rig::new().await;
-    for (name, size, matrix, space) in
-        [("709", "1280x720", "bt709", "bt709"), ("2020", "640x360", "bt2020", "bt2020nc"), ("601", "640x360", "bt601", "smpte170m")]
-    {
+    for (name, size, matrix, space) in [
+        ("709", "1280x720", "bt709", "bt709"),
+        ("2020", "640x360", "bt2020", "bt2020nc"),
+        ("601", "640x360", "bt601", "smpte170m"),
+    ] {
         let input = rig.clip(&format!("{name}.mp4"));
         let tags = format!("setparams=range=tv:colorspace={space}:color_primaries=bt709:color_trc=bt709");
         patches(&input, size, matrix, &tags, X264);
@@ -324,8 +327,18 @@ async fn white_of_high_dynamic_range_is_near_white_of_standard_range() {
 /// What accompanies the first frame of a file, in ffprobe's words.
 fn accompanying(path: &Path) -> String {
     let arguments = [
-        "-v", "error", "-select_streams", "v", "-read_intervals", "%+#1", "-show_frames", "-show_entries",
-        "frame=side_data_list:frame_side_data_list", "-of", "compact", "{}",
+        "-v",
+        "error",
+        "-select_streams",
+        "v",
+        "-read_intervals",
+        "%+#1",
+        "-show_frames",
+        "-show_entries",
+        "frame=side_data_list:frame_side_data_list",
+        "-of",
+        "compact",
+        "{}",
     ];
     String::from_utf8_lossy(&crate::clips::tool("ffprobe", &arguments, &[path]).stdout).into_owned()
 }
@@ -334,9 +347,11 @@ fn accompanying(path: &Path) -> String {
 async fn light_levels_stay_with_high_dynamic_range_and_leave_with_it() {
     let rig = Rig::new().await;
     let other = rig.clip("other.mkv");
-    let display = ":master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(40000000,50):max-cll=3200,180";
+    let display =
+        ":master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(40000000,50):max-cll=3200,180";
     pq_grey(&other, 300.0, display);
-    for (what, input, content) in [("the clip of 1000 cd/m2", field("pq.mp4"), 1000), ("in mkv, of 4000", other, 3200)] {
+    for (what, input, content) in [("the clip of 1000 cd/m2", field("pq.mp4"), 1000), ("in mkv, of 4000", other, 3200)]
+    {
         for recipe in [
             json!({"recipe": "convert", "format": "mp4", "codec": "h265"}),
             json!({"recipe": "convert", "format": "mkv", "codec": "av1"}),
@@ -374,6 +389,30 @@ async fn wide_colours_of_standard_range_are_not_pale_in_stills() {
             "red as it was",
             format!("{color:?}"),
             near(color, [255, 0, 0], 8),
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gif_has_the_colours_of_its_last_picture_too() {
+    let rig = Rig::new().await;
+    let input = rig.clip("slides.mp4");
+    drawn(
+        "color=0xb01020:s=160x90:r=10:d=1[a];color=0x20a040:s=160x90:r=10:d=1[b];[a][b]concat,format=yuv420p",
+        "-c:v libx264 -qp 8",
+        &input,
+    );
+    for recipe in
+        [json!({"recipe": "convert", "format": "gif"}), json!({"recipe": "convert", "format": "gif", "frame_rate": 5})]
+    {
+        let made = rig.make(&input, recipe.clone()).await.expect("it is made");
+        let [first, last] = [0.5, 1.5].map(|second| picture(&made.path, second).at((0.5, 0.5)));
+        verdict(
+            "M10 a GIF of uneven video",
+            format!("two slides, red and green: {recipe}"),
+            "red, then green",
+            format!("{first:?}, then {last:?}"),
+            near(first, [0xb0, 0x10, 0x20], 10) && near(last, [0x20, 0xa0, 0x40], 10),
         );
     }
 }
