@@ -46,6 +46,9 @@ pub(crate) enum Sniffed {
     Empty,
 }
 
+/// What is said of bytes that mean nothing to us.
+pub(crate) const UNKNOWN: &str = "in no format that is known here";
+
 /// Tells the kind of a file from its `head`, the first [`HEAD`] bytes or the whole file where it is shorter.
 pub(crate) fn sniff(head: &[u8]) -> Sniffed {
     if head.is_empty() {
@@ -57,7 +60,7 @@ pub(crate) fn sniff(head: &[u8]) -> Sniffed {
     if let Some(kind) = container(head).or_else(|| picture(head)).or_else(|| audio(head)).or_else(|| stream(head)) {
         return Sniffed::Media(kind);
     }
-    Sniffed::Other(text(head).unwrap_or("in no format that is known here"))
+    Sniffed::Other(text(head).unwrap_or(UNKNOWN))
 }
 
 fn at(head: &[u8], offset: usize, signature: &[u8]) -> bool {
@@ -196,8 +199,15 @@ fn refused_binary(head: &[u8]) -> Option<&'static str> {
         (b"PK\x03\x04", "a zip archive, not media"),
         (b"\x1F\x8B", "gzip data, not media"),
         (b"\x28\xB5\x2F\xFD", "zstd data, not media"),
-        (b"7z\xBC\xAF", "a 7-zip archive, not media"),
-        (b"Rar!", "a RAR archive, not media"),
+        (b"BZh", "bzip2 data, not media"),
+        (b"\xFD7zXZ\0", "xz data, not media"),
+        (b"7z\xBC\xAF\x27\x1C", "a 7-zip archive, which is not taken here"),
+        (b"Rar!\x1A\x07", "a RAR archive, which is not taken here"),
+        (b"MSCF\0\0\0\0", "a cabinet archive, which is not taken here"),
+        (b"!<arch>\n", "an ar archive, which is not taken here"),
+        (b"xar!", "a xar archive, which is not taken here"),
+        (b"\x1F\x9D", "compressed data (.Z), not media"),
+        (b"LZIP", "lzip data, not media"),
         (b"%PDF", "a PDF document, not media"),
         (b"\x7FELF", "a program, not media"),
         (b"MZ", "a program, not media"),

@@ -8,6 +8,7 @@ use reelhook_media::archive::ArchiveLimits;
 use reelhook_media::image::ImageLimits;
 use reelhook_store::Jobs as _;
 use reelhook_testkit::clips::{self, Clip};
+use reelhook_testkit::field;
 use serde_json::{Value, json};
 
 /// A ZIP archive of a picture and a text.
@@ -85,7 +86,11 @@ async fn what_is_no_archive_goes_to_the_recipes_that_read_it() {
         assert!(matches!(job.state, JobState::Partial { .. }), "{name}: {:?}", job.state);
         assert_eq!(job.outputs[1].state, OutputState::Completed, "{name}");
         let error = job.outputs[0].error.as_ref().unwrap();
-        assert_eq!((error.code.as_str(), error.message.contains("no archive")), ("unsupported_media", true), "{name}");
+        assert_eq!(
+            (error.code.as_str(), error.message.contains("not an archive")),
+            ("unsupported_media", true),
+            "{name}"
+        );
     }
     bench.stop_and_look().await;
 }
@@ -100,6 +105,45 @@ async fn where_no_output_reads_the_input_the_job_is_rejected() {
         let id = bench.submit(input, &[recipe]).await;
         let JobState::Rejected { error } = bench.ended(id).await.state else { panic!("{name} was not rejected") };
         assert_eq!((error.code.as_str(), error.message.contains("archive")), ("unsupported_media", true), "{error:?}");
+    }
+    bench.stop_and_look().await;
+}
+
+#[tokio::test]
+async fn archives_of_other_kinds_are_refused_by_name() {
+    let mut bench = Bench::new().await;
+    bench.start();
+    for (bytes, said) in
+        [(&b"7z\xBC\xAF\x27\x1C\0\x04"[..], "a 7-zip archive"), (b"Rar!\x1A\x07\x01\0", "a RAR archive")]
+    {
+        for recipe in [archive(), auto(), compress()] {
+            let input = bench.upload("photos", bytes.to_vec()).await;
+            let id = bench.submit(input, &[recipe]).await;
+            let JobState::Rejected { error } = bench.ended(id).await.state else { panic!("{said} was not rejected") };
+            let named = error.message.contains(said) && error.message.contains("not taken here");
+            assert_eq!((error.code.as_str(), named), ("unsupported_media", true), "{error:?}");
+        }
+    }
+    bench.stop_and_look().await;
+}
+
+#[tokio::test]
+async fn names_in_a_code_page_come_through_a_job_of_every_format() {
+    let mut bench = Bench::new().await;
+    bench.tools = None;
+    bench.start();
+    let bytes = std::fs::read(field("zip_sjis.zip")).unwrap();
+    let input = bench.upload("all.zip", bytes).await;
+    let formats = ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst"];
+    let recipes: Vec<_> = formats.map(|format| json!({"recipe": "archive", "level": "high", "format": format})).into();
+    let id = bench.submit(input, &recipes).await;
+    let job = bench.ended(id).await;
+    assert_eq!(job.state, JobState::Completed, "{:#?}", job.outputs);
+    for (output, format) in job.outputs.iter().zip(formats) {
+        let file = output.file.as_ref().unwrap();
+        assert_eq!((&*file.media.format, file.name.ends_with(&format!(".{format}"))), (format, true), "{}", file.name);
+        let name = &output.receipt["members"][0]["name"];
+        assert_eq!(name, "ô·û{îΩ.jpg", "as the format has it read");
     }
     bench.stop_and_look().await;
 }

@@ -56,8 +56,14 @@ choice! {
         Avif = "avif",
         /// A ZIP archive.
         Zip = "zip",
+        /// A tar archive, not compressed.
+        Tar = "tar",
         /// A tar archive, compressed by gzip.
         TarGz = "tar.gz",
+        /// A tar archive, compressed by bzip2.
+        TarBz2 = "tar.bz2",
+        /// A tar archive, compressed by XZ.
+        TarXz = "tar.xz",
         /// A tar archive, compressed by Zstandard.
         TarZst = "tar.zst",
         /// An HLS playlist with its segments.
@@ -87,7 +93,7 @@ impl Format {
 
     /// Whether it holds files of other kinds.
     pub const fn is_archive(self) -> bool {
-        matches!(self, Self::Zip | Self::TarGz | Self::TarZst)
+        matches!(self, Self::Zip | Self::Tar | Self::TarGz | Self::TarBz2 | Self::TarXz | Self::TarZst)
     }
 
     /// The usual file extension, without the dot.
@@ -113,7 +119,10 @@ impl Format {
             | Self::Webp
             | Self::Avif
             | Self::Zip
+            | Self::Tar
             | Self::TarGz
+            | Self::TarBz2
+            | Self::TarXz
             | Self::TarZst => self.as_str(),
         }
     }
@@ -137,7 +146,10 @@ impl Format {
             Self::Webp => "image/webp",
             Self::Avif => "image/avif",
             Self::Zip | Self::PngSequence => "application/zip",
+            Self::Tar => "application/x-tar",
             Self::TarGz => "application/gzip",
+            Self::TarBz2 => "application/x-bzip2",
+            Self::TarXz => "application/x-xz",
             Self::TarZst => "application/zstd",
             Self::Hls => "application/vnd.apple.mpegurl",
             Self::Dash => "application/dash+xml",
@@ -165,7 +177,10 @@ impl Format {
             | Self::Webp
             | Self::Avif
             | Self::Zip
+            | Self::Tar
             | Self::TarGz
+            | Self::TarBz2
+            | Self::TarXz
             | Self::TarZst
             | Self::Hls
             | Self::Dash

@@ -11,12 +11,13 @@
 //! claim are never believed: bytes are counted as they come, against [`ArchiveLimits`]. An archive within an archive is a
 //! file like any other and stays closed.
 //!
-//! [`pack`] writes the members in their order, with their names, times and permissions. Both block: call them where
-//! blocking is allowed.
+//! [`pack`] writes the members in their order, with their names (as bytes: what code page they are in, an archive does not
+//! say), times and permissions. Both block: call them where blocking is allowed.
 //!
 //! # Source
 //! ZIP: PKWARE's APPNOTE 6.3.10. tar: POSIX.1-2017 `pax`, and GNU tar's manual for long names.
 
+mod coding;
 mod name;
 mod pack;
 mod tar;
@@ -30,12 +31,14 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::recipe::Format;
 use tokio_util::sync::CancellationToken;
 
+use self::name::Name;
 use crate::error::MediaError;
+use crate::sniff::{self, Sniffed};
 
 pub use pack::pack;
 
-/// What is said of an input that is none of ours.
-pub const NOT_OPENED: &str = "the input is no archive that is opened here (zip, tar.gz, tar.zst)";
+/// What is taken apart here.
+const TAKEN: &str = "the archives that are taken are zip, tar, tar.gz, tar.bz2, tar.xz and tar.zst";
 
 /// How much an archive may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,25 +66,50 @@ impl Default for ArchiveLimits {
 /// An archive that was taken apart.
 #[derive(Debug)]
 pub struct Opened {
-    /// What it is: [`Format::Zip`], [`Format::TarGz`] or [`Format::TarZst`].
+    /// What it is: [`Format::Zip`] or one of the tars.
     pub format: Format,
     /// Its members, in its order.
     pub members: Vec<Member>,
+    /// How many bytes there were before its first member: a program that unpacks itself, which is not kept.
+    pub before: u64,
+    /// The comment on the whole, in whatever code page; only a ZIP file has one.
+    comment: Vec<u8>,
 }
 
 /// A member of an archive.
 #[derive(Debug)]
 pub struct Member {
-    /// Its name, exactly.
-    pub name: String,
+    name: Name,
     /// What it is.
     pub kind: MemberKind,
+    traits: Traits,
+}
+
+impl Member {
+    /// Its name as it can be shown. Where the bytes are not UTF-8, they are read as the format says that they be read: a
+    /// ZIP file's in code page 437, as other programs list them.
+    pub fn name(&self) -> &str {
+        &self.name.shown
+    }
+
+    /// The bytes of its name in an archive of that format.
+    pub fn name_in(&self, format: Format) -> &[u8] {
+        // Names in a tar are UTF-8 wherever somebody will look, and it has no second place for them.
+        if format == Format::Zip { &self.name.bytes } else { self.name.best() }
+    }
+}
+
+/// What an archive tells of a member beside its name and contents.
+#[derive(Debug)]
+struct Traits {
     /// When it was changed, in the archive's own words.
     modified: Modified,
     /// Its permissions, where the archive tells them.
     mode: Option<u32>,
     /// Whether it lay in the archive as it is, which some readers of ZIP files insist on.
     stored: bool,
+    /// What only a ZIP file tells.
+    zip: Option<zip::Header>,
 }
 
 /// What a member is.
@@ -113,18 +141,53 @@ enum Modified {
 /// Those of the operating system.
 pub fn kind(path: &Path) -> io::Result<Option<Format>> {
     let mut head = Vec::new();
-    File::open(path)?.take(4).read_to_end(&mut head)?;
-    let holds_tar = |decoder: &mut dyn Read| {
-        let mut first = Vec::new();
-        // What cannot be read is no archive; why is told by whoever reads it next.
-        let _ = decoder.take(512).read_to_end(&mut first);
-        first.get(257..262) == Some(b"ustar")
-    };
+    let mut file = File::open(path)?;
+    Read::by_ref(&mut file).take(sniff::HEAD as u64).read_to_end(&mut head)?;
     Ok(match head.as_slice() {
-        b"PK\x03\x04" | b"PK\x05\x06" => Some(Format::Zip),
-        [0x1F, 0x8B, ..] => holds_tar(&mut tar::gz(path)?).then_some(Format::TarGz),
-        [0x28, 0xB5, 0x2F, 0xFD] => holds_tar(&mut tar::zst(path)?).then_some(Format::TarZst),
+        // An archive in one part may begin with the mark of one in several.
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', 7, 8, b'P', b'K', 3, 4, ..] => Some(Format::Zip),
+        [b'P', b'K', b'0', b'0', b'P', b'K', 3, 4, ..] => Some(Format::Zip),
+        _ if head.starts_with(b"\x1F\x8B") => holds_tar(Format::TarGz, path)?,
+        _ if head.starts_with(b"BZh") => holds_tar(Format::TarBz2, path)?,
+        _ if head.starts_with(b"\xFD7zXZ\0") => holds_tar(Format::TarXz, path)?,
+        _ if head.starts_with(b"\x28\xB5\x2F\xFD") => holds_tar(Format::TarZst, path)?,
+        _ if tar::begins(&head) => Some(Format::Tar),
+        // A program or a script that unpacks itself, or bytes that mean nothing to us. A picture that has an archive at
+        // its end is a picture.
+        _ if may_be_before(&head) && zip::ends_as_zip(&mut file)? => Some(Format::Zip),
         _ => None,
+    })
+}
+
+/// Whether there is a tar in a file that is compressed as one of that format is.
+fn holds_tar(format: Format, path: &Path) -> io::Result<Option<Format>> {
+    let mut first = Vec::new();
+    let read = coding::tar_in(format, path).and_then(|bytes| bytes.take(512).read_to_end(&mut first));
+    match read {
+        // It says what it is; why it is not unpacked is told by `open`.
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Ok(Some(format)),
+        // What cannot be read is no archive; why is told by whoever reads it next.
+        _ => Ok(tar::begins(&first).then_some(format)),
+    }
+}
+
+/// Whether these may be the first bytes of something that has a ZIP file at its end.
+fn may_be_before(head: &[u8]) -> bool {
+    let programs: [&[u8]; 6] =
+        [b"MZ", b"\x7FELF", b"#!", b"\xCF\xFA\xED\xFE", b"\xCE\xFA\xED\xFE", b"\xCA\xFE\xBA\xBE"];
+    programs.iter().any(|program| head.starts_with(program)) || sniff::sniff(head) == Sniffed::Other(sniff::UNKNOWN)
+}
+
+/// What is said of an input that is not an archive that we open.
+///
+/// # Errors
+/// Those of the operating system.
+pub fn not_opened(path: &Path) -> io::Result<String> {
+    let mut head = Vec::new();
+    File::open(path)?.take(sniff::HEAD as u64).read_to_end(&mut head)?;
+    Ok(match sniff::sniff(&head) {
+        Sniffed::Other(what) => format!("the input is {what}; {TAKEN}"),
+        Sniffed::Media(_) | Sniffed::Empty => format!("the input is not an archive; {TAKEN}"),
     })
 }
 
@@ -140,7 +203,7 @@ pub fn open(
     cancel: &CancellationToken,
 ) -> Result<Opened, MediaError> {
     let Some(format) = kind(path)? else {
-        return Err(refused("unsupported_media", NOT_OPENED));
+        return Err(refused("unsupported_media", not_opened(path)?));
     };
     let size = std::fs::metadata(path)?.len();
     let mut taking = Taking {
@@ -151,13 +214,14 @@ pub fn open(
         total: 0,
         names: name::Names::default(),
         members: Vec::new(),
+        before: 0,
+        comment: Vec::new(),
     };
     match format {
         Format::Zip => zip::read(path, &mut taking)?,
-        Format::TarGz => tar::read(|| tar::gz(path), &mut taking)?,
-        _ => tar::read(|| tar::zst(path), &mut taking)?,
+        _ => tar::read(|| coding::tar_in(format, path), &mut taking)?,
     }
-    Ok(Opened { format, members: taking.members })
+    Ok(Opened { format, members: taking.members, before: taking.before, comment: taking.comment })
 }
 
 /// An archive on its way into a folder.
@@ -170,11 +234,13 @@ struct Taking<'a> {
     total: u64,
     names: name::Names,
     members: Vec<Member>,
+    before: u64,
+    comment: Vec<u8>,
 }
 
 impl Taking<'_> {
     /// Judges the name of the next member.
-    fn admit(&mut self, name: &str, is_folder: bool) -> Result<(), MediaError> {
+    fn admit(&mut self, name: &Name, is_folder: bool) -> Result<(), MediaError> {
         if self.members.len() >= self.limits.entries {
             return Err(over(format!("the archive has more than {} members", self.limits.entries)));
         }
@@ -182,19 +248,12 @@ impl Taking<'_> {
     }
 
     /// Notes a folder.
-    fn folder(&mut self, name: String, modified: Modified, mode: Option<u32>) {
-        self.members.push(Member { name, kind: MemberKind::Folder, modified, mode, stored: true });
+    fn folder(&mut self, name: Name, traits: Traits) {
+        self.members.push(Member { name, kind: MemberKind::Folder, traits });
     }
 
     /// Writes the bytes of a member to a file of ours.
-    fn file(
-        &mut self,
-        name: String,
-        bytes: &mut dyn Read,
-        modified: Modified,
-        mode: Option<u32>,
-        stored: bool,
-    ) -> Result<(), MediaError> {
+    fn file(&mut self, name: Name, bytes: &mut dyn Read, traits: Traits) -> Result<(), MediaError> {
         let path = self.folder.join(format!("member-{}", self.members.len()));
         let mut file = File::create_new(&path)?;
         let mut size_bytes = 0;
@@ -204,13 +263,16 @@ impl Taking<'_> {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(damaged(&name, &error)),
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    return Err(too_much_memory(&format!("the member {}", name::shown(&name.shown))));
+                }
+                Err(error) => return Err(damaged(&name.shown, &error)),
             };
-            self.count(read as u64, &name)?;
+            self.count(read as u64, &name.shown)?;
             size_bytes += read as u64;
             file.write_all(&buffer[..read])?;
         }
-        self.members.push(Member { name, kind: MemberKind::File { path, size_bytes }, modified, mode, stored });
+        self.members.push(Member { name, kind: MemberKind::File { path, size_bytes }, traits });
         Ok(())
     }
 
@@ -238,6 +300,11 @@ fn refused(code: &str, message: impl Into<String>) -> MediaError {
 
 fn over(message: String) -> MediaError {
     refused("over_limit", message)
+}
+
+/// Something that only a decoder with a great deal of memory can unpack.
+fn too_much_memory(what: &str) -> MediaError {
+    over(format!("{what} needs more than {} MiB of memory to unpack, which is the limit", coding::MEMORY >> 20))
 }
 
 /// A member that would harm whoever unpacks the archive.

@@ -1,31 +1,31 @@
-//! Reading compressed tar files.
+//! Reading tar files.
 //!
 //! They are read twice. Extensions (long names, PAX records) are read into memory by whoever interprets them, so the first
 //! walk looks at the raw headers alone: none of them may be large, and none may say another size for the file that follows,
 //! which would make the two walks see different members.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::io::{self, Read};
 
 use ::tar::{Archive, EntryType};
 
-use super::{Modified, Taking, broken, over, refused, unsafe_member};
+use super::name::Name;
+use super::{Modified, Taking, Traits, broken, over, refused, too_much_memory, unsafe_member};
 use crate::error::MediaError;
 
 /// Most bytes of one extension.
 const LARGEST_EXTENSION: u64 = 64 * 1024;
 
-pub(super) fn gz(path: &Path) -> io::Result<Box<dyn Read>> {
-    Ok(Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(File::open(path)?))))
-}
-
-pub(super) fn zst(path: &Path) -> io::Result<Box<dyn Read>> {
-    Ok(Box::new(zstd::stream::read::Decoder::new(File::open(path)?)?))
+/// Whether a tar begins with these bytes. From before POSIX there is no mark in them, but there is a checksum.
+pub(super) fn begins(head: &[u8]) -> bool {
+    let Some(header) = head.get(..512) else { return false };
+    let sum: u32 =
+        header.iter().enumerate().map(|(at, &byte)| if (148..156).contains(&at) { 32 } else { u32::from(byte) }).sum();
+    let digits: String = header[148..156].iter().map(|&byte| char::from(byte)).filter(char::is_ascii_digit).collect();
+    header[0] != 0 && u32::from_str_radix(&digits, 8).is_ok_and(|said| said == sum)
 }
 
 pub(super) fn read(open: impl Fn() -> io::Result<Box<dyn Read>>, taking: &mut Taking<'_>) -> Result<(), MediaError> {
-    survey(open()?, taking)?;
+    survey(open().map_err(|error| stopped(&error))?, taking)?;
     let mut archive = Archive::new(open()?);
     for entry in archive.entries().map_err(|error| broken(&error))? {
         let mut entry = entry.map_err(|error| broken(&error))?;
@@ -33,21 +33,23 @@ pub(super) fn read(open: impl Fn() -> io::Result<Box<dyn Read>>, taking: &mut Ta
         if kind == EntryType::XGlobalHeader {
             continue;
         }
-        let name = String::from_utf8(entry.path_bytes().into_owned()).map_err(|error| {
-            unsafe_member(&String::from_utf8_lossy(error.as_bytes()), "has a name that is not UTF-8")
-        })?;
-        let modified = Modified::Unix(entry.header().mtime().unwrap_or(0));
-        let mode = entry.header().mode().ok().map(|mode| mode & 0o777);
+        let name = Name::of(entry.path_bytes().into_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned());
+        let traits = Traits {
+            modified: Modified::Unix(entry.header().mtime().unwrap_or(0)),
+            mode: entry.header().mode().ok().map(|mode| mode & 0o777),
+            stored: false,
+            zip: None,
+        };
         match kind {
             EntryType::Directory => {
                 taking.admit(&name, true)?;
-                taking.folder(name, modified, mode);
+                taking.folder(name, traits);
             }
             EntryType::Regular | EntryType::Continuous => {
                 taking.admit(&name, false)?;
-                taking.file(name, &mut entry, modified, mode, false)?;
+                taking.file(name, &mut entry, traits)?;
             }
-            _ => return Err(unsafe_member(&name, "is a link or a special file")),
+            _ => return Err(unsafe_member(&name.shown, "is a link or a special file")),
         }
     }
     Ok(())
@@ -106,6 +108,7 @@ fn most(taking: &Taking<'_>) -> u64 {
 fn stopped(error: &io::Error) -> MediaError {
     match error.kind() {
         io::ErrorKind::FileTooLarge => over("the archive unpacks to more than is taken".to_owned()),
+        io::ErrorKind::OutOfMemory => too_much_memory("the archive"),
         _ => broken(error),
     }
 }

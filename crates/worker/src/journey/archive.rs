@@ -136,7 +136,17 @@ impl Walk<'_> {
         let made_bytes = tokio::fs::metadata(&packed).await.map_err(failed)?.len();
         let smaller = receipts.iter().filter(|receipt| receipt.state == "compressed").count();
         let reason = format!("{smaller} of {} files made smaller, packed as {format}", receipts.len());
-        let plan = vec![StreamPlan { stream: "archive".to_owned(), action: "encode".to_owned(), reason }];
+        let line = |stream: &str, action: &str, reason| StreamPlan {
+            stream: stream.to_owned(),
+            action: action.to_owned(),
+            reason,
+        };
+        let mut plan = vec![line("archive", "encode", reason)];
+        if opened.before > 0 {
+            let reason =
+                format!("the {} bytes before the archive are a program, which is not packed again", opened.before);
+            plan.push(line("program", "drop", reason));
+        }
         let is_larger = format == opened.format && made_bytes >= input.facts.size_bytes;
         let media = media_of(format);
         let made = make::Made {
@@ -183,9 +193,9 @@ impl Walk<'_> {
                 (MemberKind::File { size_bytes, .. }, None) => *size_bytes,
                 (MemberKind::Folder, None) => 0,
             };
-            let expected =
-                opened.members.iter().zip(&instead).map(|(member, file)| (&member.name, size(member, file.as_ref())));
-            if !seen.members.iter().map(|member| (&member.name, size(member, None))).eq(expected) {
+            let told = |member: &Member, instead| (member.name_in(format).to_owned(), size(member, instead));
+            let expected = opened.members.iter().zip(&instead).map(|(member, file)| told(member, file.as_ref()));
+            if !seen.members.iter().map(|member| told(member, None)).eq(expected) {
                 let message = "the output's members are not those of the input";
                 return Err(MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message)));
             }
@@ -202,7 +212,7 @@ impl Walk<'_> {
         folder: &Path,
     ) -> Result<(MemberReceipt<'m>, Option<PathBuf>), Trouble> {
         let receipt = |kind, state, before, after, error| MemberReceipt {
-            name: &member.name,
+            name: member.name(),
             kind,
             state,
             size_bytes_before: before,

@@ -35,6 +35,7 @@ impl Route {
         if !routes.iter().any(fits) {
             return Ok(routes);
         }
+        let not_opened = if opened.is_none() { archive::not_opened(path)? } else { String::new() };
         let nowhere = |recipe: &Recipe| {
             let message = match opened {
                 Some(format) => {
@@ -43,7 +44,7 @@ impl Route {
                         recipe.name()
                     )
                 }
-                None => archive::NOT_OPENED.to_owned(),
+                None => not_opened.clone(),
             };
             Self::Nowhere(JobFailure::input(Stage::Probing, "unsupported_media", message))
         };
