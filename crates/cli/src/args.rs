@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use url::Url;
 
 use crate::commands::{
-    accounts, bench, credits, demo, doctor, jobs, keys, listen, secrets, serve, submit, trigger, verify,
+    accounts, bench, credits, demo, doctor, jobs, keys, listen, secrets, selftest, serve, submit, trigger, verify,
 };
 
 const EXAMPLES: &str = "\
@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Credits(credits::Args),
     Secrets(secrets::Args),
     Doctor(doctor::Args),
+    Selftest(selftest::Args),
     Bench(bench::Args),
     /// Print the reference of all settings, in Markdown
     Settings,

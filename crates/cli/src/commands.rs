@@ -17,6 +17,7 @@ pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod secrets;
+pub(crate) mod selftest;
 pub(crate) mod serve;
 pub(crate) mod submit;
 pub(crate) mod trigger;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(args) => block_on(keys::run(args)),
         Command::Secrets(args) => block_on(secrets::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),
+        Command::Selftest(args) => block_on(selftest::run(args)),
         Command::Bench(args) => block_on(bench::run(args)),
         Command::Settings => {
             output::line(reference::page()?.trim_end())?;
