@@ -215,4 +215,41 @@ pub struct AudioInfo {
     /// Length of this stream in seconds, where it is known by itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub duration_seconds: Option<f64>,
+    /// How exact its samples are; absent for lossy codecs, whose samples have no depth of their own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub depth: Option<SampleDepth>,
+}
+
+/// How exact the samples of an audio stream are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SampleDepth {
+    /// Bits of each sample: 8 to 64, or 1 for DSD.
+    pub bits: u32,
+    /// Whether samples are floating point, which also holds what is louder than full scale.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub float: bool,
+}
+
+impl SampleDepth {
+    /// Whole numbers of so many bits.
+    pub const fn integer(bits: u32) -> Self {
+        Self { bits, float: false }
+    }
+
+    /// The smallest depth that both fit into.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        let float = self.float || other.float;
+        // The mantissa of a 32 bit float has 24 bits.
+        let exact = |depth: Self| if float && !depth.float && depth.bits > 24 { 64 } else { depth.bits };
+        let least = if float { 32 } else { 0 };
+        Self { bits: exact(self).max(exact(other)).max(least), float }
+    }
+}
+
+impl std::fmt::Display for SampleDepth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bit", self.bits)?;
+        if self.float { f.write_str(" float") } else { Ok(()) }
+    }
 }

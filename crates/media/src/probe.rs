@@ -35,6 +35,9 @@ pub struct Source {
     pub video_start: f64,
     /// How long after the beginning of the file its sound begins, in seconds.
     pub audio_start: f64,
+    /// How many samples the decoder of its sound gives at once: a sound may come out longer by as many. Zero where that
+    /// is exact.
+    pub audio_block: u32,
     /// What decoders of its picture are told beforehand, with its unit of time: two pictures with the same one can stand
     /// in one stream. Absent where the container does not tell.
     pub video_setup: Option<String>,
@@ -45,6 +48,9 @@ pub struct Source {
     /// What is missing, where the container claims more than there is. Refused when damage is to be strict about.
     pub damage: Option<JobFailure>,
 }
+
+/// How many packets are looked at to see which streams hold some.
+const FIRST_PACKETS: &str = "%+#500";
 
 /// What our own look at the bytes says.
 pub(crate) struct Look {
@@ -58,13 +64,14 @@ pub(crate) async fn probe(toolbox: &Toolbox, input: &Path, scratch: &Path) -> Re
     let path = input.to_owned();
     let look = tokio::task::spawn_blocking(move || look(&path)).await.map_err(io::Error::other)??;
     let report = toolbox.report(input, scratch, look.kind.demuxer, &[]).await?;
-    let Some(report) = report else {
+    let Some(mut report) = report else {
         let failure = look.damage.unwrap_or_else(|| {
             let message = format!("the input looks like {} but cannot be read as that", look.kind.format);
             JobFailure::input(Stage::Probing, "input_damaged", message)
         });
         return Err(MediaError::Failed(failure));
     };
+    mark_empty(toolbox, input, scratch, &look, &mut report).await?;
     let mut source = judge(&look, &report)?;
     within_limits(&source, &report, &toolbox.settings().limits).map_err(MediaError::Rejected)?;
     if let Some(video) = &mut source.info.video {
@@ -85,6 +92,34 @@ pub(crate) async fn learn_light(
         let first = ["-select_streams", "v", "-read_intervals", "%+#1", "-show_frames"];
         let report = toolbox.report(input, scratch, demuxer, &first).await?;
         video.light = report.and_then(|report| report.light_of_frame());
+    }
+    Ok(())
+}
+
+/// Finds the tracks that are declared and hold nothing. Most containers count what they hold; where one does not, its
+/// first packets are looked at, and where a track is not among them, the file is read until it comes.
+async fn mark_empty(
+    toolbox: &Toolbox,
+    input: &Path,
+    scratch: &Path,
+    look: &Look,
+    report: &mut Report,
+) -> Result<(), MediaError> {
+    let demuxer = look.kind.demuxer;
+    let mut unsure: Vec<u32> =
+        report.streams.iter().filter(|stream| stream.may_be_empty(demuxer)).map(|stream| stream.index).collect();
+    let first = ["-show_entries", "packet=stream_index", "-read_intervals", FIRST_PACKETS];
+    if !unsure.is_empty() {
+        let Some(read) = toolbox.report(input, scratch, demuxer, &first).await? else { return Ok(()) };
+        unsure.retain(|index| read.packets.iter().all(|packet| packet.stream_index != *index));
+    }
+    for index in unsure {
+        let index_words = index.to_string();
+        let one = ["-show_entries", "packet=stream_index", "-read_intervals", "%+#1", "-select_streams", &index_words];
+        let Some(read) = toolbox.report(input, scratch, demuxer, &one).await? else { continue };
+        for stream in report.streams.iter_mut().filter(|stream| stream.index == index && read.packets.is_empty()) {
+            stream.empty = true;
+        }
     }
     Ok(())
 }
@@ -150,6 +185,7 @@ pub(crate) fn judge(look: &Look, report: &Report) -> Result<Source, MediaError> 
         audio_index: audio.map(|stream| stream.index),
         video_start: video.map_or(0.0, |stream| stream.begins_after(&report.format)),
         audio_start: audio.map_or(0.0, |stream| stream.begins_after(&report.format)),
+        audio_block: audio.map_or(0, Stream::block),
         video_setup: video.and_then(Stream::setup),
         still: look.kind.still,
         measured: look.kind.measured,

@@ -6,11 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use reelhook_domain::media::{AudioInfo, Color, Light, MasteringDisplay, VideoInfo};
+use reelhook_domain::media::{AudioInfo, Color, Light, MasteringDisplay, SampleDepth, VideoInfo};
 use serde::Deserialize;
 
 /// Most frames a second that a picture stream without a known mean is believed.
 const MOST_LIKELY_RATE: f64 = 240.0;
+
+/// Codecs that give back every sample as it was.
+const LOSSLESS: &[&str] = &["flac", "alac", "wavpack", "tta", "ape", "tak", "truehd", "mlp", "shorten", "wmalossless"];
+/// Those that keep eight bits of about fourteen, the same on every system.
+const COMPANDED: &[&str] = &["pcm_alaw", "pcm_mulaw", "pcm_vidc"];
 
 /// The whole report.
 #[derive(Debug, Default, Deserialize)]
@@ -24,6 +29,9 @@ pub(crate) struct Report {
     /// The first frames, where they were asked for.
     #[serde(default)]
     frames: Vec<Frame>,
+    /// The packets, where they were asked for.
+    #[serde(default)]
+    pub(crate) packets: Vec<Packet>,
 }
 
 /// A frame that was decoded.
@@ -31,6 +39,12 @@ pub(crate) struct Report {
 #[serde(default)]
 struct Frame {
     side_data_list: Vec<SideData>,
+}
+
+/// A packet of a stream.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Packet {
+    pub(crate) stream_index: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -66,12 +80,18 @@ pub(crate) struct Stream {
     nb_read_packets: Option<String>,
     channels: Option<u32>,
     sample_rate: Option<String>,
+    sample_fmt: Option<String>,
+    bits_per_sample: Option<u32>,
+    bits_per_raw_sample: Option<String>,
     extradata_hash: Option<String>,
     time_base: Option<String>,
     codec_tag_string: Option<String>,
     disposition: BTreeMap<String, i64>,
     tags: BTreeMap<String, String>,
     side_data_list: Vec<SideData>,
+    /// Whether it was looked for packets and has none.
+    #[serde(skip)]
+    pub(crate) empty: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -183,11 +203,45 @@ impl Stream {
     }
 
     pub(crate) fn is_video(&self) -> bool {
-        self.codec_type.as_deref() == Some("video") && !self.has("attached_pic") && self.width.is_some_and(|w| w > 0)
+        self.codec_type.as_deref() == Some("video")
+            && !self.empty
+            && !self.has("attached_pic")
+            && self.width.is_some_and(|w| w > 0)
     }
 
     pub(crate) fn is_audio(&self) -> bool {
-        self.codec_type.as_deref() == Some("audio") && self.channels.is_some_and(|channels| channels > 0)
+        self.codec_type.as_deref() == Some("audio") && !self.empty && self.channels.is_some_and(|channels| channels > 0)
+    }
+
+    /// Whether it is a picture or sound of which the container does not say that it holds something.
+    pub(crate) fn may_be_empty(&self, demuxer: &str) -> bool {
+        let plays = matches!(self.codec_type.as_deref(), Some("audio" | "video")) && !self.has("attached_pic");
+        let counted = number::<u64>(self.nb_frames.as_ref()).is_some_and(|frames| frames > 0);
+        let tagged = |name: &str| {
+            self.tags.iter().any(|(tag, value)| tag.starts_with(name) && value.contains(|c| ('1'..='9').contains(&c)))
+        };
+        match demuxer {
+            "mov" => plays && !counted,
+            "matroska" => plays && !["DURATION", "NUMBER_OF_FRAMES"].into_iter().any(tagged),
+            _ => false,
+        }
+    }
+
+    /// How many samples the decoder gives at once, beyond those that the container counts.
+    pub(crate) fn block(&self) -> u32 {
+        let efficient = self.profile.as_deref().is_some_and(|profile| profile.starts_with("HE-AAC"));
+        match self.codec_name.as_deref() {
+            _ if self.depth().is_some() => 0,
+            Some("aac") if efficient => 2048,
+            Some("aac") => 1024,
+            Some("mp3" | "mp2" | "mp1") => 1152,
+            Some("ac3" | "eac3") => 1536,
+            Some("opus") => 960,
+            Some("amr_nb" | "gsm" | "gsm_ms") => 320,
+            Some("amr_wb") => 640,
+            Some(codec) if codec.starts_with("pcm_") => 0,
+            _ => 2048,
+        }
     }
 
     /// Whether a player would choose it among its like.
@@ -291,7 +345,35 @@ impl Stream {
             sample_rate: number(self.sample_rate.as_ref()).unwrap_or(0),
             bit_rate: number(self.bit_rate.as_ref()),
             duration_seconds: self.duration_seconds(),
+            depth: self.depth(),
         }
+    }
+
+    /// How exact the samples of a lossless codec are.
+    fn depth(&self) -> Option<SampleDepth> {
+        let codec = self.codec_name.as_deref()?;
+        if codec.starts_with("dsd_") {
+            return Some(SampleDepth::integer(1));
+        }
+        // DTS is lossless in one of its profiles.
+        let lossless = (codec.starts_with("pcm_") && !COMPANDED.contains(&codec))
+            || LOSSLESS.contains(&codec)
+            || (codec == "dts" && self.profile.as_deref() == Some("DTS-HD MA"));
+        if !lossless {
+            return None;
+        }
+        let layout = self.sample_fmt.as_deref()?.trim_end_matches('p');
+        let (held, float) = match layout {
+            "u8" => (8, false),
+            "s16" => (16, false),
+            "flt" => (32, true),
+            "dbl" => (64, true),
+            "s64" => (64, false),
+            _ => (32, false),
+        };
+        let told = number(self.bits_per_raw_sample.as_ref()).or(self.bits_per_sample);
+        let bits = told.filter(|bits| !float && (1..=held).contains(bits)).unwrap_or(held);
+        Some(SampleDepth { bits, float })
     }
 }
 
@@ -326,6 +408,30 @@ mod tests {
         assert!(uneven("75/7", "25/1", "progressive"));
         assert!(!uneven("25/1", "50/1", "tt"));
         assert!(!uneven("0/0", "25/1", "unknown"));
+    }
+
+    #[test]
+    fn only_what_loses_nothing_has_a_depth() {
+        let depth = |value| serde_json::from_value::<Stream>(value).unwrap().audio().depth;
+        let whole = |bits| Some(SampleDepth::integer(bits));
+        let float = |bits| Some(SampleDepth { bits, float: true });
+        assert_eq!(depth(json!({"codec_name": "aac", "sample_fmt": "fltp", "bits_per_sample": 0})), None);
+        assert_eq!(depth(json!({"codec_name": "pcm_mulaw", "sample_fmt": "s16", "bits_per_sample": 8})), None);
+        assert_eq!(depth(json!({"codec_name": "pcm_s24be", "sample_fmt": "s32", "bits_per_sample": 24})), whole(24));
+        assert_eq!(depth(json!({"codec_name": "pcm_u8", "sample_fmt": "u8", "bits_per_sample": 8})), whole(8));
+        assert_eq!(depth(json!({"codec_name": "pcm_f64le", "sample_fmt": "dbl", "bits_per_sample": 64})), float(64));
+        let flac =
+            json!({"codec_name": "flac", "sample_fmt": "s32", "bits_per_sample": 0, "bits_per_raw_sample": "20"});
+        assert_eq!(depth(flac), whole(20));
+        assert_eq!(
+            depth(json!({"codec_name": "wavpack", "sample_fmt": "fltp", "bits_per_raw_sample": "32"})),
+            float(32)
+        );
+        assert_eq!(depth(json!({"codec_name": "alac", "sample_fmt": "s16p"})), whole(16));
+        let dts =
+            json!({"codec_name": "dts", "profile": "DTS-HD MA", "sample_fmt": "s32p", "bits_per_raw_sample": "24"});
+        assert_eq!(depth(dts), whole(24));
+        assert_eq!(depth(json!({"codec_name": "dts", "profile": "DTS", "sample_fmt": "fltp"})), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use reelhook_domain::failure::{JobFailure, Stage};
-use reelhook_domain::media::{Color, Light, MediaInfo, VideoInfo, has_alpha};
+use reelhook_domain::media::{Color, Light, MediaInfo, SampleDepth, VideoInfo, has_alpha};
 use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +127,9 @@ pub struct AudioExpectation {
     pub codec: String,
     /// Number of channels.
     pub channels: u32,
+    /// How exact its samples are, where it was encoded by a codec that keeps all of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub depth: Option<SampleDepth>,
 }
 
 /// What a product was found to be.
@@ -149,7 +152,7 @@ pub struct Receipt {
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// What was compared: `size`, `format`, `video`, `audio`, `alpha`, `duration`, `frames`, `fast_start`,
+    /// What was compared: `size`, `format`, `video`, `audio`, `depth`, `alpha`, `duration`, `frames`, `fast_start`,
     /// `max_bytes`, `streams`.
     pub name: String,
     /// Whether it is as it has to be.
@@ -281,6 +284,11 @@ fn compare(expect: &Expectation, info: &MediaInfo, size_bytes: u64) -> Vec<Check
     let expected = expect.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));
     let measured = info.audio.as_ref().map(|audio| sound(&audio.codec, audio.channels));
     checks.push(alike("audio", expected, measured));
+    if let Some(depth) = expect.audio.as_ref().and_then(|audio| audio.depth) {
+        let measured = info.audio.as_ref().and_then(|audio| audio.depth);
+        let words = |depth: SampleDepth| depth.to_string();
+        checks.push(alike("depth", Some(words(depth)), measured.map(words)));
+    }
     if expect.alpha {
         let samples = info.video.as_ref().and_then(|video| video.pixel_format.clone());
         let passed = samples.as_deref().is_some_and(has_alpha);
@@ -407,7 +415,7 @@ mod tests {
             duration: Some(Span { seconds: 10.0, tolerance: 0.1 }),
             frames: Some(Frames { count: 250, tolerance: 0 }),
             video: Some(VideoExpectation::new("h264", (1920, 1080))),
-            audio: Some(AudioExpectation { codec: "aac".to_owned(), channels: 2 }),
+            audio: Some(AudioExpectation { codec: "aac".to_owned(), channels: 2, depth: None }),
             alpha: false,
             fast_start: true,
             max_bytes: None,
@@ -441,6 +449,18 @@ mod tests {
         assert_eq!(failing(&expect, |info| info.video.as_mut().unwrap().frames = Some(249)), ["frames"]);
         assert_eq!(failing(&expect, |info| info.video.as_mut().unwrap().width = 1918), ["video"]);
         assert_eq!(failing(&Expectation { max_bytes: Some(999), ..expect }, |_| {}), ["max_bytes"]);
+    }
+
+    #[test]
+    fn sixteen_bits_are_not_twenty_four() {
+        let depth = Some(SampleDepth::integer(24));
+        let audio = Some(AudioExpectation { codec: "aac".to_owned(), channels: 2, depth });
+        let expect = Expectation { audio, ..expectation() };
+        let with = |depth| failing(&expect, |info| info.audio.as_mut().unwrap().depth = depth);
+        assert_eq!(with(depth), [""; 0]);
+        assert_eq!(with(Some(SampleDepth::integer(16))), ["depth"]);
+        assert_eq!(with(Some(SampleDepth { bits: 24, float: true })), ["depth"]);
+        assert_eq!(with(None), ["depth"]);
     }
 
     #[test]

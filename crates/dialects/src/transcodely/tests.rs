@@ -180,6 +180,7 @@ fn media(seconds: f64) -> MediaInfo {
         sample_rate: 48_000,
         bit_rate: Some(128_000),
         duration_seconds: None,
+        depth: None,
     };
     MediaInfo {
         format: "mp4".to_owned(),

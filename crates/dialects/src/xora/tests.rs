@@ -145,6 +145,7 @@ pub(super) fn finished() -> Job {
         sample_rate: 48_000,
         bit_rate: None,
         duration_seconds: Some(12.04),
+        depth: None,
     };
     job.outputs[0].file = Some(OutputFile {
         name: "output.aac".to_owned(),

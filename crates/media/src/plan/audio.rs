@@ -4,8 +4,8 @@ use reelhook_domain::failure::JobFailure;
 use reelhook_domain::media::AudioInfo;
 use reelhook_domain::recipe::{Format, Quality};
 
-use super::Desk;
 use super::video::{missing, words};
+use super::{Desk, depth};
 use crate::step::{AudioTrack, StreamPlan};
 use crate::verify::AudioExpectation;
 
@@ -32,14 +32,52 @@ pub(super) enum Copy {
 /// Uncompressed samples that a wav file holds as they are.
 const WAVE: &[&str] = &["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"];
 
+/// Uncompressed samples that QuickTime holds as they are.
+const QUICKTIME: &[&str] = &[
+    "pcm_s16le",
+    "pcm_s16be",
+    "pcm_s24le",
+    "pcm_s24be",
+    "pcm_s32le",
+    "pcm_s32be",
+    "pcm_f32le",
+    "pcm_f32be",
+    "pcm_f64le",
+    "pcm_f64be",
+];
+/// What Matroska has a name for.
+const MATROSKA: &[&str] = &[
+    "aac",
+    "mp3",
+    "mp2",
+    "opus",
+    "vorbis",
+    "flac",
+    "alac",
+    "ac3",
+    "eac3",
+    "dts",
+    "truehd",
+    "mlp",
+    "tta",
+    "wavpack",
+    "pcm_u8",
+    "pcm_s16le",
+    "pcm_s24le",
+    "pcm_s32le",
+    "pcm_s16be",
+    "pcm_s24be",
+    "pcm_s32be",
+    "pcm_f32le",
+    "pcm_f64le",
+];
+
 /// The codecs that a container takes and players of it play.
 pub(super) fn holds(format: Format, codec: &str) -> bool {
     match format {
         Format::Mp4 => matches!(codec, "aac" | "mp3"),
-        Format::Mov => matches!(codec, "aac" | "mp3" | "alac" | "pcm_s16le"),
-        Format::Mkv => {
-            matches!(codec, "aac" | "mp3" | "opus" | "vorbis" | "flac" | "ac3" | "eac3" | "dts" | "pcm_s16le")
-        }
+        Format::Mov => matches!(codec, "aac" | "mp3" | "alac") || QUICKTIME.contains(&codec),
+        Format::Mkv => MATROSKA.contains(&codec),
         Format::Webm => matches!(codec, "opus" | "vorbis"),
         Format::Mp3 => codec == "mp3",
         Format::Aac | Format::Adts => codec == "aac",
@@ -51,7 +89,7 @@ pub(super) fn holds(format: Format, codec: &str) -> bool {
     }
 }
 
-/// The codec that is encoded for a format, its encoders, and thousand bits a second by tier.
+/// The lossy codec that is encoded for a format, its encoders, and thousand bits a second by tier.
 const fn encoders(format: Format) -> Option<(&'static str, &'static [&'static str], [u32; 3])> {
     match format {
         Format::Mp4 | Format::Mov | Format::Mkv => Some(("aac", &["aac"], [96, 128, 192])),
@@ -59,8 +97,7 @@ const fn encoders(format: Format) -> Option<(&'static str, &'static [&'static st
         Format::Ogg => Some(("vorbis", &["libvorbis"], [96, 128, 192])),
         Format::Webm | Format::Opus => Some(("opus", &["libopus"], [64, 96, 160])),
         Format::Mp3 => Some(("mp3", &["libmp3lame", "libshine"], [128, 192, 320])),
-        Format::Wav => Some(("pcm_s16le", &["pcm_s16le"], [0, 0, 0])),
-        Format::Flac => Some(("flac", &["flac"], [0, 0, 0])),
+        // Those that keep every sample are chosen by its depth.
         _ => None,
     }
 }
@@ -82,12 +119,17 @@ pub(super) fn carry(
             format!("{} kbit/s is more than {most}", audio.bit_rate.unwrap_or(0) / 1000)
         }
         Copy::WhereItFits | Copy::WhereSmall(_) => {
-            let expect = AudioExpectation { codec: audio.codec.clone(), channels: audio.channels };
+            let expect = AudioExpectation { codec: audio.codec.clone(), channels: audio.channels, depth: None };
             let reason = format!("copied: already {}", audio.codec);
             return Ok((AudioTrack::Copy, Some(expect), StreamPlan::new("audio", "copy", reason)));
         }
     };
-    let Some((codec, names, tiers)) = encoders(wish.format) else {
+    let samples = depth::samples(wish.format, audio.depth);
+    let encoder = match &samples {
+        Some(samples) => Some((samples.codec, std::slice::from_ref(&samples.codec), [0, 0, 0])),
+        None => encoders(wish.format),
+    };
+    let Some((codec, names, tiers)) = encoder else {
         let reason = format!("{} holds no sound", wish.format);
         return Ok((AudioTrack::None, None, StreamPlan::new("audio", "drop", reason)));
     };
@@ -108,11 +150,18 @@ pub(super) fn carry(
     } else {
         notes.push(codec.to_owned());
     }
+    if let Some(samples) = &samples {
+        options.extend(samples.options.iter().cloned());
+        notes.extend(samples.loss.clone());
+        if let (None, Some(depth)) = (&samples.loss, audio.depth) {
+            notes.push(format!("{depth} kept"));
+        }
+    }
     if channels != audio.channels {
         // Encoders disagree on layouts beyond stereo, and browsers mix them down anyway.
         options.extend(words(&["-ac", &channels.to_string()]));
         notes.push(format!("{} channels mixed to {channels}", audio.channels));
     }
-    let expect = AudioExpectation { codec: codec.to_owned(), channels };
+    let expect = AudioExpectation { codec: codec.to_owned(), channels, depth: samples.map(|samples| samples.depth) };
     Ok((AudioTrack::Encode { options }, Some(expect), StreamPlan::new("audio", "encode", notes.join("; "))))
 }

@@ -3,7 +3,8 @@
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::recipe::{Auto, Compress, Format, Quality, Size};
 
-use super::{Design, Desk, audio, compress};
+use super::{Design, Desk, audio, compress, depth};
+use crate::step::StreamPlan;
 
 /// Sound that takes at most this many thousand bits a second is left as it is.
 const SMALL_KBPS: u64 = 128;
@@ -45,6 +46,11 @@ fn sound(desk: &Desk<'_>) -> Result<(Design, String), JobFailure> {
         (_, codec) if codec.starts_with("pcm_") => Format::Flac,
         _ => Format::Aac,
     };
+    if let (Format::Flac, Some(exact)) = (format, info.depth.filter(|&depth| !depth::fits_flac(Some(depth)))) {
+        let kept = Format::from_word(&desk.source.info.format).filter(|format| format.is_audio()).unwrap_or(format);
+        let reason = format!("kept: {exact} samples, and flac holds 24 bit");
+        return Ok((desk.kept(kept, vec![StreamPlan::new("audio", "keep", reason)]), "auto: sound".to_owned()));
+    }
     let copy =
         if format == Format::Flac { audio::Copy::Never("packed again") } else { audio::Copy::WhereSmall(SMALL_KBPS) };
     let wish = audio::Wish { format, copy, kbps: None, quality: Quality::Economy };

@@ -231,6 +231,7 @@ fn encode_sound(
         sample_rate: sound.rate,
         bit_rate: None,
         duration_seconds: None,
+        depth: sound.depth,
     };
     let (track, expect, mut plan) = audio::carry(desk, &joined, wish)?;
     let AudioTrack::Encode { mut options } = track else {

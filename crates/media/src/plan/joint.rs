@@ -1,6 +1,6 @@
 //! The graph that makes one timeline of several inputs: each brought to the same shape, then one after another.
 
-use reelhook_domain::media::VideoInfo;
+use reelhook_domain::media::{SampleDepth, VideoInfo};
 use reelhook_domain::recipe::Format;
 
 use super::canvas;
@@ -123,6 +123,8 @@ pub(super) struct Sound {
     /// Samples per second.
     pub(super) rate: u32,
     pub(super) channels: u32,
+    /// The depth that all fit into; none where no input has one.
+    pub(super) depth: Option<SampleDepth>,
 }
 
 impl Sound {
@@ -134,7 +136,8 @@ impl Sound {
         let opus = matches!(format, Format::Webm | Format::Opus);
         let rate = if !opus && (plain || matches!(own, 44_100 | 48_000)) { own } else { 48_000 };
         let channels = all().map(|audio| audio.channels).max().unwrap_or(2).clamp(1, 2);
-        Self { rate, channels }
+        let depth = all().filter_map(|audio| audio.depth).reduce(SampleDepth::with);
+        Self { rate, channels, depth }
     }
 
     const fn layout(self) -> &'static str {
@@ -164,7 +167,10 @@ impl Sound {
 
     fn chain(self, clip: &Clip<'_>, samples: Option<u64>) -> String {
         let (input, rate, layout) = (clip.input, self.rate, self.layout());
-        let same = format!("aformat=sample_fmts=fltp:sample_rates={rate}:channel_layouts={layout}");
+        // A float of 32 bits holds 24 of a whole number.
+        let wide = self.depth.is_some_and(|depth| depth.bits > if depth.float { 32 } else { 24 });
+        let layout_of_samples = if wide { "dblp" } else { "fltp" };
+        let same = format!("aformat=sample_fmts={layout_of_samples}:sample_rates={rate}:channel_layouts={layout}");
         let Some(index) = clip.source.audio_index.filter(|_| clip.source.info.audio.is_some()) else {
             // Of unknown length: what joins them fills up with silence by itself.
             let samples = samples.unwrap_or_else(|| u64::from(rate) / 10);

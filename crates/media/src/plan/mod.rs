@@ -13,6 +13,7 @@ mod color;
 mod compress;
 mod concat;
 mod convert;
+mod depth;
 mod estimate;
 mod extract_audio;
 mod ffmpeg;

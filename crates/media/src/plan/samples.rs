@@ -34,6 +34,7 @@ pub(crate) fn audio() -> AudioInfo {
         sample_rate: 48_000,
         bit_rate: Some(128_000),
         duration_seconds: Some(10.0),
+        depth: None,
     }
 }
 
@@ -55,6 +56,7 @@ pub(crate) fn clip() -> Source {
         audio_index: Some(1),
         video_start: 0.0,
         audio_start: 0.0,
+        audio_block: 1024,
         video_setup: Some("SHA256:00, 1/12800, avc1".to_owned()),
         still: false,
         measured: true,
@@ -77,7 +79,12 @@ pub(crate) fn capabilities() -> Capabilities {
             "libopus",
             "libmp3lame",
             "flac",
+            "pcm_u8",
             "pcm_s16le",
+            "pcm_s24le",
+            "pcm_s32le",
+            "pcm_f32le",
+            "pcm_f64le",
             "gif",
             "mjpeg",
             "png",

@@ -64,7 +64,10 @@ pub(super) fn span(
         Format::Gif => 0.02,
         _ => 0.0,
     };
-    Some(Span { seconds, tolerance: frame + SLACK + blocks })
+    // What is decoded ends with the last block that the source has of it.
+    let decoded = matches!(audio, AudioTrack::Encode { .. } | AudioTrack::Joined { .. });
+    let last = if decoded { f64::from(source.audio_block) / rate } else { 0.0 };
+    Some(Span { seconds, tolerance: frame + SLACK + blocks + last })
 }
 
 /// The expected number of frames when all of the source's are kept, or come at `rate`.
