@@ -15,6 +15,7 @@ pub mod archive;
 mod capabilities;
 mod error;
 mod extent;
+mod extras;
 mod further;
 pub mod image;
 pub mod matte;
@@ -36,6 +37,7 @@ mod verify;
 
 pub use capabilities::Capabilities;
 pub use error::MediaError;
+pub use extras::{Chapter, Extras, ExtrasExpectation, Label, Track, TrackKind};
 pub use further::Further;
 pub use package::{MadePart, PackageExpectation, TrackExpectation};
 pub use plan::{Damage, Forecast, Plan, forecast, plan};

@@ -12,6 +12,7 @@ use reelhook_domain::media::{MediaInfo, VideoInfo};
 
 use crate::error::MediaError;
 use crate::extent;
+use crate::extras::{self, Extras};
 use crate::mp4;
 use crate::report::{Report, Stream};
 use crate::settings::Limits;
@@ -38,6 +39,8 @@ pub struct Source {
     /// How many samples the decoder of its sound gives at once: a sound may come out longer by as many. Zero where that
     /// is exact.
     pub audio_block: u32,
+    /// What it holds beside its picture and its sound.
+    pub extras: Extras,
     /// What decoders of its picture are told beforehand, with its unit of time: two pictures with the same one can stand
     /// in one stream. Absent where the container does not tell.
     pub video_setup: Option<String>,
@@ -186,6 +189,7 @@ pub(crate) fn judge(look: &Look, report: &Report) -> Result<Source, MediaError> 
         video_start: video.map_or(0.0, |stream| stream.begins_after(&report.format)),
         audio_start: audio.map_or(0.0, |stream| stream.begins_after(&report.format)),
         audio_block: audio.map_or(0, Stream::block),
+        extras: extras::extras(report, look.kind.demuxer),
         video_setup: video.and_then(Stream::setup),
         still: look.kind.still,
         measured: look.kind.measured,

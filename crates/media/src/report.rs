@@ -23,7 +23,7 @@ pub(crate) struct Report {
     #[serde(default)]
     pub(crate) streams: Vec<Stream>,
     #[serde(default)]
-    pub(crate) chapters: Vec<serde::de::IgnoredAny>,
+    pub(crate) chapters: Vec<ReportChapter>,
     #[serde(default)]
     pub(crate) format: Container,
     /// The first frames, where they were asked for.
@@ -41,6 +41,15 @@ struct Frame {
     side_data_list: Vec<SideData>,
 }
 
+/// A chapter, as it is told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ReportChapter {
+    pub(crate) start_time: Option<String>,
+    pub(crate) end_time: Option<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
 /// A packet of a stream.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Packet {
@@ -52,6 +61,8 @@ pub(crate) struct Container {
     start_time: Option<String>,
     duration: Option<String>,
     bit_rate: Option<String>,
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -59,7 +70,7 @@ pub(crate) struct Container {
 pub(crate) struct Stream {
     pub(crate) index: u32,
     codec_name: Option<String>,
-    codec_type: Option<String>,
+    pub(crate) codec_type: Option<String>,
     profile: Option<String>,
     level: Option<i64>,
     width: Option<u32>,
@@ -87,7 +98,7 @@ pub(crate) struct Stream {
     time_base: Option<String>,
     codec_tag_string: Option<String>,
     disposition: BTreeMap<String, i64>,
-    tags: BTreeMap<String, String>,
+    pub(crate) tags: BTreeMap<String, String>,
     side_data_list: Vec<SideData>,
     /// Whether it was looked for packets and has none.
     #[serde(skip)]
@@ -191,8 +202,13 @@ impl Container {
 }
 
 impl Stream {
-    fn has(&self, disposition: &str) -> bool {
+    pub(crate) fn has(&self, disposition: &str) -> bool {
         self.disposition.get(disposition).is_some_and(|&value| value != 0)
+    }
+
+    /// Our word for its codec.
+    pub(crate) fn codec(&self) -> String {
+        codec(self.codec_name.as_ref())
     }
 
     /// Whether it is a picture stream that plays: a cover image is not.

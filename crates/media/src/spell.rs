@@ -7,6 +7,7 @@ use std::path::Path;
 
 use reelhook_domain::recipe::Format;
 
+use crate::extras::{CHAPTERS, Label, TrackKind, of_stream, quicktime_word};
 use crate::further::Further;
 use crate::package;
 use crate::plan::{Damage, private_parameters};
@@ -40,6 +41,8 @@ pub(crate) const CUTS: &str = "cuts.txt";
 pub(crate) const HEARD: &str = "heard.txt";
 /// How different from the one before, of one, a frame is that begins another scene.
 const CUT: &str = "0.4";
+/// What subtitles that are no UTF-8 are written in more often than in any other code page.
+const LEGACY_TEXT: &str = "CP1252";
 /// Which files are read one after another.
 pub(crate) const SCRIPT: &str = "inputs.ffconcat";
 
@@ -65,6 +68,9 @@ impl Step {
         let from_palette = self.passes == Passes::Palette && pass == Pass::Last;
         if from_palette {
             line.words(&["-f", "png_pipe", "-i", &format!("file:{PALETTE}")]);
+        }
+        if !self.chapters().is_empty() {
+            line.words(&["-protocol_whitelist", "file,pipe", "-f", "ffmetadata", "-i", &format!("file:{CHAPTERS}")]);
         }
         if let Some(graph) = self.graph(pass) {
             line.words(&["-filter_complex", &graph]);
@@ -213,6 +219,9 @@ impl Step {
             Window::From { start } => line.words(&["-noaccurate_seek", "-ss", &seconds(*start)]),
             Window::Whole | Window::Walk { .. } => {}
         }
+        if self.legacy_text {
+            line.words(&["-sub_charenc:s", LEGACY_TEXT]);
+        }
         line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer]);
         let mut operand = OsString::from("file:");
         operand.push(input);
@@ -333,30 +342,92 @@ impl Step {
             line.words(&["-f", "null", "-"]);
             return;
         }
-        match (&making.audio, self.reading.audio) {
-            (AudioTrack::Copy, Some(index)) => line.words(&["-map", &format!("0:{index}"), "-c:a", "copy"]),
-            (AudioTrack::Joined { options }, _) => {
-                line.words(&["-map", &format!("[a{number}]")]);
-                line.texts(options);
-            }
-            (AudioTrack::Encode { options }, Some(index)) => {
-                line.words(&["-map", &format!("0:{index}")]);
-                if let Window::Walk { start, length } = self.reading.window {
-                    let (start, end) = (seconds(start), seconds(start + length));
-                    let part = format!("atrim=start={start}:end={end},asetpts=PTS-{start}/TB");
-                    let begins = seconds(self.reading.audio_start);
-                    line.words(&["-filter:a", &format!("{},{part}", on_file_time("asetpts", &begins))]);
-                }
-                line.texts(options);
-            }
-            _ => {}
-        }
-        // Nothing of the source's descriptions is carried on: they hold places, names and devices as often as titles.
-        line.words(&["-map_metadata", "-1", "-map_chapters", "-1"]);
+        let sound = self.spelled_sound(number, making);
+        self.spell_tracks(line, product, sound);
         line.words(muxer(product.format, &making.video));
         let file =
             if product.format == Format::PngSequence { product.bare_pictures() } else { product.file_name.clone() };
         line.words(&[&format!("file:{file}")]);
+    }
+
+    /// What is mapped as the sound, and with which options.
+    fn spelled_sound(&self, number: usize, making: &Making) -> Option<(String, Vec<String>)> {
+        match (&making.audio, self.reading.audio) {
+            (AudioTrack::Copy, Some(index)) => Some((format!("0:{index}"), vec!["-c:a".to_owned(), "copy".to_owned()])),
+            (AudioTrack::Joined { options }, _) => Some((format!("[a{number}]"), options.clone())),
+            (AudioTrack::Encode { options }, Some(index)) => {
+                let mut all = self.sound_part(self.reading.audio_start);
+                all.extend(options.iter().cloned());
+                Some((format!("0:{index}"), all))
+            }
+            _ => None,
+        }
+    }
+
+    /// The filter that cuts a part out of a sound, where it is walked to.
+    fn sound_part(&self, begins: f64) -> Vec<String> {
+        let Window::Walk { start, length } = self.reading.window else { return Vec::new() };
+        let (start, end) = (seconds(start), seconds(start + length));
+        let part = format!("atrim=start={start}:end={end},asetpts=PTS-{start}/TB");
+        vec!["-filter:a".to_owned(), format!("{},{part}", on_file_time("asetpts", &seconds(begins)))]
+    }
+
+    /// The sound and everything that is carried beside it, in the order of the source; tags and chapters.
+    fn spell_tracks(&self, line: &mut Line, product: &Product, sound: Option<(String, Vec<String>)>) {
+        let carried = &product.carried;
+        let first = self.reading.audio.unwrap_or(0);
+        let mut sounds: Vec<(u32, String, Vec<String>, &Label)> =
+            sound.into_iter().map(|(map, options)| (first, map, options, &carried.sound)).collect();
+        for track in carried.of_kind(TrackKind::Audio) {
+            let mut options = if track.is_encoded() { self.sound_part(track.start) } else { Vec::new() };
+            options.extend(track.options.iter().cloned());
+            sounds.push((track.index, format!("0:{}", track.index), options, &track.label));
+        }
+        sounds.sort_by_key(|(index, ..)| *index);
+        let several = sounds.len() > 1;
+        let mut labels = Line(Vec::new());
+        for (place, (_, map, options, label)) in sounds.iter().enumerate() {
+            line.words(&["-map", map]);
+            line.texts(&if several { of_stream(options, 'a', place) } else { options.clone() });
+            labels.label(('a', place), label, product.format);
+        }
+        // A cover comes after the picture.
+        let pictures = usize::from(product.expect.video.is_some());
+        for (kind, letter, from) in
+            [(TrackKind::Subtitle, 's', 0), (TrackKind::Cover, 'v', pictures), (TrackKind::Attachment, 't', 0)]
+        {
+            for (place, track) in carried.of_kind(kind).enumerate() {
+                line.words(&["-map", &format!("0:{}", track.index)]);
+                line.texts(&of_stream(&track.options, letter, from + place));
+                if kind == TrackKind::Cover && pictures > 0 {
+                    // What the picture is tagged as does not hold for the cover.
+                    line.words(&[&format!("-tag:v:{}", from + place), "0"]);
+                }
+                labels.label((letter, from + place), &track.label, product.format);
+                if let Some((name, media_type)) = &track.file {
+                    let stream = format!("-metadata:s:t:{place}");
+                    line.words(&[&stream, &format!("filename={name}"), &stream, &format!("mimetype={media_type}")]);
+                }
+            }
+        }
+        // Nothing of the source's descriptions is carried on but what is on a list: they hold places, names and devices
+        // as often as titles.
+        if carried.chapters.is_empty() {
+            line.words(&["-map_metadata", "-1", "-map_chapters", "-1"]);
+        } else {
+            let input = self.chapters_input().to_string();
+            line.words(&["-map_metadata:g", "-1", "-map_metadata:s", "-1", "-map_chapters", &input]);
+        }
+        line.0.append(&mut labels.0);
+        for (name, value) in &carried.tags {
+            line.words(&["-metadata", &format!("{name}={value}")]);
+        }
+    }
+
+    /// The number of the input that holds the chapters: it is the last.
+    fn chapters_input(&self) -> usize {
+        let script = self.join.as_ref().is_some_and(|join| join.copied.is_some());
+        1 + self.beside.len() + usize::from(script)
     }
 
     fn spell_package(
@@ -482,6 +553,17 @@ impl Line {
 
     fn texts(&mut self, texts: &[String]) {
         self.0.extend(texts.iter().map(OsString::from));
+    }
+
+    /// What a stream is called.
+    fn label(&mut self, (kind, place): (char, usize), Label { language, title }: &Label, format: Format) {
+        let quicktime = format == Format::Mov;
+        let language = language.as_ref().map(|language| if quicktime { quicktime_word(language) } else { language });
+        for (name, value) in [("language", language), ("title", title.as_deref())] {
+            if let Some(value) = value {
+                self.words(&[&format!("-metadata:s:{kind}:{place}"), &format!("{name}={value}")]);
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
+use crate::extras::{Carried, Chapter};
 use crate::further::Further;
 use crate::package::Packaging;
 use crate::plan::{Damage, Rate};
@@ -36,6 +37,8 @@ pub struct Step {
     /// Seconds of media that it walks; zero when nobody knows.
     pub(crate) timeline: f64,
     pub(crate) threads: u32,
+    /// Whether text subtitles are read in the code page of old files rather than as UTF-8.
+    pub(crate) legacy_text: bool,
 }
 
 /// One file that a step makes.
@@ -56,6 +59,8 @@ pub struct Product {
     pub keep_source_if_larger: bool,
     /// How it is made; `None` keeps the source.
     pub(crate) making: Option<Making>,
+    /// What it carries beside its picture and its sound.
+    pub(crate) carried: Carried,
 }
 
 impl Product {
@@ -68,7 +73,7 @@ impl Product {
 /// What becomes of one stream of the source, in words for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamPlan {
-    /// `video` or `audio`.
+    /// `video`, `audio`, `subtitle`, `cover`, `attachment`, `data`, `chapters` or `tags`.
     pub stream: String,
     /// `encode`, `copy`, `drop` or `keep`.
     pub action: String,
@@ -256,6 +261,19 @@ impl Step {
     /// The arguments of the run before that, where there is one.
     pub fn first_pass(&self, input: &Path, further: &[Further]) -> Option<Vec<OsString>> {
         (self.passes != Passes::One).then(|| self.spell(input, further, Pass::First))
+    }
+
+    /// The chapters that its products carry: those of one timeline, so that all have the same.
+    pub(crate) fn chapters(&self) -> &[Chapter] {
+        let carried = self.products.iter().map(|product| &*product.carried.chapters);
+        carried.into_iter().find(|chapters| !chapters.is_empty()).unwrap_or(&[])
+    }
+
+    /// The same step with its subtitles read in the code page of old files, where it reads some as text; for when they
+    /// are no UTF-8.
+    pub(crate) fn with_legacy_text(&self) -> Option<Self> {
+        let converts = self.products.iter().any(|product| product.carried.converts_text());
+        (converts && !self.legacy_text).then(|| Self { legacy_text: true, ..self.clone() })
     }
 
     /// One step for each product, for when the shared one failed: what can be made is made. None for a command, which

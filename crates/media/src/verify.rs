@@ -10,9 +10,11 @@ use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::error::MediaError;
+use crate::extras::{self, ExtrasExpectation};
 use crate::package::{self, MadePart, PackageExpectation};
 use crate::pictures::{sequence, webp};
 use crate::plan::Damage;
+use crate::plan::tracks::has_languages;
 use crate::probe::{self, Source};
 use crate::report::{Report, Stream};
 use crate::tools::Toolbox;
@@ -45,6 +47,9 @@ pub struct Expectation {
     /// What it has to be as a package, where it is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub package: Option<PackageExpectation>,
+    /// What it has to hold beside its picture and its sound, where it carries something.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub extras: Option<ExtrasExpectation>,
     /// Set where the product is the source itself, to the source's size in bytes: then only this is compared.
     pub kept_source: Option<u64>,
 }
@@ -153,7 +158,7 @@ pub struct Receipt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// What was compared: `size`, `format`, `video`, `audio`, `depth`, `alpha`, `duration`, `frames`, `fast_start`,
-    /// `max_bytes`, `streams`.
+    /// `max_bytes`, `streams`, `sounds`, `subtitles`, `attachments`, `covers`, `chapters`, `tags`.
     pub name: String,
     /// Whether it is as it has to be.
     pub passed: bool,
@@ -179,7 +184,7 @@ pub(crate) async fn verify(
         return package::measure(toolbox, expect, package, file, scratch).await;
     }
     if let Some((info, size_bytes)) = read_pictures(expect, file).await? {
-        return receipt(expect, info, size_bytes);
+        return receipt(expect, info, size_bytes, Vec::new());
     }
     let path = file.to_owned();
     let seen = tokio::task::spawn_blocking(move || probe::look(&path)).await.map_err(io::Error::other)?;
@@ -209,7 +214,26 @@ pub(crate) async fn verify(
     if let (Some(_), Some(video)) = (expect.video.as_ref().and_then(|video| video.light), &mut measured.info.video) {
         probe::learn_light(toolbox, file, scratch, look.kind.demuxer, video).await?;
     }
-    receipt(expect, measured.info, measured.size_bytes)
+    let mut info = measured.info;
+    let more = match &expect.extras {
+        Some(expected) => {
+            // A further track or subtitles that go on make the file longer than what was planned for.
+            info.duration_seconds = longest(&info).or(info.duration_seconds);
+            extras::checks(expected, &measured.extras, has_languages(expect.format))
+        }
+        None => Vec::new(),
+    };
+    receipt(expect, info, measured.size_bytes, more)
+}
+
+/// How long its picture or its sound is, whichever is longer, where both tell.
+fn longest(info: &MediaInfo) -> Option<f64> {
+    let video = info.video.as_ref().map(|video| video.duration_seconds);
+    let audio = info.audio.as_ref().map(|audio| audio.duration_seconds);
+    match (video, audio) {
+        (Some(video), Some(audio)) => Some(video?.max(audio?)),
+        (one, other) => one.or(other)?,
+    }
 }
 
 /// What holds many pictures and is no media to ffprobe, measured by our own reading of it.
@@ -234,8 +258,11 @@ async fn read_pictures(expect: &Expectation, file: &Path) -> Result<Option<(Medi
     }
 }
 
-fn receipt(expect: &Expectation, info: MediaInfo, size_bytes: u64) -> Result<Receipt, MediaError> {
-    let checks = compare(expect, &info, size_bytes);
+fn receipt(expect: &Expectation, info: MediaInfo, size_bytes: u64, more: Vec<Check>) -> Result<Receipt, MediaError> {
+    let mut checks = compare(expect, &info, size_bytes);
+    if expect.kept_source.is_none() {
+        checks.extend(more);
+    }
     if let Some(failure) = failure(&checks) {
         return Err(MediaError::Failed(failure));
     }
@@ -422,6 +449,7 @@ mod tests {
             damage: Damage::Strict,
             any_content: false,
             package: None,
+            extras: None,
             kept_source: None,
         }
     }

@@ -7,6 +7,7 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::recipe::Ffmpeg;
 
 use super::{Damage, Desk, step};
+use crate::extras::Carried;
 use crate::probe::Source;
 use crate::step::{Beside, BesideFile, Commanded, CommandedInput, Passes, Product, Step, StreamPlan, Window};
 use crate::verify::Expectation;
@@ -75,6 +76,7 @@ fn product(desk: &Desk<'_>, output: usize, wish: &Ffmpeg) -> Product {
         damage: desk.damage,
         any_content: true,
         package: None,
+        extras: None,
         kept_source: None,
     };
     Product {
@@ -85,5 +87,6 @@ fn product(desk: &Desk<'_>, output: usize, wish: &Ffmpeg) -> Product {
         expect,
         keep_source_if_larger: false,
         making: None,
+        carried: Carried::default(),
     }
 }

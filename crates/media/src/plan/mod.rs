@@ -27,6 +27,7 @@ mod size;
 mod style;
 mod thumbnail;
 mod timeline;
+pub(crate) mod tracks;
 mod trim;
 mod video;
 mod web_ready;
@@ -47,6 +48,7 @@ pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color}
 pub(crate) use self::style::styled;
 pub(crate) use self::video::private_parameters;
 use crate::capabilities::Capabilities;
+use crate::extras::{Carried, ExtrasExpectation, TrackKind};
 use crate::further::Further;
 use crate::package::PackageExpectation;
 use crate::probe::Source;
@@ -106,6 +108,8 @@ struct Design {
     join: Option<Join>,
     /// What it has to be as a package; only with a place of its own.
     package: Option<PackageExpectation>,
+    /// What it carries beside its picture and its sound.
+    carried: Carried,
 }
 
 impl Design {
@@ -127,6 +131,7 @@ impl Design {
             alpha: false,
             join: None,
             package: None,
+            carried: Carried::default(),
         }
     }
 }
@@ -179,7 +184,7 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
     if let (Damage::Strict, Some(damage)) = (desk.damage, &desk.source.damage) {
         return Err(damage.clone());
     }
-    match recipe {
+    let design = match recipe {
         Recipe::Auto(auto) => auto::design(desk, auto),
         Recipe::Compress(compress) => compress::design(desk, compress),
         Recipe::Convert(convert) => convert::design(desk, convert),
@@ -197,7 +202,8 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
             let message = format!("the recipe {} is not made in this version", recipe.name());
             Err(JobFailure::request(Stage::Planning, "recipe_not_made", message))
         }
-    }
+    }?;
+    tracks::furnish(desk, recipe, design)
 }
 
 fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
@@ -275,11 +281,18 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
         passes,
         timeline,
         threads: desk.capabilities.threads,
+        legacy_text: false,
     }
 }
 
 fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
     let kept = design.making.is_none();
+    let extras = ExtrasExpectation::of(
+        &design.carried,
+        design.audio.is_some(),
+        desk.source.audio_index,
+        tracks::chapter_count(&design.carried),
+    );
     let expect = Expectation {
         format: design.format,
         duration: design.duration,
@@ -292,6 +305,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         damage: desk.damage,
         any_content: false,
         package: design.package,
+        extras,
         kept_source: kept.then_some(desk.source.size_bytes),
     };
     Product {
@@ -305,6 +319,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         expect,
         keep_source_if_larger: design.keep_source_if_larger,
         making: design.making,
+        carried: design.carried,
     }
 }
 
@@ -326,7 +341,8 @@ impl<'a> Desk<'a> {
 
     /// The sound, for recipes that make nothing else.
     fn audio(&self) -> Result<&'a AudioInfo, JobFailure> {
-        let message = "the input has no audio stream";
+        let empty = self.source.extras.of_kind(TrackKind::Audio).any(|track| track.empty);
+        let message = if empty { "the input's audio stream is empty" } else { "the input has no audio stream" };
         self.source.info.audio.as_ref().ok_or_else(|| JobFailure::input(Stage::Planning, "no_audio_stream", message))
     }
 

@@ -3,6 +3,7 @@
 use reelhook_domain::media::{AudioInfo, Color, MediaInfo, VideoInfo};
 
 use crate::capabilities::Capabilities;
+use crate::extras::Extras;
 use crate::probe::Source;
 use crate::sandbox::Layers;
 
@@ -57,6 +58,7 @@ pub(crate) fn clip() -> Source {
         video_start: 0.0,
         audio_start: 0.0,
         audio_block: 1024,
+        extras: Extras::default(),
         video_setup: Some("SHA256:00, 1/12800, avc1".to_owned()),
         still: false,
         measured: true,
@@ -80,6 +82,9 @@ pub(crate) fn capabilities() -> Capabilities {
             "libmp3lame",
             "flac",
             "pcm_u8",
+            "mov_text",
+            "subrip",
+            "webvtt",
             "pcm_s16le",
             "pcm_s24le",
             "pcm_s32le",

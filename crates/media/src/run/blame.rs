@@ -13,6 +13,7 @@ use super::Job;
 use super::process::{Ended, Ending, option};
 use super::progress::Meter;
 use crate::error::MediaError;
+use crate::extras::TrackKind;
 use crate::plan::Damage;
 use crate::step::Step;
 use crate::tools::{Errand, Writes};
@@ -78,7 +79,12 @@ impl Job<'_> {
 
     /// Whether the streams that the step decodes, of all its inputs, can be decoded to their end.
     async fn input_decodes(&self, step: &Step) -> Result<bool, MediaError> {
-        let streams: Vec<u32> = [step.reading.video, step.reading.audio].into_iter().flatten().collect();
+        let mut streams: Vec<u32> = [step.reading.video, step.reading.audio].into_iter().flatten().collect();
+        let carried = step.products.iter().flat_map(|product| &product.carried.tracks);
+        let decoded = carried.filter(|track| track.kind == TrackKind::Audio && track.is_encoded());
+        streams.extend(decoded.map(|track| track.index));
+        streams.sort_unstable();
+        streams.dedup();
         if !self.decodes(step, self.input, step.reading.demuxer, &streams).await? {
             return Ok(false);
         }

@@ -26,6 +26,7 @@ use self::process::{Ended, Ending};
 use self::progress::Meter;
 pub use self::progress::Progress;
 use crate::error::MediaError;
+use crate::extras::{CHAPTERS, chapter_file};
 use crate::further::Further;
 use crate::package;
 use crate::pictures::sequence;
@@ -64,6 +65,8 @@ pub struct StepReport {
 
 /// How often a product that came out too large is made again.
 const TIGHTENINGS: u32 = 3;
+/// Failures of a run that may come from subtitles that are no UTF-8.
+const SUBTITLES_MAY_BE_WHY: &[&str] = &["encoder_failed", "input_damaged"];
 /// Which share of a step's work it is to make a matte.
 const MATTE_SHARE: f64 = 0.8;
 
@@ -129,14 +132,28 @@ impl Job<'_> {
         }
     }
 
+    /// All runs of a step. Subtitles that turn out to be no UTF-8 are read in another code page the second time.
+    async fn attempt(&self, step: &Step, done: f64) -> Result<Duration, MediaError> {
+        match (self.attempt_once(step, done).await, step.with_legacy_text()) {
+            (Err(MediaError::Failed(failure)), Some(step)) if SUBTITLES_MAY_BE_WHY.contains(&&*failure.code) => {
+                tracing::info!(?failure, "subtitles are read again in another code page");
+                self.attempt_once(&step, done).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
     /// All runs of a step, each repeated once when it stalls; `done` is the share of the work that was done before. Gives
     /// the CPU time.
-    async fn attempt(&self, step: &Step, done: f64) -> Result<Duration, MediaError> {
+    async fn attempt_once(&self, step: &Step, done: f64) -> Result<Duration, MediaError> {
         // What an earlier attempt left may be another name for the input, which must not be written over.
         for product in &step.products {
             remove(&self.scratch.join(&product.file_name))?;
         }
         self.write_script(step).await?;
+        if !step.chapters().is_empty() {
+            tokio::fs::write(self.scratch.join(CHAPTERS), chapter_file(step.chapters())).await?;
+        }
         let mut runs = vec![step.arguments(self.input, self.further)];
         runs.splice(..0, step.first_pass(self.input, self.further));
         let share = (1.0 - done) / runs.len() as f64;

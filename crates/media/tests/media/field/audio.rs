@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use reelhook_media::Damage;
 use reelhook_testkit::{field, verdict};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::clips::{ffmpeg, numbered, tool};
 use crate::rig::{Made, Rig};
@@ -171,4 +170,320 @@ async fn sound_at_a_low_rate_becomes_any_format() {
             verdict(row, format!("convert to {format}"), "about 3 s", measured, made.is_ok());
         }
     }
+}
+
+/// A film with three sounds, two subtitles, a font, chapters and tags, among them some that must not survive.
+fn film(rig: &Rig) -> std::path::PathBuf {
+    let (film, base) = (rig.clip("film.mkv"), rig.clip("base.mp4"));
+    numbered(&base, "libx264 -preset ultrafast -pix_fmt yuv420p", "-c:a aac -f mp4");
+    let text = rig.clip("text.srt");
+    std::fs::write(&text, "1\n00:00:00,200 --> 00:00:00,900\nHello\n\n2\n00:00:01,000 --> 00:00:03,500\nGrüße\n")
+        .unwrap();
+    let drawn = rig.clip("drawn.ass");
+    ffmpeg("-i {} -c:s ass -f ass {}", &[&text, &drawn]);
+    let chapters = rig.clip("chapters.txt");
+    let told = ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1000\ntitle=First \\= \\; one\n[CHAPTER]\n\
+        TIMEBASE=1/1000\nSTART=1000\nEND=2000\ntitle=Second\n";
+    std::fs::write(&chapters, told).unwrap();
+    let font = rig.clip("font.ttf");
+    std::fs::write(&font, [0, 1, 0, 0, 7, 7, 7, 7]).unwrap();
+    let arguments = "-f mp4 -i {} -f srt -i {} -f ass -i {} -f ffmetadata -i {} -map 0:v -map 0:a -map 0:a -map 0:a \
+        -map 1 -map 2 -c copy -map_chapters 3 -metadata title=Film -metadata artist=Someone \
+        -metadata location=+52.5200+013.4050/ -metadata comment=secret -metadata:s:a:0 language=eng \
+        -metadata:s:a:1 language=fra -metadata:s:a:1 title=Commentary -metadata:s:a:2 language=deu \
+        -disposition:a:0 0 -disposition:a:1 default -disposition:a:2 0 -metadata:s:s:0 language=deu \
+        -metadata:s:s:1 language=eng -disposition:s:0 forced -disposition:s:1 0 -attach FONT \
+        -metadata:s:t mimetype=font/ttf -metadata:s:t filename=font.ttf -f matroska {}";
+    let arguments = arguments.replace("FONT", &font.display().to_string());
+    ffmpeg(&arguments, &[&base, &text, &drawn, &chapters, &film]);
+    film
+}
+
+fn languages(path: &Path, kind: &str) -> String {
+    streams(path, kind, "stream_tags=language").join(" ")
+}
+
+fn chapters(path: &Path) -> String {
+    let arguments = ["-v", "error", "-show_entries", "chapter=start_time:chapter_tags=title", "-of", "csv=p=0", "{}"];
+    let said = tool("ffprobe", &arguments, &[path]).stdout;
+    String::from_utf8_lossy(&said).trim().replace('\n', " | ")
+}
+
+/// All tags of the whole and of the streams.
+fn tags(path: &Path) -> String {
+    let arguments = ["-v", "error", "-show_entries", "format_tags:stream_tags", "-of", "default=nw=1", "{}"];
+    String::from_utf8_lossy(&tool("ffprobe", &arguments, &[path]).stdout).into_owned()
+}
+
+#[tokio::test]
+async fn further_tracks_are_kept_where_the_container_has_a_place() {
+    let rig = Rig::new().await;
+    let film = film(&rig);
+    for (format, subtitles, fonts, described) in [
+        ("mkv", "subrip ass", 1, true),
+        ("mp4", "mov_text mov_text", 0, true),
+        ("mov", "mov_text mov_text", 0, true),
+        ("webm", "webvtt webvtt", 0, true),
+    ] {
+        for recipe in [
+            json!({"recipe": "convert", "format": format, "quality": "economy"}),
+            json!({"recipe": "resize", "format": format, "height": 90, "quality": "economy"}),
+            json!({"recipe": "compress", "format": format, "crf": 40}),
+        ] {
+            let words = recipe["recipe"].as_str().expect("a name").to_owned();
+            if words == "compress" && format != "mp4" {
+                continue;
+            }
+            let made = rig.make(&film, recipe).await.unwrap_or_else(|error| panic!("{words} {format}: {error:?}"));
+            let sounds = languages(&made.path, "a");
+            let default = streams(&made.path, "a", "stream_disposition=default").join(" ");
+            let texts = streams(&made.path, "s", "stream=codec_name").join(" ");
+            let text_languages = languages(&made.path, "s");
+            let attached = streams(&made.path, "t", "stream=codec_type").len();
+            let measured = format!(
+                "{sounds}; default {default}; {texts} {text_languages}; {attached} fonts; {}",
+                chapters(&made.path)
+            );
+            let expected = format!(
+                "eng fra deu; default 0 1 0; {subtitles} deu eng; {fonts} fonts; 0.000000,First = ; one | 1.000000,Second"
+            );
+            // QuickTime has another word for German.
+            let expected = if format == "mov" { expected.replace("deu", "ger") } else { expected };
+            let told = tags(&made.path);
+            let holds = measured == expected
+                && told.contains("TAG:title=Film") == described
+                && !told.contains("52.52")
+                && !told.contains("secret")
+                && said(&made).contains("tags drop: comment, location: ")
+                && (fonts == 1 || said(&made).contains("attachment drop: stream 6"));
+            let row = "M18 further tracks";
+            verdict(
+                row,
+                format!("{words} a mkv of six tracks to {format}"),
+                expected,
+                format!("{measured}; {}", said(&made)),
+                holds,
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn tracks_are_cut_with_the_part_and_what_is_not_is_told() {
+    let rig = Rig::new().await;
+    let film = film(&rig);
+    let (clips, mut described) = (rig.clip("film.ts"), Vec::new());
+    ffmpeg("-f matroska -i {} -map 0:v -map 0:a -c copy -f mpegts {}", &[&film, &clips]);
+    for (clip, kind) in [(film, "mkv"), (clips, "mpegts")] {
+        let wish = json!({"recipe": "trim", "format": "mp4", "start_seconds": 0.5, "duration_seconds": 1});
+        let made = rig.make(&clip, wish).await.unwrap();
+        let lengths: Vec<f64> =
+            streams(&made.path, "a", "stream=duration").iter().filter_map(|length| length.parse().ok()).collect();
+        let holds = lengths.len() == 3 && lengths.iter().all(|length| (length - 1.0).abs() < 0.06);
+        verdict(
+            "M18 further tracks: a part",
+            format!("trim of {kind}"),
+            "three sounds of 1 s",
+            format!("{lengths:?}"),
+            holds,
+        );
+        described.push((chapters(&made.path), said(&made)));
+    }
+    assert_eq!(described[0].0, "0.000000,First = ; one | 0.500000,Second");
+    assert!(described[0].1.contains("subtitle drop: stream 4 (deu, subrip): a part is cut"), "{}", described[0].1);
+}
+
+#[tokio::test]
+async fn what_a_recipe_leaves_out_stands_in_its_plan() {
+    let rig = Rig::new().await;
+    let film = film(&rig);
+    for (recipe, line) in [
+        (json!({"recipe": "proxy"}), "audio drop: stream 1 (eng, aac): a proxy has"),
+        (
+            json!({"recipe": "convert", "format": "gif", "width": 64}),
+            "subtitle drop: stream 4 (deu, subrip): gif has no place",
+        ),
+        (
+            json!({"recipe": "convert", "format": "mp3"}),
+            "audio drop: stream 3 (deu, aac): mp3 has no place for a further sound",
+        ),
+        (json!({"recipe": "compress", "max_bytes": 200_000}), "max_bytes leaves room for one sound"),
+    ] {
+        let words = format!("{} of a mkv of six tracks", recipe["recipe"].as_str().expect("a name"));
+        let made = rig.make(&film, recipe).await.unwrap();
+        let holds = said(&made).contains(line);
+        verdict("M18 what is left out is told", words, line, said(&made), holds);
+    }
+    let source = rig.probe(&film).await.unwrap();
+    let plan = rig.plan(
+        &source,
+        &[json!({"recipe": "package", "type": "hls", "video": [{"codec": "h264", "resolution": "480p"}]})],
+        reelhook_media::Damage::Strict,
+    );
+    let lines = &plan.steps[0].products[0].streams;
+    assert!(lines.iter().any(|line| line.reason == "stream 3 (deu, aac): a package has one sound"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn an_mp4_of_several_tracks_goes_to_matroska_and_to_the_web() {
+    let rig = Rig::new().await;
+    let made =
+        rig.make(&film(&rig), json!({"recipe": "convert", "format": "mov", "quality": "economy"})).await.unwrap();
+    let clip = rig.clip("film.mov");
+    std::fs::copy(&made.path, &clip).unwrap();
+    let made = rig.make(&clip, json!({"recipe": "convert", "format": "mkv", "quality": "economy"})).await.unwrap();
+    let measured =
+        format!("{}; {}", languages(&made.path, "a"), streams(&made.path, "s", "stream=codec_name").join(" "));
+    verdict(
+        "M18 further tracks",
+        "mov with mov_text to mkv",
+        "eng fra deu; subrip subrip",
+        &measured,
+        measured == "eng fra deu; subrip subrip",
+    );
+    let made = rig.make(&clip, json!({"recipe": "web_ready"})).await.unwrap();
+    let measured =
+        format!("{}; {}", languages(&made.path, "a"), streams(&made.path, "s", "stream=codec_name").join(" "));
+    let holds = measured == "eng fra deu; mov_text mov_text" && said(&made).contains("video copy");
+    verdict("M18 further tracks", "web_ready of a mov", "eng fra deu; mov_text mov_text", said(&made), holds);
+}
+
+#[tokio::test]
+async fn subtitles_in_an_old_code_page_do_not_fail_the_job() {
+    let rig = Rig::new().await;
+    let film = film(&rig);
+    let mut bytes = std::fs::read(&film).unwrap();
+    // "Grüße" in CP1252, in as many bytes.
+    let place = bytes.windows(7).position(|window| window == "Grüße".as_bytes()).expect("the text is there");
+    bytes[place..place + 7].copy_from_slice(b"Gr\xFC\xDFe..");
+    let clip = rig.clip("old.mkv");
+    std::fs::write(&clip, bytes).unwrap();
+    let made = rig.make(&clip, json!({"recipe": "convert", "format": "mp4", "quality": "economy"})).await.unwrap();
+    let text = ffmpeg("-i {} -map 0:s:0 -f srt -", &[&made.path]).stdout;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    verdict("M18 further tracks: text", "subtitles in CP1252 to mp4", "Grüße..", &text, text.contains("Grüße.."));
+}
+
+#[tokio::test]
+async fn a_book_keeps_its_title_cover_and_chapters() {
+    let rig = Rig::new().await;
+    let both = "0.000000,One | 1.500000,Two";
+    for (format, cover, chapter_words, tagged) in [
+        ("aac", 1, both, true),
+        ("mp3", 1, both, true),
+        ("flac", 1, both, true),
+        ("opus", 0, both, true),
+        ("ogg", 0, both, true),
+        ("wav", 0, "", true),
+        ("adts", 0, "", false),
+    ] {
+        for recipe in ["convert", "extract_audio"] {
+            let made = rig.make(&field("book.m4b"), json!({"recipe": recipe, "format": format})).await;
+            let made = made.unwrap_or_else(|error| panic!("{recipe} {format}: {error:?}"));
+            let covers = streams(&made.path, "v", "stream_disposition=attached_pic").join("");
+            let told = tags(&made.path);
+            let has = |name: &str| told.lines().any(|line| line.eq_ignore_ascii_case(&format!("TAG:{name}")));
+            let described = ["title=Test Book", "artist=Some Author", "album=Album", "date=2021"].into_iter().all(has);
+            let measured = format!("{covers} covers; {}; tags {described}", chapters(&made.path));
+            let holds = covers.len() == cover
+                && chapters(&made.path) == chapter_words
+                && described == tagged
+                && (cover == 1 || said(&made).contains("cover drop"))
+                && (!chapter_words.is_empty() || said(&made).contains("chapters drop"))
+                && (tagged || said(&made).contains("tags drop"));
+            let expected = format!("{cover} covers; {chapter_words}; tags {tagged}");
+            verdict(
+                "MG3 tags, cover, chapters",
+                format!("{recipe} to {format}"),
+                expected,
+                format!("{measured}; {}", said(&made)),
+                holds,
+            );
+        }
+    }
+    // A cover is no video.
+    let failure = rig.fail(&field("book.m4b"), json!({"recipe": "convert", "format": "mp4"})).await;
+    assert_eq!(failure.code, "no_video_stream");
+}
+
+#[tokio::test]
+async fn tags_of_strangers_are_only_texts() {
+    let rig = Rig::new().await;
+    let base = rig.clip("base.flac");
+    ffmpeg(&format!("{NOISE} -c:a flac -f flac {{}}"), &[&base]);
+    for (number, hostile) in [
+        "-i /etc/passwd",
+        "x=y;z#\\",
+        "a\nb\rc",
+        "\u{202e}evil\u{1b}[31m",
+        "'; rm -rf /",
+        "%d%s%n",
+        "file:/etc/passwd|x",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let clip = rig.clip(&format!("hostile{number}.flac"));
+        let title = format!("title={hostile}");
+        tool(
+            "ffmpeg",
+            &["-nostdin", "-v", "error", "-y", "-i", "{}", "-c", "copy", "-metadata", &title, "-f", "flac", "{}"],
+            &[&base, &clip],
+        );
+        for format in ["mp3", "aac", "flac", "opus", "wav"] {
+            let made = rig.make(&clip, json!({"recipe": "convert", "format": format})).await;
+            let made = made.unwrap_or_else(|error| panic!("{hostile:?} {format}: {error:?}"));
+            let expected: String = hostile.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let holds = tags(&made.path).contains(&format!("title={expected}\n"));
+            verdict("MG3 tags: hostile", format!("{number} to {format}"), &expected, tags(&made.path), holds);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_track_without_samples_is_empty() {
+    let rig = Rig::new().await;
+    let base = rig.clip("base.mp4");
+    numbered(&base, "libx264 -preset ultrafast -pix_fmt yuv420p", "-c:a aac -f mp4");
+    let mut clips = vec![(field("empty_audio_frag.mp4"), "fragmented mp4")];
+    for (name, options) in [
+        ("plain.mkv", "-f matroska"),
+        ("live.mkv", "-live 1 -f matroska"),
+        ("fragments.mov", "-movflags frag_keyframe+empty_moov -f mov"),
+    ] {
+        let clip = rig.clip(name);
+        // Everything of the sound lies after the end.
+        let arguments = format!("-i {{}} -i {{}} -map 0:v -map 1:a -c:v copy -c:a aac -af aselect=0 {options} {{}}");
+        ffmpeg(&arguments, &[&base, &base, &clip]);
+        clips.push((clip, name));
+    }
+    let plain = rig.clip("plain.mp4");
+    std::fs::write(&plain, emptied(&std::fs::read(&base).unwrap())).unwrap();
+    clips.push((plain, "plain mp4"));
+    for (clip, name) in clips {
+        for recipe in
+            [json!({"recipe": "compress"}), json!({"recipe": "convert", "format": "webm", "quality": "economy"})]
+        {
+            let made = rig.make(&clip, recipe).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            let holds = said(&made).contains("it is empty") && made.receipt.info.audio.is_none();
+            verdict("M23 an empty sound track", name, "the picture, and `drop: it is empty`", said(&made), holds);
+        }
+        let failure = rig.fail(&clip, json!({"recipe": "extract_audio"})).await;
+        let holds = failure.code == "no_audio_stream" && failure.message.contains("empty");
+        verdict("M23 an empty sound track: extract_audio", name, "no_audio_stream", format!("{failure:?}"), holds);
+    }
+}
+
+/// An mp4 whose index of the sound counts no samples.
+fn emptied(mp4: &[u8]) -> Vec<u8> {
+    let mut bytes = mp4.to_vec();
+    let find = |bytes: &[u8], word: &[u8], from: usize| {
+        from + bytes[from..].windows(4).position(|window| window == word).expect("the box is there")
+    };
+    let sound = find(&bytes, b"soun", find(&bytes, b"moov", 0));
+    for (table, count) in [(b"stts", 8), (b"stsc", 8), (b"stsz", 12), (b"stco", 8)] {
+        let place = find(&bytes, table, sound) + count;
+        bytes[place..place + 4].fill(0);
+    }
+    bytes
 }
