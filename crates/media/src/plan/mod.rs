@@ -110,6 +110,8 @@ struct Design {
     package: Option<PackageExpectation>,
     /// What it carries beside its picture and its sound.
     carried: Carried,
+    /// The cover that is read in place of a picture; only with a place of its own.
+    cover: Option<u32>,
 }
 
 impl Design {
@@ -132,6 +134,7 @@ impl Design {
             join: None,
             package: None,
             carried: Carried::default(),
+            cover: None,
         }
     }
 }
@@ -219,6 +222,7 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
             place => place,
         };
         let (beside, before, join) = (design.beside.clone(), design.before.clone(), design.join.clone());
+        let cover = design.cover;
         let product = product(desk, output, design);
         match place {
             Place::Shared => shared.push(product),
@@ -228,7 +232,8 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
                 steps.push(step(desk, vec![product], window, Passes::One));
             }
             Place::Own(window, passes) => {
-                let alone = step(desk, vec![product], window, passes);
+                let mut alone = step(desk, vec![product], window, passes);
+                alone.reading.video = cover.or(alone.reading.video);
                 let timeline = join.as_ref().map_or(alone.timeline, |join| join.seconds);
                 steps.push(Step { beside, before, join, timeline, ..alone });
             }

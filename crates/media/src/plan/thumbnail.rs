@@ -11,16 +11,21 @@ use super::color::{Alpha, Hdr};
 use super::geometry::{Samples, Target};
 use super::video::{missing, words};
 use super::{Design, Desk, Place, size, timeline};
+use crate::extras::TrackKind;
 use crate::spell::{on_file_time, seconds};
-use crate::step::{AudioTrack, Encoder, Making, Product, StreamPlan, VideoTrack, Window};
+use crate::step::{AudioTrack, Encoder, Making, Passes, Product, StreamPlan, VideoTrack, Window};
 use crate::verify::{Frames, VideoExpectation};
 
 /// Containers in which a jump lands where it should, thanks to an index.
 const INDEXED: &[&str] = &["mov", "matroska", "avi"];
 
 pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, JobFailure> {
-    let video = desk.picture()?;
-    let second = second(desk, thumbnail.at_seconds)?;
+    // A sound has a picture where it has a cover, which is the same at every second.
+    let cover = desk.source.extras.of_kind(TrackKind::Cover).find(|_| desk.source.info.video.is_none());
+    let (video, second) = match cover.and_then(|cover| cover.picture.as_ref()) {
+        Some(picture) => (picture, 0.0),
+        None => (desk.picture()?, second(desk, thumbnail.at_seconds)?),
+    };
     let (width, height) = size::target(video, &never_enlarged(thumbnail), Fit::Inside, size::Sides::Any);
     let alpha = video.has_alpha();
     let (encoders, options, samples, carries): (&[&str], _, _, _) = match thumbnail.format {
@@ -37,19 +42,27 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
         alpha: Alpha::of(alpha, carries, Alpha::OnWhite),
     };
     let (filters, mut notes) = target.filters(desk, video);
-    let mut chain = if desk.source.still { Vec::new() } else { vec![pick(desk, second)] };
+    let mut chain = if desk.source.still || cover.is_some() { Vec::new() } else { vec![pick(desk, second)] };
     chain.extend(filters);
-    notes.insert(0, format!("the frame shown at {} s", seconds(second)));
+    notes.insert(
+        0,
+        match cover {
+            Some(cover) => format!("the cover, {}", cover.words()),
+            None => format!("the frame shown at {} s", seconds(second)),
+        },
+    );
     let encoder = Encoder { name: name.to_owned(), options };
     let track = VideoTrack::Encode { filters: chain, encoder, uneven: false, palette: false };
     let codec = if thumbnail.format == Format::Jpg { "mjpeg" } else { thumbnail.format.as_str() };
+    let place = if cover.is_some() { Place::Own(Window::Whole, Passes::One) } else { Place::Passing(second) };
     Ok(Design {
         making: Some(Making { video: track, audio: AudioTrack::None }),
         streams: vec![StreamPlan::new("video", "encode", notes.join("; "))],
         video: Some(VideoExpectation::new(codec, (width, height))),
         frames: Some(Frames { count: 1, tolerance: 0 }),
         alpha: alpha && thumbnail.format == Format::Png,
-        ..Design::new(thumbnail.format, Place::Passing(second))
+        cover: cover.map(|cover| cover.index),
+        ..Design::new(thumbnail.format, place)
     })
 }
 

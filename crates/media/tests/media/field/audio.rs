@@ -487,3 +487,44 @@ fn emptied(mp4: &[u8]) -> Vec<u8> {
     }
     bytes
 }
+
+#[tokio::test]
+async fn the_thumbnail_of_a_sound_is_its_cover() {
+    let rig = Rig::new().await;
+    let (red, base) = (rig.clip("red.png"), rig.clip("base.flac"));
+    ffmpeg("-f lavfi -i color=red:s=64x48 -frames:v 1 -f image2pipe -c:v png {}", &[&red]);
+    ffmpeg(&format!("{NOISE} -c:a flac -f flac {{}}"), &[&base]);
+    let mut clips = vec![(field("book.m4b"), (320, 180))];
+    for (name, options) in [
+        ("cover.mp3", "-c:a libmp3lame -c:v mjpeg -f mp3"),
+        ("cover.flac", "-c:a copy -c:v copy -f flac"),
+        ("cover.m4a", "-c:a alac -c:v copy -f ipod"),
+    ] {
+        let clip = rig.clip(name);
+        let arguments = format!("-i {{}} -i {{}} -map 0:a -map 1:v {options} -disposition:v attached_pic {{}}");
+        ffmpeg(&arguments, &[&base, &red, &clip]);
+        clips.push((clip, (64, 48)));
+    }
+    for (clip, (width, height)) in clips {
+        let name = clip.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        for format in ["jpg", "png", "webp"] {
+            let made = rig.make(&clip, json!({"recipe": "thumbnail", "format": format, "at_seconds": 1})).await;
+            let made = made.unwrap_or_else(|error| panic!("{name} {format}: {error:?}"));
+            let pixel = ffmpeg("-i {} -vf scale=1:1:flags=area,format=rgb24 -f rawvideo -", &[&made.path]).stdout;
+            let size = streams(&made.path, "v", "stream=width,height").concat();
+            let is_red = width == 320 || (pixel[0] > 240 && pixel[1] < 15 && pixel[2] < 15);
+            let holds = is_red
+                && said(&made).contains("the cover")
+                && (format == "webp" || size == format!("{width},{height}"));
+            verdict(
+                format!("MG4 the cover of a sound: {name}"),
+                format!("thumbnail {format}"),
+                "the cover",
+                format!("{size} {pixel:?} {}", said(&made)),
+                holds,
+            );
+        }
+    }
+    let failure = rig.fail(&base, json!({"recipe": "thumbnail"})).await;
+    assert_eq!(failure.code, "no_video_stream");
+}
