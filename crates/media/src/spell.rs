@@ -169,7 +169,7 @@ impl Step {
         self.spell_input(&mut line, input);
         let frames: &[String] = match &self.before {
             Some(Before::Screen { frames } | Before::Matte { frames, .. }) => frames,
-            Some(Before::Style { .. }) | None => &[],
+            Some(Before::Style { .. } | Before::Loudness { .. }) | None => &[],
         };
         let mut filters = self.shared_filters.clone();
         filters.extend(frames.iter().cloned());
@@ -317,7 +317,13 @@ impl Step {
             return;
         }
         match (&making.video, self.reading.video) {
-            (VideoTrack::Copy, Some(index)) => line.words(&["-map", &format!("0:{index}"), "-c:v", "copy"]),
+            (VideoTrack::Copy, Some(index)) => {
+                line.words(&["-map", &format!("0:{index}"), "-c:v", "copy"]);
+                let apple = matches!(product.format, Format::Mp4 | Format::Mov);
+                if apple && product.expect.video.as_ref().is_some_and(|video| video.codec == "h265") {
+                    line.words(&["-tag:v", "hvc1"]);
+                }
+            }
             (VideoTrack::Joined, _) => {
                 line.words(&["-map", &format!("{}:v:0", self.beside.len() + 1), "-c:v", "copy"]);
                 if product.expect.video.as_ref().is_some_and(|video| video.codec == "h265") {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::extras::{Carried, Chapter};
 use crate::further::Further;
+use crate::loudness::Aim;
 use crate::package::Packaging;
 use crate::plan::{Damage, Rate};
 use crate::spell::Pass;
@@ -110,6 +111,13 @@ pub(crate) enum Before {
         weights: Weights,
         /// Its place among the further inputs, and a step that measures it.
         template: Option<(usize, Box<Step>)>,
+    },
+    /// How loud the input is; [`crate::plan::leveled`] takes what follows.
+    Loudness {
+        aim: Aim,
+        /// The channels that it is mixed to.
+        mix: Option<&'static str>,
+        sample_rate: u32,
     },
 }
 

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::MediaError;
 use crate::extras::{self, ExtrasExpectation};
+use crate::loudness::Leveled;
 use crate::package::{self, MadePart, PackageExpectation};
 use crate::pictures::{sequence, webp};
 use crate::plan::Damage;
 use crate::plan::tracks::has_languages;
 use crate::probe::{self, Source};
+use crate::promise::Promise;
 use crate::report::{Report, Stream};
 use crate::tools::Toolbox;
 
@@ -50,6 +52,9 @@ pub struct Expectation {
     /// What it has to hold beside its picture and its sound, where it carries something.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub extras: Option<ExtrasExpectation>,
+    /// What else its recipe promises.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub promise: Option<Promise>,
     /// Set where the product is the source itself, to the source's size in bytes: then only this is compared.
     pub kept_source: Option<u64>,
 }
@@ -152,13 +157,16 @@ pub struct Receipt {
     /// The files that it names, where it is a package.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub parts: Vec<MadePart>,
+    /// How loud it is and its source was, where that is what was asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loudness: Option<Leveled>,
 }
 
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// What was compared: `size`, `format`, `video`, `audio`, `depth`, `alpha`, `duration`, `frames`, `fast_start`,
-    /// `max_bytes`, `streams`, `sounds`, `subtitles`, `attachments`, `covers`, `chapters`, `tags`.
+    /// `max_bytes`, `streams`, `sounds`, `subtitles`, `attachments`, `covers`, `chapters`, `tags`, `loudness`.
     pub name: String,
     /// Whether it is as it has to be.
     pub passed: bool,
@@ -182,6 +190,11 @@ pub(crate) async fn verify(
 ) -> Result<Receipt, MediaError> {
     if let Some(package) = &expect.package {
         return package::measure(toolbox, expect, package, file, scratch).await;
+    }
+    if let Some(promise) = &expect.promise
+        && let Some(receipt) = promise.measure(expect, file).await?
+    {
+        return Ok(receipt);
     }
     if let Some((info, size_bytes)) = read_pictures(expect, file).await? {
         return receipt(expect, info, size_bytes, Vec::new());
@@ -223,7 +236,11 @@ pub(crate) async fn verify(
         }
         None => Vec::new(),
     };
-    receipt(expect, info, measured.size_bytes, more)
+    let receipt = receipt(expect, info, measured.size_bytes, more)?;
+    match &expect.promise {
+        Some(promise) => promise.keep(toolbox, file, scratch, receipt).await,
+        None => Ok(receipt),
+    }
 }
 
 /// How long its picture or its sound is, whichever is longer, where both tell.
@@ -267,7 +284,7 @@ fn receipt(expect: &Expectation, info: MediaInfo, size_bytes: u64, more: Vec<Che
         return Err(MediaError::Failed(failure));
     }
     let lost_seconds = lost(expect, &info);
-    Ok(Receipt { info, size_bytes, checks, lost_seconds, parts: Vec::new() })
+    Ok(Receipt { info, size_bytes, checks, lost_seconds, parts: Vec::new(), loudness: None })
 }
 
 /// A bare stream has no index to tell its length by; its packets of 1024 samples do.
@@ -450,6 +467,7 @@ mod tests {
             any_content: false,
             package: None,
             extras: None,
+            promise: None,
             kept_source: None,
         }
     }

@@ -90,7 +90,7 @@ impl Desk {
             let facts = PathFacts { at: job.created_at, job_id: &job_id, output_id: &output_id, codec, resolution };
             let template = each.get(place).and_then(Option::as_ref).unwrap_or(&origin.path_template);
             let extension = extension(&output.spec.recipe);
-            if extension.is_empty() && !matches!(output.spec.recipe, Recipe::Package(_)) {
+            if extension.is_empty() && !is_package(&output.spec.recipe) {
                 open_ended.push(place);
             }
             let path = joined(prefix, template, &facts, extension, origin)
@@ -150,7 +150,7 @@ fn numbered(path: &str, extension: &str, number: u32) -> String {
     }
 }
 
-/// The ending of an output's file; none for a package, whose path is a folder, and where only the source tells.
+/// The ending of an output's file; none for a package (a storyboard and a waveform are ones), whose path is a folder, and where only the source tells.
 fn extension(recipe: &Recipe) -> &'static str {
     match recipe {
         Recipe::Compress(compress) => compress.format.extension(),
@@ -161,9 +161,19 @@ fn extension(recipe: &Recipe) -> &'static str {
         Recipe::ExtractAudio(audio) => audio.format.map_or("", Format::extension),
         Recipe::WebReady(_) | Recipe::Proxy(_) => Format::Mp4.extension(),
         Recipe::Concat(concat) => concat.format.extension(),
+        Recipe::NormalizeAudio(wish) => wish.format.map_or("", Format::extension),
+        Recipe::Preview(preview) => preview.format.extension(),
+        Recipe::Watermark(watermark) => watermark.format.map_or("", Format::extension),
+        // A picture of a sound has its peaks beside it, and is a package.
+        Recipe::Waveform(waveform) if waveform.format == Format::Json => waveform.format.extension(),
         Recipe::Ffmpeg(command) => command.format.extension(),
         _ => "",
     }
+}
+
+/// Whether an output is a file with those that it names beside it.
+const fn is_package(recipe: &Recipe) -> bool {
+    matches!(recipe, Recipe::Package(_) | Recipe::Sprite(_) | Recipe::Waveform(_))
 }
 
 /// Codec and size in the words of paths, such as `h264` and `1080p`.
@@ -177,6 +187,7 @@ fn picture(recipe: &Recipe) -> (Option<String>, Option<String>) {
         Recipe::Compress(compress) => (Some(compress.codec.to_string()), None),
         Recipe::Convert(convert) => (convert.codec.map(|codec| codec.to_string()), name(&convert.size)),
         Recipe::Resize(resize) => (Some(resize.codec.to_string()), name(&resize.size)),
+        Recipe::Watermark(watermark) => (watermark.codec.map(|codec| codec.to_string()), None),
         Recipe::Package(package) => (package.video.first().map(|first| first.codec.to_string()), None),
         _ => (None, None),
     }

@@ -72,6 +72,12 @@ choice! {
         Dash = "dash",
         /// A ZIP archive of PNG stills, one a frame.
         PngSequence = "png_sequence",
+        /// A vector picture.
+        Svg = "svg",
+        /// Peaks of a sound as JSON.
+        Json = "json",
+        /// A WebVTT file with the sheets that it names.
+        Vtt = "vtt",
     }
 }
 
@@ -123,7 +129,10 @@ impl Format {
             | Self::TarGz
             | Self::TarBz2
             | Self::TarXz
-            | Self::TarZst => self.as_str(),
+            | Self::TarZst
+            | Self::Svg
+            | Self::Json
+            | Self::Vtt => self.as_str(),
         }
     }
 
@@ -153,6 +162,9 @@ impl Format {
             Self::TarZst => "application/zstd",
             Self::Hls => "application/vnd.apple.mpegurl",
             Self::Dash => "application/dash+xml",
+            Self::Svg => "image/svg+xml",
+            Self::Json => "application/json",
+            Self::Vtt => "text/vtt",
         }
     }
 
@@ -184,7 +196,10 @@ impl Format {
             | Self::TarZst
             | Self::Hls
             | Self::Dash
-            | Self::PngSequence => &[],
+            | Self::PngSequence
+            | Self::Svg
+            | Self::Json
+            | Self::Vtt => &[],
         }
     }
 }

@@ -12,13 +12,18 @@ mod extract_audio;
 mod ffmpeg;
 mod format;
 mod image;
+mod normalize_audio;
 mod package;
+mod preview;
 mod proxy;
 mod remove_background;
 mod resize;
+mod sprite;
 mod style;
 mod thumbnail;
 mod trim;
+mod watermark;
+mod waveform;
 mod web_ready;
 
 use serde::{Deserialize, Serialize};
@@ -34,13 +39,18 @@ pub use extract_audio::*;
 pub use ffmpeg::*;
 pub use format::*;
 pub use image::*;
+pub use normalize_audio::*;
 pub use package::*;
+pub use preview::*;
 pub use proxy::*;
 pub use remove_background::*;
 pub use resize::*;
+pub use sprite::*;
 pub use style::*;
 pub use thumbnail::*;
 pub use trim::*;
+pub use watermark::*;
+pub use waveform::*;
 pub use web_ready::*;
 
 macro_rules! recipes {
@@ -108,6 +118,16 @@ recipes! {
     RemoveBackground = "remove_background",
     /// The style of another video.
     Style = "style",
+    /// The sound at a loudness.
+    NormalizeAudio = "normalize_audio",
+    /// A picture of the sound.
+    Waveform = "waveform",
+    /// Thumbnails of the whole, tiled, with their times.
+    Sprite = "sprite",
+    /// A short animation of a few moments.
+    Preview = "preview",
+    /// Another picture laid on the picture.
+    Watermark = "watermark",
     /// A command of the caller's own.
     Ffmpeg = "ffmpeg",
 }
@@ -134,6 +154,12 @@ mod tests {
             serde_json::to_value(&recipe).unwrap(),
             json!({"recipe": "convert", "format": "webm", "codec": "vp9", "quality": "standard"})
         );
+        let recipe = read(json!({"recipe": "watermark", "image": "logo"})).unwrap();
+        assert_eq!(
+            serde_json::to_value(&recipe).unwrap(),
+            json!({"recipe": "watermark", "image": "logo", "place": "bottom_right", "margin_percent": 3.0,
+                "opacity": 1.0, "width_percent": 15.0, "quality": "standard"})
+        );
     }
 
     #[test]
@@ -147,6 +173,11 @@ mod tests {
             json!({"recipe": "thumbnail", "at_seconds": 1, "format": "webp"}),
             json!({"recipe": "extract_audio", "format": "opus"}),
             json!({"recipe": "web_ready", "crf": 23}),
+            json!({"recipe": "normalize_audio", "target_lufs": -23, "format": "flac"}),
+            json!({"recipe": "waveform", "format": "svg", "channels": "split", "background": "#ffffff"}),
+            json!({"recipe": "sprite", "interval_seconds": 2.5, "rows": 4}),
+            json!({"recipe": "preview", "format": "gif", "start_seconds": 1}),
+            json!({"recipe": "watermark", "image": "logo", "margin_pixels": 8, "format": "webm"}),
         ] {
             let recipe = read(value).unwrap();
             let stored = serde_json::to_string(&recipe).unwrap();
@@ -168,6 +199,13 @@ mod tests {
                 refusals(json!({"recipe": "resize", "width": 9000})),
                 refusals(json!({"recipe": "trim", "start_seconds": 5, "end_seconds": 5})),
                 refusals(json!({"recipe": "thumbnail", "format": "mp4"})),
+                refusals(json!({"recipe": "normalize_audio", "target_lufs": 0, "true_peak_dbtp": 1, "format": "png"})),
+                refusals(json!({"recipe": "waveform", "format": "json", "height": 64, "color": "#ff0000", "width": 1})),
+                refusals(json!({"recipe": "waveform", "color": "red", "background": "none", "channels": 2})),
+                refusals(json!({"recipe": "sprite", "interval_seconds": 0, "columns": 21, "format": "gif"})),
+                refusals(json!({"recipe": "preview", "duration_seconds": 0.2, "segments": 3, "format": "mp4"})),
+                refusals(json!({"recipe": "watermark", "margin_percent": 2, "margin_pixels": 8, "opacity": 2})),
+                refusals(json!({"recipe": "watermark", "image": "logo", "format": "png", "codec": "h264"})),
                 refusals(json!({"recipe": "explode"})),
                 refusals(json!({"recipe": "compress", "cfr": 28})),
             ]

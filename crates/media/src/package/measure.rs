@@ -63,7 +63,7 @@ pub(crate) async fn measure(
     (info.bit_rate, info.fast_start) = (None, None);
     let lost_seconds = verify::lost(expect, &info);
     let size_bytes = main_bytes + parts.iter().map(|part| part.size_bytes).sum::<u64>();
-    Ok(Receipt { info, size_bytes, checks, lost_seconds, parts })
+    Ok(Receipt { info, size_bytes, checks, lost_seconds, parts, loudness: None })
 }
 
 /// What the segments of a rendition are when they are joined.

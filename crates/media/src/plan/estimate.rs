@@ -14,6 +14,7 @@ use reelhook_domain::recipe::{Quality, Recipe, VideoCodec};
 
 use super::{Plan, package};
 use crate::probe::Source;
+use crate::promise::Promise;
 use crate::step::{AudioTrack, Making, Product, VideoTrack};
 
 /// What a plan is expected to take.
@@ -136,7 +137,9 @@ fn seconds(encoding: &Encoding) -> f64 {
 
 fn sound(source: &Source, product: &Product) -> f64 {
     let encodes = |making: &Making| matches!(making.audio, AudioTrack::Encode { .. });
-    if product.making.as_ref().is_some_and(encodes) { length(&source.info) * SOUND } else { 0.0 }
+    // A loudness is measured before and after.
+    let times = if matches!(product.expect.promise, Some(Promise::Loudness(_))) { 3.0 } else { 1.0 };
+    if product.making.as_ref().is_some_and(encodes) { length(&source.info) * SOUND * times } else { 0.0 }
 }
 
 fn bytes(source: &Source, recipe: &Recipe, product: &Product, encodings: &[Encoding]) -> u64 {

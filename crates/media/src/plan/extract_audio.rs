@@ -53,7 +53,7 @@ fn part(desk: &Desk<'_>, extract: &ExtractAudio) -> Result<Option<(f64, f64)>, J
 }
 
 /// The usual file of a codec, where it has one.
-fn usual(codec: &str, bare: bool) -> Option<Format> {
+pub(super) fn usual(codec: &str, bare: bool) -> Option<Format> {
     let format = match codec {
         "mp3" => Format::Mp3,
         "aac" if bare => Format::Adts,

@@ -77,6 +77,7 @@ fn product(desk: &Desk<'_>, output: usize, wish: &Ffmpeg) -> Product {
         any_content: true,
         package: None,
         extras: None,
+        promise: None,
         kept_source: None,
     };
     Product {

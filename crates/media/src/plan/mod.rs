@@ -19,6 +19,7 @@ mod extract_audio;
 mod ffmpeg;
 mod geometry;
 mod joint;
+mod normalize_audio;
 mod package;
 mod proxy;
 mod remove_background;
@@ -44,6 +45,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::compress::tightened;
 pub use self::estimate::{Forecast, forecast};
+pub(crate) use self::normalize_audio::leveled;
 pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color};
 pub(crate) use self::style::styled;
 pub(crate) use self::video::private_parameters;
@@ -52,6 +54,7 @@ use crate::extras::{Carried, ExtrasExpectation, TrackKind};
 use crate::further::Further;
 use crate::package::PackageExpectation;
 use crate::probe::Source;
+use crate::promise::Promise;
 use crate::step::{
     AudioTrack, Before, Beside, Join, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window,
 };
@@ -112,6 +115,8 @@ struct Design {
     carried: Carried,
     /// The cover that is read in place of a picture; only with a place of its own.
     cover: Option<u32>,
+    /// What else its recipe promises; only with a place of its own.
+    promise: Option<Promise>,
 }
 
 impl Design {
@@ -135,6 +140,7 @@ impl Design {
             package: None,
             carried: Carried::default(),
             cover: None,
+            promise: None,
         }
     }
 }
@@ -201,7 +207,8 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         Recipe::RemoveBackground(wish) => remove_background::design(desk, wish),
         Recipe::Package(wish) => package::design(desk, wish),
         Recipe::Style(style) => style::design(desk, style),
-        Recipe::Image(_) | Recipe::Archive(_) | Recipe::Ffmpeg(_) => {
+        Recipe::NormalizeAudio(wish) => normalize_audio::design(desk, wish),
+        _ => {
             let message = format!("the recipe {} is not made in this version", recipe.name());
             Err(JobFailure::request(Stage::Planning, "recipe_not_made", message))
         }
@@ -298,6 +305,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         desk.source.audio_index,
         tracks::chapter_count(&design.carried),
     );
+    let main_file = design.promise.as_ref().and_then(Promise::main_file);
     let expect = Expectation {
         format: design.format,
         duration: design.duration,
@@ -311,11 +319,12 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         any_content: false,
         package: design.package,
         extras,
+        promise: design.promise,
         kept_source: kept.then_some(desk.source.size_bytes),
     };
     Product {
         output,
-        file_name: match PackageExpectation::main_file(design.format) {
+        file_name: match main_file.or_else(|| PackageExpectation::main_file(design.format)) {
             Some(name) => name.to_owned(),
             None => format!("out-{output}.{}", design.format.extension()),
         },

@@ -124,6 +124,19 @@ fn extract_audio_copies_where_it_can() {
 }
 
 #[test]
+fn normalize_audio_copies_the_picture_and_measures_first() {
+    snapshot!(clip(), {"recipe": "normalize_audio"});
+    let mut six = clip();
+    six.info.video = None;
+    six.info.format = "mkv".to_owned();
+    let audio = six.info.audio.as_mut().unwrap();
+    (audio.codec, audio.channels) = ("ac3".to_owned(), 6);
+    snapshot!(six, {"recipe": "normalize_audio", "target_lufs": -23, "format": "mp3"});
+    let old = Source { demuxer: "avi", ..clip() };
+    snapshot!(old, {"recipe": "normalize_audio"}, {"recipe": "normalize_audio", "format": "webm"});
+}
+
+#[test]
 fn web_ready_keeps_what_is_ready() {
     snapshot!(clip(), {"recipe": "web_ready"});
 }

@@ -16,7 +16,7 @@ use crate::verify::VideoExpectation;
 const HIGHEST_LEVEL: i64 = 42;
 
 /// Containers whose packets have all the times that mp4 needs.
-const TIMED: &[&str] = &["mov", "matroska", "mpegts", "flv"];
+pub(super) const TIMED: &[&str] = &["mov", "matroska", "mpegts", "flv"];
 
 pub(super) fn design(desk: &Desk<'_>, web_ready: &WebReady) -> Result<Design, JobFailure> {
     let video = desk.video()?;
@@ -99,7 +99,13 @@ fn already(video: &VideoInfo) -> String {
     format!("already h264 {profile}@{level}, {}p", video.width.min(video.height))
 }
 
-fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String) -> Result<Design, JobFailure> {
+/// The picture copied into the container of the sound.
+pub(super) fn remux(
+    desk: &Desk<'_>,
+    video: &VideoInfo,
+    sound: audio::Wish,
+    reason: String,
+) -> Result<Design, JobFailure> {
     let mut streams = vec![StreamPlan::new("video", "copy", reason)];
     let (audio, audio_expect) = match &desk.source.info.audio {
         Some(info) => {
@@ -110,7 +116,7 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
         None => (AudioTrack::None, None),
     };
     let seconds = timeline::length(desk.source, true, audio_expect.is_some());
-    let duration = timeline::span(desk.source, seconds, Format::Mp4, Some(None), &audio);
+    let duration = timeline::span(desk.source, seconds, sound.format, Some(None), &audio);
     Ok(Design {
         making: Some(Making { video: VideoTrack::Copy, audio }),
         streams,
@@ -118,6 +124,6 @@ fn remux(desk: &Desk<'_>, video: &VideoInfo, sound: audio::Wish, reason: String)
         audio: audio_expect,
         duration,
         frames: timeline::frames(desk.source, video, None, desk.damage),
-        ..Design::new(Format::Mp4, Place::Shared)
+        ..Design::new(sound.format, Place::Shared)
     })
 }

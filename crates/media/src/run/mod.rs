@@ -5,6 +5,7 @@
 //! [`crate::plan`] computes them.
 
 mod blame;
+mod loudness;
 mod matte;
 pub(crate) mod process;
 mod progress;
@@ -86,6 +87,10 @@ pub(crate) async fn run(
         return Ok(StepReport { wall: began.elapsed(), ..StepReport::default() });
     }
     let job = Job { toolbox, input: &input, further, scratch, source, watch };
+    if let Some(Before::Loudness { aim, mix, .. }) = &step.before {
+        let cpu = job.level(step, *aim, *mix).await?;
+        return Ok(StepReport { wall: began.elapsed(), cpu, style: None });
+    }
     let Prepared { mut step, done, cpu, style } = job.prepared(step).await?;
     let mut cpu = cpu + job.attempt(&step, done).await?;
     for _ in 0..TIGHTENINGS {
@@ -119,7 +124,8 @@ impl Job<'_> {
     async fn prepared(&self, step: &Step) -> Result<Prepared, MediaError> {
         let prepared = |step, done, cpu| Ok(Prepared { step, done, cpu, style: None });
         match &step.before {
-            None => prepared(step.clone(), 0.0, Duration::ZERO),
+            // A loudness is brought about by runs of its own.
+            None | Some(Before::Loudness { .. }) => prepared(step.clone(), 0.0, Duration::ZERO),
             Some(Before::Screen { .. }) => {
                 let (color, cpu) = self.screen(step).await?;
                 prepared(keyed(step, color), 0.0, cpu)

@@ -208,6 +208,9 @@ impl Walk<'_> {
         if let Some(style) = report.style {
             end.receipt["style"] = style.document(self.means.ambient.now());
         }
+        if let Some(loudness) = receipt.loudness {
+            end.receipt["loudness"] = json!(loudness);
+        }
         if let Some(lost) = lost_seconds {
             end.receipt["lost_seconds"] = json!(lost);
         }

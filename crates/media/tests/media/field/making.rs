@@ -1,1 +1,3 @@
 //! Recipes that make something new of a source: watermarks, storyboards, previews, waveforms, loudness.
+
+mod loudness;

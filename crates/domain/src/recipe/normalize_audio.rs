@@ -1,0 +1,39 @@
+//! The recipe `normalize_audio`.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::*;
+use crate::form::Form;
+
+/// `normalize_audio`: the sound brought to a loudness, with its true peaks held below a cap; a picture is copied.
+///
+/// # Source
+/// Loudness and true peak as in ITU-R BS.1770-5 and EBU R 128.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct NormalizeAudio {
+    /// Integrated loudness of the result, in LUFS.
+    pub target_lufs: f64,
+    /// Highest true peak of the result, in dBTP.
+    pub true_peak_dbtp: f64,
+    /// What to write; absent keeps the source's container, or its codec in its usual one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub format: Option<Format>,
+}
+
+/// Loudness where the caller names none, in LUFS.
+pub const DEFAULT_LOUDNESS: f64 = -16.0;
+/// Highest true peak where the caller names none, in dBTP.
+pub const DEFAULT_TRUE_PEAK: f64 = -1.5;
+
+impl NormalizeAudio {
+    pub(super) fn read(form: &mut Form) -> Option<Self> {
+        let target_lufs = form.number("target_lufs", -70.0..=-5.0).unwrap_or(DEFAULT_LOUDNESS);
+        let true_peak_dbtp = form.number("true_peak_dbtp", -9.0..=0.0).unwrap_or(DEFAULT_TRUE_PEAK);
+        let format: Option<Format> = form.choice("format");
+        if let Some(format) = format.filter(|format| !format.is_video() && !format.is_audio()) {
+            let allowed = "must be one of mp4, webm, mkv, mov, mp3, aac, adts, wav, flac, opus, ogg";
+            form.refuse("format", format.as_str().into(), allowed);
+        }
+        Some(Self { target_lufs, true_peak_dbtp, format })
+    }
+}

@@ -1,0 +1,50 @@
+//! The recipe `preview`.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::*;
+use crate::form::Form;
+
+/// `preview`: a few moments of a video as a short animation that repeats, without sound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Preview {
+    /// What to write: webp or gif.
+    pub format: Format,
+    /// How long all of it is, in seconds.
+    pub duration_seconds: f64,
+    /// How many parts of the video it shows, one after another.
+    pub segments: u32,
+    /// Width in pixels; the aspect is kept, and nothing is enlarged.
+    pub width: u32,
+    /// Frames per second.
+    pub frame_rate: f64,
+    /// Where the first part begins, in seconds; absent: the parts lie in the middles of equal shares of the video.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub start_seconds: Option<f64>,
+}
+
+impl Preview {
+    pub(super) fn read(form: &mut Form) -> Option<Self> {
+        let format: Format = form.choice("format").unwrap_or(Format::Webp);
+        if !matches!(format, Format::Webp | Format::Gif) {
+            form.refuse("format", format.as_str().into(), "must be one of webp, gif");
+        }
+        let preview = Self {
+            format,
+            duration_seconds: form.number("duration_seconds", 0.2..=30.0).unwrap_or(3.0),
+            segments: form.integer32("segments", 1..=10).unwrap_or(3),
+            width: form.integer32("width", 16..=1920).unwrap_or(480),
+            frame_rate: form.number("frame_rate", 1.0..=30.0).unwrap_or(10.0),
+            start_seconds: form.number("start_seconds", 0.0..=LATEST_SECOND),
+        };
+        let least = f64::from(preview.segments) / preview.frame_rate;
+        if preview.duration_seconds < least {
+            let message = format!(
+                "must be at least {least:.3}, one frame at {} a second for each of {} segments",
+                preview.frame_rate, preview.segments
+            );
+            form.refuse("duration_seconds", preview.duration_seconds.into(), message);
+        }
+        Some(preview)
+    }
+}

@@ -1,0 +1,96 @@
+//! The recipe `watermark`.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::*;
+use crate::choice;
+use crate::form::Form;
+
+choice! {
+    /// Where a mark lies on a picture.
+    MarkPlace {
+        /// The top left corner.
+        TopLeft = "top_left",
+        /// The middle of the top edge.
+        Top = "top",
+        /// The top right corner.
+        TopRight = "top_right",
+        /// The middle of the left edge.
+        Left = "left",
+        /// The middle.
+        Center = "center",
+        /// The middle of the right edge.
+        Right = "right",
+        /// The bottom left corner.
+        BottomLeft = "bottom_left",
+        /// The middle of the bottom edge.
+        Bottom = "bottom",
+        /// The bottom right corner.
+        BottomRight = "bottom_right",
+    }
+}
+
+/// How far a mark stays from the edges.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum Margin {
+    /// In hundredths of the picture's shorter side.
+    #[serde(rename = "margin_percent")]
+    Percent(f64),
+    /// In pixels.
+    #[serde(rename = "margin_pixels")]
+    Pixels(u32),
+}
+
+/// `watermark`: another picture laid on a video or a still.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Watermark {
+    /// The name of the input that is the mark: a still picture, whose alpha is honoured.
+    pub image: String,
+    /// Where it lies.
+    pub place: MarkPlace,
+    /// How far from the edges.
+    #[serde(flatten)]
+    pub margin: Margin,
+    /// From 0, not to be seen, to 1, as the mark is.
+    pub opacity: f64,
+    /// Width of the mark, in hundredths of the picture's width; its aspect is kept.
+    pub width_percent: f64,
+    /// What to write; absent: mp4 for a video, the source's own for a still, or png.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub format: Option<Format>,
+    /// Video codec; absent for stills.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub codec: Option<VideoCodec>,
+    /// Tier of effort, of a video.
+    pub quality: Quality,
+}
+
+impl Watermark {
+    pub(super) fn read(form: &mut Form) -> Option<Self> {
+        let image = form.text("image", 64);
+        let image = form.require("image", image);
+        let place = form.choice("place").unwrap_or(MarkPlace::BottomRight);
+        let percent = form.number("margin_percent", 0.0..=50.0);
+        let pixels = form.integer32("margin_pixels", 0..=LARGEST_SIDE);
+        if percent.is_some() && pixels.is_some() {
+            form.refuse_whole("takes margin_percent or margin_pixels, not both");
+        }
+        let margin = pixels.map_or(Margin::Percent(percent.unwrap_or(3.0)), Margin::Pixels);
+        let opacity = form.number("opacity", 0.0..=1.0).unwrap_or(1.0);
+        let width_percent = form.number("width_percent", 0.1..=100.0).unwrap_or(15.0);
+        let quality = form.choice("quality").unwrap_or(Quality::Standard);
+        let (format, codec) = if form.has("format") {
+            let fits = |format: Format| format.is_video() || matches!(format, Format::Jpg | Format::Png | Format::Webp);
+            let (format, codec) = read_container(form, fits, "mp4, webm, mkv, mov, jpg, png, webp")?;
+            (Some(format), codec)
+        } else {
+            (None, form.choice("codec"))
+        };
+        if let (None, Some(codec)) = (format, codec)
+            && !Format::Mp4.codecs().contains(&codec)
+        {
+            form.refuse("codec", codec.as_str().into(), "does not go with format mp4");
+        }
+        Some(Self { image: image?, place, margin, opacity, width_percent, format, codec, quality })
+    }
+}
