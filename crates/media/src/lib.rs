@@ -36,6 +36,7 @@ mod step;
 mod style;
 mod tools;
 mod verify;
+mod waveform;
 
 pub use capabilities::Capabilities;
 pub use error::MediaError;
@@ -53,3 +54,4 @@ pub use step::{Product, Step, StreamPlan};
 pub use style::MeasuredStyle;
 pub use tools::Toolbox;
 pub use verify::{AudioExpectation, Check, Expectation, Frames, Receipt, Span, VideoExpectation};
+pub use waveform::WaveformExpectation;

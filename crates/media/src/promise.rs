@@ -1,13 +1,16 @@
 //! What some recipes promise of a product beside its format and its streams, and measuring it.
 
+use std::io;
 use std::path::Path;
 
+use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::error::MediaError;
 use crate::loudness::Aim;
 use crate::tools::Toolbox;
 use crate::verify::{Expectation, Receipt};
+use crate::waveform::{self, Drawing, WaveformExpectation};
 
 /// What a recipe promises of a product.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,21 +18,27 @@ use crate::verify::{Expectation, Receipt};
 pub enum Promise {
     /// Its sound has a loudness.
     Loudness(Aim),
+    /// It shows a sound.
+    Waveform(WaveformExpectation),
 }
 
 impl Promise {
     /// The name of the main file, where other files stand beside it.
-    pub(crate) const fn main_file(&self) -> Option<&'static str> {
+    pub(crate) const fn main_file(&self, format: Format) -> Option<&'static str> {
         match self {
             Self::Loudness(_) => None,
+            Self::Waveform(_) => Some(Drawing::main_file(format)),
         }
     }
 
     /// Measures the product at `file` as a whole, where it is no media to ffprobe.
-    pub(crate) async fn measure(&self, _expect: &Expectation, _file: &Path) -> Result<Option<Receipt>, MediaError> {
-        match self {
-            Self::Loudness(_) => Ok(None),
-        }
+    pub(crate) async fn measure(&self, expect: &Expectation, file: &Path) -> Result<Option<Receipt>, MediaError> {
+        let (expect, file) = (expect.clone(), file.to_owned());
+        let work: Box<dyn FnOnce() -> Result<Receipt, MediaError> + Send> = match self.clone() {
+            Self::Loudness(_) => return Ok(None),
+            Self::Waveform(wave) => Box::new(move || waveform::measure(&expect, &wave, &file)),
+        };
+        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?.map(Some)
     }
 
     /// Measures what is promised of a product whose format and streams are as they have to be.
@@ -42,6 +51,8 @@ impl Promise {
     ) -> Result<Receipt, MediaError> {
         match self {
             Self::Loudness(aim) => crate::loudness::verify(toolbox, *aim, file, scratch, receipt).await,
+            // Measured as a whole.
+            Self::Waveform(_) => Ok(receipt),
         }
     }
 }

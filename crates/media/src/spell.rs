@@ -17,6 +17,7 @@ use crate::step::{
     VideoTrack, Window,
 };
 use crate::style::{STYLE_FRAMES, STYLE_SIZE};
+use crate::waveform::Drawing;
 
 /// Which run of the tool is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,7 +193,10 @@ impl Step {
             // ffmpeg gives up when more than two thirds of the frames are broken; here every frame counts.
             line.words(&["-max_error_rate", "1"]);
         }
-        line.words(&["-progress", "pipe:1"]);
+        // Where samples come through that pipe, they tell how it gets on.
+        if self.drawing().is_none() {
+            line.words(&["-progress", "pipe:1"]);
+        }
         line
     }
 
@@ -346,6 +350,13 @@ impl Step {
         }
         if first {
             line.words(&["-f", "null", "-"]);
+            return;
+        }
+        if let (AudioTrack::Drawn(Drawing { sound, .. }), Some(index)) = (&making.audio, self.reading.audio) {
+            // From the beginning of the file on, holes filled: a sample stands where it is heard.
+            line.words(&["-map", &format!("0:{index}"), "-filter:a", "aresample=async=1:first_pts=0"]);
+            line.words(&["-ac", &sound.channels.to_string(), "-ar", &sound.sample_rate.to_string()]);
+            line.words(&["-c:a", "pcm_s16le", "-f", "s16le", "pipe:1"]);
             return;
         }
         let sound = self.spelled_sound(number, making);

@@ -17,6 +17,7 @@ use crate::plan::{Damage, Rate};
 use crate::spell::Pass;
 use crate::style::Weights;
 use crate::verify::Expectation;
+use crate::waveform::Drawing;
 
 /// One run of a tool, or none.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +77,7 @@ impl Product {
 pub struct StreamPlan {
     /// `video`, `audio`, `subtitle`, `cover`, `attachment`, `data`, `chapters` or `tags`.
     pub stream: String,
-    /// `encode`, `copy`, `drop` or `keep`.
+    /// `encode`, `copy`, `draw`, `drop` or `keep`.
     pub action: String,
     /// Why.
     pub reason: String,
@@ -245,6 +246,8 @@ pub(crate) enum AudioTrack {
     Encode {
         options: Vec<String>,
     },
+    /// Decoded for us to read, and drawn.
+    Drawn(Drawing),
 }
 
 /// A video encoder with its options.
@@ -258,6 +261,14 @@ impl Step {
     /// Whether nothing is run: the input itself is the product.
     pub fn keeps_source(&self) -> bool {
         self.command.is_none() && self.products.iter().all(|product| product.making.is_none())
+    }
+
+    /// What is drawn of its sound, where that is all it does.
+    pub(crate) fn drawing(&self) -> Option<Drawing> {
+        match self.products.first()?.making.as_ref()?.audio {
+            AudioTrack::Drawn(drawing) => Some(drawing),
+            _ => None,
+        }
     }
 
     /// The arguments of ffmpeg's (last) run over `input`, which must be absolute, and the further inputs that the plan

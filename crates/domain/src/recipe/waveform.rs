@@ -46,12 +46,17 @@ impl Waveform {
                 form.refuse(name, serde_json::Value::Null, "does not go with format json, which holds no picture");
             }
         }
+        let color = form.parsed("color").unwrap_or(Rgb([0x33, 0x66, 0xcc]));
+        let background: Option<Rgb> = form.parsed("background");
+        if background == Some(color) {
+            form.refuse("background", color.to_string().into(), "must not be the colour of the wave");
+        }
         Some(Self {
             format,
             width: form.integer32("width", 16..=LARGEST_SIDE).unwrap_or(1800),
             height: form.integer32("height", 16..=4320).unwrap_or(280),
-            color: form.parsed("color").unwrap_or(Rgb([0x33, 0x66, 0xcc])),
-            background: form.parsed("background"),
+            color,
+            background,
             channels: form.choice("channels").unwrap_or(WaveformChannels::Mono),
         })
     }

@@ -6,7 +6,14 @@ pub(crate) mod webp;
 use reelhook_domain::media::{Color, MediaInfo, VideoInfo};
 
 /// What is known of a file of pictures.
-fn media(format: &str, codec: &str, size: (u32, u32), frames: u64, seconds: Option<f64>, samples: &str) -> MediaInfo {
+pub(crate) fn media(
+    format: &str,
+    codec: &str,
+    size: (u32, u32),
+    frames: u64,
+    seconds: Option<f64>,
+    samples: &str,
+) -> MediaInfo {
     let frame_rate = seconds.filter(|&seconds| seconds > 0.0).map(|seconds| frames as f64 / seconds);
     let video = VideoInfo {
         codec: codec.to_owned(),

@@ -40,6 +40,8 @@ const START: f64 = 0.3;
 const SOUND_BITS: f64 = 128_000.0;
 /// Bytes for each pixel of a still.
 const STILL_BYTES: f64 = 0.25;
+/// Bytes for each column of a waveform: as a path or as pixels, with its peaks.
+const WAVE_BYTES: f64 = 32.0;
 /// Frames a second where nobody knows.
 const FRAME_RATE: f64 = 25.0;
 /// How much of a further core an encoder turns into speed.
@@ -136,7 +138,7 @@ fn seconds(encoding: &Encoding) -> f64 {
 }
 
 fn sound(source: &Source, product: &Product) -> f64 {
-    let encodes = |making: &Making| matches!(making.audio, AudioTrack::Encode { .. });
+    let encodes = |making: &Making| matches!(making.audio, AudioTrack::Encode { .. } | AudioTrack::Drawn(_));
     // A loudness is measured before and after.
     let times = if matches!(product.expect.promise, Some(Promise::Loudness(_))) { 3.0 } else { 1.0 };
     if product.making.as_ref().is_some_and(encodes) { length(&source.info) * SOUND * times } else { 0.0 }
@@ -147,6 +149,7 @@ fn bytes(source: &Source, recipe: &Recipe, product: &Product, encodings: &[Encod
     let seconds = product.expect.duration.map_or(whole, |span| span.seconds);
     let sound = if product.expect.audio.is_some() { seconds * SOUND_BITS / 8.0 } else { 0.0 };
     let picture = match (recipe, &product.expect.video) {
+        (Recipe::Waveform(wave), _) => f64::from(wave.width) * WAVE_BYTES,
         (Recipe::Convert(convert), Some(_)) if convert.bitrate_kbps.is_some() => {
             f64::from(convert.bitrate_kbps.unwrap_or_default()) * 125.0 * seconds
         }

@@ -31,6 +31,7 @@ mod timeline;
 pub(crate) mod tracks;
 mod trim;
 mod video;
+mod waveform;
 mod web_ready;
 
 #[cfg(test)]
@@ -208,6 +209,7 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         Recipe::Package(wish) => package::design(desk, wish),
         Recipe::Style(style) => style::design(desk, style),
         Recipe::NormalizeAudio(wish) => normalize_audio::design(desk, wish),
+        Recipe::Waveform(wish) => waveform::design(desk, wish),
         _ => {
             let message = format!("the recipe {} is not made in this version", recipe.name());
             Err(JobFailure::request(Stage::Planning, "recipe_not_made", message))
@@ -305,7 +307,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         desk.source.audio_index,
         tracks::chapter_count(&design.carried),
     );
-    let main_file = design.promise.as_ref().and_then(Promise::main_file);
+    let main_file = design.promise.as_ref().and_then(|promise| promise.main_file(design.format));
     let expect = Expectation {
         format: design.format,
         duration: design.duration,

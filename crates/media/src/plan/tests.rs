@@ -137,6 +137,15 @@ fn normalize_audio_copies_the_picture_and_measures_first() {
 }
 
 #[test]
+fn waveform_reads_samples_and_ends_with_the_picture() {
+    snapshot!(clip(), {"recipe": "waveform", "format": "svg", "channels": "split", "background": "#ffffff"});
+    let mut late = clip();
+    late.audio_start = 2.0;
+    late.info.audio.as_mut().unwrap().duration_seconds = Some(5.0);
+    snapshot!(late, {"recipe": "waveform", "format": "json", "width": 100});
+}
+
+#[test]
 fn web_ready_keeps_what_is_ready() {
     snapshot!(clip(), {"recipe": "web_ready"});
 }

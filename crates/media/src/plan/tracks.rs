@@ -236,7 +236,7 @@ impl Furniture<'_> {
         match made {
             AudioTrack::Copy => self.carry(track, words(&["-c:a", "copy"])),
             AudioTrack::Encode { options } => self.carry(track, options),
-            AudioTrack::None | AudioTrack::Joined { .. } => {}
+            AudioTrack::None | AudioTrack::Joined { .. } | AudioTrack::Drawn(_) => {}
         }
         Ok(())
     }

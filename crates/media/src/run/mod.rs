@@ -12,6 +12,7 @@ mod progress;
 mod ring;
 mod screen;
 mod style;
+mod waveform;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -89,6 +90,10 @@ pub(crate) async fn run(
     let job = Job { toolbox, input: &input, further, scratch, source, watch };
     if let Some(Before::Loudness { aim, mix, .. }) = &step.before {
         let cpu = job.level(step, *aim, *mix).await?;
+        return Ok(StepReport { wall: began.elapsed(), cpu, style: None });
+    }
+    if let Some(drawing) = step.drawing() {
+        let cpu = job.draw(step, drawing).await?;
         return Ok(StepReport { wall: began.elapsed(), cpu, style: None });
     }
     let Prepared { mut step, done, cpu, style } = job.prepared(step).await?;

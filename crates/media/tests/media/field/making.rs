@@ -1,3 +1,4 @@
 //! Recipes that make something new of a source: watermarks, storyboards, previews, waveforms, loudness.
 
 mod loudness;
+mod waveform;
