@@ -10,7 +10,7 @@ use super::decode::pixels;
 use super::guard::{damaged, decoding};
 use super::header::{Inspected, bad, memory, memory_bytes};
 use super::kind::Kind;
-use super::{ImageLimits, color};
+use super::{ImageLimits, chunks, color};
 use crate::error::MediaError;
 
 /// One frame as it is shown: the whole canvas.
@@ -65,7 +65,8 @@ impl<'a> Animation<'a> {
             _ => {
                 let decoder = PngDecoder::with_limits(Cursor::new(bytes), memory(limits)).map_err(wrong)?;
                 let frames = decoder.apng().map_err(wrong)?.into_frames();
-                Ok(at(Source::Frames(frames), 0, None))
+                let plays = chunks::control(bytes).map_or(0, |control| control.plays);
+                Ok(at(Source::Frames(frames), u16::try_from(plays).unwrap_or(u16::MAX), None))
             }
         })
     }

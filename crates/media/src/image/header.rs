@@ -15,7 +15,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::guard::{damaged, decoding, rejected, unsupported};
 use super::kind::{Kind, kind};
-use super::{ImageFormat, ImageLimits, avif};
+use super::{ImageFormat, ImageLimits, avif, chunks};
 use crate::error::MediaError;
 
 /// A picture whose header was read.
@@ -188,12 +188,11 @@ fn png(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
         PngDecoder::with_limits(Cursor::new(bytes), memory(limits)).map_err(|error| bad(Kind::Png, &error))?;
     let exif = decoder.exif_metadata().ok().flatten();
     let size = decoder.dimensions();
-    // The number of frames is in the chunk before the first picture; a file that says nothing has one.
-    let before = bytes.windows(4).position(|chunk| chunk == b"IDAT").unwrap_or(bytes.len());
-    let control = bytes[..before].windows(8).find(|chunk| chunk.starts_with(b"acTL"));
-    let frames = control.map_or(1, |chunk| u32::from_be_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]).max(1));
+    let frames = chunks::control(bytes).map_or(1, |control| control.frames.max(1));
+    let played = || chunks::delays(bytes).take(frames as usize).map(u64::from).sum();
     Ok(Inspected {
         frames,
+        duration_ms: (frames > 1).then(played),
         alpha: decoder.color_type().has_alpha(),
         profile: decoder.icc_profile().ok().flatten().is_some(),
         ..still(Kind::Png, size, orientation(exif.as_deref()))

@@ -15,7 +15,7 @@ use super::header::{self, Inspected, header, memory_bytes};
 use super::kind::Kind;
 use super::level::{LOWEST, Settings, settings};
 use super::strip::strip;
-use super::{ImageFormat, ImageLimits, Made, Wish, fit, jpeg};
+use super::{ImageFormat, ImageLimits, Made, Wish, chunks, fit, jpeg};
 use crate::error::MediaError;
 use crate::step::StreamPlan;
 use crate::verify::Check;
@@ -58,6 +58,8 @@ struct Work<'a> {
     format: ImageFormat,
     size: (u32, u32),
     settings: Settings,
+    /// Frames of the animation that was made last that differ from the one before: no other may be joined to it.
+    distinct: u32,
     decoding: Duration,
     encoding: Duration,
 }
@@ -86,7 +88,8 @@ impl<'a> Work<'a> {
         }
         settings.keep_chroma &= found.kind == Kind::Jpeg;
         let (decoding, encoding) = (Duration::ZERO, Duration::ZERO);
-        Ok(Self { bytes, wish, limits, watchman, found, format, size, settings, decoding, encoding })
+        let distinct = 1;
+        Ok(Self { bytes, wish, limits, watchman, found, format, size, settings, distinct, decoding, encoding })
     }
 
     fn make(mut self) -> Result<(Made, Vec<u8>), MediaError> {
@@ -218,6 +221,8 @@ impl<'a> Work<'a> {
             ImageFormat::Webp => Reel::Webp(webp::Reel::new(self.size, plays, written.as_deref(), settings)),
             _ => Reel::Gif(Box::new(gif::Reel::new(self.size, plays, settings)?)),
         };
+        let mut before = None;
+        self.distinct = 0;
         loop {
             self.watchman.go_on()?;
             let began = Instant::now();
@@ -231,6 +236,10 @@ impl<'a> Work<'a> {
             let mut pixels = fit::resize(pixels, self.size)?;
             if let Some(profile) = &applied {
                 super::color::to_srgb(&mut pixels, profile);
+            }
+            if before.as_ref() != Some(&pixels) {
+                self.distinct += 1;
+                before = Some(pixels.clone());
             }
             encoding(|| reel.add(Frame { pixels, delay }))?;
             self.encoding += began.elapsed();
@@ -299,6 +308,9 @@ impl<'a> Work<'a> {
         if self.found.profile && matches!(self.format, ImageFormat::Avif | ImageFormat::Gif) {
             words.push("colours converted to sRGB".to_owned());
         }
+        if self.is_animated() && self.repacks() {
+            words.push(format!("all {} frames", self.found.frames));
+        }
         if self.found.frames > 1 && !self.is_animated() {
             words.push(format!("the first of {} frames", self.found.frames));
         }
@@ -317,15 +329,29 @@ impl<'a> Work<'a> {
             Check::new("video", shown == self.size, size(self.size), size(shown)),
             Check::new("size", whole, "whole", if whole { "whole" } else { "cut short" }),
         ];
-        // Frames that show the same are joined.
-        let most = if self.is_animated() { self.found.frames } else { 1 };
-        let frames = result.frames;
-        checks.push(Check::new("frames", frames <= most, format!("at most {most}"), frames.to_string()));
+        checks.push(self.frames(result, bytes));
         if let Some(most) = self.wish.max_bytes {
             let length = bytes.len() as u64;
             checks.push(Check::new("max_bytes", length <= most, format!("at most {most}"), length.to_string()));
         }
         checks
+    }
+}
+
+impl Work<'_> {
+    /// A PNG that is packed again has the very frames of its source; of others, only frames that show the same are joined.
+    fn frames(&self, result: &Inspected, bytes: &[u8]) -> Check {
+        let (least, most) = match (self.is_animated(), self.repacks()) {
+            (false, _) => (1, 1),
+            (true, true) => (self.found.frames, self.found.frames),
+            (true, false) => (self.distinct, self.found.frames),
+        };
+        // The header of a PNG may count frames that are not there.
+        let there = |bytes: &[u8]| u32::try_from(chunks::delays(bytes).count()).unwrap_or(u32::MAX);
+        let lost = self.repacks() && there(bytes) != there(self.bytes);
+        let frames = if lost { there(bytes) } else { result.frames };
+        let expected = if least == most { most.to_string() } else { format!("{least} to {most}") };
+        Check::new("frames", !lost && (least..=most).contains(&frames), expected, frames.to_string())
     }
 }
 
@@ -375,5 +401,32 @@ fn broken(error: MediaError) -> MediaError {
             MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message))
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames of an animation, or its control, taken out of the result.
+    #[test]
+    fn a_result_without_its_animation_does_not_pass() {
+        let bytes = std::fs::read(reelhook_testkit::field("ff.png")).unwrap();
+        let limits = ImageLimits::default();
+        let cancel = CancellationToken::new();
+        let watchman = Watchman { cancel: &cancel, began: Instant::now(), time: limits.time };
+        let work = Work::begin(&bytes, Wish::default(), &limits, watchman).unwrap();
+        let without = |name: &[u8]| {
+            let chunk = |found: &[u8], content: &[u8]| [&(content.len() as u32).to_be_bytes(), found, content, &[0; 4]].concat();
+            let kept = chunks::chunks(&bytes).filter(|(found, _)| *found != name);
+            kept.fold(bytes[..8].to_vec(), |made, (found, content)| [made, chunk(found, content)].concat())
+        };
+        let passed = |result: &[u8], frames: u32| {
+            let result_header = Inspected { frames, ..header(&bytes, &limits).unwrap() };
+            work.frames(&result_header, result).passed
+        };
+        assert!(passed(&bytes, 10));
+        assert!(!passed(&without(b"acTL"), 1), "a result that stands still passed");
+        assert!(!passed(&without(b"fcTL"), 10), "a result without the frames that it counts passed");
     }
 }

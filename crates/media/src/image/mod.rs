@@ -32,6 +32,7 @@
 
 mod animation;
 mod avif;
+mod chunks;
 mod color;
 mod decode;
 mod encode;

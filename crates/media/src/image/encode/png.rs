@@ -14,8 +14,10 @@ use super::Encoded;
 use super::palette::{self, Indexed};
 use crate::error::MediaError;
 
-/// Chunks without which the pixels would look different.
-const KEPT: [[u8; 4]; 5] = [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP"];
+/// Chunks without which the pixels would look different, or stand still.
+const KEPT: [[u8; 4]; 10] = [
+    *b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP", *b"mDCV", *b"cLLI", *b"acTL", *b"fcTL", *b"fdAT",
+];
 
 fn options(settings: &Settings, watchman: Watchman<'_>) -> Options {
     Options {
