@@ -1,19 +1,22 @@
 //! AVIF: the container's properties, the AV1 picture, and its colours.
 //!
-//! The items come from `avif-parse`, the samples from rav1d. What the parser does not tell (how the picture is turned and
-//! which colours it is in) is read here from the item's properties.
+//! The items come from `avif-parse`, the samples from rav1d. What the parser does not tell (how the picture is turned,
+//! which colours it is in, and of which tiles it is made) is read from the items themselves ([`super::items`]).
 //!
 //! # Source
 //! Boxes: ISO/IEC 14496-12, 8.11 (`meta`, `pitm`, `iprp`), and 23008-12, 6.5 (`irot`, `imir`, `colr`). Matrices: ITU-T
 //! H.273, 8.3.
 
+use image::DynamicImage;
 use moxcms::{CicpColorPrimaries, CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
 use re_rav1d::dav1d::pixel::{MatrixCoefficients as Matrix, YUVRange};
 use re_rav1d::dav1d::{Decoder, Error, Picture as Decoded, PixelLayout, PlanarImageComponent, Settings};
 
 use super::decode::{Picture, pixels};
+use super::grid::Grid;
 use super::guard::{damaged, rejected, unsupported};
 use super::header::{Inspected, still};
+use super::items::{Items, child};
 use super::kind::Kind;
 use super::{ImageLimits, color};
 use crate::error::MediaError;
@@ -26,36 +29,104 @@ struct Properties {
     profile: Option<Vec<u8>>,
     /// Primaries and transfer by their numbers in H.273.
     colors: Option<(u8, u8)>,
-    /// Turns by 90 degrees against the clock.
-    turns: u8,
-    /// Axis of the mirror: 0 swaps top and bottom, 1 left and right.
-    mirror: Option<u8>,
+    /// How the picture is turned before it is shown.
+    turned: Turned,
 }
 
-impl Properties {
-    /// Turned first, then mirrored; as EXIF counts. Source: 23008-12, 6.5.10 and 6.5.12; EXIF 2.32, 4.6.4.
-    const fn orientation(&self) -> u8 {
-        match (self.turns & 3, self.mirror) {
-            (0, None) => 1,
-            (1, None) => 8,
-            (2, None) => 3,
-            (_, None) => 6,
-            (0, Some(0)) | (2, Some(1)) => 4,
-            (0 | 2, Some(_)) => 2,
-            (1, Some(0)) | (3, Some(1)) => 7,
-            (_, Some(_)) => 5,
+/// A picture that was swapped left and right or not, and then turned by quarters with the clock.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Turned {
+    swapped: bool,
+    quarters: u8,
+}
+
+impl Turned {
+    /// `irot`: turned by `quarters` against the clock. Source: 23008-12, 6.5.10.
+    const fn turn(self, quarters: u8) -> Self {
+        Self { quarters: (self.quarters + 4 - (quarters & 3)) & 3, ..self }
+    }
+
+    /// `imir`: 0 swaps top and bottom, 1 left and right. Source: 23008-12, 6.5.12.
+    const fn mirror(self, axis: u8) -> Self {
+        // A swap after a turn is a swap before the turn the other way; top and bottom is left and right, turned by half.
+        let half = if axis & 1 == 0 { 2 } else { 0 };
+        Self { swapped: !self.swapped, quarters: (4 - self.quarters + half) & 3 }
+    }
+
+    /// As EXIF counts. Source: EXIF 2.32, 4.6.4.
+    const fn orientation(self) -> u8 {
+        match (self.swapped, self.quarters) {
+            (false, 0) => 1,
+            (true, 0) => 2,
+            (false, 2) => 3,
+            (true, 2) => 4,
+            (true, 3) => 5,
+            (false, 1) => 6,
+            (true, _) => 7,
+            (false, _) => 8,
         }
     }
 }
 
+/// What the properties of the picture say; they apply in the order in which they are listed.
+fn properties(items: &Items<'_>, item: u32) -> Properties {
+    let mut found = Properties::default();
+    for (name, content) in items.properties(item) {
+        match (name, content) {
+            (b"irot", [quarters, ..]) => found.turned = found.turned.turn(*quarters),
+            (b"imir", [axis, ..]) => found.turned = found.turned.mirror(*axis),
+            (b"colr", [b'p', b'r', b'o', b'f', profile @ ..] | [b'r', b'I', b'C', b'C', profile @ ..]) => {
+                found.profile = Some(profile.to_vec());
+            }
+            (b"colr", [b'n', b'c', b'l', b'x', _, primaries, _, transfer, ..]) => {
+                found.colors = Some((*primaries, *transfer));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The items, and the grid that the picture is, where it is one.
+fn opened(bytes: &[u8]) -> Result<(Items<'_>, Option<Grid>), MediaError> {
+    refuse_sequence(bytes)?;
+    let items = Items::read(bytes).ok_or_else(|| damaged(KIND, "its items make no sense"))?;
+    let is_grid = items.kind(items.primary) == Some(b"grid");
+    let grid = is_grid.then(|| Grid::read(&items, items.primary, KIND)).transpose()?;
+    Ok((items, grid))
+}
+
+/// The transparency of a grid: a grid of its own, or a plane for each tile.
+fn alpha_of(items: &Items<'_>, grid: &Grid) -> Result<Option<Grid>, MediaError> {
+    let Some(alpha) = items.alpha(items.primary) else {
+        let tiles: Option<Vec<u32>> = grid.tiles.iter().map(|&tile| items.alpha(tile)).collect();
+        return Ok(tiles.and_then(|tiles| grid.with_tiles(tiles)));
+    };
+    match items.kind(alpha) {
+        Some(b"grid") => Grid::read(items, alpha, KIND).map(Some),
+        _ => Err(unsupported(KIND, "in tiles with a transparency of another sort")),
+    }
+}
+
 /// The header alone.
-pub(crate) fn header(bytes: &[u8]) -> Result<Inspected, MediaError> {
-    let data = parse(bytes)?;
-    let picture = data.primary_item_metadata().map_err(|error| damaged(KIND, error))?;
-    let properties = properties(bytes).unwrap_or_default();
-    let size = (picture.max_frame_width.get(), picture.max_frame_height.get());
-    let profile = properties.profile.is_some();
-    Ok(Inspected { alpha: data.alpha_item.is_some(), profile, ..still(KIND, size, properties.orientation()) })
+pub(crate) fn header(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
+    let (items, grid) = opened(bytes)?;
+    let found = properties(&items, items.primary);
+    let (size, alpha) = match &grid {
+        Some(grid) => {
+            grid.within(limits)?;
+            let alpha = alpha_of(&items, grid)?;
+            alpha.as_ref().map_or(Ok(()), |alpha| alpha.within(limits))?;
+            (grid.size, alpha.is_some())
+        }
+        None => {
+            let data = parse(bytes)?;
+            let picture = data.primary_item_metadata().map_err(|error| damaged(KIND, error))?;
+            ((picture.max_frame_width.get(), picture.max_frame_height.get()), data.alpha_item.is_some())
+        }
+    };
+    let profile = found.profile.is_some();
+    Ok(Inspected { alpha, profile, ..still(KIND, size, found.turned.orientation()) })
 }
 
 /// Whether a brand says that there are frames. Source: AV1 Image File Format 1.1, section 6.3.
@@ -63,11 +134,15 @@ fn is_sequence(bytes: &[u8]) -> bool {
     child(bytes, b"ftyp").is_some_and(|brands| brands.chunks_exact(4).any(|brand| brand == b"avis"))
 }
 
-fn parse(bytes: &[u8]) -> Result<avif_parse::AvifData, MediaError> {
+fn refuse_sequence(bytes: &[u8]) -> Result<(), MediaError> {
     if is_sequence(bytes) {
         let why = "(animated), of which the frames are not read; as GIF, WebP or a video it can be taken";
         return Err(rejected("unsupported_media", format!("the input is an AVIF image sequence {why}")));
     }
+    Ok(())
+}
+
+fn parse(bytes: &[u8]) -> Result<avif_parse::AvifData, MediaError> {
     avif_parse::read_avif(&mut &bytes[..]).map_err(|error| match error {
         avif_parse::Error::Unsupported(what) => unsupported(KIND, format!("of a sort ({what})")),
         other => damaged(KIND, other),
@@ -76,27 +151,59 @@ fn parse(bytes: &[u8]) -> Result<avif_parse::AvifData, MediaError> {
 
 /// The picture in sRGB unless it brings a profile; not turned yet.
 pub(crate) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, MediaError> {
-    let data = parse(bytes)?;
-    let properties = properties(bytes).unwrap_or_default();
+    let (items, grid) = opened(bytes)?;
+    let mut found = properties(&items, items.primary);
+    let pixels = match &grid {
+        Some(grid) => {
+            // A grid may leave it to its tiles to say which colours they are in.
+            if let (None, None, Some(&tile)) = (&found.profile, found.colors, grid.tiles.first()) {
+                let of_tile = properties(&items, tile);
+                (found.profile, found.colors) = (of_tile.profile, of_tile.colors);
+            }
+            tiles(&items, grid, limits)?
+        }
+        None => whole(&parse(bytes)?, limits)?,
+    };
+    let mut picture = Picture::plain(pixels, found.profile);
+    if let (None, Some((primaries, transfer))) = (&picture.profile, found.colors) {
+        convert(&mut picture, primaries, transfer);
+    }
+    Ok(picture)
+}
+
+fn whole(data: &avif_parse::AvifData, limits: &ImageLimits) -> Result<DynamicImage, MediaError> {
     let shown = av1(data.primary_item.to_vec(), limits)?;
     let (width, height) = (shown.width(), shown.height());
     let mut rgb = to_rgb(&shown)?;
     drop(shown);
-    let mut picture = match data.alpha_item {
-        None => Picture::plain(pixels(width, height, rgb, 3)?, properties.profile),
-        Some(alpha) => {
-            let alpha = av1(alpha.to_vec(), limits)?;
-            if (alpha.width(), alpha.height()) != (width, height) {
-                return Err(damaged(KIND, "its transparency is of another size"));
-            }
-            let rgba = with_alpha(&mut rgb, &luma(&alpha)?, data.premultiplied_alpha);
-            Picture::plain(pixels(width, height, rgba, 4)?, properties.profile)
-        }
-    };
-    if let (None, Some((primaries, transfer))) = (&picture.profile, properties.colors) {
-        convert(&mut picture, primaries, transfer);
+    let Some(alpha) = &data.alpha_item else { return pixels(width, height, rgb, 3) };
+    let alpha = av1(alpha.to_vec(), limits)?;
+    if (alpha.width(), alpha.height()) != (width, height) {
+        return Err(damaged(KIND, "its transparency is of another size"));
     }
-    Ok(picture)
+    pixels(width, height, with_alpha(&mut rgb, &luma(&alpha)?, data.premultiplied_alpha), 4)
+}
+
+fn tiles(items: &Items<'_>, grid: &Grid, limits: &ImageLimits) -> Result<DynamicImage, MediaError> {
+    let tile = |item: u32| {
+        let bytes = items.bytes(item).filter(|_| items.kind(item) == Some(b"av01"));
+        av1(bytes.ok_or_else(|| damaged(KIND, "a tile is missing"))?, limits)
+    };
+    let (width, height) = grid.size;
+    let mut rgb = grid.join(KIND, 3, |item| {
+        let tile = tile(item)?;
+        Ok(((tile.width(), tile.height()), to_rgb(&tile)?))
+    })?;
+    let Some(alpha) = alpha_of(items, grid)? else { return pixels(width, height, rgb, 3) };
+    if alpha.size != grid.size {
+        return Err(damaged(KIND, "its transparency is of another size"));
+    }
+    let plane = alpha.join(KIND, 1, |item| {
+        let tile = tile(item)?;
+        Ok(((tile.width(), tile.height()), luma(&tile)?))
+    })?;
+    let premultiplied = !items.made_of(items.primary, b"prem").is_empty();
+    pixels(width, height, with_alpha(&mut rgb, &plane, premultiplied), 4)
 }
 
 /// Colours that are named by numbers, to sRGB. sRGB itself and what is unspecified stay as they are.
@@ -240,75 +347,8 @@ fn with_alpha(rgb: &mut [u8], alpha: &[u8], premultiplied: bool) -> Vec<u8> {
     rgba
 }
 
-/// The boxes inside `bytes`: name and content.
-fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    std::iter::from_fn(move || {
-        let size = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
-        let name = bytes.get(4..8)?;
-        let (head, size) = match size {
-            0 => (8, bytes.len()),
-            1 => (16, usize::try_from(u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?)).ok()?),
-            size => (8, size),
-        };
-        let content = bytes.get(head..size)?;
-        bytes = &bytes[size..];
-        Some((name, content))
-    })
-}
-
-fn child<'a>(bytes: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    boxes(bytes).find(|(found, _)| *found == name).map(|(_, content)| content)
-}
-
 /// Whether it holds items of EXIF or XMP, or they cannot be told. Cutting them out would move all that is behind them.
 pub(crate) fn tells_more(bytes: &[u8]) -> bool {
     let items = child(bytes, b"meta").and_then(|meta| child(meta.get(4..)?, b"iinf"));
     items.is_none_or(|items| items.windows(4).any(|name| name == b"Exif" || name == b"mime"))
-}
-
-fn properties(bytes: &[u8]) -> Option<Properties> {
-    // Full boxes begin with a version and flags.
-    let meta = child(bytes, b"meta")?.get(4..)?;
-    let primary = child(meta, b"pitm")?;
-    let item = match primary.first()? {
-        0 => u32::from(u16::from_be_bytes(primary.get(4..6)?.try_into().ok()?)),
-        _ => u32::from_be_bytes(primary.get(4..8)?.try_into().ok()?),
-    };
-    let iprp = child(meta, b"iprp")?;
-    let all: Vec<_> = boxes(child(iprp, b"ipco")?).collect();
-    let mut found = Properties::default();
-    for index in associated(child(iprp, b"ipma")?, item)? {
-        match index.checked_sub(1).and_then(|index| all.get(index)) {
-            Some((b"irot", content)) => found.turns = content.first()? & 3,
-            Some((b"imir", content)) => found.mirror = Some(content.first()? & 1),
-            Some((b"colr", content)) => match content.get(..4)? {
-                b"prof" | b"rICC" => found.profile = Some(content[4..].to_vec()),
-                b"nclx" => found.colors = Some((*content.get(5)?, *content.get(7)?)),
-                _ => {}
-            },
-            _ => {}
-        }
-    }
-    Some(found)
-}
-
-/// The numbers of the properties of one item, counted from 1.
-fn associated(ipma: &[u8], item: u32) -> Option<Vec<usize>> {
-    let (long_ids, long_indices) = (*ipma.first()? > 0, ipma.get(3)? & 1 == 1);
-    let count = u32::from_be_bytes(ipma.get(4..8)?.try_into().ok()?);
-    let mut rest = ipma.get(8..)?.iter().copied();
-    let mut number = |bytes: usize| (0..bytes).try_fold(0_u32, |number, _| Some(number << 8 | u32::from(rest.next()?)));
-    for _ in 0..count {
-        let id = number(if long_ids { 4 } else { 2 })?;
-        let entries = number(1)?;
-        let mut indices = Vec::new();
-        for _ in 0..entries {
-            let index = if long_indices { number(2)? & 0x7FFF } else { number(1)? & 0x7F };
-            indices.push(index as usize);
-        }
-        if id == item {
-            return Some(indices);
-        }
-    }
-    None
 }

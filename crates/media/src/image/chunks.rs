@@ -35,7 +35,8 @@ pub(crate) fn control(bytes: &[u8]) -> Option<Control> {
 /// How long each frame is shown, in milliseconds.
 pub(crate) fn delays(bytes: &[u8]) -> impl Iterator<Item = u32> {
     chunks(bytes).filter(|(name, _)| *name == b"fcTL").map(|(_, content)| {
-        let number = |at: usize| content.get(at..at + 2).map_or(0, |pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+        let number =
+            |at: usize| content.get(at..at + 2).map_or(0, |pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
         let (numerator, denominator) = (number(20), number(22));
         numerator * 1000 / if denominator == 0 { 100 } else { denominator }
     })

@@ -114,7 +114,7 @@ pub(crate) fn header(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, Me
         Kind::Jpeg => jpeg(bytes),
         Kind::Png => png(bytes, limits),
         Kind::Webp => webp(bytes, limits),
-        Kind::Avif => avif::header(bytes),
+        Kind::Avif => avif::header(bytes, limits),
         Kind::Gif => gif(bytes, limits),
         Kind::Bmp => plain(kind, BmpDecoder::new(Cursor::new(bytes))),
         Kind::Tiff => plain(kind, TiffDecoder::new(Cursor::new(bytes))),

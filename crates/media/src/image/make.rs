@@ -417,7 +417,9 @@ mod tests {
         let watchman = Watchman { cancel: &cancel, began: Instant::now(), time: limits.time };
         let work = Work::begin(&bytes, Wish::default(), &limits, watchman).unwrap();
         let without = |name: &[u8]| {
-            let chunk = |found: &[u8], content: &[u8]| [&(content.len() as u32).to_be_bytes(), found, content, &[0; 4]].concat();
+            let chunk = |found: &[u8], content: &[u8]| {
+                [&(content.len() as u32).to_be_bytes(), found, content, &[0; 4]].concat()
+            };
             let kept = chunks::chunks(&bytes).filter(|(found, _)| *found != name);
             kept.fold(bytes[..8].to_vec(), |made, (found, content)| [made, chunk(found, content)].concat())
         };

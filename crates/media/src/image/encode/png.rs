@@ -15,9 +15,8 @@ use super::palette::{self, Indexed};
 use crate::error::MediaError;
 
 /// Chunks without which the pixels would look different, or stand still.
-const KEPT: [[u8; 4]; 10] = [
-    *b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP", *b"mDCV", *b"cLLI", *b"acTL", *b"fcTL", *b"fdAT",
-];
+const KEPT: [[u8; 4]; 10] =
+    [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP", *b"mDCV", *b"cLLI", *b"acTL", *b"fcTL", *b"fdAT"];
 
 fn options(settings: &Settings, watchman: Watchman<'_>) -> Options {
     Options {

@@ -48,7 +48,11 @@ fn medium(format: ImageFormat) -> Wish {
 
 /// What a plan says.
 fn said(made: &Made) -> String {
-    made.plan.iter().map(|line| format!("{} {}: {}", line.stream, line.action, line.reason)).collect::<Vec<_>>().join("; ")
+    made.plan
+        .iter()
+        .map(|line| format!("{} {}: {}", line.stream, line.action, line.reason))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn failure(error: &MediaError) -> String {
@@ -159,7 +163,8 @@ fn an_animated_png_that_stays_one_keeps_its_frames_and_its_plays() {
             let frames = expected.1.len();
             assert_eq!(made.info.video.as_ref().unwrap().frames, Some(frames as u64));
             assert!(made.kept || said(&made).contains(&format!("all {frames} frames")), "{}", said(&made));
-            let measured = if output.windows(4).any(|name| name == b"acTL") { played(&output) } else { (0, Vec::new()) };
+            let measured =
+                if output.windows(4).any(|name| name == b"acTL") { played(&output) } else { (0, Vec::new()) };
             verdict(
                 "M2 animated PNG kept as PNG",
                 format!("{name}, {level:?}"),
@@ -187,5 +192,275 @@ fn an_animated_png_becomes_an_animation_that_is_played_as_often() {
                 measured == (expected, played(&bytes).1),
             );
         }
+    }
+}
+
+/// The pixels of a PNG.
+fn read(png: &[u8]) -> DynamicImage {
+    image::load_from_memory(png).unwrap()
+}
+
+/// The mean difference of two pictures of one size, over white.
+fn distance(a: &DynamicImage, b: &DynamicImage) -> f64 {
+    if a.dimensions() != b.dimensions() {
+        return f64::INFINITY;
+    }
+    let over_white = |pixel: image::Rgba<u8>| {
+        let [red, green, blue, alpha] = pixel.0.map(f64::from);
+        [red, green, blue].map(|channel| (channel * alpha + 255.0 * (255.0 - alpha)) / 255.0)
+    };
+    let off = |(a, b): (&image::Rgba<u8>, &image::Rgba<u8>)| {
+        over_white(*a).iter().zip(over_white(*b)).map(|(a, b)| (a - b).abs()).sum::<f64>()
+    };
+    let (a, b) = (a.to_rgba8(), b.to_rgba8());
+    a.pixels().zip(b.pixels()).map(off).sum::<f64>() / (a.width() * a.height() * 3) as f64
+}
+
+/// The chart that the AVIFs of the field show.
+fn chart() -> DynamicImage {
+    image::open(field("t_deflate.tif")).unwrap()
+}
+
+#[test]
+fn an_avif_is_turned_and_mirrored_in_the_order_of_its_properties() {
+    let room = Room::new();
+    let file = std::fs::read(field("av_both.avif")).unwrap();
+    let place = |needle: &[u8]| file.windows(needle.len()).position(|found| found == needle).unwrap();
+    let (turn, mirror, order) = (place(b"irot") + 4, place(b"imir") + 4, place(&[0x83, 0x04, 0x85, 0x86]) + 2);
+    let chart = chart();
+    let turned = |picture: DynamicImage, quarters: u8| (0..quarters).fold(picture, |picture, _| picture.rotate270());
+    let mirrored = |picture: DynamicImage, axis: u8| if axis == 0 { picture.flipv() } else { picture.fliph() };
+    for quarters in 0..4 {
+        for axis in 0..2 {
+            for (words, pair) in
+                [("irot, imir", [0x85, 0x86]), ("imir, irot", [0x86, 0x85]), ("irot", [0x85, 1]), ("imir", [1, 0x86])]
+            {
+                let mut file = file.clone();
+                (file[turn], file[mirror]) = (quarters, axis);
+                file[order..order + 2].copy_from_slice(&pair);
+                let expected = match words {
+                    "irot, imir" => mirrored(turned(chart.clone(), quarters), axis),
+                    "imir, irot" => turned(mirrored(chart.clone(), axis), quarters),
+                    "irot" => turned(chart.clone(), quarters),
+                    _ => mirrored(chart.clone(), axis),
+                };
+                let (_, output) = room.make(&room.write(&file), medium(ImageFormat::Png)).unwrap();
+                let off = distance(&read(&output), &expected);
+                verdict(
+                    "M30 AVIF turned and mirrored",
+                    format!("irot {quarters}, imir {axis}, listed as {words}"),
+                    "at most 4 from the chart, turned",
+                    format!("{off:.1}"),
+                    off < 4.0,
+                );
+            }
+        }
+    }
+}
+
+/// An item of an AVIF: its sort, its bytes and the places of its properties, counted from 1.
+type Item = (&'static [u8; 4], Vec<u8>, Vec<u8>);
+
+fn boxed(name: &[u8], content: &[u8]) -> Vec<u8> {
+    [&(content.len() as u32 + 8).to_be_bytes(), name, content].concat()
+}
+
+/// An AVIF of items, the first of which is shown; `references` are from, sort, to.
+fn avif(items: &[Item], references: &[(u16, &[u8; 4], Vec<u16>)], properties: &[Vec<u8>]) -> Vec<u8> {
+    let full = |name: &[u8], content: &[u8]| boxed(name, &[&[0; 4], content].concat());
+    let kinds: Vec<u8> = (1_u16..)
+        .zip(items)
+        .flat_map(|(id, (kind, ..))| {
+            boxed(b"infe", &[&[2, 0, 0, 0][..], &id.to_be_bytes(), &[0, 0], &kind[..], &[0]].concat())
+        })
+        .collect();
+    let count = (items.len() as u16).to_be_bytes();
+    let associations: Vec<u8> = (1_u16..)
+        .zip(items)
+        .flat_map(|(id, (_, _, of))| [&id.to_be_bytes()[..], &[of.len() as u8], of].concat())
+        .collect();
+    let references: Vec<u8> = references
+        .iter()
+        .flat_map(|(from, kind, to)| {
+            let to: Vec<u8> = [&[to.len() as u16], &to[..]].concat().iter().flat_map(|id| id.to_be_bytes()).collect();
+            boxed(&kind[..], &[&from.to_be_bytes()[..], &to].concat())
+        })
+        .collect();
+    let head = |first: usize| {
+        let mut at = first;
+        // What describes the grid lies in a box of its own, as phones have it.
+        let places: Vec<u8> = (1_u16..)
+            .zip(items)
+            .flat_map(|(id, (kind, bytes, _))| {
+                let in_box = *kind == b"grid";
+                let from = if in_box {
+                    items[..usize::from(id) - 1].iter().filter(|item| item.0 == b"grid").map(|item| item.1.len()).sum()
+                } else {
+                    at
+                };
+                at += if in_box { 0 } else { bytes.len() };
+                [
+                    &id.to_be_bytes()[..],
+                    &[0, u8::from(in_box), 0, 0, 0, 1],
+                    &(from as u32).to_be_bytes(),
+                    &(bytes.len() as u32).to_be_bytes(),
+                ]
+                .concat()
+            })
+            .collect();
+        let idat: Vec<u8> = items.iter().filter(|item| item.0 == b"grid").flat_map(|item| item.1.clone()).collect();
+        let ipma = full(b"ipma", &[&[0, 0], &count[..], &associations].concat());
+        let meta = [
+            full(b"hdlr", b"\0\0\0\0pict\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+            full(b"pitm", &[0, 1]),
+            boxed(b"iloc", &[&[1, 0, 0, 0, 0x44, 0], &count[..], &places].concat()),
+            full(b"iinf", &[&count[..], &kinds].concat()),
+            full(b"iref", &references),
+            boxed(b"iprp", &[boxed(b"ipco", &properties.concat()), ipma].concat()),
+            boxed(b"idat", &idat),
+        ];
+        [boxed(b"ftyp", b"avif\0\0\0\0avifmif1miaf"), full(b"meta", &meta.concat())].concat()
+    };
+    let first = head(0).len() + 8;
+    let bytes: Vec<u8> = items.iter().filter(|item| item.0 != b"grid").flat_map(|item| item.1.clone()).collect();
+    [head(first), boxed(b"mdat", &bytes)].concat()
+}
+
+fn extents(width: u32, height: u32) -> Vec<u8> {
+    boxed(b"ispe", &[&[0; 4][..], &width.to_be_bytes(), &height.to_be_bytes()].concat())
+}
+
+/// The picture in tiles of 96 x 64 as AV1: colours and transparency.
+fn tiles(picture: &image::RgbaImage, columns: u32, rows: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let encoder =
+        ravif::Encoder::new().with_quality(90.0).with_alpha_quality(90.0).with_speed(9).with_num_threads(Some(1));
+    let tile = |number: u32| {
+        let (left, top) = (number % columns * 96, number / columns * 64);
+        let pixel = |x: u32, y: u32| {
+            picture.get_pixel((left + x).min(picture.width() - 1), (top + y).min(picture.height() - 1)).0
+        };
+        let pixels: Vec<ravif::RGBA8> =
+            (0..64).flat_map(|y| (0..96).map(move |x| (x, y))).map(|(x, y)| pixel(x, y).into()).collect();
+        let file = encoder.encode_rgba(ravif::Img::new(&pixels, 96, 64)).unwrap().avif_file;
+        let parsed = avif_parse::read_avif(&mut &file[..]).unwrap();
+        (parsed.primary_item.to_vec(), parsed.alpha_item.map(|alpha| alpha.to_vec()).unwrap_or_default())
+    };
+    (0..columns * rows).map(tile).collect()
+}
+
+/// A picture without two places alike, a part of it transparent in steps.
+fn slope(width: u32, height: u32) -> image::RgbaImage {
+    image::RgbaImage::from_fn(width, height, |x, y| {
+        image::Rgba([
+            (x * 255 / width) as u8,
+            (y * 255 / height) as u8,
+            120,
+            if x < width / 3 { 255 } else { 255 - (y * 200 / height) as u8 },
+        ])
+    })
+}
+
+#[test]
+fn an_avif_in_tiles_is_one_picture() {
+    let room = Room::new();
+    let check = |source: &str, file: &[u8], expected: &DynamicImage, most: f64| {
+        let measured = match room.make(&room.write(file), medium(ImageFormat::Png)) {
+            Ok((made, output)) => {
+                let video = made.info.video.unwrap();
+                format!("{} x {}, {:.1} from the source", video.width, video.height, distance(&read(&output), expected))
+            }
+            Err(error) => failure(&error),
+        };
+        let holds = measured.starts_with(&format!("{} x {}, ", expected.width(), expected.height()))
+            && measured.split(' ').nth(3).and_then(|off| off.parse().ok()).is_some_and(|off: f64| off < most);
+        verdict(
+            "MG15 AVIF in tiles",
+            source,
+            format!("{} x {}, at most {most} from the source", expected.width(), expected.height()),
+            measured,
+            holds,
+        );
+    };
+    check("av_grid.avif, 2 x 2 tiles", &std::fs::read(field("av_grid.avif")).unwrap(), &chart(), 4.0);
+
+    let colors = boxed(b"colr", b"nclx\0\x01\0\x0D\0\x06\x80");
+    let auxiliary = boxed(b"auxC", b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0");
+    let grid = |columns: u8, rows: u8, width: u32, height: u32, is_long: bool| {
+        let side = |side: u32| if is_long { side.to_be_bytes().to_vec() } else { (side as u16).to_be_bytes().to_vec() };
+        [vec![0, u8::from(is_long), rows - 1, columns - 1], side(width), side(height)].concat()
+    };
+    // Cut at the right and at the bottom.
+    let picture = slope(250, 110);
+    let opaque = DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(picture.clone()).to_rgb8());
+    let parts = tiles(&picture, 3, 2);
+    let properties = [extents(250, 110), extents(96, 64), colors, auxiliary, boxed(b"irot", &[1])];
+    let tile = |bytes: &[u8], of: &[u8]| -> Item { (b"av01", bytes.to_vec(), of.to_vec()) };
+    let with_colors = |of: Vec<u8>, is_long: bool| {
+        let mut items: Vec<Item> = vec![(b"grid", grid(3, 2, 250, 110, is_long), of)];
+        items.extend(parts.iter().map(|(color, _)| tile(color, &[2, 3])));
+        items
+    };
+    let of_colors: (u16, &[u8; 4], Vec<u16>) = (1, b"dimg", (2..8).collect());
+    let file = avif(&with_colors(vec![1, 3], false), std::slice::from_ref(&of_colors), &properties);
+    check("3 x 2 tiles, cut at two edges", &file, &opaque, 3.0);
+    let file = avif(&with_colors(vec![1], true), std::slice::from_ref(&of_colors), &properties);
+    check("3 x 2 tiles that alone name the colours, sides of 32 bits", &file, &opaque, 3.0);
+    let file = avif(&with_colors(vec![1, 3, 5], false), std::slice::from_ref(&of_colors), &properties);
+    check("3 x 2 tiles, turned", &file, &opaque.rotate270(), 3.0);
+
+    let mut items = with_colors(vec![1, 3], false);
+    items.push((b"grid", grid(3, 2, 250, 110, false), vec![1, 4]));
+    items.extend(parts.iter().map(|(_, alpha)| tile(alpha, &[2])));
+    let references = [of_colors.clone(), (8, b"dimg", (9..15).collect()), (8, b"auxl", vec![1])];
+    check(
+        "3 x 2 tiles, transparency in tiles",
+        &avif(&items, &references, &properties),
+        &DynamicImage::ImageRgba8(picture.clone()),
+        3.0,
+    );
+
+    let mut items = with_colors(vec![1, 3], false);
+    items.extend(parts.iter().map(|(_, alpha)| tile(alpha, &[2, 4])));
+    let of_tiles = (2_u16..8).map(|tile| (tile + 6, b"auxl", vec![tile]));
+    let references: Vec<(u16, &[u8; 4], Vec<u16>)> = std::iter::once(of_colors).chain(of_tiles).collect();
+    check(
+        "3 x 2 tiles, each with its transparency",
+        &avif(&items, &references, &properties),
+        &DynamicImage::ImageRgba8(picture),
+        3.0,
+    );
+}
+
+#[test]
+fn tiles_that_would_take_too_much_are_refused_before_they_are_decoded() {
+    let mut room = Room::new();
+    let tile: Item = (b"av01", tiles(&slope(96, 64), 1, 1)[0].0.clone(), vec![2]);
+    let grid = |columns: u8, rows: u8, width: u16, height: u16| -> Item {
+        let sides = [width.to_be_bytes(), height.to_be_bytes()].concat();
+        (b"grid", [vec![0, 0, rows - 1, columns - 1], sides].concat(), vec![1])
+    };
+    let file = |columns: u8, rows: u8, size: (u16, u16), tile_size: (u32, u32)| {
+        let count = usize::from(columns) * usize::from(rows);
+        let to = vec![2; count];
+        avif(
+            &[grid(columns, rows, size.0, size.1), tile.clone()],
+            &[(1, b"dimg", to)],
+            &[extents(96, 64), extents(tile_size.0, tile_size.1)],
+        )
+    };
+    room.limits.pixels = 96 * 64 * 4;
+    let cases = [
+        (file(2, 2, (192, 128), (96, 64)), None),
+        (file(5, 1, (480, 64), (96, 64)), Some("too_many_pixels")),
+        // Many tiles, nearly all of which lie outside.
+        (file(32, 32, (96, 64), (96, 64)), Some("too_many_pixels")),
+        (file(255, 255, (96, 64), (1, 1)), Some("over_limit")),
+        (file(2, 2, (192, 128), (96, 65)), Some("input_damaged")),
+        (file(1, 1, (192, 128), (96, 64)), Some("input_damaged")),
+    ];
+    for (file, expected) in cases {
+        let made = room.make(&room.write(&file), to(ImageFormat::Png));
+        let code = made.err().map(|error| error.failure().unwrap().code.to_string());
+        assert_eq!(code.as_deref(), expected);
     }
 }
