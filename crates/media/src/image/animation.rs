@@ -10,6 +10,7 @@ use super::decode::pixels;
 use super::guard::{damaged, decoding};
 use super::header::{Inspected, bad, memory, memory_bytes};
 use super::kind::Kind;
+use super::meaning::Meaning;
 use super::{ImageLimits, chunks, color};
 use crate::error::MediaError;
 
@@ -28,8 +29,10 @@ pub(crate) struct Animation<'a> {
     left: u32,
     /// How often it is played; 0 is for ever.
     pub(crate) plays: u16,
-    /// The profile of its colours; GIF and animated PNG do not bring one that is used.
+    /// The profile of its colours; GIF does not bring one that is used.
     pub(crate) profile: Option<Vec<u8>>,
+    /// What the numbers mean where there is no profile.
+    meaning: Meaning,
 }
 
 enum Source<'a> {
@@ -44,7 +47,7 @@ impl<'a> Animation<'a> {
         let wrong = |error: image::ImageError| bad(kind, &error);
         let at = |source, plays, profile: Option<Vec<u8>>| {
             let profile = profile.filter(|profile| color::fits(profile, false));
-            Self { kind, source, left, plays, profile }
+            Self { kind, source, left, plays, profile, meaning: Meaning::Plain }
         };
         decoding(kind, || match kind {
             Kind::Webp => {
@@ -63,10 +66,17 @@ impl<'a> Animation<'a> {
                 Ok(at(Source::Frames(decoder.into_frames()), gif_plays(bytes), None))
             }
             _ => {
-                let decoder = PngDecoder::with_limits(Cursor::new(bytes), memory(limits)).map_err(wrong)?;
+                let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), memory(limits)).map_err(wrong)?;
+                // A colour is enough to learn the profile that all frames get.
+                let meaning = found.meaning;
+                let profile = match meaning {
+                    Meaning::Plain if found.profile => decoder.icc_profile().ok().flatten(),
+                    _ => meaning.settle(&mut DynamicImage::new_rgba8(1, 1)),
+                };
                 let frames = decoder.apng().map_err(wrong)?.into_frames();
                 let plays = chunks::control(bytes).map_or(0, |control| control.plays);
-                Ok(at(Source::Frames(frames), u16::try_from(plays).unwrap_or(u16::MAX), None))
+                Ok(at(Source::Frames(frames), u16::try_from(plays).unwrap_or(u16::MAX), profile))
+                    .map(|animation| Self { meaning, ..animation })
             }
         })
     }
@@ -93,7 +103,9 @@ impl<'a> Animation<'a> {
                 let frame = frame.map_err(|error| bad(kind, &error))?;
                 let (numerator, denominator) = frame.delay().numer_denom_ms();
                 let delay = numerator.checked_div(denominator).unwrap_or(0);
-                Ok(Some(Frame { pixels: DynamicImage::ImageRgba8(frame.into_buffer()), delay }))
+                let mut pixels = DynamicImage::ImageRgba8(frame.into_buffer());
+                self.meaning.settle(&mut pixels);
+                Ok(Some(Frame { pixels, delay }))
             }
         })
     }

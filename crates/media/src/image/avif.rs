@@ -8,17 +8,17 @@
 //! H.273, 8.3.
 
 use image::DynamicImage;
-use moxcms::{CicpColorPrimaries, CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
 use re_rav1d::dav1d::pixel::{MatrixCoefficients as Matrix, YUVRange};
 use re_rav1d::dav1d::{Decoder, Error, Picture as Decoded, PixelLayout, PlanarImageComponent, Settings};
 
+use super::ImageLimits;
 use super::decode::{Picture, pixels};
 use super::grid::Grid;
 use super::guard::{damaged, rejected, unsupported};
 use super::header::{Inspected, still};
 use super::items::{Items, child};
 use super::kind::Kind;
-use super::{ImageLimits, color};
+use super::meaning::Meaning;
 use crate::error::MediaError;
 
 const KIND: Kind = Kind::Avif;
@@ -31,6 +31,16 @@ struct Properties {
     colors: Option<(u8, u8)>,
     /// How the picture is turned before it is shown.
     turned: Turned,
+}
+
+impl Properties {
+    /// A profile goes before numbers. Range and matrix belong to the samples, which are RGB when this counts.
+    fn meaning(&self) -> Meaning {
+        let numbers = self.colors.filter(|_| self.profile.is_none());
+        numbers
+            .and_then(|(primaries, transfer)| Meaning::numbered(primaries, transfer, false, None))
+            .unwrap_or_default()
+    }
 }
 
 /// A picture that was swapped left and right or not, and then turned by quarters with the clock.
@@ -87,6 +97,16 @@ fn properties(items: &Items<'_>, item: u32) -> Properties {
     found
 }
 
+/// The properties of the picture that is shown; a grid may leave it to its tiles to say which colours they are in.
+fn shown(items: &Items<'_>, grid: Option<&Grid>) -> Properties {
+    let mut found = properties(items, items.primary);
+    if let (None, None, Some(&tile)) = (&found.profile, found.colors, grid.and_then(|grid| grid.tiles.first())) {
+        let of_tile = properties(items, tile);
+        (found.profile, found.colors) = (of_tile.profile, of_tile.colors);
+    }
+    found
+}
+
 /// The items, and the grid that the picture is, where it is one.
 fn opened(bytes: &[u8]) -> Result<(Items<'_>, Option<Grid>), MediaError> {
     refuse_sequence(bytes)?;
@@ -111,7 +131,7 @@ fn alpha_of(items: &Items<'_>, grid: &Grid) -> Result<Option<Grid>, MediaError> 
 /// The header alone.
 pub(crate) fn header(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
     let (items, grid) = opened(bytes)?;
-    let found = properties(&items, items.primary);
+    let found = shown(&items, grid.as_ref());
     let (size, alpha) = match &grid {
         Some(grid) => {
             grid.within(limits)?;
@@ -125,8 +145,8 @@ pub(crate) fn header(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, Me
             ((picture.max_frame_width.get(), picture.max_frame_height.get()), data.alpha_item.is_some())
         }
     };
-    let profile = found.profile.is_some();
-    Ok(Inspected { alpha, profile, ..still(KIND, size, found.turned.orientation()) })
+    let (profile, meaning) = (found.profile.is_some(), found.meaning());
+    Ok(Inspected { alpha, profile, meaning, ..still(KIND, size, found.turned.orientation()) })
 }
 
 /// Whether a brand says that there are frames. Source: AV1 Image File Format 1.1, section 6.3.
@@ -149,26 +169,16 @@ fn parse(bytes: &[u8]) -> Result<avif_parse::AvifData, MediaError> {
     })
 }
 
-/// The picture in sRGB unless it brings a profile; not turned yet.
+/// The picture, not turned yet.
 pub(crate) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, MediaError> {
     let (items, grid) = opened(bytes)?;
-    let mut found = properties(&items, items.primary);
+    let found = shown(&items, grid.as_ref());
     let pixels = match &grid {
-        Some(grid) => {
-            // A grid may leave it to its tiles to say which colours they are in.
-            if let (None, None, Some(&tile)) = (&found.profile, found.colors, grid.tiles.first()) {
-                let of_tile = properties(&items, tile);
-                (found.profile, found.colors) = (of_tile.profile, of_tile.colors);
-            }
-            tiles(&items, grid, limits)?
-        }
+        Some(grid) => tiles(&items, grid, limits)?,
         None => whole(&parse(bytes)?, limits)?,
     };
-    let mut picture = Picture::plain(pixels, found.profile);
-    if let (None, Some((primaries, transfer))) = (&picture.profile, found.colors) {
-        convert(&mut picture, primaries, transfer);
-    }
-    Ok(picture)
+    let meaning = found.meaning();
+    Ok(Picture { meaning, ..Picture::plain(pixels, found.profile) })
 }
 
 fn whole(data: &avif_parse::AvifData, limits: &ImageLimits) -> Result<DynamicImage, MediaError> {
@@ -204,21 +214,6 @@ fn tiles(items: &Items<'_>, grid: &Grid, limits: &ImageLimits) -> Result<Dynamic
     })?;
     let premultiplied = !items.made_of(items.primary, b"prem").is_empty();
     pixels(width, height, with_alpha(&mut rgb, &plane, premultiplied), 4)
-}
-
-/// Colours that are named by numbers, to sRGB. sRGB itself and what is unspecified stay as they are.
-fn convert(picture: &mut Picture, primaries: u8, transfer: u8) {
-    if matches!((primaries, transfer), (1 | 2, 1 | 2 | 6 | 13)) {
-        return;
-    }
-    let (Ok(color_primaries), Ok(transfer_characteristics)) =
-        (CicpColorPrimaries::try_from(primaries), TransferCharacteristics::try_from(transfer))
-    else {
-        return;
-    };
-    let matrix_coefficients = MatrixCoefficients::Identity;
-    let cicp = CicpProfile { color_primaries, transfer_characteristics, matrix_coefficients, full_range: true };
-    color::apply(&mut picture.pixels, &ColorProfile::new_from_cicp(cicp));
 }
 
 fn av1(data: Vec<u8>, limits: &ImageLimits) -> Result<Decoded, MediaError> {

@@ -13,6 +13,7 @@ use super::guard::{damaged, decoding, not_encoded};
 use super::header::{Inspected, bad, jpeg_options, memory, memory_bytes};
 use super::jpeg::{Markers, markers};
 use super::kind::Kind;
+use super::meaning::Meaning;
 use super::{ImageLimits, avif, color};
 use crate::error::MediaError;
 
@@ -32,11 +33,13 @@ pub(crate) struct Picture {
     pub(crate) channels: Channels,
     /// The colour profile of the pixels.
     pub(crate) profile: Option<Vec<u8>>,
+    /// What the numbers mean where there is no profile.
+    pub(crate) meaning: Meaning,
 }
 
 impl Picture {
     pub(crate) const fn plain(pixels: DynamicImage, profile: Option<Vec<u8>>) -> Self {
-        Self { pixels, channels: Channels::Plain, profile }
+        Self { pixels, channels: Channels::Plain, profile, meaning: Meaning::Plain }
     }
 }
 
@@ -53,7 +56,7 @@ pub(crate) fn decode(
         Kind::Jpeg => jpeg(bytes, channels),
         Kind::Avif => avif::decode(bytes, limits),
         Kind::Webp => webp(bytes, limits),
-        Kind::Png => plain(found.kind, limits, PngDecoder::with_limits(Cursor::new(bytes), memory(limits))),
+        Kind::Png => png(bytes, limits),
         Kind::Gif => plain(found.kind, limits, GifDecoder::new(Cursor::new(bytes))),
         Kind::Bmp => plain(found.kind, limits, BmpDecoder::new(Cursor::new(bytes))),
         Kind::Tiff => plain(found.kind, limits, TiffDecoder::new(Cursor::new(bytes))),
@@ -77,6 +80,14 @@ fn plain(kind: Kind, limits: &ImageLimits, decoder: ImageResult<impl ImageDecode
         Ok(Picture::plain(narrow(pixels), profile))
     };
     work().map_err(|error| bad(kind, &error))
+}
+
+fn png(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, MediaError> {
+    let picture = plain(Kind::Png, limits, PngDecoder::with_limits(Cursor::new(bytes), memory(limits)))?;
+    Ok(match Meaning::of_png(bytes) {
+        Some(meaning) => Picture { profile: None, meaning, ..picture },
+        None => picture,
+    })
 }
 
 /// Samples that no format of ours holds are made 16 bits.
@@ -138,7 +149,7 @@ fn jpeg(bytes: &[u8], wanted: Channels) -> Result<Picture, MediaError> {
     }
     let pixels = pixels(width, height, buffer, channels)?;
     let channels = if ycc && channels == 3 { Channels::Ycc } else { Channels::Plain };
-    Ok(Picture { pixels, channels, profile })
+    Ok(Picture { channels, ..Picture::plain(pixels, profile) })
 }
 
 fn as_stored(bytes: &[u8], markers: &Markers) -> Option<Vec<u8>> {

@@ -2,7 +2,7 @@
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::DynamicImage;
+use image::{DynamicImage, ImageBuffer};
 
 use super::Fit;
 use super::guard::not_encoded;
@@ -28,6 +28,10 @@ pub(crate) fn resize(pixels: DynamicImage, (width, height): (u32, u32)) -> Resul
         DynamicImage::ImageLumaA8(_) => (PixelType::U8x2, pixels),
         DynamicImage::ImageRgb8(_) => (PixelType::U8x3, pixels),
         DynamicImage::ImageRgba8(_) => (PixelType::U8x4, pixels),
+        DynamicImage::ImageLuma16(_) => (PixelType::U16, pixels),
+        DynamicImage::ImageLumaA16(_) => (PixelType::U16x2, pixels),
+        DynamicImage::ImageRgb16(_) => (PixelType::U16x3, pixels),
+        DynamicImage::ImageRgba16(_) => (PixelType::U16x4, pixels),
         other if other.color().has_alpha() => (PixelType::U8x4, DynamicImage::ImageRgba8(other.into_rgba8())),
         other => (PixelType::U8x3, DynamicImage::ImageRgb8(other.into_rgb8())),
     };
@@ -36,7 +40,12 @@ pub(crate) fn resize(pixels: DynamicImage, (width, height): (u32, u32)) -> Resul
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     Resizer::new().resize(&source, &mut scaled, &options).map_err(not_encoded)?;
     let bytes = scaled.into_vec();
+    let deep = || bytes.chunks_exact(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]])).collect();
     let made = match kind {
+        PixelType::U16 => ImageBuffer::from_raw(width, height, deep()).map(DynamicImage::ImageLuma16),
+        PixelType::U16x2 => ImageBuffer::from_raw(width, height, deep()).map(DynamicImage::ImageLumaA16),
+        PixelType::U16x3 => ImageBuffer::from_raw(width, height, deep()).map(DynamicImage::ImageRgb16),
+        PixelType::U16x4 => ImageBuffer::from_raw(width, height, deep()).map(DynamicImage::ImageRgba16),
         PixelType::U8 => image::GrayImage::from_raw(width, height, bytes).map(DynamicImage::ImageLuma8),
         PixelType::U8x2 => image::GrayAlphaImage::from_raw(width, height, bytes).map(DynamicImage::ImageLumaA8),
         PixelType::U8x3 => image::RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8),

@@ -15,6 +15,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::guard::{damaged, decoding, rejected, unsupported};
 use super::kind::{Kind, kind};
+use super::meaning::Meaning;
 use super::{ImageFormat, ImageLimits, avif, chunks};
 use crate::error::MediaError;
 
@@ -36,6 +37,8 @@ pub struct Inspected {
     pub orientation: u8,
     /// Whether it brings a colour profile.
     pub profile: bool,
+    /// What its numbers mean where there is no profile.
+    pub(crate) meaning: Meaning,
     /// Its size in bytes.
     pub size_bytes: u64,
 }
@@ -159,6 +162,7 @@ pub(crate) fn still(kind: Kind, (width, height): (u32, u32), orientation: u8) ->
         alpha: false,
         orientation,
         profile: false,
+        meaning: Meaning::Plain,
         size_bytes: 0,
     }
 }
@@ -189,12 +193,14 @@ fn png(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
     let exif = decoder.exif_metadata().ok().flatten();
     let size = decoder.dimensions();
     let frames = chunks::control(bytes).map_or(1, |control| control.frames.max(1));
+    let meaning = Meaning::of_png(bytes);
     let played = || chunks::delays(bytes).take(frames as usize).map(u64::from).sum();
     Ok(Inspected {
         frames,
         duration_ms: (frames > 1).then(played),
         alpha: decoder.color_type().has_alpha(),
-        profile: decoder.icc_profile().ok().flatten().is_some(),
+        profile: meaning.is_none() && decoder.icc_profile().ok().flatten().is_some(),
+        meaning: meaning.unwrap_or_default(),
         ..still(Kind::Png, size, orientation(exif.as_deref()))
     })
 }

@@ -14,6 +14,7 @@ use super::guard::{Watchman, damaged, encoding};
 use super::header::{self, Inspected, header, memory_bytes};
 use super::kind::Kind;
 use super::level::{LOWEST, Settings, settings};
+use super::meaning::{Hdr, Meaning};
 use super::strip::strip;
 use super::{ImageFormat, ImageLimits, Made, Wish, chunks, fit, jpeg};
 use crate::error::MediaError;
@@ -252,7 +253,7 @@ impl<'a> Work<'a> {
             ImageFormat::Webp => format!("quality {:.0}", settings.webp_quality),
             _ => gif::how(settings),
         };
-        Ok(Encoded { bytes, how: format!("{} frames, {how}", self.found.frames) })
+        Ok(Encoded::new(bytes, format!("{} frames, {how}", self.found.frames)))
     }
 
     /// The best quality that fits into `most` bytes.
@@ -311,6 +312,12 @@ impl<'a> Work<'a> {
         if self.is_animated() && self.repacks() {
             words.push(format!("all {} frames", self.found.frames));
         }
+        let carries_profile = !matches!(self.format, ImageFormat::Avif | ImageFormat::Gif);
+        if !made.repacked
+            && let Some(told) = self.meaning_told(carries_profile)
+        {
+            words.push(told);
+        }
         if self.found.frames > 1 && !self.is_animated() {
             words.push(format!("the first of {} frames", self.found.frames));
         }
@@ -339,6 +346,16 @@ impl<'a> Work<'a> {
 }
 
 impl Work<'_> {
+    /// What became of colours that are named by numbers.
+    fn meaning_told(&self, carries_profile: bool) -> Option<String> {
+        match self.found.meaning {
+            Meaning::Hdr(Hdr { tags: Some(_), .. }) if self.format == ImageFormat::Png => {
+                Some("high dynamic range kept".to_owned())
+            }
+            meaning => meaning.told(carries_profile),
+        }
+    }
+
     /// A PNG that is packed again has the very frames of its source; of others, only frames that show the same are joined.
     fn frames(&self, result: &Inspected, bytes: &[u8]) -> Check {
         let (least, most) = match (self.is_animated(), self.repacks()) {

@@ -45,11 +45,13 @@ mod jpeg;
 mod kind;
 mod level;
 mod make;
+mod meaning;
 #[cfg(test)]
 mod samples;
 mod strip;
 #[cfg(test)]
 mod tests;
+mod tone;
 
 use std::time::Duration;
 

@@ -27,5 +27,5 @@ pub(crate) fn encode(picture: &Picture, settings: &Settings, threads: usize) -> 
         encoder.encode_rgb(Img::new(&pixels, width, height))
     };
     let bytes = made.map_err(not_encoded)?.avif_file;
-    Ok(Encoded { bytes, how: format!("quality {:.0}, speed {}", settings.avif_quality, settings.avif_speed) })
+    Ok(Encoded::new(bytes, format!("quality {:.0}, speed {}", settings.avif_quality, settings.avif_speed)))
 }

@@ -20,7 +20,7 @@ pub(crate) fn still(picture: &Picture, settings: &Settings) -> Result<Encoded, M
     let size = (picture.pixels.width(), picture.pixels.height());
     let mut reel = Reel::open(size, None, settings)?;
     reel.add(Frame { pixels: picture.pixels.clone(), delay: 0 })?;
-    Ok(Encoded { bytes: reel.finish()?, how: how(settings) })
+    Ok(Encoded::new(reel.finish()?, how(settings)))
 }
 
 /// How animations and pictures are made, in words.

@@ -36,7 +36,7 @@ pub(crate) fn encode(picture: &Picture, settings: &Settings, watchman: Watchman<
     }
     let bytes = write(compress, pixels, channels, picture.profile.as_deref(), watchman)?;
     let chroma = if channels == 3 && settings.keep_chroma { ", full chroma" } else { "" };
-    Ok(Encoded { bytes, how: format!("progressive at quality {:.0}{chroma}", settings.jpeg_quality) })
+    Ok(Encoded::new(bytes, format!("progressive at quality {:.0}{chroma}", settings.jpeg_quality)))
 }
 
 fn write(

@@ -13,6 +13,7 @@ use super::ImageFormat;
 use super::decode::{Channels, Picture};
 use super::guard::{Watchman, encoding};
 use super::level::Settings;
+use super::meaning::{Hdr, Meaning};
 use crate::error::MediaError;
 
 /// An encoded picture, and how it was done in words for the caller.
@@ -20,6 +21,15 @@ use crate::error::MediaError;
 pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
     pub(crate) how: String,
+    /// Whether it is the source packed again, all that its numbers mean included.
+    pub(crate) repacked: bool,
+}
+
+impl Encoded {
+    /// One that was made from pixels.
+    pub(crate) const fn new(bytes: Vec<u8>, how: String) -> Self {
+        Self { bytes, how, repacked: false }
+    }
 }
 
 /// Encodes one still.
@@ -45,6 +55,11 @@ pub(crate) fn still(
 pub(crate) fn prepare(mut picture: Picture, format: ImageFormat) -> Picture {
     if picture.channels == Channels::Ycc {
         return picture;
+    }
+    let stays = format == ImageFormat::Png && matches!(picture.meaning, Meaning::Hdr(Hdr { tags: Some(_), .. }));
+    if !stays {
+        let meaning = std::mem::take(&mut picture.meaning);
+        picture.profile = meaning.settle(&mut picture.pixels).or(picture.profile);
     }
     if format != ImageFormat::Png {
         picture.pixels = eight_bits(picture.pixels);

@@ -10,6 +10,7 @@ use super::super::decode::Picture;
 use super::super::guard::{Watchman, damaged, not_encoded};
 use super::super::kind::Kind;
 use super::super::level::Settings;
+use super::super::meaning::{Hdr, Meaning};
 use super::Encoded;
 use super::palette::{self, Indexed};
 use crate::error::MediaError;
@@ -40,14 +41,14 @@ pub(crate) fn repack(
         PngError::Other(_) => not_encoded(error),
         error => damaged(Kind::Png, error),
     })?;
-    Ok(Encoded { bytes, how: format!("packed exactly with preset {}", settings.png_preset) })
+    Ok(Encoded { bytes, how: format!("packed exactly with preset {}", settings.png_preset), repacked: true })
 }
 
 pub(crate) fn encode(picture: &Picture, settings: &Settings, watchman: Watchman<'_>) -> Result<Encoded, MediaError> {
     let exact = |preset: u8| {
         let settings = Settings { png_preset: preset, ..*settings };
         let bytes = pack(raw(&picture.pixels)?, picture, &settings, watchman)?;
-        Ok(Encoded { bytes, how: format!("packed exactly with preset {preset}") })
+        Ok(Encoded::new(bytes, format!("packed exactly with preset {preset}")))
     };
     let Some(reduced) = reduced(picture, settings, watchman)? else { return exact(settings.png_preset) };
     // The exact one is small where little is in the picture; there is no need to look hard for it.
@@ -62,6 +63,10 @@ pub(crate) fn reduced(
     watchman: Watchman<'_>,
 ) -> Result<Option<Encoded>, MediaError> {
     let Some(floor) = settings.png_palette_floor else { return Ok(None) };
+    // How far colours are apart is measured as sRGB shows them.
+    if !picture.meaning.is_plain() {
+        return Ok(None);
+    }
     let pixels = picture.pixels.to_rgba8();
     watchman.go_on()?;
     let Some(Indexed { colors, indices, .. }) = palette::reduce(&pixels, settings.png_colors) else { return Ok(None) };
@@ -75,7 +80,7 @@ pub(crate) fn reduced(
     let kind = ColorType::Indexed { palette: colors };
     let raw = RawImage::new(pixels.width(), pixels.height(), kind, BitDepth::Eight, indices).map_err(not_encoded)?;
     let bytes = pack(raw, picture, settings, watchman)?;
-    Ok(Some(Encoded { bytes, how }))
+    Ok(Some(Encoded::new(bytes, how)))
 }
 
 fn pack(
@@ -86,6 +91,11 @@ fn pack(
 ) -> Result<Vec<u8>, MediaError> {
     if let Some(profile) = &picture.profile {
         raw.add_icc_profile(profile);
+    }
+    if let Meaning::Hdr(Hdr { tags: Some(tags), .. }) = &picture.meaning {
+        raw.add_png_chunk(*b"cICP", tags.code_points.to_vec());
+        tags.mastering.iter().for_each(|content| raw.add_png_chunk(*b"mDCV", content.to_vec()));
+        tags.light_levels.iter().for_each(|content| raw.add_png_chunk(*b"cLLI", content.to_vec()));
     }
     raw.create_optimized_png(&options(settings, watchman)).map_err(not_encoded)
 }

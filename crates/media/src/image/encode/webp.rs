@@ -40,14 +40,14 @@ pub(crate) fn encode(picture: &Picture, settings: &Settings) -> Result<Encoded, 
             None => (lossy, format!("quality {:.0}", settings.webp_quality)),
         }
     };
-    let Some(profile) = &picture.profile else { return Ok(Encoded { bytes: file, how }) };
+    let Some(profile) = &picture.profile else { return Ok(Encoded::new(file, how)) };
     let flags = PROFILE | if pixels.color().has_alpha() { ALPHA } else { 0 };
     let mut body = extended(flags, pixels.width(), pixels.height());
     chunk(&mut body, b"ICCP", profile);
     for (name, content) in chunks(&file).filter(|(name, _)| *name != b"VP8X") {
         chunk(&mut body, name, content);
     }
-    Ok(Encoded { bytes: riff(&body), how })
+    Ok(Encoded::new(riff(&body), how))
 }
 
 /// Whether the lossless codec has a chance to be the smaller one.

@@ -464,3 +464,265 @@ fn tiles_that_would_take_too_much_are_refused_before_they_are_decoded() {
         assert_eq!(code.as_deref(), expected);
     }
 }
+
+/// A picture as a viewer shows it: its profile applied.
+fn seen(bytes: &[u8]) -> image::RgbImage {
+    let (pixels, profile) = if bytes.starts_with(&[0xFF, 0xD8]) {
+        let mut decoder = zune_jpeg::JpegDecoder::new(zune_jpeg::zune_core::bytestream::ZCursor::new(bytes));
+        let rgb = decoder.decode().unwrap();
+        let info = decoder.info().unwrap();
+        let (width, height) = (u32::from(info.width), u32::from(info.height));
+        let pixels = match rgb.len() / (width * height) as usize {
+            1 => DynamicImage::ImageLuma8(image::GrayImage::from_raw(width, height, rgb).unwrap()),
+            _ => DynamicImage::ImageRgb8(image::RgbImage::from_raw(width, height, rgb).unwrap()),
+        };
+        (pixels, decoder.icc_profile())
+    } else if bytes.starts_with(b"RIFF") {
+        let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).unwrap();
+        let mut buffer = vec![0; decoder.output_buffer_size().unwrap()];
+        decoder.read_image(&mut buffer).unwrap();
+        let (width, height) = decoder.dimensions();
+        let pixels = if decoder.has_alpha() {
+            DynamicImage::ImageRgba8(image::RgbaImage::from_raw(width, height, buffer).unwrap())
+        } else {
+            DynamicImage::ImageRgb8(image::RgbImage::from_raw(width, height, buffer).unwrap())
+        };
+        (pixels, decoder.icc_profile().unwrap())
+    } else if bytes.get(4..8) == Some(b"ftyp") {
+        let room = Room::new();
+        let (_, png) = room.make(&room.write(bytes), medium(ImageFormat::Png)).unwrap();
+        (read(&png), None)
+    } else {
+        use image::ImageDecoder as _;
+        let profile =
+            bytes.starts_with(b"\x89PNG").then(|| PngDecoder::new(Cursor::new(bytes)).unwrap().icc_profile().unwrap());
+        (read(bytes), profile.flatten())
+    };
+    let mut rgb = pixels.to_rgb8();
+    if let Some(profile) = profile {
+        use moxcms::{ColorProfile, Layout, TransformOptions};
+        let profile = ColorProfile::new_from_slice(&profile).unwrap();
+        let (srgb, options) = (ColorProfile::new_srgb(), TransformOptions::default());
+        let transform = profile.create_transform_8bit(Layout::Rgb, &srgb, Layout::Rgb, options).unwrap();
+        let source = rgb.clone();
+        transform.transform(&source, &mut rgb).unwrap();
+    }
+    rgb
+}
+
+/// A PNG of one colour and its neighbours of the same kind, with chunks that say what it means.
+fn flat(pixel: [u8; 3], chunks: &[Vec<u8>]) -> Vec<u8> {
+    // Not one colour alone: palettes and small files would hide what is done.
+    let pixels = image::RgbImage::from_fn(64, 48, |x, y| {
+        image::Rgb(if x > 60 { [(x * 3) as u8, (y * 5) as u8, 9] } else { pixel })
+    });
+    with_chunks(&encoded(&DynamicImage::ImageRgb8(pixels), image::ImageFormat::Png), chunks)
+}
+
+fn gama(gamma: f64) -> Vec<u8> {
+    chunk(b"gAMA", &((gamma * 100_000.0).round() as u32).to_be_bytes())
+}
+
+fn chrm(numbers: [f64; 8]) -> Vec<u8> {
+    let numbers: Vec<u8> =
+        numbers.iter().flat_map(|number| ((number * 100_000.0).round() as u32).to_be_bytes()).collect();
+    chunk(b"cHRM", &numbers)
+}
+
+const OF_SRGB: [f64; 8] = [0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06];
+const OF_ADOBE: [f64; 8] = [0.3127, 0.3290, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06];
+const OF_P3: [f64; 8] = [0.3127, 0.3290, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06];
+
+fn encoded_srgb(light: f64) -> f64 {
+    let light = light.clamp(0.0, 1.0);
+    255.0 * if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
+}
+
+/// Light of a number with a gamma, as a number of sRGB.
+fn with_gamma(number: f64, gamma: f64) -> u8 {
+    encoded_srgb((number / 255.0).powf(1.0 / gamma)).round() as u8
+}
+
+#[test]
+fn the_colour_chunks_of_a_png_are_honoured_in_every_format() {
+    let room = Room::new();
+    let cicp = |numbers: [u8; 4]| chunk(b"cICP", &numbers);
+    let srgb = chunk(b"sRGB", &[0]);
+    let gamma_18 = |number: f64| with_gamma(number, 1.0 / 1.8);
+    let cases: Vec<(&str, [u8; 3], Vec<Vec<u8>>, [u8; 3])> = vec![
+        ("nothing said", [220, 160, 120], vec![], [220, 160, 120]),
+        ("gAMA 1.0, grey", [128; 3], vec![gama(1.0)], [188; 3]),
+        ("gAMA 1/1.8", [200, 100, 50], vec![gama(1.0 / 1.8)], [gamma_18(200.0), gamma_18(100.0), gamma_18(50.0)]),
+        ("gAMA 1/2.2 is sRGB", [128, 90, 40], vec![gama(0.45455)], [128, 90, 40]),
+        (
+            "gAMA 1.0 and cHRM of sRGB",
+            [128, 64, 32],
+            vec![gama(1.0), chrm(OF_SRGB)],
+            [188, with_gamma(64.0, 1.0), with_gamma(32.0, 1.0)],
+        ),
+        ("cHRM of P3", [220, 160, 120], vec![chrm(OF_P3)], [232, 158, 114]),
+        ("gAMA 1/2.2 and cHRM of Adobe RGB", [150, 160, 120], vec![gama(0.45455), chrm(OF_ADOBE)], [146, 160, 118]),
+        ("sRGB before gAMA", [128, 90, 40], vec![srgb.clone(), gama(1.0), chrm(OF_P3)], [128, 90, 40]),
+        ("cICP P3", [220, 160, 120], vec![cicp([12, 13, 0, 1])], [232, 158, 114]),
+        ("cICP P3 before sRGB and gAMA", [220, 160, 120], vec![cicp([12, 13, 0, 1]), srgb, gama(1.0)], [232, 158, 114]),
+        ("cICP sRGB before gAMA", [128, 90, 40], vec![cicp([1, 13, 0, 1]), gama(1.0)], [128, 90, 40]),
+        ("cICP BT.2020", [150, 160, 120], vec![cicp([9, 13, 0, 1])], [146, 161, 114]),
+        ("cICP linear", [128; 3], vec![cicp([1, 8, 0, 1])], [188; 3]),
+        ("cICP of unknown numbers leaves it to gAMA", [128; 3], vec![cicp([77, 13, 0, 1]), gama(1.0)], [188; 3]),
+        ("cICP narrow range", [16, 126, 235], vec![cicp([1, 13, 0, 0])], [0, 128, 255]),
+        ("cHRM that spans nothing", [128, 90, 40], vec![chrm([0.3; 8])], [128, 90, 40]),
+    ];
+    for (name, pixel, chunks, expected) in cases {
+        let input = room.write(&flat(pixel, &chunks));
+        let smaller = Some(Fit { width: Some(50), height: None });
+        let wishes = [
+            ("jpg", medium(ImageFormat::Jpeg)),
+            ("webp", medium(ImageFormat::Webp)),
+            ("avif", medium(ImageFormat::Avif)),
+            ("gif", medium(ImageFormat::Gif)),
+            ("png resized", Wish { fit: smaller, ..medium(ImageFormat::Png) }),
+            ("jpg resized", Wish { fit: smaller, ..medium(ImageFormat::Jpeg) }),
+        ];
+        let mut off = Vec::new();
+        for (format, wish) in wishes {
+            let (made, output) = room.make(&input, wish).unwrap();
+            let found = seen(&output).get_pixel(24, 20).0;
+            if !found.iter().zip(expected).all(|(&found, expected)| found.abs_diff(expected) <= 4) {
+                off.push(format!("{format}: {found:?} ({})", said(&made)));
+            }
+        }
+        let measured = if off.is_empty() { format!("{expected:?} in all") } else { off.join("; ") };
+        verdict(
+            "M15 PNG colours by chunks",
+            format!("{name}, {pixel:?}, to jpg, webp, avif, gif and smaller"),
+            format!("{expected:?} in all"),
+            measured,
+            off.is_empty(),
+        );
+        // The same size: the chunks stay and so do the numbers, or what they mean.
+        let (_, output) = room.make(&input, medium(ImageFormat::Png)).unwrap();
+        for chunk in &chunks {
+            assert!(output.windows(chunk.len()).any(|found| found == &chunk[..]), "{name}: a chunk is gone");
+        }
+        assert_eq!(read(&output).to_rgb8().get_pixel(24, 20).0, pixel, "{name}");
+    }
+}
+
+#[test]
+fn the_colour_chunks_of_grey_deep_and_transparent_pngs_are_honoured() {
+    let room = Room::new();
+    let grey = image::GrayImage::from_fn(64, 48, |x, _| image::Luma([if x > 60 { x as u8 } else { 128 }]));
+    let grey_alpha = image::GrayAlphaImage::from_fn(64, 48, |x, _| image::LumaA([128, if x > 60 { 0 } else { 255 }]));
+    let deep = image::ImageBuffer::<image::Rgb<u16>, _>::from_fn(64, 48, |x, y| {
+        image::Rgb(if x > 60 { [x as u16 * 900, y as u16 * 900, 7] } else { [32_896, 16_448, 8_224] })
+    });
+    let clear =
+        image::RgbaImage::from_fn(64, 48, |x, y| image::Rgba([128, 64, 32, if x > 60 { (y * 5) as u8 } else { 255 }]));
+    let gamma = |number: f64| with_gamma(number, 1.0);
+    let cases = [
+        ("grey", DynamicImage::ImageLuma8(grey), [188; 3]),
+        ("grey with transparency", DynamicImage::ImageLumaA8(grey_alpha), [188; 3]),
+        ("16 bits", DynamicImage::ImageRgb16(deep), [188, gamma(64.0), gamma(32.0)]),
+        ("transparency", DynamicImage::ImageRgba8(clear), [188, gamma(64.0), gamma(32.0)]),
+    ];
+    for (name, pixels, expected) in cases {
+        let input = room.write(&with_chunks(&encoded(&pixels, image::ImageFormat::Png), &[gama(1.0)]));
+        for format in [ImageFormat::Jpeg, ImageFormat::Webp, ImageFormat::Avif, ImageFormat::Gif, ImageFormat::Png] {
+            let fit = (format == ImageFormat::Png).then_some(Fit { width: Some(50), height: None });
+            let (made, output) = room.make(&input, Wish { fit, ..medium(format) }).unwrap();
+            let found = seen(&output).get_pixel(24, 20).0;
+            let near = found.iter().zip(expected).all(|(&found, expected)| found.abs_diff(expected) <= 4);
+            verdict(
+                "M15 PNG colours by chunks",
+                format!("{name}, gAMA 1.0, to {}", format.extension()),
+                format!("{expected:?}"),
+                format!("{found:?}"),
+                near,
+            );
+            assert!(said(&made).contains("gamma of 1.00"), "{}", said(&made));
+            if let ("16 bits", ImageFormat::Png) = (name, format) {
+                assert!(matches!(read(&output), DynamicImage::ImageRgb16(_)), "a deep picture became shallow");
+            }
+        }
+    }
+    // A palette, and a colour of it that is transparent.
+    let mut drawing = image::RgbaImage::from_fn(200, 150, |x, y| {
+        let shade = ((x * 37 + y * 91) % 251) as u8;
+        image::Rgba([128, 64, shade / 4, 255])
+    });
+    (0..40).for_each(|x| drawing.put_pixel(x, 3, image::Rgba([0, 0, 0, 0])));
+    let png = with_chunks(&encoded(&DynamicImage::ImageRgba8(drawing), image::ImageFormat::Png), &[gama(1.0)]);
+    for level in [Level::High, Level::Ultra] {
+        let (made, output) = room.make(&room.write(&png), Wish { level, ..to(ImageFormat::Png) }).unwrap();
+        let keeps = output.windows(4).any(|name| name == b"gAMA");
+        let expected = if keeps { 128 } else { 188 };
+        let found = read(&output).to_rgb8().get_pixel(100, 75).0[0];
+        assert!(found.abs_diff(expected) <= 3, "{found}, not {expected}: {}", said(&made));
+    }
+}
+
+#[test]
+fn the_p3_and_gamma_files_of_the_field_are_shown_right() {
+    let room = Room::new();
+    let source = image::open(field("cicp_p3.png")).unwrap().to_rgb8();
+    let at = source
+        .enumerate_pixels()
+        .find(|(.., pixel)| pixel.0 == [220, 160, 120])
+        .map(|(x, y, _)| (x + 8, y + 8))
+        .unwrap();
+    let grey = image::open(field("gama1.png")).unwrap().to_rgb8();
+    let of_grey =
+        grey.enumerate_pixels().find(|(.., pixel)| pixel.0 == [128; 3]).map(|(x, y, _)| (x + 8, y + 8)).unwrap();
+    for format in [ImageFormat::Jpeg, ImageFormat::Webp, ImageFormat::Avif] {
+        for (name, (x, y), expected) in [("cicp_p3.png", at, [232, 158, 114]), ("gama1.png", of_grey, [188; 3])] {
+            let (made, output) = room.make(&field(name), to(format)).unwrap();
+            let found = seen(&output).get_pixel(x, y).0;
+            let near = found.iter().zip(expected).all(|(&found, expected)| found.abs_diff(expected) <= 4);
+            verdict(
+                "M15 PNG colours by chunks",
+                format!("{name} to {}", format.extension()),
+                format!("{expected:?}"),
+                format!("{found:?} ({})", said(&made)),
+                near,
+            );
+        }
+    }
+}
+
+#[test]
+fn high_dynamic_range_is_mapped_where_it_cannot_be_kept() {
+    let room = Room::new();
+    // Numbers of 16 bits for 203 nits: 0.5807 of PQ, 0.75 of HLG. Source: BT.2408-5, table 1.
+    let deep = |number: f64| {
+        let number = (number * 65_535.0) as u16;
+        let pixel = move |x: u32, y: u32| if x > 60 { [x as u16 * 900, y as u16 * 900, 7] } else { [number; 3] };
+        let pixels = image::ImageBuffer::<image::Rgb<u16>, Vec<u16>>::from_fn(64, 48, |x, y| image::Rgb(pixel(x, y)));
+        encoded(&DynamicImage::ImageRgb16(pixels), image::ImageFormat::Png)
+    };
+    let cases = [
+        ("PQ, white of 203 nits", deep(0.5807), 16, 232..=250),
+        ("HLG, white of 203 nits", deep(0.75), 18, 232..=250),
+        ("PQ, the brightest", deep(0.7518), 16, 252..=255),
+        ("PQ, 18 % of white", deep(0.3989), 16, 110..=124),
+        ("PQ, black", deep(0.0), 16, 0..=1),
+    ];
+    for (name, png, transfer, expected) in cases {
+        let png = with_chunks(&png, &[chunk(b"cICP", &[9, transfer, 0, 1])]);
+        for format in [ImageFormat::Jpeg, ImageFormat::Webp, ImageFormat::Avif] {
+            let (made, output) = room.make(&room.write(&png), medium(format)).unwrap();
+            let found = seen(&output).get_pixel(24, 20).0;
+            assert!(said(&made).contains("high dynamic range"), "{}", said(&made));
+            verdict(
+                "M15 PNG of high dynamic range",
+                format!("{name} to {}", format.extension()),
+                format!("{expected:?}"),
+                format!("{found:?}"),
+                found.iter().all(|found| expected.contains(found)),
+            );
+        }
+        let fit = Some(Fit { width: Some(50), height: None });
+        let (made, output) = room.make(&room.write(&png), Wish { fit, ..to(ImageFormat::Png) }).unwrap();
+        assert!(output.windows(8).any(|found| found == [b'c', b'I', b'C', b'P', 9, transfer, 0, 1]), "{}", said(&made));
+        assert!(matches!(read(&output), DynamicImage::ImageRgb16(_)) && said(&made).contains("range kept"));
+    }
+}
