@@ -21,6 +21,9 @@ package_of() {
     npm:brew) echo node ;;
     cc:apt) echo build-essential ;;
     cc:*) echo gcc ;;
+    heif-convert:apt) echo libheif-examples ;;
+    heif-convert:dnf) echo libheif-tools ;;
+    heif-convert:*) echo libheif ;;
     venv:apt) echo python3-venv ;;
     venv:*) echo python3 ;;
     *) echo "$1" ;;
@@ -31,6 +34,8 @@ is_here() {
   case "$1" in
     # A module, not a program: Debian splits it from Python.
     venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    # Newer versions call it by another name. Tests also need its encoder, which comes with it.
+    heif-convert) { command -v heif-convert || command -v heif-dec; } >/dev/null ;;
     ffmpeg) command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
   esac

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Brings what the tests need beyond Rust: ffmpeg, the languages of the example receivers with Express and Flask, the
+# Brings what the tests need beyond Rust: ffmpeg, the codec of HEIC, the languages of the example receivers with Express and Flask, the
 # libraries of Standard Webhooks and an ed25519 of others as second opinions on signatures, and Transcodely's own client.
 # Does nothing where all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts/need.sh cc python3 venv ffmpeg go node npm
+scripts/need.sh cc python3 venv ffmpeg heif-convert go node npm
 # Without it all works, slower.
 scripts/need.sh nasm || echo "pictures will be encoded without assembly" >&2
 

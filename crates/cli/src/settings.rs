@@ -152,6 +152,8 @@ pub(crate) struct MediaSettings {
     pub(crate) ffmpeg: String,
     /// The program ffprobe.
     pub(crate) ffprobe: String,
+    /// The program heif-convert.
+    pub(crate) heif_convert: String,
     /// The folder of models that cut out subjects; `models` in the data folder when absent.
     pub(crate) models: Option<PathBuf>,
     /// Threads of one ffmpeg; 0 is one a core.
@@ -282,6 +284,7 @@ impl Default for Settings {
             media: MediaSettings {
                 ffmpeg: "ffmpeg".to_owned(),
                 ffprobe: "ffprobe".to_owned(),
+                heif_convert: "heif-convert".to_owned(),
                 models: None,
                 threads: 0,
                 sandbox: SandboxMode::Auto,

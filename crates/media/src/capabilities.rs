@@ -21,6 +21,9 @@ pub struct Capabilities {
     pub muxers: BTreeSet<String>,
     /// Names of its filters.
     pub filters: BTreeSet<String>,
+    /// Version of the program that decodes HEIC, such as `1.15.1`; absent where there is none.
+    #[serde(default)]
+    pub heif: Option<String>,
     /// The layers of the sandbox that take hold here.
     pub layers: Layers,
     /// Threads that one tool may use; 0 leaves it to the tool.
@@ -81,6 +84,12 @@ pub(crate) fn version(said: &str) -> Option<(String, Option<Version>)> {
     Some((text.to_owned(), number))
 }
 
+/// The version in what libheif's decoder says of itself: `heif-convert  libheif version: 1.15.1`.
+pub(crate) fn heif_version(said: &str) -> Option<String> {
+    let (_, version) = said.split_once("libheif version: ")?;
+    version.split_whitespace().next().map(str::to_owned)
+}
+
 /// The names in a table such as `-encoders` prints: a legend, then rows of flags, name and description.
 pub(crate) fn names(said: &str) -> BTreeSet<String> {
     let row = |line: &str| {
@@ -104,6 +113,14 @@ mod tests {
         assert_eq!(of("ffmpeg version 8 Copyright"), Some(Version(8, 0)));
         assert_eq!(of("ffmpeg version N-109421-gabc Copyright"), None);
         assert!(Version(4, 4) < OLDEST && Version(6, 0) > OLDEST);
+    }
+
+    #[test]
+    fn the_decoder_of_heic_says_its_version() {
+        let of = |said: &str| heif_version(said);
+        assert_eq!(of(" heif-convert  libheif version: 1.15.1\n---\nUsage"), Some("1.15.1".to_owned()));
+        assert_eq!(of(" heif-dec  libheif version: 1.19.8 (2025)\n"), Some("1.19.8".to_owned()));
+        assert_eq!(of("convert: no such option"), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod error;
 mod extent;
 mod extras;
 mod further;
+pub mod heif;
 pub mod image;
 mod loudness;
 pub mod matte;

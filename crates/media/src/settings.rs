@@ -13,6 +13,9 @@ pub struct ToolSettings {
     pub ffmpeg: PathBuf,
     /// The ffprobe program; a bare name is looked up in `PATH`.
     pub ffprobe: PathBuf,
+    /// The program that decodes HEIC; a bare name is looked up in `PATH`, with the names that it has elsewhere. Need not be
+    /// there.
+    pub heif_convert: PathBuf,
     /// What puts the sandbox on and becomes the tool.
     pub launcher: Launcher,
     /// Whether tools run in the sandbox.
@@ -33,6 +36,7 @@ impl ToolSettings {
         Self {
             ffmpeg: "ffmpeg".into(),
             ffprobe: "ffprobe".into(),
+            heif_convert: "heif-convert".into(),
             launcher,
             sandbox: SandboxMode::Auto,
             limits: Limits::default(),

@@ -7,6 +7,8 @@
 //! # Source
 //! The signatures are those of the formats' own specifications; the demuxer names are ffmpeg's (`ffmpeg -demuxers`).
 
+use crate::heif;
+
 /// How many bytes of the beginning are looked at.
 pub(crate) const HEAD: usize = 64 * 1024;
 
@@ -74,6 +76,8 @@ fn contains(head: &[u8], needle: &[u8]) -> bool {
 fn container(head: &[u8]) -> Option<Kind> {
     match head.get(4..8) {
         Some(b"ftyp") if at(head, 8, b"qt  ") => return Some(media("mov", "mov")),
+        // Pictures on a timeline, with an index like that of any video.
+        Some(b"ftyp") if at(head, 8, b"avis") => return Some(media("mov", "avif")),
         Some(b"ftyp") => return Some(media("mov", "mp4")),
         // QuickTime from before there was `ftyp`.
         Some(b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot") => return Some(media("mov", "mov")),
@@ -185,12 +189,10 @@ fn stream(head: &[u8]) -> Option<Kind> {
 
 fn refused_binary(head: &[u8]) -> Option<&'static str> {
     if at(head, 4, b"ftyp") {
-        let brand = head.get(8..12)?;
-        return match brand {
-            b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc" => Some("a HEIF picture, which is not taken here"),
-            b"avif" | b"avis" => Some("an AVIF picture, which is not taken here"),
-            _ => None,
-        };
+        if heif::names_heif(head) {
+            return Some("a HEIF picture, which is not taken here");
+        }
+        return at(head, 8, b"avif").then_some("an AVIF picture, which is not taken here");
     }
     if head.starts_with(b"RIFF") && at(head, 8, b"WEBP") && at(head, 12, b"VP8X") && head.get(20)? & 2 != 0 {
         return Some("an animated WebP, which is not taken here");
@@ -262,6 +264,8 @@ mod tests {
         let cases: &[(&[u8], &str)] = &[
             (b"\0\0\0\x20ftypisom\0\0\x02\0", "mov"),
             (b"\0\0\0\x20ftypqt  \0\0\x02\0", "mov"),
+            (b"\0\0\0\x20ftypavis\0\0\0\0avifavis", "mov"),
+            (b"\0\0\0\x14ftypisom\0\0\0\0heic", "mov"),
             (b"\x1A\x45\xDF\xA3\x9F\x42\x82\x84webm", "matroska"),
             (b"RIFF\0\0\0\0AVI LIST", "avi"),
             (b"RIFF\0\0\0\0WAVEfmt ", "wav"),
@@ -288,6 +292,8 @@ mod tests {
             (b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n", "a playlist (m3u8), not media"),
             (b"\xEF\xBB\xBF\n #EXTM3U\n", "a playlist (m3u8), not media"),
             (b"ffconcat version 1.0\nfile /etc/passwd\n", "a concat script, not media"),
+            (b"\0\0\0\x14ftypheim\0\0\0\0mif1", "a HEIF picture, which is not taken here"),
+            (b"\0\0\0\x14ftypavif\0\0\0\0mif1", "an AVIF picture, which is not taken here"),
             (b"<?xml version='1.0'?>\n<svg xmlns='...'/>", "an SVG drawing, which is not taken here"),
             (b"<!-- x --><MPD></MPD>", "a DASH manifest, not media"),
             (b"<!DOCTYPE html><p>404", "an HTML page, not media"),

@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::capabilities::{self, Capabilities};
 use crate::error::MediaError;
 use crate::further::Further;
+use crate::heif::{self, HeifTool};
+use crate::image::ImageLimits;
 use crate::probe::{self, Source};
 use crate::report::Report;
 use crate::run::process::{self, Collector, Ended, Ending, Listener, Order, Spawner, option};
@@ -50,6 +52,7 @@ struct Inner {
     settings: ToolSettings,
     ffmpeg: PathBuf,
     ffprobe: PathBuf,
+    heif: Option<HeifTool>,
     capabilities: Capabilities,
     spawner: Spawner,
 }
@@ -76,8 +79,10 @@ impl Toolbox {
         let (ffmpeg, ffprobe) = (found(&settings.ffmpeg, "ffmpeg")?, found(&settings.ffprobe, "ffprobe")?);
         let spawner = Spawner::start()?;
         let capabilities = Capabilities::default();
-        let mut inner = Inner { settings, ffmpeg, ffprobe, capabilities, spawner };
+        let mut inner = Inner { settings, ffmpeg, ffprobe, heif: None, capabilities, spawner };
         inner.capabilities = inner.ask().await?;
+        inner.heif = inner.find_heif().await?;
+        inner.capabilities.heif = inner.heif.as_ref().map(|tool| tool.version.clone());
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -120,6 +125,25 @@ impl Toolbox {
     /// [`MediaError::Failed`] with `output_invalid` and the checks that did not pass.
     pub async fn verify(&self, expect: &Expectation, file: &Path, scratch: &Path) -> Result<Receipt, MediaError> {
         verify::verify(self, expect, file, scratch).await
+    }
+
+    /// Decodes the HEIF picture at `input` into a PNG in `scratch`, a folder that the tool may write to, and gives its path.
+    ///
+    /// # Errors
+    /// [`MediaError::Rejected`] for what is over a limit, and where the decoder is not installed; [`MediaError::Failed`]
+    /// for what cannot be decoded; [`MediaError::Canceled`] when `cancel` was canceled.
+    pub async fn decode_heif(
+        &self,
+        input: &Path,
+        scratch: &Path,
+        limits: &ImageLimits,
+        cancel: &CancellationToken,
+    ) -> Result<PathBuf, MediaError> {
+        heif::decode(self, input, scratch, limits, cancel).await
+    }
+
+    pub(crate) fn heif(&self) -> Option<&HeifTool> {
+        self.inner.heif.as_ref()
     }
 
     pub(crate) fn settings(&self) -> &ToolSettings {
@@ -236,7 +260,9 @@ impl Inner {
         }
         let [encoders, decoders, muxers, filters] =
             [encoders, decoders, muxers, filters].map(|said| capabilities::names(&said));
-        Ok(Capabilities { version, encoders, decoders, muxers, filters, layers, threads: self.settings.threads })
+        let heif = None;
+        let threads = self.settings.threads;
+        Ok(Capabilities { version, encoders, decoders, muxers, filters, heif, layers, threads })
     }
 
     /// What the launcher says of the sandbox.
@@ -256,6 +282,33 @@ impl Inner {
             return Err(MediaError::Sandbox { reason: ended.stderr.last_line() });
         }
         Ok(Layers::parse(&String::from_utf8_lossy(&said.bytes)))
+    }
+
+    /// Looks for the decoder of HEIC, which has two names. One that does not say what it is is left alone.
+    async fn find_heif(&self) -> Result<Option<HeifTool>, MediaError> {
+        let wanted = self.settings.heif_convert.as_path();
+        let usual = Path::new("heif-convert");
+        let names = if wanted == usual { vec![usual, Path::new("heif-dec")] } else { vec![wanted] };
+        for program in names.into_iter().filter_map(process::find) {
+            let folder = tempfile::tempdir()?;
+            let errand = Errand {
+                program: &program,
+                arguments: vec!["--help".into()],
+                inputs: Vec::new(),
+                scratch: folder.path(),
+                writes: Writes::Nothing,
+                wall: ASKED,
+                stall: ASKED,
+            };
+            let mut said = Collector::new(MOST_SAID);
+            let ended = self.start(errand, &mut said, &CancellationToken::new()).await?;
+            let said = format!("{}\n{}", ended.stderr.text(), String::from_utf8_lossy(&said.bytes));
+            if let Some(version) = capabilities::heif_version(&said) {
+                return Ok(Some(HeifTool { program, version }));
+            }
+            tracing::warn!(program = %program.display(), "a program does not say that it is the decoder of HEIC");
+        }
+        Ok(None)
     }
 
     /// What a tool answers to a question about itself.

@@ -140,6 +140,19 @@ pub fn ffmpeg<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, output: &
     assert!(made.status.success(), "ffmpeg failed: {}", String::from_utf8_lossy(&made.stderr));
 }
 
+/// Runs the encoder of HEIC with these arguments; it comes in the same package as the decoder (`scripts/need.sh
+/// heif-convert`).
+///
+/// # Panics
+/// When it is not in `PATH` or fails.
+#[expect(clippy::disallowed_methods, reason = "tests make their own media")]
+pub fn heif_enc<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, output: &Path) {
+    let mut command = Command::new("heif-enc");
+    command.args(arguments).arg("-o").arg(output).stdin(Stdio::null());
+    let made = command.output().expect("heif-enc is in PATH");
+    assert!(made.status.success(), "heif-enc failed: {}", String::from_utf8_lossy(&made.stderr));
+}
+
 /// `target/tmp/clips`, beside the test programs, so that `cargo clean` removes it.
 pub(crate) fn folder() -> PathBuf {
     let program = std::env::current_exe().expect("a test knows its own path");

@@ -107,6 +107,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain("media.ffmpeg", Kind::Text, "The program ffmpeg (5.1 to 9): a path, or a name looked up in `PATH`."),
     plain("media.ffprobe", Kind::Text, "The program ffprobe, likewise."),
     plain(
+        "media.heif_convert",
+        Kind::Text,
+        "The program heif-convert (or heif-dec), which decodes HEIC: a path, or a name looked up in `PATH`. It need not be there; then HEIC is refused.",
+    ),
+    plain(
         "media.models",
         Kind::Text,
         "Folder of the models of `remove_background`: `NAME.onnx`, and `NAME.toml` where one needs it. Without it: `models` in the folder `data`.",

@@ -33,6 +33,7 @@ pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings>
     Ok(ToolSettings {
         ffmpeg: (&media.ffmpeg).into(),
         ffprobe: (&media.ffprobe).into(),
+        heif_convert: (&media.heif_convert).into(),
         sandbox: media.sandbox,
         threads: media.threads,
         stall: Duration::from_secs(media.stall_seconds),

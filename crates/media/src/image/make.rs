@@ -16,7 +16,7 @@ use super::kind::Kind;
 use super::level::{LOWEST, Settings, settings};
 use super::meaning::{Hdr, Meaning};
 use super::strip::strip;
-use super::{ImageFormat, ImageLimits, Made, Wish, chunks, fit, jpeg};
+use super::{ImageFormat, ImageLimits, Made, Origin, Wish, chunks, fit, jpeg};
 use crate::error::MediaError;
 use crate::step::StreamPlan;
 use crate::verify::Check;
@@ -68,7 +68,7 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn begin(bytes: &'a [u8], wish: Wish, limits: &'a ImageLimits, watchman: Watchman<'a>) -> Result<Self, MediaError> {
         let found = header(bytes, limits)?;
-        let format = wish.format.or(found.format()).unwrap_or(ImageFormat::Png);
+        let format = wish.format.or_else(|| own_format(&found, wish.origin)).unwrap_or(ImageFormat::Png);
         let size = wish.fit.map_or((found.width, found.height), |fit| fit.size(found.width, found.height));
         let most = format.longest_side();
         if size.0.max(size.1) > most {
@@ -118,7 +118,7 @@ impl<'a> Work<'a> {
             format: self.format,
             info: result.info(),
             kept,
-            input_bytes: self.bytes.len() as u64,
+            input_bytes: self.input_bytes(),
             output_bytes: best.bytes.len() as u64,
             plan,
             checks,
@@ -135,7 +135,7 @@ impl<'a> Work<'a> {
 
     /// Whether the input itself would do.
     fn may_keep(&self) -> bool {
-        self.found.format() == Some(self.format) && !self.resized()
+        self.wish.origin.is_none() && self.found.format() == Some(self.format) && !self.resized()
     }
 
     fn is_animated(&self) -> bool {
@@ -284,10 +284,15 @@ impl<'a> Work<'a> {
         Ok(Encoded { how: format!("{}, to stay within {most} bytes", best.how), ..best })
     }
 
+    /// How large the input is, or what it is a copy of.
+    fn input_bytes(&self) -> u64 {
+        self.wish.origin.map_or(self.bytes.len() as u64, |origin| origin.size_bytes)
+    }
+
     fn told(&self, made: &Encoded, kept: bool) -> StreamPlan {
-        let from = self.bytes.len();
+        let from = self.input_bytes();
         if kept {
-            let without = if made.bytes.len() == from { "" } else { ", without its metadata" };
+            let without = if made.bytes.len() as u64 == from { "" } else { ", without its metadata" };
             let reason = format!(
                 "the result ({}) was not smaller than the source ({from} bytes); the source is kept as it is{without}",
                 made.how
@@ -295,7 +300,7 @@ impl<'a> Work<'a> {
             return StreamPlan::new("image", "keep", reason);
         }
         let (format, to) = (self.format.extension(), made.bytes.len());
-        let mut words = vec![match self.found.kind.word() {
+        let mut words = vec![match self.wish.origin.map_or(self.found.kind.word(), |origin| origin.format) {
             same if same == format => format!("{format}: {}", made.how),
             other => format!("{other} to {format}: {}", made.how),
         }];
@@ -393,12 +398,22 @@ impl Reel {
     }
 }
 
+/// The format that the result has where none was asked for: the input's own; for a photo in a format that is not written
+/// here, what photos are sent as.
+fn own_format(found: &Inspected, origin: Option<Origin>) -> Option<ImageFormat> {
+    match origin {
+        None => found.format(),
+        Some(_) if found.alpha => Some(ImageFormat::Png),
+        Some(_) => Some(ImageFormat::Jpeg),
+    }
+}
+
 fn is_lossless(bytes: &[u8]) -> bool {
     WebPDecoder::new(std::io::Cursor::new(bytes)).is_ok_and(|mut decoder| !decoder.is_lossy())
 }
 
 /// Whether the file has its end.
-fn is_whole(format: ImageFormat, bytes: &[u8]) -> bool {
+pub(super) fn is_whole(format: ImageFormat, bytes: &[u8]) -> bool {
     match format {
         ImageFormat::Jpeg => bytes.ends_with(&[0xFF, 0xD9]),
         ImageFormat::Png => bytes.ends_with(b"IEND\xAE\x42\x60\x82"),
@@ -411,7 +426,7 @@ fn is_whole(format: ImageFormat, bytes: &[u8]) -> bool {
     }
 }
 
-fn broken(error: MediaError) -> MediaError {
+pub(super) fn broken(error: MediaError) -> MediaError {
     match error {
         MediaError::Rejected(failure) | MediaError::Failed(failure) => {
             let message = format!("the output is not usable: {}", failure.message);

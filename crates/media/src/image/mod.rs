@@ -37,6 +37,7 @@ mod color;
 mod decode;
 mod encode;
 mod fit;
+mod frames;
 mod grid;
 mod guard;
 mod header;
@@ -48,9 +49,11 @@ mod make;
 mod meaning;
 #[cfg(test)]
 mod samples;
+mod stand_in;
 mod strip;
 #[cfg(test)]
 mod tests;
+mod thumbnail;
 mod tone;
 
 use std::time::Duration;
@@ -62,10 +65,13 @@ use serde::{Deserialize, Serialize};
 use crate::step::StreamPlan;
 use crate::verify::Check;
 
+pub(crate) use header::read;
 pub use header::{Inspected, inspect};
-pub use kind::is_picture;
+pub use kind::{format, is_picture};
 pub use make::make;
 pub use reelhook_domain::recipe::Level;
+pub use stand_in::stand_in;
+pub use thumbnail::thumbnail;
 
 /// A format of pictures that we write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -139,11 +145,22 @@ pub struct Wish {
     pub fit: Option<Fit>,
     /// Most bytes of the result. Quality is lowered below the level's until it fits.
     pub max_bytes: Option<u64>,
+    /// What the input is a copy of, where it is one.
+    pub origin: Option<Origin>,
+}
+
+/// What a picture was made of that is read in its place: one in a format that a tool decodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The word for its format.
+    pub format: &'static str,
+    /// Its size in bytes.
+    pub size_bytes: u64,
 }
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { level: Level::High, format: None, fit: None, max_bytes: None }
+        Self { level: Level::High, format: None, fit: None, max_bytes: None, origin: None }
     }
 }
 
@@ -151,7 +168,7 @@ impl From<&Image> for Wish {
     fn from(recipe: &Image) -> Self {
         let Image { level, width, height, max_bytes, .. } = *recipe;
         let fit = (width.is_some() || height.is_some()).then_some(Fit { width, height });
-        Self { level, format: recipe.format.and_then(ImageFormat::of), fit, max_bytes }
+        Self { level, format: recipe.format.and_then(ImageFormat::of), fit, max_bytes, origin: None }
     }
 }
 

@@ -49,6 +49,7 @@ pub use self::estimate::{Forecast, forecast};
 pub(crate) use self::normalize_audio::leveled;
 pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color};
 pub(crate) use self::style::styled;
+pub(crate) use self::thumbnail::thumbnail_size;
 pub(crate) use self::video::private_parameters;
 use crate::capabilities::Capabilities;
 use crate::extras::{Carried, ExtrasExpectation, TrackKind};

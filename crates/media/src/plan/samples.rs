@@ -101,6 +101,7 @@ pub(crate) fn capabilities() -> Capabilities {
         decoders: set(&["h264", "libvpx", "libvpx-vp9"]),
         muxers: set(&["mp4", "mov", "matroska", "webm", "dash", "hls"]),
         filters: set(&["scale", "zscale", "tonemap", "bwdif", "palettegen", "paletteuse"]),
+        heif: None,
         layers: Layers { landlock: true, seccomp: true },
         threads: 0,
     }

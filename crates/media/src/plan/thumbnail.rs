@@ -5,6 +5,7 @@
 //! not comes out first. `trim` ends the branch after it, so that nothing more is decoded for its sake.
 
 use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::{Fit, Format, Thumbnail};
 
 use super::color::{Alpha, Hdr};
@@ -26,7 +27,7 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
         Some(picture) => (picture, 0.0),
         None => (desk.picture()?, second(desk, thumbnail.at_seconds)?),
     };
-    let (width, height) = size::target(video, &never_enlarged(thumbnail), Fit::Inside, size::Sides::Any);
+    let (width, height) = thumbnail_size(video, thumbnail);
     let alpha = video.has_alpha();
     let (encoders, options, samples, carries): (&[&str], _, _, _) = match thumbnail.format {
         Format::Png => (&["png"], words(&[]), Samples::Rgb(if alpha { "rgba" } else { "rgb24" }), true),
@@ -72,6 +73,11 @@ fn pick(desk: &Desk<'_>, second: f64) -> String {
         return frame;
     }
     format!("{},{frame}", on_file_time("setpts", &seconds(desk.source.video_start)))
+}
+
+/// How large a thumbnail of `video` becomes, in pixels.
+pub(crate) fn thumbnail_size(video: &VideoInfo, thumbnail: &Thumbnail) -> (u32, u32) {
+    size::target(video, &never_enlarged(thumbnail), Fit::Inside, size::Sides::Any)
 }
 
 fn never_enlarged(thumbnail: &Thumbnail) -> reelhook_domain::recipe::Size {

@@ -14,6 +14,7 @@ use reelhook_domain::job::OutputSpec;
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::{Auto, Format, IMAGE_FORMATS, Recipe};
 use reelhook_media::archive::{self, ArchiveLimits, Member, MemberKind, Opened};
+use reelhook_media::heif;
 use reelhook_media::image::{self, Wish};
 use reelhook_media::{Damage, MediaError, Progress, StepReport, StreamPlan, Watch, plan};
 use reelhook_store::{Lease, OutputEnd};
@@ -226,6 +227,9 @@ impl Walk<'_> {
         tokio::fs::create_dir(folder).await.map_err(failed)?;
         let (kind, outcome) = if image::is_picture(path).map_err(failed)? {
             ("image", self.picture_member(auto, path, folder.join("picture")).await)
+        } else if heif::is_heif(path).map_err(failed)? {
+            // Whoever unpacks it expects the format that its name says, and that is not written here.
+            ("image", Ok(Outcome::Kept))
         } else {
             self.media_member(auto, path, folder).await
         };

@@ -7,6 +7,7 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::id::UploadId;
 use reelhook_domain::job::{InputFacts, InputSource};
 use reelhook_files::{FilesError, Key, Stored};
+use reelhook_media::image::Origin;
 use reelhook_store::{StoreError, Upload};
 use url::{Url, form_urlencoded};
 
@@ -21,6 +22,39 @@ pub(super) struct Input {
     pub(super) path: PathBuf,
     /// What is known of it.
     pub(super) facts: InputFacts,
+    /// The same picture in a form that we decode, where it came in one that a tool has to decode first.
+    pub(super) developed: Option<Developed>,
+    /// What stands in for it where a tool reads it, if it is a picture.
+    pub(super) stand_in: Option<PathBuf>,
+}
+
+/// A picture that a tool decoded, whole and upright.
+#[derive(Debug)]
+pub(super) struct Developed {
+    pub(super) path: PathBuf,
+    /// What it is a copy of.
+    pub(super) origin: Origin,
+}
+
+impl Input {
+    pub(super) const fn new(path: PathBuf, facts: InputFacts) -> Self {
+        Self { path, facts, developed: None, stand_in: None }
+    }
+
+    /// What is read where a picture is made of it in process.
+    pub(super) fn as_picture(&self) -> &Path {
+        self.developed.as_ref().map_or(&self.path, |developed| &developed.path)
+    }
+
+    /// What that is a copy of, where it is one.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        self.developed.as_ref().map(|developed| developed.origin)
+    }
+
+    /// What tools are given.
+    pub(super) fn for_tools(&self) -> &Path {
+        self.stand_in.as_ref().unwrap_or(&self.path)
+    }
 }
 
 /// Longest name of an input that is kept, in characters.
@@ -77,7 +111,7 @@ impl Walk<'_> {
         };
         let Upload { name, size_bytes, sha256, sha1, .. } = upload;
         let facts = InputFacts { name, size_bytes, sha256, sha1, media: None };
-        Ok(Input { path, facts })
+        Ok(Input::new(path, facts))
     }
 
     async fn fetch_url(&self, url: &Url, headers: &HeaderMap, scratch: &Path) -> Result<Input, Trouble> {
@@ -85,7 +119,7 @@ impl Walk<'_> {
         let download = Download::new(self.means, url, headers, &self.seat.gauge, &path);
         let Stored { size_bytes, sha256, sha1 } =
             self.unless_interrupted(download.run()).await?.map_err(Trouble::Failed)?;
-        Ok(Input { path, facts: InputFacts { name: name_of(url), size_bytes, sha256, sha1, media: None } })
+        Ok(Input::new(path, InputFacts { name: name_of(url), size_bytes, sha256, sha1, media: None }))
     }
 }
 

@@ -13,6 +13,7 @@ use reelhook_domain::job::{FilePart, InputFacts, OutputFile, OutputSpec, OutputS
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::Format;
 use reelhook_files::{Key, Stored};
+use reelhook_media::heif::HEIC;
 use reelhook_media::{
     Further, MadePart, Product, Progress, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan,
 };
@@ -28,8 +29,12 @@ use crate::progress::{ENCODED, FETCHED, Share};
 /// What the steps of one job work on.
 struct Bench<'a> {
     toolbox: &'a Toolbox,
-    /// The first input, which most recipes read alone.
+    /// The first input, which most recipes read alone, as tools are given it.
     input: &'a Path,
+    /// The same as it came, which is what is kept of it.
+    original: &'a Path,
+    /// What is told of it.
+    media: &'a MediaInfo,
     facts: &'a InputFacts,
     source: &'a Source,
     /// The others.
@@ -68,7 +73,7 @@ impl Walk<'_> {
         sources: &[Source],
         scratch: &Path,
     ) -> Result<(), Trouble> {
-        let (Some(Input { path: input, facts }), Some(source)) = (inputs.first(), sources.first()) else {
+        let (Some(first), Some(source)) = (inputs.first(), sources.first()) else {
             let failure = JobFailure::request(Stage::Planning, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
@@ -77,7 +82,18 @@ impl Walk<'_> {
         self.seat.gauge.note(Stage::Planning, FETCHED);
         let further = self.further(&inputs[1..], &sources[1..])?;
         let plan = plan(source, &further, &recipes, toolbox.capabilities(), self.damage());
-        let bench = Bench { toolbox, input, facts, source, further: &further, scratch, places: &places };
+        let media = self.inputs.first().and_then(|input| input.media.clone()).unwrap_or_else(|| source.info.clone());
+        let bench = Bench {
+            toolbox,
+            input: first.for_tools(),
+            original: &first.path,
+            media: &media,
+            facts: &first.facts,
+            source,
+            further: &further,
+            scratch,
+            places: &places,
+        };
         for (output, failure) in plan.refused {
             self.fail(bench.places[output], Value::Array(Vec::new()), failure);
         }
@@ -92,7 +108,7 @@ impl Walk<'_> {
     pub(super) fn further(&self, inputs: &[Input], sources: &[Source]) -> Result<Vec<Further>, Trouble> {
         let names = self.job.spec.inputs.iter().skip(1).map(|input| &input.name);
         let further = names.zip(inputs).zip(sources).map(|((name, input), source)| {
-            let path = std::path::absolute(&input.path)?;
+            let path = std::path::absolute(input.for_tools())?;
             Ok(Further { name: name.clone(), path, source: source.clone() })
         });
         let failed = |error| Trouble::Failed(machine_failed(Stage::Planning, &error));
@@ -182,22 +198,22 @@ impl Walk<'_> {
     ) -> Result<Settled, Trouble> {
         let spec = self.spec(bench, product);
         self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
-        let file = if step.keeps_source() { bench.input.to_owned() } else { folder.join(&product.file_name) };
+        let file = if step.keeps_source() { bench.original.to_owned() } else { folder.join(&product.file_name) };
         let verifying = bench.toolbox.verify(&product.expect, &file, folder);
         let verified = self.unless_interrupted(verifying).await?;
         let receipt = verified.map_err(|error| Trouble::with_media(Stage::Verifying, error))?;
         fail_point!("worker.verified");
 
         let source_bytes = bench.source.size_bytes;
-        let (extension, mime_type) = kept_as(&bench.source.info);
+        let (extension, mime_type) = kept_as(bench.media);
         let is_larger = product.keep_source_if_larger && receipt.size_bytes >= source_bytes;
         let lost_seconds = receipt.lost_seconds.filter(|&lost| lost > 0.0);
         let checks = json!(receipt.checks);
         let made = if is_larger {
             let plan = kept_plan(&product.streams, receipt.size_bytes, source_bytes);
-            Made { file: bench.input, media: &bench.source.info, extension, mime_type, plan, checks, parts: &[] }
+            Made { file: bench.original, media: bench.media, extension, mime_type, plan, checks, parts: &[] }
         } else if step.keeps_source() {
-            let (media, plan) = (&bench.source.info, planned(product));
+            let (media, plan) = (bench.media, planned(product));
             Made { file: &file, media, extension, mime_type, plan, checks, parts: &[] }
         } else {
             let (extension, mime_type) = (product.format.extension(), product.format.mime_type());
@@ -312,6 +328,8 @@ pub(super) fn kept_plan(streams: &[StreamPlan], made_bytes: u64, source_bytes: u
 /// Extension and media type of a source that is kept as it is.
 pub(super) fn kept_as(source: &MediaInfo) -> (&str, &'static str) {
     match Format::from_word(&source.format) {
+        // What cannot be written is kept all the same.
+        None if source.format == HEIC => (&source.format, "image/heic"),
         // The word for a bare stream; the format of that word is one in mp4.
         Some(Format::Aac) => (Format::Adts.extension(), Format::Adts.mime_type()),
         Some(format) => (format.extension(), format.mime_type()),

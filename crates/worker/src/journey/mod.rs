@@ -14,6 +14,7 @@ mod origin;
 mod outline;
 mod picture;
 mod route;
+mod still;
 mod trouble;
 
 use std::path::Path;
@@ -188,7 +189,7 @@ impl Walk<'_> {
     }
 
     async fn walk_within(&mut self, lease: &Lease, scratch: &Path) -> Result<Way, Trouble> {
-        let inputs = self.fetch(scratch).await?;
+        let mut inputs = self.fetch(scratch).await?;
         self.inputs = inputs.iter().map(|input| input.facts.clone()).collect();
         fail_point!("worker.fetched");
 
@@ -201,25 +202,38 @@ impl Walk<'_> {
         if Route::all(&routes, Route::is_archive) {
             return self.walk_archives(lease, &routes, first, scratch).await;
         }
+        self.develop(&mut inputs, scratch).await?;
         // Pictures alone need no tool, neither to look at them nor to make them.
         if Route::all(&routes, Route::is_picture) {
             return self.walk_pictures(lease, &routes, &inputs, scratch).await;
         }
-        self.walk_tools(lease, &routes, &inputs, scratch).await
+        self.walk_tools(lease, routes, &mut inputs, scratch).await
     }
 
     /// The walk of outputs of which some need a tool.
     async fn walk_tools(
         &mut self,
         lease: &Lease,
-        routes: &[Route],
-        inputs: &[Input],
+        routes: Vec<Route>,
+        inputs: &mut [Input],
         scratch: &Path,
     ) -> Result<Way, Trouble> {
-        let Some(toolbox) = &self.means.toolbox else {
-            return Err(Trouble::Failed(ffmpeg_missing(Stage::Probing)));
+        let probed = match &self.means.toolbox {
+            Some(toolbox) => self.probe_all(toolbox, inputs, scratch).await.map(|sources| (toolbox, sources)),
+            None => Err(Trouble::Failed(ffmpeg_missing(Stage::Probing))),
         };
-        let sources = self.probe_all(toolbox, inputs, scratch).await?;
+        let (toolbox, sources) = match probed {
+            Ok(probed) => probed,
+            // What is made of the picture in process does not share the fate of what tools would have made.
+            Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) if self.is_picture(inputs).await? => {
+                let Some(routes) = Route::without_tools(&routes, &failure) else {
+                    return Err(Trouble::Rejected(failure));
+                };
+                return self.walk_pictures(lease, &routes, inputs, scratch).await;
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        let routes = &routes;
         fail_point!("worker.probed");
         let (estimate, _) = self.estimate(toolbox, inputs, &sources)?;
         if let Some(estimate) = estimate.as_ref().filter(|_| self.asks()) {
@@ -296,12 +310,23 @@ impl Walk<'_> {
         Err(Trouble::Failed(JobFailure::request(Stage::Probing, "insufficient_credits", message)))
     }
 
-    /// Probes all inputs, which are then known.
-    async fn probe_all(&mut self, toolbox: &Toolbox, inputs: &[Input], scratch: &Path) -> Result<Vec<Source>, Trouble> {
+    /// Probes all inputs, which are then known. A picture is known by our own look at it, and probed as what stands in
+    /// for it.
+    async fn probe_all(
+        &mut self,
+        toolbox: &Toolbox,
+        inputs: &mut [Input],
+        scratch: &Path,
+    ) -> Result<Vec<Source>, Trouble> {
         let mut sources = Vec::with_capacity(inputs.len());
-        for (number, input) in inputs.iter().enumerate() {
-            let source = self.probe(toolbox, &input.path, &scratch.join(format!("probe-{number}"))).await?;
-            self.inputs[number].media = Some(source.info.clone());
+        for (number, input) in inputs.iter_mut().enumerate() {
+            let folder = scratch.join(format!("probe-{number}"));
+            let known = self.stand_in(input, &scratch.join(format!("still-{number}.png"))).await?;
+            let mut source = self.probe(toolbox, input.for_tools(), &folder).await?;
+            self.inputs[number].media = Some(match known {
+                Some(known) => still::stand_for(known, &mut source, input.facts.size_bytes),
+                None => source.info.clone(),
+            });
             sources.push(source);
         }
         Ok(sources)

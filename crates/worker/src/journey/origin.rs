@@ -54,7 +54,7 @@ impl Walk<'_> {
         };
         let Stored { size_bytes, sha256, sha1 } = read?;
         let name = object.file_name().to_owned();
-        Ok(Input { path: file, facts: InputFacts { name, size_bytes, sha256, sha1, media: None } })
+        Ok(Input::new(file, InputFacts { name, size_bytes, sha256, sha1, media: None }))
     }
 
     async fn read(&self, origin: &OpenOrigin, object: &ObjectPath, file: &Path) -> Result<Stored, Trouble> {

@@ -6,7 +6,7 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::job::Job;
 use reelhook_domain::outline::{Outline, OutputOutline};
 use reelhook_domain::price::Estimate;
-use reelhook_domain::recipe::Image;
+use reelhook_domain::recipe::{Image, Thumbnail};
 use reelhook_media::{Plan, StreamPlan};
 use reelhook_store::FetchHeaders;
 use serde_json::json;
@@ -52,7 +52,7 @@ impl Walk<'_> {
     }
 
     async fn look_within(&mut self, scratch: &Path) -> Result<Found, Trouble> {
-        let inputs = self.fetch(scratch).await?;
+        let mut inputs = self.fetch(scratch).await?;
         self.inputs = inputs.iter().map(|input| input.facts.clone()).collect();
         let Some(first) = inputs.first() else {
             let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
@@ -65,22 +65,37 @@ impl Walk<'_> {
             let outputs = routes.iter().map(made_in_process).collect();
             return Ok(Found { outputs, estimate: Some(self.estimate_archives(&opened)) });
         }
+        self.develop(&mut inputs, scratch).await?;
         if Route::all(&routes, Route::is_picture) {
             self.inspect_all(&inputs).await?;
             let outputs = routes.iter().map(made_in_process).collect();
             return Ok(Found { outputs, estimate: Some(self.estimate_pictures()) });
         }
-        let Some(toolbox) = &self.means.toolbox else {
-            return Err(Trouble::Failed(ffmpeg_missing(Stage::Probing)));
+        let probed = match &self.means.toolbox {
+            Some(toolbox) => self.probe_all(toolbox, &mut inputs, scratch).await.map(|sources| (toolbox, sources)),
+            None => Err(Trouble::Failed(ffmpeg_missing(Stage::Probing))),
         };
-        let sources = self.probe_all(toolbox, &inputs, scratch).await?;
+        let (toolbox, sources) = match probed {
+            Ok(probed) => probed,
+            Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) if self.is_picture(&inputs).await? => {
+                let Some(routes) = Route::without_tools(&routes, &failure) else {
+                    return Err(Trouble::Rejected(failure));
+                };
+                self.inspect_all(&inputs).await?;
+                let outputs = routes.iter().map(made_in_process).collect();
+                return Ok(Found { outputs, estimate: Some(self.estimate_pictures()) });
+            }
+            Err(trouble) => return Err(trouble),
+        };
         let (estimate, plan) = self.estimate(toolbox, &inputs, &sources)?;
         self.check_credits().await?;
         let outline = |(place, route): (usize, &Route)| match route {
             Route::Tools => made_by_tools(&plan, place),
-            Route::Picture(_) | Route::AutoPicture(_) | Route::Archive(..) | Route::Nowhere(_) => {
-                made_in_process(route)
-            }
+            Route::Picture(_)
+            | Route::AutoPicture(_)
+            | Route::Thumbnail(_)
+            | Route::Archive(..)
+            | Route::Nowhere(_) => made_in_process(route),
         };
         Ok(Found { outputs: routes.iter().enumerate().map(outline).collect(), estimate })
     }
@@ -99,6 +114,7 @@ fn made_in_process(route: &Route) -> OutputOutline {
         Route::Picture(Image { level, format: Some(format), .. }) => ("image", format!("{format}, level {level}")),
         Route::Picture(Image { level, format: None, .. }) => ("image", format!("its own format, level {level}")),
         Route::AutoPicture(_) => ("image", "its own format; kept as it is where the result is not smaller".to_owned()),
+        Route::Thumbnail(Thumbnail { format, .. }) => ("image", format!("{format}, small")),
         Route::Archive(..) => ("archive", "each member is made by its kind".to_owned()),
         Route::Nowhere(failure) => return OutputOutline { plan: json!([]), error: Some(failure.clone()) },
         Route::Tools => return OutputOutline { plan: json!([]), error: None },

@@ -1,4 +1,4 @@
-//! Outputs of the recipe `image`: made in process, one after another; no tool is started for them.
+//! Outputs that are pictures of a picture (`image`, `thumbnail`, `auto`): made in process, one after another; no tool is started for them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use fail::fail_point;
 use reelhook_domain::failure::Stage;
 use reelhook_domain::job::OutputSpec;
 use reelhook_domain::media::MediaInfo;
-use reelhook_domain::recipe::Image;
+use reelhook_domain::recipe::{Image, Thumbnail};
 use reelhook_media::image::{self, Made, Wish};
 use reelhook_media::{MediaError, StepReport};
 use reelhook_store::{Lease, OutputEnd};
@@ -17,7 +17,7 @@ use super::fetch::Input;
 use super::make::{self, kept_as, kept_plan};
 use super::route::Route;
 use super::trouble::{Trouble, machine_failed};
-use super::{Walk, Way};
+use super::{Walk, Way, still};
 use crate::progress::ENCODED;
 
 /// What becomes of a result that is not smaller than its source.
@@ -61,17 +61,17 @@ impl Walk<'_> {
     pub(super) async fn inspect_all(&mut self, inputs: &[Input]) -> Result<(), Trouble> {
         for (number, input) in inputs.iter().enumerate() {
             if self.inputs[number].media.is_none() {
-                self.inputs[number].media = Some(self.inspect(&input.path).await?);
+                self.inputs[number].media = Some(self.inspect(input).await?);
             }
         }
         Ok(())
     }
 
     /// Looks at the header of a picture.
-    async fn inspect(&self, input: &Path) -> Result<MediaInfo, Trouble> {
-        let (input, limits) = (input.to_owned(), self.means.settings.image.clone());
-        let inspected = self.aside(Stage::Probing, move || image::inspect(&input, &limits)).await?;
-        Ok(inspected.info())
+    async fn inspect(&self, input: &Input) -> Result<MediaInfo, Trouble> {
+        let (path, limits) = (input.as_picture().to_owned(), self.means.settings.image.clone());
+        let inspected = self.aside(Stage::Probing, move || image::inspect(&path, &limits)).await?;
+        Ok(still::told(inspected.info(), input))
     }
 
     /// Makes the pictures that no earlier run made; how each ended is noted in `ends`.
@@ -90,6 +90,7 @@ impl Walk<'_> {
                 Some(Route::AutoPicture(recipe)) => {
                     self.picture(spec, recipe, WhenLarger::SourceKept, input, &file).await
                 }
+                Some(Route::Thumbnail(recipe)) => self.thumbnail(spec, recipe, input, &file).await,
                 Some(Route::Tools | Route::Archive(..) | Route::Nowhere(_)) | None => continue,
             };
             match ended {
@@ -112,12 +113,41 @@ impl Walk<'_> {
         file: &Path,
     ) -> Result<OutputEnd, Trouble> {
         self.seat.gauge.note_output(Stage::Encoding, spec.id, 0.0);
-        let (from, to, wish) = (input.path.clone(), file.to_owned(), Wish::from(recipe));
+        let wish = Wish { origin: input.origin(), ..Wish::from(recipe) };
+        let (from, to) = (input.as_picture().to_owned(), file.to_owned());
         let cancel = self.seat.cancel.clone();
         let limits = self.means.settings.image.clone();
         let work = move || image::make(&from, &wish, &to, &limits, &cancel);
-        let Made { format, info, plan, checks, decoding, encoding, wall, input_bytes, output_bytes, kept } =
-            self.aside(Stage::Encoding, work).await?;
+        let made = self.aside(Stage::Encoding, work).await?;
+        self.keep_picture(spec, made, when_larger, input, file).await
+    }
+
+    async fn thumbnail(
+        &self,
+        spec: &OutputSpec,
+        recipe: &Thumbnail,
+        input: &Input,
+        file: &Path,
+    ) -> Result<OutputEnd, Trouble> {
+        self.seat.gauge.note_output(Stage::Encoding, spec.id, 0.0);
+        let (from, to, origin) = (input.as_picture().to_owned(), file.to_owned(), input.origin());
+        let (recipe, cancel) = (recipe.clone(), self.seat.cancel.clone());
+        let limits = self.means.settings.image.clone();
+        let work = move || image::thumbnail(&from, &recipe, origin, &to, &limits, &cancel);
+        let made = self.aside(Stage::Encoding, work).await?;
+        self.keep_picture(spec, made, WhenLarger::Taken, input, file).await
+    }
+
+    /// Keeps a picture that was made and measured, or its source where that is smaller and as good.
+    async fn keep_picture(
+        &self,
+        spec: &OutputSpec,
+        made: Made,
+        when_larger: WhenLarger,
+        input: &Input,
+        file: &Path,
+    ) -> Result<OutputEnd, Trouble> {
+        let Made { format, info, plan, checks, decoding, encoding, wall, input_bytes, output_bytes, kept } = made;
         fail_point!("worker.encoded");
         self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
         fail_point!("worker.verified");

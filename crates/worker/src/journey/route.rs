@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use reelhook_domain::failure::{JobFailure, Stage};
-use reelhook_domain::recipe::{Auto, AutoImage, AutoVideo, Format, Image, Recipe};
-use reelhook_media::{archive, image};
+use reelhook_domain::recipe::{Auto, AutoImage, AutoVideo, Format, Image, Recipe, Thumbnail};
+use reelhook_media::{archive, heif, image};
 
 /// Which route an output takes.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,12 +14,38 @@ pub(super) enum Route {
     Tools,
     /// Through the pictures made in process.
     Picture(Image),
-    /// The same, where the source itself does when the result is not smaller.
+    /// The same, small, and made fast.
+    Thumbnail(Thumbnail),
+    /// Through the pictures made in process, where the source itself does when the result is not smaller.
     AutoPicture(Image),
     /// Through an archive, whose members go the way of `auto`; its format where another is asked for.
     Archive(Option<Format>, Auto),
     /// None: its recipe does not read what the input is, and that of another output does.
     Nowhere(JobFailure),
+}
+
+/// What an input is, as far as routes part there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A picture that is decoded in process, perhaps after a tool unwrapped it.
+    Picture,
+    /// Pictures on a timeline that only tools read.
+    Sequence,
+    /// None.
+    Other,
+}
+
+impl Kind {
+    /// The kind of the file at `path`. Blocks for a moment.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        Ok(if heif::is_avif_sequence(path)? {
+            Self::Sequence
+        } else if image::is_picture(path)? || heif::is_heif(path)? {
+            Self::Picture
+        } else {
+            Self::Other
+        })
+    }
 }
 
 impl Route {
@@ -30,7 +56,8 @@ impl Route {
     /// where none of them fits, they keep their routes, at whose beginning the whole job is refused.
     pub(super) fn of_all(recipes: &[Recipe], path: &Path) -> io::Result<Vec<Self>> {
         let opened = archive::kind(path)?;
-        let routes = recipes.iter().map(|recipe| Self::of(recipe, path, opened)).collect::<io::Result<Vec<_>>>()?;
+        let kind = Kind::of(path)?;
+        let routes: Vec<_> = recipes.iter().map(|recipe| Self::of(recipe, kind, opened)).collect();
         let fits = |route: &Self| route.is_archive() == opened.is_some();
         if !routes.iter().any(fits) {
             return Ok(routes);
@@ -52,22 +79,32 @@ impl Route {
         Ok(routes.map(|(route, recipe)| if fits(&route) { route } else { nowhere(recipe) }).collect())
     }
 
-    fn of(recipe: &Recipe, path: &Path, opened: Option<Format>) -> io::Result<Self> {
-        Ok(match recipe {
+    fn of(recipe: &Recipe, kind: Kind, opened: Option<Format>) -> Self {
+        match recipe {
             Recipe::Image(image) => Self::Picture(image.clone()),
             Recipe::Archive(archive) => {
                 let image = AutoImage { level: archive.level, width: None, height: None };
                 Self::Archive(archive.format, Auto { image, video: AutoVideo::default() })
             }
             Recipe::Auto(auto) if opened.is_some() => Self::Archive(None, auto.clone()),
-            Recipe::Auto(auto) if image::is_picture(path)? => Self::AutoPicture(auto.for_picture()),
+            Recipe::Auto(auto) if kind != Kind::Other => Self::AutoPicture(auto.for_picture()),
+            Recipe::Thumbnail(thumbnail) if kind == Kind::Picture => Self::Thumbnail(thumbnail.clone()),
             _ => Self::Tools,
-        })
+        }
+    }
+
+    /// The routes where tools lead nowhere because of `failure`; `None` where nothing else is left.
+    pub(super) fn without_tools(routes: &[Self], failure: &JobFailure) -> Option<Vec<Self>> {
+        let without = |route: &Self| match route {
+            Self::Tools => Self::Nowhere(failure.clone()),
+            other => other.clone(),
+        };
+        routes.iter().any(Self::is_picture).then(|| routes.iter().map(without).collect())
     }
 
     /// Whether it is made without tools, from a picture.
     pub(super) const fn is_picture(&self) -> bool {
-        matches!(self, Self::Picture(_) | Self::AutoPicture(_))
+        matches!(self, Self::Picture(_) | Self::AutoPicture(_) | Self::Thumbnail(_))
     }
 
     /// Whether an archive is taken apart for it.

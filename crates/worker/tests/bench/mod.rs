@@ -59,6 +59,12 @@ impl Bench {
         Self { store, files, account, ambient, settings, policy, tools, folder, running: None }
     }
 
+    /// Makes the server one on which no decoder of HEIC is installed.
+    pub(crate) async fn without_heif(&mut self) {
+        let settings = ToolSettings { heif_convert: "no-such-program".into(), ..ToolSettings::new(launcher()) };
+        self.tools = Some(Toolbox::detect(settings).await.unwrap());
+    }
+
     /// Starts a worker with the settings as they are now.
     pub(crate) fn start(&mut self) {
         let settings = reelhook_egress::Settings { policy: self.policy.clone(), ..Default::default() };

@@ -89,7 +89,7 @@ async fn contests(photos: &[PathBuf], drawings: &[PathBuf]) -> (Vec<Contest>, Ve
         output::note(format_args!("{sentence}"));
         absent.push(sentence);
     };
-    let high = |format, fit| Wish { level: Level::High, format: Some(format), fit, max_bytes: None };
+    let high = |format, fit| Wish { level: Level::High, format: Some(format), fit, ..Wish::default() };
     if let Some(version) = version("cjpeg", "-version").await {
         let rival = version.contains("mozjpeg");
         let tool = if rival { "`djpeg`, then `cjpeg` (mozjpeg)" } else { "`djpeg`, then `cjpeg` (libjpeg-turbo)" };

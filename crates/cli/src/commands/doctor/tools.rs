@@ -1,6 +1,6 @@
-//! ffmpeg, ffprobe and the sandbox.
+//! ffmpeg, ffprobe, heif-convert and the sandbox.
 
-use reelhook_media::{Capabilities, MediaError, Toolbox};
+use reelhook_media::{Capabilities, MediaError, Toolbox, heif};
 
 use super::Finding;
 use crate::settings::Settings;
@@ -61,6 +61,14 @@ fn found(capabilities: &Capabilities) -> Vec<Finding> {
         let advice = "outputs that need them fail with a clear error; an ffmpeg with more libraries has them";
         Finding::warn("encoders", format!("{there}; not {missing}"), advice)
     });
+    findings.push(match &capabilities.heif {
+        Some(version) => Finding::pass("heic", format!("heif-convert {version}")),
+        None => Finding::warn(
+            "heic",
+            "heif-convert is not there",
+            format!("photos in HEIC are refused; install it (Debian: {})", heif::PACKAGE),
+        ),
+    });
     for (name, held, advice) in [
         (
             "landlock",
@@ -102,7 +110,12 @@ mod tests {
         assert_eq!(findings[1].verdict, Verdict::Warn);
         assert!(findings[1].seen.ends_with("not av1"), "{}", findings[1].seen);
         assert_eq!(findings[2].verdict, Verdict::Warn);
+        assert!(findings[2].advice.contains("libheif-examples"), "{}", findings[2].advice);
+        assert_eq!(findings[3].verdict, Verdict::Warn);
         capabilities.encoders.insert("libaom-av1".to_owned());
-        assert_eq!(found(&capabilities)[1].verdict, Verdict::Pass);
+        capabilities.heif = Some("1.15.1".to_owned());
+        let findings = found(&capabilities);
+        assert_eq!(findings[1].verdict, Verdict::Pass);
+        assert_eq!((findings[2].verdict, findings[2].seen.as_str()), (Verdict::Pass, "heif-convert 1.15.1"));
     }
 }

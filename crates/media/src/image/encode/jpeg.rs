@@ -22,11 +22,7 @@ pub(crate) fn encode(picture: &Picture, settings: &Settings, watchman: Watchman<
     } else {
         &picture.pixels
     };
-    let (space, channels) = match (pixels, picture.channels) {
-        (DynamicImage::ImageLuma8(_), _) => (ColorSpace::JCS_GRAYSCALE, 1),
-        (_, Channels::Ycc) => (ColorSpace::JCS_YCbCr, 3),
-        _ => (ColorSpace::JCS_RGB, 3),
-    };
+    let (space, channels) = space(pixels, picture.channels);
     let mut compress = Compress::new(space);
     compress.set_size(pixels.width() as usize, pixels.height() as usize);
     compress.set_quality(settings.jpeg_quality);
@@ -37,6 +33,31 @@ pub(crate) fn encode(picture: &Picture, settings: &Settings, watchman: Watchman<
     let bytes = write(compress, pixels, channels, picture.profile.as_deref(), watchman)?;
     let chroma = if channels == 3 && settings.keep_chroma { ", full chroma" } else { "" };
     Ok(Encoded::new(bytes, format!("progressive at quality {:.0}{chroma}", settings.jpeg_quality)))
+}
+
+/// Encodes without looking for the smallest file: baseline, with Huffman tables made for the picture.
+pub(crate) fn fast(picture: &Picture, quality: f32, watchman: Watchman<'_>) -> Result<Encoded, MediaError> {
+    let flat = picture.pixels.color().has_alpha().then(|| DynamicImage::ImageRgb8(on_white(&picture.pixels)));
+    let pixels = flat.as_ref().unwrap_or(&picture.pixels);
+    let (space, channels) = space(pixels, picture.channels);
+    let mut compress = Compress::new(space);
+    compress.set_fastest_defaults();
+    compress.set_size(pixels.width() as usize, pixels.height() as usize);
+    compress.set_optimize_coding(true);
+    compress.set_quality(quality);
+    if channels == 3 {
+        compress.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
+    }
+    let bytes = write(compress, pixels, channels, picture.profile.as_deref(), watchman)?;
+    Ok(Encoded { bytes, how: format!("baseline at quality {quality:.0}") })
+}
+
+fn space(pixels: &DynamicImage, channels: Channels) -> (ColorSpace, usize) {
+    match (pixels, channels) {
+        (DynamicImage::ImageLuma8(_), _) => (ColorSpace::JCS_GRAYSCALE, 1),
+        (_, Channels::Ycc) => (ColorSpace::JCS_YCbCr, 3),
+        _ => (ColorSpace::JCS_RGB, 3),
+    }
 }
 
 fn write(

@@ -82,7 +82,8 @@ pub(crate) fn prepare(mut picture: Picture, format: ImageFormat) -> Picture {
     picture
 }
 
-fn eight_bits(pixels: DynamicImage) -> DynamicImage {
+/// The same with eight bits a channel.
+pub(crate) fn eight_bits(pixels: DynamicImage) -> DynamicImage {
     match pixels {
         DynamicImage::ImageLuma16(_) => DynamicImage::ImageLuma8(pixels.into_luma8()),
         DynamicImage::ImageLumaA16(_) => DynamicImage::ImageLumaA8(pixels.into_luma_alpha8()),

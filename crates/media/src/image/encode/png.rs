@@ -56,6 +56,31 @@ pub(crate) fn encode(picture: &Picture, settings: &Settings, watchman: Watchman<
     Ok(if exact.bytes.len() <= reduced.bytes.len() { exact } else { reduced })
 }
 
+/// Encodes exactly and fast, without looking for the smallest file.
+pub(crate) fn fast(picture: &Picture) -> Result<Encoded, MediaError> {
+    let pixels = &picture.pixels;
+    let color = match pixels {
+        DynamicImage::ImageLuma8(_) => png::ColorType::Grayscale,
+        DynamicImage::ImageLumaA8(_) => png::ColorType::GrayscaleAlpha,
+        DynamicImage::ImageRgb8(_) => png::ColorType::Rgb,
+        DynamicImage::ImageRgba8(_) => png::ColorType::Rgba,
+        _ => return Err(not_encoded("its samples are not of eight bits")),
+    };
+    let mut info = png::Info::with_size(pixels.width(), pixels.height());
+    (info.color_type, info.bit_depth) = (color, png::BitDepth::Eight);
+    info.icc_profile = picture.profile.as_deref().map(Into::into);
+    let mut bytes = Vec::new();
+    let write = |bytes: &mut Vec<u8>| {
+        let mut encoder = png::Encoder::with_info(bytes, info)?;
+        encoder.set_compression(png::Compression::Balanced);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(pixels.as_bytes())?;
+        writer.finish()
+    };
+    write(&mut bytes).map_err(not_encoded)?;
+    Ok(Encoded { bytes, how: "exact".to_owned() })
+}
+
 /// The picture with a palette, where the level allows one and it stays close to the source.
 pub(crate) fn reduced(
     picture: &Picture,
