@@ -49,7 +49,7 @@ pub(crate) fn fast(picture: &Picture, quality: f32, watchman: Watchman<'_>) -> R
         compress.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
     }
     let bytes = write(compress, pixels, channels, picture.profile.as_deref(), watchman)?;
-    Ok(Encoded { bytes, how: format!("baseline at quality {quality:.0}") })
+    Ok(Encoded::new(bytes, format!("baseline at quality {quality:.0}")))
 }
 
 fn space(pixels: &DynamicImage, channels: Channels) -> (ColorSpace, usize) {

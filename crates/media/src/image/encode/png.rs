@@ -78,7 +78,7 @@ pub(crate) fn fast(picture: &Picture) -> Result<Encoded, MediaError> {
         writer.finish()
     };
     write(&mut bytes).map_err(not_encoded)?;
-    Ok(Encoded { bytes, how: "exact".to_owned() })
+    Ok(Encoded::new(bytes, "exact".to_owned()))
 }
 
 /// The picture with a palette, where the level allows one and it stays close to the source.
