@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::MediaError;
 use crate::loudness::Aim;
+use crate::storyboard::{CUES, Storyboard};
 use crate::tools::Toolbox;
 use crate::verify::{Expectation, Receipt};
 use crate::waveform::{self, Drawing, WaveformExpectation};
@@ -20,6 +21,8 @@ pub enum Promise {
     Loudness(Aim),
     /// It shows a sound.
     Waveform(WaveformExpectation),
+    /// It is a storyboard.
+    Storyboard(Storyboard),
 }
 
 impl Promise {
@@ -27,6 +30,7 @@ impl Promise {
     pub(crate) const fn main_file(&self, format: Format) -> Option<&'static str> {
         match self {
             Self::Loudness(_) => None,
+            Self::Storyboard(_) => Some(CUES),
             Self::Waveform(_) => Some(Drawing::main_file(format)),
         }
     }
@@ -36,6 +40,7 @@ impl Promise {
         let (expect, file) = (expect.clone(), file.to_owned());
         let work: Box<dyn FnOnce() -> Result<Receipt, MediaError> + Send> = match self.clone() {
             Self::Loudness(_) => return Ok(None),
+            Self::Storyboard(board) => Box::new(move || board.measure(&file)),
             Self::Waveform(wave) => Box::new(move || waveform::measure(&expect, &wave, &file)),
         };
         tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?.map(Some)
@@ -52,7 +57,7 @@ impl Promise {
         match self {
             Self::Loudness(aim) => crate::loudness::verify(toolbox, *aim, file, scratch, receipt).await,
             // Measured as a whole.
-            Self::Waveform(_) => Ok(receipt),
+            Self::Waveform(_) | Self::Storyboard(_) => Ok(receipt),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::extras::{CHAPTERS, Label, TrackKind, of_stream, quicktime_word};
 use crate::further::Further;
 use crate::package;
 use crate::plan::{Damage, private_parameters};
+use crate::promise::Promise;
 use crate::run::process::option;
 use crate::step::{
     AudioTrack, Before, Beside, BesideFile, Commanded, CommandedInput, Encoder, Making, Passes, Product, Reading, Step,
@@ -361,6 +362,10 @@ impl Step {
         }
         let sound = self.spelled_sound(number, making);
         self.spell_tracks(line, product, sound);
+        if let Some(Promise::Storyboard(board)) = &product.expect.promise {
+            line.words(&["-f", "image2", "-start_number", "1", &format!("file:{}", board.pattern())]);
+            return;
+        }
         line.words(muxer(product.format, &making.video));
         let file =
             if product.format == Format::PngSequence { product.bare_pictures() } else { product.file_name.clone() };

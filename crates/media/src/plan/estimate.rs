@@ -40,6 +40,8 @@ const START: f64 = 0.3;
 const SOUND_BITS: f64 = 128_000.0;
 /// Bytes for each pixel of a still.
 const STILL_BYTES: f64 = 0.25;
+/// Bytes for each pixel of an animation.
+const ANIMATED_BYTES: f64 = 0.15;
 /// Bytes for each column of a waveform: as a path or as pixels, with its peaks.
 const WAVE_BYTES: f64 = 32.0;
 /// Frames a second where nobody knows.
@@ -80,7 +82,7 @@ pub fn forecast(source: &Source, plan: &Plan, recipes: &[&Recipe], cores: usize)
         for product in &step.products {
             let Some(recipe) = recipes.get(product.output) else { continue };
             let encodings = encodings(source, recipe, product);
-            decodes |= !encodings.is_empty();
+            decodes |= !encodings.is_empty() || matches!(product.expect.promise, Some(Promise::Storyboard(_)));
             forecast.cpu_seconds += encodings.iter().map(seconds).sum::<f64>() + sound(source, product);
             forecast.size_bytes += bytes(source, recipe, product, &encodings);
             forecast.encodings[product.output] = encodings;
@@ -127,6 +129,7 @@ fn wishes(recipe: &Recipe) -> (Quality, Option<f64>) {
         Recipe::Resize(resize) => (resize.quality, None),
         Recipe::Trim(trim) => (trim.quality, None),
         Recipe::Style(style) => (style.quality, None),
+        Recipe::Watermark(watermark) => (watermark.quality, None),
         _ => (Quality::Standard, None),
     }
 }
@@ -149,6 +152,12 @@ fn bytes(source: &Source, recipe: &Recipe, product: &Product, encodings: &[Encod
     let seconds = product.expect.duration.map_or(whole, |span| span.seconds);
     let sound = if product.expect.audio.is_some() { seconds * SOUND_BITS / 8.0 } else { 0.0 };
     let picture = match (recipe, &product.expect.video) {
+        _ if let Some(Promise::Storyboard(board)) = &product.expect.promise => {
+            f64::from(board.tile.0 * board.tile.1) * f64::from(board.count) * STILL_BYTES
+        }
+        (Recipe::Preview(preview), Some(video)) => {
+            seconds * preview.frame_rate * f64::from(video.width) * f64::from(video.height) * ANIMATED_BYTES
+        }
         (Recipe::Waveform(wave), _) => f64::from(wave.width) * WAVE_BYTES,
         (Recipe::Convert(convert), Some(_)) if convert.bitrate_kbps.is_some() => {
             f64::from(convert.bitrate_kbps.unwrap_or_default()) * 125.0 * seconds

@@ -25,6 +25,7 @@ mod proxy;
 mod remove_background;
 mod resize;
 mod size;
+mod sprite;
 mod style;
 mod thumbnail;
 mod timeline;
@@ -210,6 +211,7 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         Recipe::Package(wish) => package::design(desk, wish),
         Recipe::Style(style) => style::design(desk, style),
         Recipe::NormalizeAudio(wish) => normalize_audio::design(desk, wish),
+        Recipe::Sprite(wish) => sprite::design(desk, wish),
         Recipe::Waveform(wish) => waveform::design(desk, wish),
         _ => {
             let message = format!("the recipe {} is not made in this version", recipe.name());
@@ -277,14 +279,7 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
         audio_start: source.audio_start,
         window,
     };
-    let interlaced = source.info.video.as_ref().is_some_and(|video| video.interlaced);
-    let deinterlaced = interlaced && desk.capabilities.filters("bwdif");
-    let mut shared_filters = Vec::new();
-    if let Some(video) = &source.info.video {
-        shared_filters.extend(color::Meaning::told(video));
-        shared_filters.extend(reading.canvas.then(|| canvas::filters(video)).into_iter().flatten());
-    }
-    shared_filters.extend(deinterlaced.then(|| "bwdif=mode=send_frame".to_owned()));
+    let shared_filters = shared_filters(desk);
     Step {
         products,
         reading,
@@ -298,6 +293,21 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
         threads: desk.capabilities.threads,
         legacy_text: false,
     }
+}
+
+/// Filters that all pictures of the main input pass first.
+fn shared_filters(desk: &Desk<'_>) -> Vec<String> {
+    let source = desk.source;
+    let interlaced = source.info.video.as_ref().is_some_and(|video| video.interlaced);
+    let deinterlaced = interlaced && desk.capabilities.filters("bwdif");
+    let mut filters = Vec::new();
+    if let Some(video) = &source.info.video {
+        let may_change = source.video_index.is_some() && canvas::may_change(source);
+        filters.extend(color::Meaning::told(video));
+        filters.extend(may_change.then(|| canvas::filters(video)).into_iter().flatten());
+    }
+    filters.extend(deinterlaced.then(|| "bwdif=mode=send_frame".to_owned()));
+    filters
 }
 
 fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {

@@ -146,6 +146,13 @@ fn waveform_reads_samples_and_ends_with_the_picture() {
 }
 
 #[test]
+fn sprite_takes_the_frames_that_are_shown_at_the_middles_of_its_cues() {
+    snapshot!(clip(), {"recipe": "sprite", "interval_seconds": 1.5, "columns": 2});
+    let source = Source { demuxer: "mpegts", video_start: 0.5, ..clip() };
+    snapshot!(source, {"recipe": "sprite", "format": "webp", "width": 320});
+}
+
+#[test]
 fn web_ready_keeps_what_is_ready() {
     snapshot!(clip(), {"recipe": "web_ready"});
 }

@@ -18,7 +18,7 @@ use crate::step::{AudioTrack, Encoder, Making, Passes, Product, StreamPlan, Vide
 use crate::verify::{Frames, VideoExpectation};
 
 /// Containers in which a jump lands where it should, thanks to an index.
-const INDEXED: &[&str] = &["mov", "matroska", "avi"];
+pub(super) const INDEXED: &[&str] = &["mov", "matroska", "avi"];
 
 pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, JobFailure> {
     // A sound has a picture where it has a cover, which is the same at every second.

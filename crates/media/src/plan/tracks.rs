@@ -110,9 +110,10 @@ fn reach(recipe: &Recipe) -> Reach {
         Recipe::Package(_) => Reach::None("a package has one sound"),
         Recipe::Style(_) => Reach::None("style changes the picture and one sound"),
         Recipe::RemoveBackground(_) => Reach::None("remove_background makes a picture with one sound"),
+        Recipe::NormalizeAudio(_) => Reach::All { quality: Quality::Premium },
+        Recipe::Watermark(wish) => Reach::All { quality: wish.quality },
+        Recipe::Waveform(_) | Recipe::Sprite(_) | Recipe::Preview(_) => Reach::Picture,
         Recipe::Thumbnail(_) | Recipe::Image(_) | Recipe::Archive(_) | Recipe::Ffmpeg(_) => Reach::Picture,
-        #[allow(unreachable_patterns, reason = "recipes that make something new of a source say so here")]
-        _ => Reach::None("the recipe makes something new of the picture and one sound"),
     }
 }
 

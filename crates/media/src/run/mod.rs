@@ -34,6 +34,7 @@ use crate::package;
 use crate::pictures::sequence;
 use crate::plan::{keyed, tightened};
 use crate::probe::Source;
+use crate::promise::Promise;
 use crate::spell::{SCRIPT, script};
 use crate::step::{Before, BesideFile, Step};
 use crate::style::MeasuredStyle;
@@ -193,12 +194,17 @@ impl Job<'_> {
         Ok(cpu)
     }
 
-    /// Packs the pictures of products that are archives of them, and finishes packages.
+    /// Packs the pictures of products that are archives of them, and finishes packages and storyboards.
     async fn pack(&self, step: &Step) -> Result<(), MediaError> {
         for package in step.products.iter().filter_map(|product| product.expect.package.as_ref()) {
             let bytes = package::finish(self.toolbox, package, self.scratch).await?;
             if bytes > self.toolbox.settings().limits.output_bytes {
                 return Err(self.too_large());
+            }
+        }
+        for product in &step.products {
+            if let Some(Promise::Storyboard(board)) = &product.expect.promise {
+                board.write(self.scratch)?;
             }
         }
         for product in step.products.iter().filter(|product| product.format == Format::PngSequence) {
