@@ -61,7 +61,7 @@ impl Step {
             line.words(&["-copyts"]);
         }
         self.spell_input(&mut line, input);
-        self.spell_beside(&mut line, further);
+        self.spell_beside(&mut line, input, further);
         if let Some(copied) = self.join.as_ref().and_then(|join| join.copied.as_ref()) {
             debug_assert_eq!(copied.len(), self.beside.len() + 1, "each input has its length");
             line.words(&["-protocol_whitelist", "file,pipe", "-f", "concat", "-safe", "0"]);
@@ -233,7 +233,7 @@ impl Step {
         option(&mut line.0, "-i", operand);
     }
 
-    fn spell_beside(&self, line: &mut Line, further: &[Further]) {
+    fn spell_beside(&self, line: &mut Line, input: &Path, further: &[Further]) {
         for Beside { file, demuxer, options } in &self.beside {
             if self.threads > 0 {
                 line.words(&["-threads", &self.threads.to_string()]);
@@ -243,6 +243,7 @@ impl Step {
             let mut operand = OsString::from("file:");
             match file {
                 BesideFile::Matte => operand.push(MATTE),
+                BesideFile::Again => operand.push(input),
                 BesideFile::Further(place) => {
                     operand.extend(further.get(*place).map(|further| further.path.as_os_str()))
                 }

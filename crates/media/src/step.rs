@@ -157,6 +157,8 @@ pub(crate) enum BesideFile {
     Further(usize),
     /// The matte that was made before, in the scratch folder.
     Matte,
+    /// The main input once more, at another part.
+    Again,
 }
 
 /// Several inputs as one timeline.

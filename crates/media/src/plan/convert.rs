@@ -14,7 +14,7 @@ use crate::verify::VideoExpectation;
 /// Most frames a second in a GIF: its times are hundredths, and viewers slow down what is shorter than two.
 const FASTEST_GIF: f64 = 50.0;
 /// Most bytes of pictures that wait in memory for their palette; beyond that the input is read twice.
-const WAITING: f64 = 256.0 * 1024.0 * 1024.0;
+pub(super) const WAITING: f64 = 256.0 * 1024.0 * 1024.0;
 
 pub(super) fn design(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
     if convert.format == Format::Gif {

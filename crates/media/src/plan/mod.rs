@@ -21,6 +21,7 @@ mod geometry;
 mod joint;
 mod normalize_audio;
 mod package;
+mod preview;
 mod proxy;
 mod remove_background;
 mod resize;
@@ -32,6 +33,7 @@ mod timeline;
 pub(crate) mod tracks;
 mod trim;
 mod video;
+mod watermark;
 mod waveform;
 mod web_ready;
 
@@ -211,6 +213,8 @@ fn design(desk: &Desk<'_>, recipe: &Recipe) -> Result<Design, JobFailure> {
         Recipe::Package(wish) => package::design(desk, wish),
         Recipe::Style(style) => style::design(desk, style),
         Recipe::NormalizeAudio(wish) => normalize_audio::design(desk, wish),
+        Recipe::Preview(wish) => preview::design(desk, wish),
+        Recipe::Watermark(wish) => watermark::design(desk, wish),
         Recipe::Sprite(wish) => sprite::design(desk, wish),
         Recipe::Waveform(wish) => waveform::design(desk, wish),
         _ => {

@@ -153,6 +153,36 @@ fn sprite_takes_the_frames_that_are_shown_at_the_middles_of_its_cues() {
 }
 
 #[test]
+fn preview_jumps_to_each_part_where_there_is_an_index() {
+    snapshot!(clip(), {"recipe": "preview"}, {"recipe": "preview", "format": "gif", "width": 1920, "frame_rate": 30});
+    let source = Source { demuxer: "mpegts", ..clip() };
+    snapshot!(source, {"recipe": "preview", "segments": 2, "format": "gif"});
+}
+
+#[test]
+fn watermark_is_laid_on_the_finished_picture() {
+    let mut picture = clip();
+    picture.still = true;
+    picture.demuxer = "png_pipe";
+    (picture.info.format, picture.info.audio, picture.audio_index) = ("png".to_owned(), None, None);
+    picture.info.video = Some(VideoInfo { pixel_format: Some("rgba".to_owned()), ..video(400, 200) });
+    let further = [Further { name: "logo".to_owned(), path: "/in/logo".into(), source: picture.clone() }];
+    let shown = |source: &Source, value: Value| {
+        shown_with(&plan(source, &further, &[&recipe(value)], &capabilities(), Damage::Strict), &further)
+    };
+    insta::assert_snapshot!(shown(&clip(), json!({"recipe": "watermark", "image": "logo", "opacity": 0.5})));
+    insta::assert_snapshot!(shown(&picture, json!({"recipe": "watermark", "image": "logo", "format": "jpg"})));
+    insta::assert_snapshot!(
+        [
+            shown(&clip(), json!({"recipe": "watermark", "image": "lego"})),
+            shown(&clip(), json!({"recipe": "watermark", "image": "logo", "format": "png"})),
+            shown(&picture, json!({"recipe": "watermark", "image": "logo", "format": "mp4"})),
+        ]
+        .join("")
+    );
+}
+
+#[test]
 fn web_ready_keeps_what_is_ready() {
     snapshot!(clip(), {"recipe": "web_ready"});
 }

@@ -254,7 +254,7 @@ impl Job<'_> {
     fn further_inputs(&self, step: &Step) -> impl Iterator<Item = (&Path, &Source)> {
         let places = step.beside.iter().filter_map(|beside| match beside.file {
             BesideFile::Further(place) => Some(place),
-            BesideFile::Matte => None,
+            BesideFile::Matte | BesideFile::Again => None,
         });
         places.filter_map(|place| self.further.get(place)).map(|further| (&*further.path, &further.source))
     }
