@@ -152,13 +152,13 @@ fn jumped(desk: &Desk<'_>, wish: &Preview, parts: &[Part], scale: &[String]) -> 
 }
 
 fn cut(desk: &Desk<'_>, wish: &Preview, parts: &[Part], scale: &[String]) -> String {
-    let pads: String = (0..parts.len()).map(|number| format!("[p{number}]")).collect();
+    let pads: String = (0..parts.len()).map(|number| format!("[c{number}]")).collect();
     let begins = on_file_time("setpts", &seconds(desk.source.video_start));
     let mut graph = vec![format!("{begins},split={}{pads}", parts.len())];
     for (number, part) in parts.iter().enumerate() {
         let (start, end) = (seconds(part.start), seconds(part.start + part.length));
         let within = format!("trim=start={start}:end={end},setpts=PTS-{start}/TB");
-        graph.push(format!("[p{number}]{within},{}[q{number}]", frames(wish, part, scale)));
+        graph.push(format!("[c{number}]{within},{}[q{number}]", frames(wish, part, scale)));
     }
     graph.push(joined(wish, parts.len()));
     graph.join(";")

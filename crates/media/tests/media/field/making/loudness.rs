@@ -5,7 +5,7 @@ use std::path::Path;
 use reelhook_testkit::{field, verdict};
 use serde_json::json;
 
-use crate::clips::{ffmpeg, numbered, tool};
+use crate::clips::{ffmpeg, numbered, picture_begins, times, tool};
 use crate::rig::{Made, Rig};
 
 const KIND: &str = "Loudness";
@@ -143,6 +143,33 @@ async fn channels_are_as_they_were() {
     let made = rig.make(&input, json!({"recipe": "normalize_audio", "format": "flac"})).await.expect("made");
     is_at(&made, "six channels to six", (-16.0, -1.5));
     assert_eq!(sound(&made.path, "channels"), "6");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_sound_stays_late_and_what_lies_beside_it_stays() {
+    let rig = Rig::new().await;
+    for name in ["alate.mkv", "alate.mp4", "vlate.mp4"] {
+        let input = field(name);
+        let made = rig.make(&input, json!({"recipe": "normalize_audio"})).await.expect("made");
+        let begins = |path: &Path| {
+            let first: f64 = sound(path, "start_time").split(',').next().unwrap_or("").parse().expect("a start");
+            first - times(path, "packet=pts_time").first().expect("a picture") + picture_begins(path)
+        };
+        let (before, after) = (begins(&input), begins(&made.path));
+        let holds = (before - after).abs() < 0.05 && packets(&made.path) == packets(&input);
+        verdict(KIND, name, format!("sound begins at {before:.3} s, picture copied"), format!("{after:.3} s"), holds);
+    }
+
+    let made = rig.make(&field("book.m4b"), json!({"recipe": "normalize_audio"})).await.expect("made");
+    is_at(&made, "book.m4b", (-16.0, -1.5));
+    let chapters = |path: &Path| {
+        let said = tool("ffprobe", &["-v", "error", "-show_chapters", "-of", "csv", "{}"], &[path]).stdout;
+        String::from_utf8_lossy(&said).lines().count()
+    };
+    assert!(chapters(&field("book.m4b")) > 0);
+    assert_eq!(chapters(&made.path), chapters(&field("book.m4b")));
+    let made = rig.make(&field("multi_sub.mkv"), json!({"recipe": "normalize_audio"})).await.expect("made");
+    is_at(&made, "the first of several sounds", (-16.0, -1.5));
 }
 
 #[tokio::test(flavor = "multi_thread")]
