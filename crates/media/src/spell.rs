@@ -43,6 +43,10 @@ pub(crate) const CUTS: &str = "cuts.txt";
 pub(crate) const HEARD: &str = "heard.txt";
 /// How different from the one before, of one, a frame is that begins another scene.
 const CUT: &str = "0.4";
+/// Subtitles that are drawn into the picture, in the scratch folder.
+pub(crate) const SUBTITLES: &str = "subtitles.ass";
+/// Fonts for them: a folder in the scratch folder.
+pub(crate) const FONTS: &str = "fonts";
 /// What subtitles that are no UTF-8 are written in more often than in any other code page.
 const LEGACY_TEXT: &str = "CP1252";
 /// Which files are read one after another.
@@ -159,6 +163,18 @@ impl Step {
         line.0
     }
 
+    /// The arguments of a run that writes subtitles to [`SUBTITLES`] and their fonts to [`FONTS`].
+    pub(crate) fn subtitle_arguments(&self, input: &Path, index: u32, fonts: &[u32]) -> Vec<OsString> {
+        let mut line = self.head();
+        for font in fonts {
+            line.words(&[&format!("-dump_attachment:{font}"), &format!("{FONTS}/{font}")]);
+        }
+        self.spell_input(&mut line, input);
+        line.words(&["-map", &format!("0:{index}"), "-map_metadata", "-1", "-c:s", "ass", "-f", "ass"]);
+        line.words(&[&format!("file:{SUBTITLES}")]);
+        line.0
+    }
+
     fn spell_frames(
         &self,
         input: &Path,
@@ -171,7 +187,7 @@ impl Step {
         self.spell_input(&mut line, input);
         let frames: &[String] = match &self.before {
             Some(Before::Screen { frames } | Before::Matte { frames, .. }) => frames,
-            Some(Before::Style { .. } | Before::Loudness { .. }) | None => &[],
+            Some(Before::Style { .. } | Before::Loudness { .. } | Before::Subtitles { .. }) | None => &[],
         };
         let mut filters = self.shared_filters.clone();
         filters.extend(frames.iter().cloned());

@@ -120,6 +120,8 @@ pub(crate) enum Before {
         mix: Option<&'static str>,
         sample_rate: u32,
     },
+    /// Subtitles as a file of their own, and the fonts that the source brings for them, by their tracks.
+    Subtitles { index: u32, fonts: Vec<u32> },
 }
 
 /// A caller's command with the files that stand behind its placeholders.

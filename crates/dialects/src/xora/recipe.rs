@@ -3,7 +3,7 @@
 use reelhook_domain::form::Form;
 use reelhook_domain::recipe::{
     Compress, Concat, Convert, DEFAULT_PROXY_CRF, ExtractAudio, Fit, Format, Gop, LARGEST_SIDE, LATEST_SECOND, Proxy,
-    Quality, Recipe, Resize, Resolution, Size, Thumbnail, Trim, VideoCodec, WebReady,
+    Quality, Recipe, Resize, Resolution, Size, Subtitles, Thumbnail, Trim, VideoCodec, WebReady,
 };
 
 /// The formats of the service, by its words. Its `aac` is a bare stream.
@@ -61,6 +61,8 @@ pub(super) fn read(form: &mut Form, format: Option<Format>, refuse: &dyn Fn(Stri
                 frame_rate: None,
                 bitrate_kbps: None,
                 quality: Quality::Standard,
+                subtitles: Subtitles::default(),
+                subtitle_language: None,
             })
         }
         "resize" => {

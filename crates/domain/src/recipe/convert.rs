@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::format::*;
+use crate::choice;
 use crate::form::Form;
 
 /// `convert`: the same content in another container, codec or size.
@@ -24,6 +25,37 @@ pub struct Convert {
     pub bitrate_kbps: Option<u32>,
     /// Tier of effort.
     pub quality: Quality,
+    /// What becomes of subtitles.
+    #[serde(skip_serializing_if = "Subtitles::is_default", default)]
+    pub subtitles: Subtitles,
+    /// Language of the subtitles that are kept or burned, two or three letters of ISO 639; all languages, or for `burn`
+    /// the first subtitles, when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub subtitle_language: Option<String>,
+}
+
+choice! {
+    /// What becomes of subtitles.
+    Subtitles {
+        /// Kept as they are or as the container has them; dropped where it has no place for them.
+        Keep = "keep",
+        /// Left out.
+        Drop = "drop",
+        /// Drawn into the picture.
+        Burn = "burn",
+    }
+}
+
+impl Default for Subtitles {
+    fn default() -> Self {
+        Self::Keep
+    }
+}
+
+impl Subtitles {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Convert {
@@ -46,6 +78,22 @@ impl Convert {
                 "format {format} has no picture: leave out resolution, width, height and frame_rate"
             ));
         }
-        Some(Self { format, codec, size, frame_rate, bitrate_kbps, quality })
+        let subtitles = form.choice("subtitles");
+        if subtitles.is_some() && !format.is_video() {
+            form.refuse_whole(format_args!("format {format} has no place for subtitles: leave out subtitles"));
+        }
+        let subtitle_language = form.text("subtitle_language", 3).filter(|language| {
+            let fits = language.len() >= 2 && language.bytes().all(|byte| byte.is_ascii_lowercase());
+            if !fits {
+                form.refuse(
+                    "subtitle_language",
+                    language.as_str().into(),
+                    "must be two or three small letters, such as en",
+                );
+            }
+            fits
+        });
+        let subtitles = subtitles.unwrap_or_default();
+        Some(Self { format, codec, size, frame_rate, bitrate_kbps, quality, subtitles, subtitle_language })
     }
 }

@@ -89,6 +89,8 @@ mod tests {
             kind,
             codec: "any".to_owned(),
             label: Label { language: Some(language.to_owned()), title: None },
+            default: false,
+            forced: false,
             start: 0.0,
             empty: false,
             sound: None,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::check::ExtrasExpectation;
 pub(crate) use self::check::checks;
-pub(crate) use self::read::extras;
+pub(crate) use self::read::{extras, language};
 pub(crate) use self::spell::{CHAPTERS, chapter_comments, chapter_file, of_stream, quicktime_word};
 
 /// Tags that say what a work is, by ffmpeg's names for them.
@@ -45,6 +45,10 @@ pub struct Track {
     pub codec: String,
     /// What it is called and in which language it is.
     pub label: Label,
+    /// Whether a player would choose it among its like.
+    pub default: bool,
+    /// Whether it is shown where no subtitles are asked for.
+    pub forced: bool,
     /// How long after the beginning of the file it begins, in seconds.
     pub start: f64,
     /// Whether it is declared and holds nothing.

@@ -168,7 +168,7 @@ pub(crate) fn clean(text: &str) -> Option<String> {
 }
 
 /// A language as three letters; `None` where it is unknown or undetermined.
-fn language(text: &str) -> Option<String> {
+pub(crate) fn language(text: &str) -> Option<String> {
     let first = text.split(['-', '_']).next()?.to_ascii_lowercase();
     let known =
         LANGUAGES.iter().chain(BIBLIOGRAPHIC).find(|(other, _)| *other == first).map(|(_, three)| (*three).to_owned());
@@ -195,6 +195,8 @@ fn track(stream: &Stream, container: &Container) -> Track {
         kind,
         codec: clean(&stream.codec()).unwrap_or_default(),
         label: Label { language: tag("language").and_then(|text| language(&text)), title: tag("title") },
+        default: stream.is_default(),
+        forced: stream.has("forced"),
         start: stream.begins_after(container),
         empty: stream.empty || (kind == TrackKind::Audio && !is_sound),
         sound: is_sound.then(|| stream.audio()),

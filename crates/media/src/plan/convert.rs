@@ -1,12 +1,12 @@
 //! `convert`: the same content in another container, codec or size.
 
 use reelhook_domain::failure::{JobFailure, Stage};
-use reelhook_domain::recipe::{Convert, Fit, Format, Size};
+use reelhook_domain::recipe::{Convert, Fit, Format, Size, Subtitles};
 
 use super::color::{Alpha, Hdr};
 use super::geometry::{Samples, Target};
 use super::video::{Keys, Rate, Wish, missing, tier, tier_words};
-use super::{Design, Desk, Place, audio, size, timeline};
+use super::{Design, Desk, Place, audio, size, subtitles, timeline};
 use crate::spell::seconds;
 use crate::step::{AudioTrack, Encoder, Making, Passes, StreamPlan, VideoTrack, Window};
 use crate::verify::VideoExpectation;
@@ -45,7 +45,11 @@ pub(super) fn design(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFa
         keys: Keys::Free,
         reason,
     };
-    desk.both(&wish, sound)
+    let design = desk.both(&wish, sound)?;
+    match convert.subtitles {
+        Subtitles::Burn => subtitles::burn(desk, convert.subtitle_language.as_deref(), design),
+        Subtitles::Keep | Subtitles::Drop => Ok(design),
+    }
 }
 
 fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {

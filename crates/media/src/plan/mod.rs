@@ -28,6 +28,7 @@ mod resize;
 mod size;
 mod sprite;
 mod style;
+mod subtitles;
 mod thumbnail;
 mod timeline;
 pub(crate) mod tracks;
@@ -122,6 +123,8 @@ struct Design {
     cover: Option<u32>,
     /// What else its recipe promises; only with a place of its own.
     promise: Option<Promise>,
+    /// The subtitles that are drawn into the picture.
+    burned: Option<u32>,
 }
 
 impl Design {
@@ -146,6 +149,7 @@ impl Design {
             carried: Carried::default(),
             cover: None,
             promise: None,
+            burned: None,
         }
     }
 }

@@ -2,11 +2,11 @@
 //! with the reason in the plan. Nothing vanishes in silence.
 
 use reelhook_domain::failure::JobFailure;
-use reelhook_domain::recipe::{Format, Quality, Recipe};
+use reelhook_domain::recipe::{Format, Quality, Recipe, Subtitles};
 
 use super::video::words;
 use super::{Design, Desk, Place, audio};
-use crate::extras::{Carried, CarriedTrack, Chapter, Label, Track, TrackKind, chapter_comments};
+use crate::extras::{Carried, CarriedTrack, Chapter, Label, Track, TrackKind, chapter_comments, language};
 use crate::step::{AudioTrack, StreamPlan, Window};
 
 /// What a format has a place for.
@@ -35,7 +35,7 @@ enum Chapters {
 }
 
 /// Subtitles that are text.
-const TEXT: &[&str] = &["subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"];
+pub(super) const TEXT: &[&str] = &["subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"];
 const ALL_TAGS: &[&str] = crate::extras::KEPT;
 const MATROSKA: &[&str] =
     &["subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "hdmv_text_subtitle"];
@@ -123,7 +123,14 @@ pub(super) fn furnish(desk: &Desk<'_>, recipe: &Recipe, mut design: Design) -> R
     if matches!(reach, Reach::Picture) {
         return Ok(design);
     }
+    let (wish, language) = match recipe {
+        Recipe::Convert(convert) => (convert.subtitles, convert.subtitle_language.as_deref()),
+        _ => (Subtitles::Keep, None),
+    };
     let mut desk_of = Furniture {
+        subtitles: wish,
+        language,
+        burned: design.burned,
         desk,
         format: design.format,
         room: if matches!(reach, Reach::None(_)) { NOTHING } else { room(design.format) },
@@ -156,6 +163,11 @@ struct Furniture<'a> {
     format: Format,
     room: Room,
     reach: Reach,
+    subtitles: Subtitles,
+    /// The language that subtitles were asked in.
+    language: Option<&'a str>,
+    /// The subtitles that are in the picture.
+    burned: Option<u32>,
     part: Option<(f64, f64)>,
     has_sound: bool,
     capped: bool,
@@ -247,6 +259,17 @@ impl Furniture<'_> {
         if let Some(reason) = self.obstacle(self.room.text.is_some(), "subtitles") {
             return self.drop("subtitle", format!("{name}: {reason}"));
         }
+        if self.burned == Some(track.index) {
+            return self.lines.push(StreamPlan::new("subtitle", "encode", format!("{name}: drawn into the picture")));
+        }
+        match (self.subtitles, self.language) {
+            (Subtitles::Drop, _) => return self.drop("subtitle", format!("{name}: subtitles is drop")),
+            (Subtitles::Burn, _) => return self.drop("subtitle", format!("{name}: others are drawn into the picture")),
+            (Subtitles::Keep, Some(asked)) if track.label.language != language(asked) => {
+                return self.drop("subtitle", format!("{name}: subtitle_language is {asked}"));
+            }
+            (Subtitles::Keep, _) => {}
+        }
         if self.part.is_some() {
             return self.drop("subtitle", format!("{name}: a part is cut without its subtitles"));
         }
@@ -286,7 +309,7 @@ impl Furniture<'_> {
 
     fn attachment(&mut self, track: &Track) {
         let name = track.words();
-        let font = track.file.as_ref().is_some_and(|(_, kind)| is_font(kind));
+        let font = is_font(track);
         let obstacle = match self.obstacle(self.room.fonts, "attachments") {
             None if !font => Some("only fonts are kept".to_owned()),
             obstacle => obstacle,
@@ -360,7 +383,11 @@ fn picture_reason(track: &Track) -> &'static str {
 ///
 /// # Source
 /// RFC 8081, and what players accept in Matroska: <https://www.matroska.org/technical/attachments.html>.
-fn is_font(kind: &str) -> bool {
+pub(super) fn is_font(track: &Track) -> bool {
+    track.file.as_ref().is_some_and(|(_, kind)| is_font_type(kind))
+}
+
+fn is_font_type(kind: &str) -> bool {
     let kind = kind.to_ascii_lowercase();
     kind.starts_with("font/")
         || kind.starts_with("application/x-font")
@@ -400,7 +427,7 @@ mod tests {
     #[test]
     fn fonts_are_known_by_their_media_type() {
         for (kind, font) in [("font/ttf", true), ("application/x-truetype-font", true), ("application/pdf", false)] {
-            assert_eq!(is_font(kind), font, "{kind}");
+            assert_eq!(is_font_type(kind), font, "{kind}");
         }
     }
 }

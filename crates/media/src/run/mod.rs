@@ -12,6 +12,7 @@ mod progress;
 mod ring;
 mod screen;
 mod style;
+mod subtitles;
 mod waveform;
 
 use std::ffi::OsString;
@@ -69,7 +70,7 @@ pub struct StepReport {
 /// How often a product that came out too large is made again.
 const TIGHTENINGS: u32 = 3;
 /// Failures of a run that may come from subtitles that are no UTF-8.
-const SUBTITLES_MAY_BE_WHY: &[&str] = &["encoder_failed", "input_damaged"];
+pub(super) const SUBTITLES_MAY_BE_WHY: &[&str] = &["encoder_failed", "input_damaged"];
 /// Which share of a step's work it is to make a matte.
 const MATTE_SHARE: f64 = 0.8;
 
@@ -141,6 +142,10 @@ impl Job<'_> {
                 prepared(Step { before: None, ..step.clone() }, MATTE_SHARE, cpu)
             }
             Some(Before::Style { weights, template, .. }) => self.style(step, *weights, template.as_ref()).await,
+            Some(Before::Subtitles { index, fonts }) => {
+                let cpu = self.subtitles(step, *index, fonts).await?;
+                prepared(Step { before: None, ..step.clone() }, 0.0, cpu)
+            }
         }
     }
 

@@ -22,6 +22,9 @@ const LOOKED_AT: &[&str] = &[
     "/etc/ld.so.cache",
     "/etc/ld.so.preload",
     "/etc/localtime",
+    // Fonts of subtitles; the fonts themselves are below `/usr`.
+    "/etc/fonts",
+    "/var/cache/fontconfig",
     "/dev/urandom",
     "/dev/random",
     "/dev/zero",

@@ -5,7 +5,7 @@ use reelhook_domain::form::Form;
 use reelhook_domain::object_path::PathTemplate;
 use reelhook_domain::recipe::{
     Convert, DEFAULT_SEGMENT_SECONDS, Format, Package, PackageType, Quality, Recipe, Rendition, Resolution,
-    SegmentFormat, Size, VideoCodec,
+    SegmentFormat, Size, Subtitles, VideoCodec,
 };
 use serde_json::Value;
 
@@ -150,7 +150,16 @@ pub(super) fn read(form: &mut Form, from: usize) -> Option<Vec<Wanted>> {
                 .map(|(index, entry)| {
                     let name = format!("{}_{}", entry.codec, size_name(&entry.size));
                     let Rendition { codec, size, frame_rate, bitrate_kbps, quality } = entry;
-                    let convert = Convert { format, codec: Some(codec), size, frame_rate, bitrate_kbps, quality };
+                    let convert = Convert {
+                        format,
+                        codec: Some(codec),
+                        size,
+                        frame_rate,
+                        bitrate_kbps,
+                        quality,
+                        subtitles: Subtitles::default(),
+                        subtitle_language: None,
+                    };
                     wanted(name, Recipe::Convert(convert), (!has_preset).then_some(index))
                 })
                 .collect(),

@@ -528,3 +528,126 @@ async fn the_thumbnail_of_a_sound_is_its_cover() {
     let failure = rig.fail(&base, json!({"recipe": "thumbnail"})).await;
     assert_eq!(failure.code, "no_video_stream");
 }
+
+/// How bright the brightest and the darkest tenth of a second's picture is, in the lower half of the picture.
+fn brightest(path: &Path, second: &str) -> u8 {
+    let arguments = ["-nostdin", "-v", "error", "-ss", second, "-i", "{}", "-frames:v", "1", "-vf"];
+    let more = ["crop=iw:ih/2:0:ih/2,format=gray", "-f", "rawvideo", "-"];
+    let all: Vec<&str> = arguments.into_iter().chain(more).collect();
+    tool("ffmpeg", &all, &[path]).stdout.into_iter().max().unwrap_or(0)
+}
+
+/// Two seconds of black with subtitles from 1 s on.
+fn silent_film(rig: &Rig, name: &str, codec: &str, format: &str) -> std::path::PathBuf {
+    let (film, text, other) = (rig.clip(name), rig.clip("text.srt"), rig.clip("other.srt"));
+    std::fs::write(&text, "1\n00:00:01,000 --> 00:00:02,000\nHELLO WORLD\n").unwrap();
+    std::fs::write(&other, "1\n00:00:00,000 --> 00:00:01,000\nHALLO WELT\n").unwrap();
+    let arguments = format!(
+        "-f lavfi -i color=black:s=320x180:r=25:d=2 -i {{}} -i {{}} -map 0 -map 1 -map 2 -c:v libx264 \
+         -preset ultrafast -c:s {codec} -metadata:s:s:0 language=eng -metadata:s:s:1 language=deu -f {format} {{}}"
+    );
+    ffmpeg(&arguments, &[&text, &other, &film]);
+    film
+}
+
+#[tokio::test]
+async fn subtitles_are_drawn_where_that_is_asked() {
+    let rig = Rig::new().await;
+    for (name, codec, format) in [
+        ("text.mkv", "subrip", "matroska"),
+        ("drawn.mkv", "ass", "matroska"),
+        ("timed.mp4", "mov_text", "mp4"),
+        ("web.mkv", "webvtt", "matroska"),
+        ("we'ird na,me[x];%d=.mkv", "subrip", "matroska"),
+    ] {
+        let film = silent_film(&rig, name, codec, format);
+        for (language, early, late) in [("en", false, true), ("deu", true, false)] {
+            let wish =
+                json!({"recipe": "convert", "format": "mp4", "subtitles": "burn", "subtitle_language": language});
+            let made = rig.make(&film, wish).await.unwrap_or_else(|error| panic!("{name} {language}: {error:?}"));
+            let seen = (brightest(&made.path, "0.5") > 128, brightest(&made.path, "1.5") > 128);
+            let none_left = streams(&made.path, "s", "stream=index").is_empty();
+            let holds = seen == (early, late) && none_left && said(&made).contains("drawn into the picture");
+            let row = format!("M18 subtitles drawn: {codec}");
+            verdict(
+                row,
+                format!("{name} burn {language}"),
+                format!("seen {early} {late}"),
+                format!("{seen:?}; {}", said(&made)),
+                holds,
+            );
+        }
+    }
+    let film = silent_film(&rig, "text.mkv", "subrip", "matroska");
+    let wish = json!({"recipe": "convert", "format": "mp4", "subtitles": "burn", "subtitle_language": "fr"});
+    assert_eq!(rig.fail(&film, wish).await.code, "no_subtitle_stream");
+    let made = rig.make(&film, json!({"recipe": "convert", "format": "mp4", "subtitles": "drop"})).await.unwrap();
+    assert!(streams(&made.path, "s", "stream=index").is_empty() && said(&made).contains("subtitles is drop"));
+    let made = rig.make(&film, json!({"recipe": "convert", "format": "mkv", "subtitle_language": "de"})).await.unwrap();
+    assert_eq!(languages(&made.path, "s"), "deu", "{}", said(&made));
+}
+
+/// Subtitles as pictures (PGS): a white bar in the lower half of 320x180 from 1 s to 2 s.
+///
+/// # Source
+/// The segments as the patent US 2009/0185789 A1 describes them.
+fn picture_subtitles() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut segment = |second: u32, kind: u8, data: &[u8]| {
+        bytes.extend(b"PG");
+        bytes.extend((second * 90_000).to_be_bytes());
+        bytes.extend([0; 4]);
+        bytes.push(kind);
+        bytes.extend(u16::try_from(data.len()).expect("a short segment").to_be_bytes());
+        bytes.extend(data);
+    };
+    let size = [320_u16.to_be_bytes(), 180_u16.to_be_bytes()].concat();
+    let (place, bar) = ([0, 100, 0, 130], [0, 120, 0, 20]);
+    segment(0, 0x16, &[&size[..], &[0x10, 0, 0, 0, 0, 0, 0]].concat());
+    segment(0, 0x80, &[]);
+    segment(1, 0x16, &[&size[..], &[0x10, 0, 1, 0x80, 0, 0, 1, 0, 0, 0, 0], &place].concat());
+    segment(1, 0x17, &[&[1, 0][..], &place, &bar].concat());
+    segment(1, 0x14, &[0, 0, 1, 235, 128, 128, 255]);
+    let row: &[u8] = &[0, 0xC0, 120, 1, 0, 0];
+    let rows = row.repeat(20);
+    let length = u32::try_from(rows.len() + 4).expect("a short segment").to_be_bytes();
+    segment(1, 0x15, &[&[0, 0, 0, 0xC0][..], &length[1..], &bar, &rows].concat());
+    segment(1, 0x80, &[]);
+    segment(2, 0x16, &[&size[..], &[0x10, 0, 2, 0, 0, 0, 0]].concat());
+    segment(2, 0x17, &[&[1, 0][..], &place, &bar].concat());
+    segment(2, 0x80, &[]);
+    bytes
+}
+
+#[tokio::test]
+async fn subtitles_that_are_pictures_are_laid_over_or_told_as_dropped() {
+    let rig = Rig::new().await;
+    let (pictures, clip) = (rig.clip("pictures.sup"), rig.clip("pictures.mkv"));
+    std::fs::write(&pictures, picture_subtitles()).unwrap();
+    let arguments = "-f lavfi -i color=black:s=320x180:r=25:d=3 -f sup -i {} -map 0 -map 1 -c:v libx264 -preset \
+        ultrafast -c:s copy -f matroska {}";
+    ffmpeg(arguments, &[&pictures, &clip]);
+    let wish = json!({"recipe": "convert", "format": "mp4", "subtitles": "burn", "height": 90});
+    let made = rig.make(&clip, wish).await.unwrap();
+    let seen = ["0.5", "1.5", "2.5"].map(|second| brightest(&made.path, second) > 128);
+    let holds = seen == [false, true, false];
+    verdict("M18 subtitles drawn: PGS", "burn", "seen from 1 s to 2 s", format!("{seen:?}; {}", said(&made)), holds);
+    for (format, line, left) in [
+        ("mp4", "subtitle drop: stream 1 (hdmv_pgs_subtitle): mp4 holds no hdmv_pgs_subtitle", 0),
+        ("mkv", "subtitle copy: stream 1 (hdmv_pgs_subtitle)", 1),
+    ] {
+        let made = rig.make(&clip, json!({"recipe": "convert", "format": format})).await.unwrap();
+        let holds = said(&made).contains(line) && streams(&made.path, "s", "stream=index").len() == left;
+        verdict("M18 further tracks: PGS", format!("convert to {format}"), line, said(&made), holds);
+    }
+}
+
+#[tokio::test]
+async fn fonts_of_strangers_do_not_fail_the_drawing() {
+    let rig = Rig::new().await;
+    let wish = json!({"recipe": "convert", "format": "webm", "subtitles": "burn", "subtitle_language": "eng",
+        "quality": "economy"});
+    let made = rig.make(&film(&rig), wish).await.unwrap();
+    let holds = said(&made).contains("stream 5 (eng, ass): drawn into the picture");
+    verdict("M18 subtitles drawn: fonts", "a mkv with a font that is none", "drawn", said(&made), holds);
+}
