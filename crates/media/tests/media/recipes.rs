@@ -226,16 +226,21 @@ async fn colours_are_carried_and_high_dynamic_range_is_mapped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_the_sources_descriptions_is_carried_on() {
+async fn a_title_is_carried_on_and_places_devices_and_comments_never_are() {
     let rig = Rig::new().await;
     let input = rig.clip("in.mp4");
-    numbered(&input, "libx264 -preset ultrafast", "-c:a aac -metadata title=secret -metadata location=+48.2+016.3/");
+    numbered(
+        &input,
+        "libx264 -preset ultrafast",
+        "-c:a aac -metadata title=Film -metadata comment=secret -metadata description=secret -metadata location=+48.2+016.3/",
+    );
     for value in [json!({"recipe": "compress"}), json!({"recipe": "web_ready"}), json!({"recipe": "extract_audio"})] {
         let made = rig.make(&input, value).await.unwrap();
         let bytes = std::fs::read(&made.path).unwrap();
         for word in [&b"secret"[..], b"+48.2"] {
             assert!(!bytes.windows(word.len()).any(|window| window == word));
         }
+        assert!(bytes.windows(4).any(|window| window == b"Film"));
     }
 }
 
