@@ -32,12 +32,19 @@ pub(super) fn burn(desk: &Desk<'_>, asked: Option<&str>, mut design: Design) -> 
         design.before = Some(Before::Subtitles { index: track.index, fonts: fonts.map(|font| font.index).collect() });
         filters.push(format!("subtitles=filename={SUBTITLES}:fontsdir={FONTS}"));
     } else {
-        let (width, height) = (desk.picture()?.width, desk.picture()?.height);
+        let video = desk.picture()?;
+        let (width, height) = (video.width, video.height);
+        // Left to itself the filter goes by way of RGB and forgets the matrix.
+        let deep = video
+            .pixel_format
+            .as_ref()
+            .is_some_and(|layout| ["10", "12", "16"].iter().any(|bits| layout.contains(bits)));
+        let samples = if deep { "yuv420p10" } else { "yuv420" };
         // Before everything else: it has the size of the source.
         filters.insert(
             0,
             format!(
-                "null[below];[0:{}]scale={width}:{height}[above];[below][above]overlay=eof_action=pass:format=auto",
+                "null[below];[0:{}]scale={width}:{height}[above];[below][above]overlay=eof_action=pass:format={samples}",
                 track.index
             ),
         );
