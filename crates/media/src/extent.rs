@@ -1,4 +1,4 @@
-//! How long a Matroska, AVI or WAV file says that it is, to notice that its end is missing.
+//! How long a Matroska or AVI file says that it is, to notice that its end is missing.
 //!
 //! # Source
 //! RFC 8794 (EBML), sections 4 and 5: element ids and sizes of one to eight bytes, a size of all ones is unknown;
@@ -9,7 +9,7 @@
 pub(crate) fn claimed(head: &[u8], demuxer: &str) -> Option<u64> {
     match demuxer {
         "matroska" => segment_end(head),
-        "avi" | "wav" => riff_end(head),
+        "avi" => riff_end(head),
         _ => None,
     }
 }
@@ -53,8 +53,18 @@ fn number(bytes: &[u8], kind: Kind) -> Option<(Option<u64>, usize)> {
 fn riff_end(head: &[u8]) -> Option<u64> {
     let size = u32::from_le_bytes(head.get(4..8)?.try_into().ok()?);
     // Written by a program that could not come back to the beginning: not known.
-    let known = head.starts_with(b"RIFF") && size != 0 && size < u32::MAX - 0xFFFF;
+    let known = head.starts_with(b"RIFF") && !is_placeholder(size);
     known.then_some(u64::from(size) + 8)
+}
+
+/// Whether a size of 32 bits stands for "not known": programs that write to a pipe cannot come back to correct it. They
+/// write nothing, all ones, or the most that fits into a signed number, with or without the length of the header.
+///
+/// # Source
+/// ffmpeg writes `FFFFFFFF`, sox 7FFFF000 (`MS_UNSPEC` in its `wav.c`) and that plus the header, arecord 80000000 and
+/// that plus the header, others 7FFFFFFF.
+pub(crate) fn is_placeholder(size: u32) -> bool {
+    size == 0 || size >= 0xFFFF_0000 || (0x7FFF_0000..=0x8000_FFFF).contains(&size)
 }
 
 #[cfg(test)]
@@ -71,8 +81,9 @@ mod tests {
 
     #[test]
     fn riff_tells_its_size_unless_it_was_streamed() {
-        assert_eq!(claimed(b"RIFF\x10\0\0\0WAVEfmt ", "wav"), Some(24));
-        assert_eq!(claimed(b"RIFF\xFF\xFF\xFF\xFFWAVEfmt ", "wav"), None);
+        assert_eq!(claimed(b"RIFF\x10\0\0\0AVI LIST", "avi"), Some(24));
+        assert_eq!(claimed(b"RIFF\xFF\xFF\xFF\xFFAVI LIST", "avi"), None);
+        assert_eq!(claimed(b"RIFF\x24\xF0\xFF\x7FAVI LIST", "avi"), None);
         assert_eq!(claimed(b"RIFF\0\0\0\0AVI ", "avi"), None);
     }
 

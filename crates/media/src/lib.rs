@@ -23,6 +23,7 @@ mod loudness;
 pub mod matte;
 mod mp4;
 mod package;
+mod packets;
 mod pictures;
 mod plan;
 mod probe;
@@ -36,8 +37,10 @@ mod spell;
 mod step;
 mod storyboard;
 mod style;
+mod survey;
 mod tools;
 mod verify;
+mod wave;
 mod waveform;
 
 pub use capabilities::Capabilities;

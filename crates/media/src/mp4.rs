@@ -1,5 +1,9 @@
 //! The outermost boxes of an ISO base media file: whether its index comes first, and whether all of it is there.
 //!
+//! Cameras and downloaders append marks of their own behind the last box, which are read as boxes of any size and mean
+//! nothing to players. So only boxes that hold media or their index can be missing: what else claims more than there is
+//! ends the walk.
+//!
 //! # Source
 //! ISO/IEC 14496-12, section 4.2: a box is a 32-bit big-endian size, a four-letter type and, when the size is 1, a
 //! 64-bit size; a size of 0 reaches to the end of the file.
@@ -13,6 +17,8 @@ pub(crate) struct Layout {
     pub(crate) has_index: bool,
     /// Whether the index comes before the media.
     pub(crate) index_first: bool,
+    /// Whether the media come in fragments.
+    pub(crate) fragmented: bool,
     /// How many bytes the boxes claim, where that is more than there are.
     pub(crate) claimed: Option<u64>,
 }
@@ -27,6 +33,8 @@ const MOST_BOXES: u32 = 1_000_000;
 pub(crate) fn layout(file: &mut (impl Read + Seek), length: u64) -> io::Result<Layout> {
     let mut layout = Layout::default();
     let mut media_seen = false;
+    // A fragment's index that was not yet followed by its media.
+    let mut fragment_open = false;
     let mut position = 0;
     for _ in 0..MOST_BOXES {
         if position + 8 > length {
@@ -50,21 +58,31 @@ pub(crate) fn layout(file: &mut (impl Read + Seek), length: u64) -> io::Result<L
                 layout.has_index = true;
                 layout.index_first = !media_seen;
             }
-            b"mdat" | b"moof" => media_seen = true,
+            b"moof" => (media_seen, fragment_open, layout.fragmented) = (true, true, true),
+            b"mdat" => (media_seen, fragment_open) = (true, false),
             // Padding of zeros after the last box is common and harmless.
             [0, 0, 0, 0] => break,
             _ => {}
         }
         let Some(end) = position.checked_add(size).filter(|_| size >= 8) else { break };
         if end > length {
-            layout.claimed = Some(end);
+            let tail = layout.has_index && media_seen && !fragment_open && !is_media(kind);
+            layout.claimed = (!tail).then_some(end);
             // An index that is cut off is none.
             layout.has_index &= kind != *b"moov";
             break;
         }
         position = end;
     }
+    if fragment_open && layout.claimed.is_none() {
+        layout.claimed = Some(length + 8);
+    }
     Ok(layout)
+}
+
+/// Whether a box holds media or their index, or comes right before a fragment that does.
+fn is_media(kind: [u8; 4]) -> bool {
+    matches!(&kind, b"moov" | b"mdat" | b"moof" | b"styp" | b"sidx" | b"prft" | b"emsg")
 }
 
 #[cfg(test)]
@@ -88,9 +106,9 @@ mod tests {
     fn the_order_of_index_and_media_is_told() {
         let (kind, index, data) = (boxed(b"ftyp", 16), boxed(b"moov", 40), boxed(b"mdat", 100));
         let first = of(&[kind.clone(), index.clone(), data.clone()], None);
-        assert_eq!(first, Layout { has_index: true, index_first: true, claimed: None });
+        assert_eq!(first, Layout { has_index: true, index_first: true, fragmented: false, claimed: None });
         let last = of(&[kind.clone(), data.clone(), index], None);
-        assert_eq!(last, Layout { has_index: true, index_first: false, claimed: None });
+        assert_eq!(last, Layout { has_index: true, index_first: false, fragmented: false, claimed: None });
         assert_eq!(of(&[kind, data], None), Layout::default());
     }
 
@@ -99,7 +117,43 @@ mod tests {
         let whole = [boxed(b"ftyp", 16), boxed(b"moov", 40), boxed(b"mdat", 100)];
         assert_eq!(of(&whole, Some(120)).claimed, Some(180));
         let cut_in_the_index = of(&whole, Some(60));
-        assert_eq!(cut_in_the_index, Layout { has_index: false, index_first: true, claimed: Some(72) });
+        assert_eq!(
+            cut_in_the_index,
+            Layout { has_index: false, index_first: true, fragmented: false, claimed: Some(72) }
+        );
+    }
+
+    #[test]
+    fn what_stands_behind_whole_media_is_a_tail() {
+        let whole = [boxed(b"ftyp", 16), boxed(b"moov", 40), boxed(b"mdat", 100)];
+        for tail in
+            [&b"\x31\x02\x03\x04\x05\x06\x07\x08"[..], b"made by a camera", b"\xFF\xFF\xFF\xFFsefd....", &[0; 20]]
+        {
+            let layout = of(&[&whole[..], &[tail.to_vec()]].concat(), None);
+            assert_eq!(
+                layout,
+                Layout { has_index: true, index_first: true, fragmented: false, claimed: None },
+                "{tail:?}"
+            );
+        }
+        // The index may come last, the tail behind it.
+        let [kind, index, data] = whole;
+        let last = [kind.clone(), data, index, b"made by a camera".to_vec()];
+        assert_eq!(of(&last, None).claimed, None);
+        // Without all of the media it is none.
+        assert!(of(&[kind, boxed(b"moov", 8), b"made by a camera".to_vec()], None).claimed.is_some());
+    }
+
+    #[test]
+    fn a_file_of_fragments_is_cut_in_its_last_one() {
+        let of_fragments =
+            [boxed(b"moov", 8), boxed(b"moof", 8), boxed(b"mdat", 8), boxed(b"moof", 8), boxed(b"mdat", 8)];
+        assert_eq!(of(&of_fragments, None).claimed, None);
+        for length in [79, 74, 64, 60, 57] {
+            assert!(of(&of_fragments, Some(length)).claimed.is_some(), "{length}");
+        }
+        assert!(of(&[&of_fragments[..], &[boxed(b"styp", 20)]].concat(), Some(100)).claimed.is_some());
+        assert_eq!(of(&[&of_fragments[..], &[boxed(b"mfra", 20)]].concat(), Some(100)).claimed, None);
     }
 
     #[test]

@@ -14,10 +14,12 @@ use crate::error::MediaError;
 use crate::extent;
 use crate::extras::{self, Extras};
 use crate::mp4;
+use crate::packets::{self, Needed};
 use crate::report::{Report, Stream};
 use crate::settings::Limits;
 use crate::sniff::{self, Kind, Sniffed};
 use crate::tools::Toolbox;
+use crate::wave;
 
 /// An input that was looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,25 +50,79 @@ pub struct Source {
     pub still: bool,
     /// Whether its length is measured, by an index or by time stamps, rather than guessed from its bit rate.
     pub measured: bool,
+    /// Options that its demuxer always gets.
+    pub demuxer_options: &'static [&'static str],
+    /// Whether ordinary players play on where ffmpeg complains: streams that are received as they come, and samples whose
+    /// number nobody wrote down. Complaints are no damage then; what comes out is counted.
+    pub lenient: bool,
+    /// How many times its clock jumps, as where recordings were joined.
+    pub clock_jumps: u32,
+    /// How many frames come before the first one that can be shown, as where it was cut out of a stream.
+    pub unshown_frames: u64,
+    /// Whether the times of its picture are late by the decoder's delay.
+    pub delayed_picture: bool,
     /// What is missing, where the container claims more than there is. Refused when damage is to be strict about.
     pub damage: Option<JobFailure>,
 }
 
 /// How many packets are looked at to see which streams hold some.
 const FIRST_PACKETS: &str = "%+#500";
+/// Containers without an index that would make damage real: players look for the next packet and go on. Samples that are
+/// not compressed cannot be damaged at all; what is wrong in them is the header.
+const LENIENT: &[&str] = &[
+    "mpegts",
+    "mpeg",
+    "mpegvideo",
+    "h264",
+    "hevc",
+    "m4v",
+    "flv",
+    "dv",
+    "mp3",
+    "aac",
+    "ac3",
+    "eac3",
+    "dts",
+    "dtshd",
+    "amr",
+    "wav",
+    "w64",
+    "au",
+    "aiff",
+    "caf",
+    "voc",
+];
 
 /// What our own look at the bytes says.
 pub(crate) struct Look {
     pub(crate) kind: Kind,
     size_bytes: u64,
     layout: Option<mp4::Layout>,
+    /// Whether it is a WAV that does not say where its samples end.
+    pub(crate) open_wave: bool,
+    /// How many times as long as what is there a WAV is whose end is missing.
+    whole_wave: f64,
     damage: Option<JobFailure>,
+}
+
+impl Look {
+    /// Whether its media come in fragments, each with an index of its own.
+    pub(crate) fn is_fragmented(&self) -> bool {
+        self.layout.is_some_and(|layout| layout.fragmented)
+    }
+
+    /// Options that the demuxer always gets.
+    pub(crate) const fn demuxer_options(&self) -> &'static [&'static str] {
+        if self.open_wave { &["-ignore_length", "1"] } else { &[] }
+    }
 }
 
 pub(crate) async fn probe(toolbox: &Toolbox, input: &Path, scratch: &Path) -> Result<Source, MediaError> {
     let path = input.to_owned();
     let look = tokio::task::spawn_blocking(move || look(&path)).await.map_err(io::Error::other)??;
-    let report = toolbox.report(input, scratch, look.kind.demuxer, &[]).await?;
+    let demuxer = look.kind.demuxer;
+    let asked = [look.demuxer_options(), &Report::FIRST_PACKETS].concat();
+    let report = toolbox.report(input, scratch, demuxer, &asked).await?.map(Report::of_first_packets);
     let Some(mut report) = report else {
         let failure = look.damage.unwrap_or_else(|| {
             let message = format!("the input looks like {} but cannot be read as that", look.kind.format);
@@ -76,6 +132,17 @@ pub(crate) async fn probe(toolbox: &Toolbox, input: &Path, scratch: &Path) -> Re
     };
     mark_empty(toolbox, input, scratch, &look, &mut report).await?;
     let mut source = judge(&look, &report)?;
+    let needed = packets::needed(&look, &source, &report);
+    let survey = match needed {
+        None => None,
+        Some(Needed::Whole) => toolbox.survey(input, scratch, demuxer, look.demuxer_options()).await?,
+        Some(Needed::Beginning(stream)) => {
+            let stream = stream.to_string();
+            let more = ["-select_streams", &stream, "-read_intervals", packets::BEGINNING];
+            toolbox.survey(input, scratch, demuxer, &more).await?
+        }
+    };
+    packets::apply(&mut source, &look, &report, needed, survey.as_ref());
     within_limits(&source, &report, &toolbox.settings().limits).map_err(MediaError::Rejected)?;
     if let Some(video) = &mut source.info.video {
         learn_light(toolbox, input, scratch, look.kind.demuxer, video).await?;
@@ -139,10 +206,12 @@ pub(crate) fn look(path: &PathBuf) -> Result<Look, MediaError> {
         Sniffed::Other(what) => return Err(rejected("unsupported_media", format!("the input is {what}"))),
     };
     let layout = if kind.demuxer == "mov" { Some(mp4::layout(&mut file, size_bytes)?) } else { None };
-    let claimed = match layout {
-        Some(layout) => layout.claimed,
+    let wave = if kind.demuxer == "wav" { Some(wave::layout(&mut file, size_bytes)?) } else { None };
+    let claimed = match (layout, wave) {
+        (Some(layout), _) => layout.claimed,
+        (None, Some(wave)) => wave.claimed,
         // Programs that write RIFF disagree on whether padding counts.
-        None => extent::claimed(&head, kind.demuxer).filter(|&claimed| claimed > size_bytes + 16),
+        (None, None) => extent::claimed(&head, kind.demuxer).filter(|&claimed| claimed > size_bytes + 16),
     };
     let damage = claimed.filter(|&claimed| claimed > size_bytes).map(|claimed| {
         let message = format!("the input ends after {size_bytes} bytes; its {} says {claimed}", kind.format);
@@ -152,7 +221,12 @@ pub(crate) fn look(path: &PathBuf) -> Result<Look, MediaError> {
         let message = format!("the input has no index (moov box): the end of the {} is missing", kind.format);
         return Err(MediaError::Failed(JobFailure::input(Stage::Probing, "input_truncated", message)));
     }
-    Ok(Look { kind, size_bytes, layout, damage })
+    let open_wave = wave.is_some_and(|wave| wave.open);
+    let whole_wave = wave.and_then(|wave| {
+        let there = size_bytes.checked_sub(wave.start).filter(|&there| there > 0)?;
+        Some((wave.claimed? - wave.start) as f64 / there as f64)
+    });
+    Ok(Look { kind, size_bytes, layout, open_wave, whole_wave: whole_wave.unwrap_or(1.0), damage })
 }
 
 /// Joins both looks.
@@ -167,16 +241,22 @@ pub(crate) fn judge(look: &Look, report: &Report) -> Result<Source, MediaError> 
     }
     // A still is shown for as long as one likes; ffprobe's answer to that is the length of one frame.
     let duration_seconds = report.format.duration_seconds().filter(|_| !look.kind.still);
+    // ffprobe tells how long the samples are that are there.
+    let whole = |seconds: f64| seconds * look.whole_wave;
     let mut video_info = video.map(Stream::video);
     if let Some(video) = video_info.as_mut().filter(|_| look.kind.still) {
         (video.frame_rate, video.duration_seconds, video.frames) = (None, None, Some(1));
     }
+    let mut audio_info = audio.map(Stream::audio);
+    if let Some(audio) = audio_info.as_mut() {
+        audio.duration_seconds = audio.duration_seconds.map(whole);
+    }
     let info = MediaInfo {
         format: look.kind.format.to_owned(),
-        duration_seconds,
+        duration_seconds: duration_seconds.map(whole),
         bit_rate: report.format.bit_rate().filter(|_| !look.kind.still),
         video: video_info,
-        audio: audio.map(Stream::audio),
+        audio: audio_info,
         streams: u32::try_from(report.streams.len()).unwrap_or(u32::MAX),
         fast_start: look.layout.map(|layout| layout.index_first),
     };
@@ -193,6 +273,11 @@ pub(crate) fn judge(look: &Look, report: &Report) -> Result<Source, MediaError> 
         video_setup: video.and_then(Stream::setup),
         still: look.kind.still,
         measured: look.kind.measured,
+        demuxer_options: look.demuxer_options(),
+        lenient: LENIENT.contains(&look.kind.demuxer),
+        clock_jumps: 0,
+        unshown_frames: 0,
+        delayed_picture: look.kind.demuxer == "avi" && video.is_some_and(Stream::is_reordered),
         damage: look.damage.clone(),
     })
 }

@@ -54,6 +54,25 @@ pub(crate) struct ReportChapter {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Packet {
     pub(crate) stream_index: u32,
+    #[serde(default)]
+    flags: String,
+}
+
+impl Report {
+    /// How the first packets are asked for.
+    pub(crate) const FIRST_PACKETS: [&str; 3] = ["-show_packets", "-read_intervals", "%+#64"];
+
+    /// The report without the numbers of packets, where only the first ones were read.
+    pub(crate) fn of_first_packets(mut self) -> Self {
+        self.streams.iter_mut().for_each(|stream| stream.nb_read_packets = None);
+        self
+    }
+
+    /// Whether the first packet of a stream that plays is a key frame; `None` where it is not among the first packets.
+    pub(crate) fn begins_with_key(&self, stream: u32) -> Option<bool> {
+        let shown = |packet: &&Packet| packet.stream_index == stream && !packet.flags.contains('D');
+        self.packets.iter().find(shown).map(|packet| packet.flags.contains('K'))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -97,6 +116,7 @@ pub(crate) struct Stream {
     extradata_hash: Option<String>,
     time_base: Option<String>,
     codec_tag_string: Option<String>,
+    has_b_frames: Option<u32>,
     disposition: BTreeMap<String, i64>,
     pub(crate) tags: BTreeMap<String, String>,
     side_data_list: Vec<SideData>,
@@ -192,7 +212,7 @@ impl Container {
         seconds(self.duration.as_ref())
     }
 
-    fn start_seconds(&self) -> f64 {
+    pub(crate) fn start_seconds(&self) -> f64 {
         number(self.start_time.as_ref()).filter(|start: &f64| start.is_finite()).unwrap_or(0.0)
     }
 
@@ -285,6 +305,11 @@ impl Stream {
     /// How many packets there are, where they were counted.
     pub(crate) fn read_packets(&self) -> Option<u64> {
         number(self.nb_read_packets.as_ref())
+    }
+
+    /// Whether the decoder gives its frames out in another order than it takes them in.
+    pub(crate) fn is_reordered(&self) -> bool {
+        self.has_b_frames.is_some_and(|frames| frames > 0)
     }
 
     /// How long after the beginning of the file this stream begins.

@@ -83,7 +83,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             pixels: 7680 * 4320,
-            frame_rate: 240.0,
+            frame_rate: 1000.0,
             duration: Duration::from_secs(12 * 3600),
             streams: 64,
             chapters: 10_000,

@@ -62,7 +62,11 @@ pub(crate) fn sniff(head: &[u8]) -> Sniffed {
     if let Some(kind) = container(head).or_else(|| picture(head)).or_else(|| audio(head)).or_else(|| stream(head)) {
         return Sniffed::Media(kind);
     }
-    Sniffed::Other(text(head).unwrap_or(UNKNOWN))
+    if let Some(what) = text(head) {
+        return Sniffed::Other(what);
+    }
+    let cut = transport_within(head).or_else(|| frames_within(head));
+    cut.map_or(Sniffed::Other(UNKNOWN), Sniffed::Media)
 }
 
 fn at(head: &[u8], offset: usize, signature: &[u8]) -> bool {
@@ -103,6 +107,7 @@ fn container(head: &[u8]) -> Option<Kind> {
         (b"FLV\x01", guessed("flv", "flv")),
         (b"\x30\x26\xB2\x75\x8E\x66\xCF\x11", media("asf", "asf")),
         (b"\x06\x0E\x2B\x34\x02\x05\x01\x01", media("mxf", "mxf")),
+        (b"riff\x2E\x91\xCF\x11\xA5\xD6\x28\xDB\x04\xC1\0\0", media("w64", "w64")),
         (b"YUV4MPEG2 ", guessed("yuv4mpegpipe", "y4m")),
         (b"DKIF\0\0", guessed("ivf", "ivf")),
     ];
@@ -134,10 +139,28 @@ fn audio(head: &[u8]) -> Option<Kind> {
         (b"#!AMR", guessed("amr", "amr")),
         (b"caff\0\x01", media("caf", "caf")),
         (b"wvpk", media("wv", "wv")),
-        (b"\x0B\x77", guessed("ac3", "ac3")),
+        (b".snd", media("au", "au")),
+        (b"TTA1", media("tta", "tta")),
+        (b"MAC ", media("ape", "ape")),
+        (b"MPCK", media("mpc8", "mpc")),
+        (b"MP+", media("mpc", "mpc")),
+        (b"tBaK", media("tak", "tak")),
+        (b"DSD ", media("dsf", "dsf")),
+        (b"Creative Voice File\x1A", guessed("voc", "voc")),
+        (b"DTSHDHDR", media("dtshd", "dts")),
+        // The four ways to write the sync word: 16 and 14 bits of each word, either byte first.
+        (b"\x7F\xFE\x80\x01", guessed("dts", "dts")),
+        (b"\xFE\x7F\x01\x80", guessed("dts", "dts")),
+        (b"\x1F\xFF\xE8\x00\x07", guessed("dts", "dts")),
+        (b"\xFF\x1F\x00\xE8", guessed("dts", "dts")),
     ];
     if let Some((_, kind)) = table.iter().find(|(signature, _)| head.starts_with(signature)) {
         return Some(*kind);
+    }
+    if head.starts_with(b"\x0B\x77") {
+        // Ten and less is AC-3, more is E-AC-3.
+        let version = head.get(5).map_or(8, |byte| byte >> 3);
+        return Some(if version > 10 { guessed("eac3", "eac3") } else { guessed("ac3", "ac3") });
     }
     if head.starts_with(b"FORM") && (at(head, 8, b"AIFF") || at(head, 8, b"AIFC")) {
         return Some(media("aiff", "aiff"));
@@ -149,7 +172,7 @@ fn audio(head: &[u8]) -> Option<Kind> {
             // A tag longer than the head (a big cover) nearly always belongs to an mp3.
             None | Some([]) => Some(guessed("mp3", "mp3")),
             Some(rest) if rest.starts_with(b"fLaC") => Some(media("flac", "flac")),
-            Some(rest) => mpeg_audio(rest).or_else(|| Some(guessed("mp3", "mp3"))),
+            Some(rest) => mpeg_audio(rest).or_else(|| frames_within(rest)).or_else(|| Some(guessed("mp3", "mp3"))),
         };
     }
     mpeg_audio(head)
@@ -174,17 +197,114 @@ fn mpeg_audio(head: &[u8]) -> Option<Kind> {
     Some(if counted { media("mp3", "mp3") } else { guessed("mp3", "mp3") })
 }
 
-/// MPEG transport and program streams, and bare MPEG video.
+/// How many frames in a row are no accident.
+const IN_A_ROW: usize = 3;
+
+/// MPEG audio or AAC behind zeros, junk or a frame that was cut: the first place where some frames follow each other.
+fn frames_within(head: &[u8]) -> Option<Kind> {
+    let in_a_row = |start: usize| {
+        let mut at = start;
+        (0..IN_A_ROW).all(|_| {
+            let rest = head.get(at..).unwrap_or_default();
+            let alike = rest.get(1).zip(head.get(start + 1)).is_some_and(|(one, first)| one & 0xFE == first & 0xFE);
+            let length = frame_length(rest).filter(|_| alike);
+            at += length.unwrap_or(0);
+            length.is_some()
+        })
+    };
+    let start = (0..head.len()).find(|&start| head[start] == 0xFF && in_a_row(start))?;
+    // A number of frames would be looked for at the beginning only.
+    mpeg_audio(&head[start..]).map(|kind| Kind { measured: false, ..kind })
+}
+
+/// Length of the frame of MPEG audio or ADTS that begins there, in bytes.
+///
+/// # Source
+/// ISO/IEC 11172-3, 2.4.2.3; ISO/IEC 13818-3 for the lower rates; ISO/IEC 13818-7, 6.2 (ADTS).
+fn frame_length(head: &[u8]) -> Option<usize> {
+    let kind = mpeg_audio(head)?;
+    if kind.demuxer == "aac" {
+        let &[_, _, _, a, b, c, ..] = head else { return None };
+        let length = (usize::from(a & 3) << 11) | (usize::from(b) << 3) | usize::from(c >> 5);
+        return (length > 7).then_some(length);
+    }
+    let &[_, second, third, ..] = head else { return None };
+    let (version, layer) = (second >> 3 & 3, 4 - (second >> 1 & 3));
+    let first_version = version == 3;
+    let step: [u16; 14] = match (first_version, layer) {
+        (true, 1) => [32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
+        (true, 2) => [32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],
+        (true, _) => [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
+        (false, 1) => [32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256],
+        (false, _) => [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
+    };
+    let kbps = usize::from(*step.get(usize::from(third >> 4).checked_sub(1)?)?);
+    let halved = match version {
+        3 => 1,
+        2 => 2,
+        _ => 4,
+    };
+    let rate = [44_100, 48_000, 32_000].get(usize::from(third >> 2 & 3))? / halved;
+    let padding = usize::from(third >> 1 & 1);
+    Some(match layer {
+        1 => (12_000 * kbps / rate + padding) * 4,
+        3 if !first_version => 72_000 * kbps / rate + padding,
+        _ => 144_000 * kbps / rate + padding,
+    })
+}
+
+/// MPEG transport and program streams, bare video, and DV.
 fn stream(head: &[u8]) -> Option<Kind> {
-    let synced = |first: usize, packet: usize| (0..5).all(|n| at(head, first + n * packet, &[0x47]));
-    // 188 bytes a packet; a camcorder puts four bytes of time before each.
-    if synced(0, 188) || synced(4, 192) {
-        return Some(media("mpegts", "mpegts"));
+    if let Some(kind) = transport(head, 0).or_else(|| transport(head, 4)) {
+        return Some(kind);
     }
-    if head.starts_with(&[0, 0, 1, 0xBA]) {
-        return Some(guessed("mpeg", "mpeg"));
+    if head.starts_with(&[0x1F, 0x07, 0x00]) && matches!(head.get(3), Some(0x3F | 0xBF)) {
+        return Some(media("dv", "dv"));
     }
-    head.starts_with(&[0, 0, 1, 0xB3]).then_some(guessed("mpegvideo", "mpeg"))
+    let start = [&[0, 0, 1][..], &[0, 0, 0, 1]].into_iter().find(|code| head.starts_with(code))?;
+    match head.get(start.len())? {
+        0xBA => Some(guessed("mpeg", "mpeg")),
+        0xB3 => Some(guessed("mpegvideo", "mpeg")),
+        0xB0 => Some(guessed("m4v", "m4v")),
+        _ => bare_video(head, start.len()),
+    }
+}
+
+/// H.264 or H.265 as it comes out of an encoder: units that begin with a start code, among the first of them the one that
+/// tells what the picture is.
+///
+/// # Source
+/// ITU-T H.264 and H.265, Annex B and table 7-1 of each.
+fn bare_video(head: &[u8], first: usize) -> Option<Kind> {
+    let unit = head.get(first..first + 2)?;
+    let begins = |is: fn(&[u8]) -> bool| {
+        let start = &head[..head.len().min(4096)];
+        start.windows(5).any(|window| window.starts_with(&[0, 0, 1]) && is(&window[3..]))
+    };
+    match *unit {
+        [0x40 | 0x42 | 0x44 | 0x46 | 0x4E, 0x01] if begins(|unit| unit == [0x42, 0x01]) => {
+            Some(guessed("hevc", "h265"))
+        }
+        [0x06 | 0x09 | 0x27 | 0x47 | 0x67, _] if begins(|unit| matches!(unit[0], 0x27 | 0x47 | 0x67)) => {
+            Some(guessed("h264", "h264"))
+        }
+        _ => None,
+    }
+}
+
+/// A transport stream whose first packet begins there. A packet has 188 bytes; camcorders put four bytes of time before
+/// each, broadcasters sixteen of correction behind it.
+fn transport(head: &[u8], first: usize) -> Option<Kind> {
+    let synced = |packet: usize| (0..5).all(|n| at(head, first + n * packet, &[0x47]));
+    [188, 192, 204].into_iter().any(synced).then_some(media("mpegts", "mpegts"))
+}
+
+/// Where a transport stream was cut anywhere, it begins within this.
+const CUT_PACKETS: usize = 2048;
+
+/// A transport stream behind junk or a packet that was cut.
+fn transport_within(head: &[u8]) -> Option<Kind> {
+    (1..CUT_PACKETS.min(head.len())).find_map(|first| transport(head, first))
 }
 
 fn refused_binary(head: &[u8]) -> Option<&'static str> {
@@ -279,10 +399,42 @@ mod tests {
             (b"\xFF\xD8\xFF\xE0", "jpeg_pipe"),
             (&transport, "mpegts"),
             (b"\0\0\x01\xBA\x44", "mpeg"),
+            (&[&b"\xAA\xBB"[..], &transport].concat(), "mpegts"),
+            (b"\0\0\0\x01\x67\x64\0\x1F", "h264"),
+            (b"\0\0\0\x01\x09\xF0\0\0\0\x01\x67\x64\0\x1F", "h264"),
+            (b"\0\0\0\x01\x40\x01\x0C\x01\0\0\0\x01\x42\x01\x01", "hevc"),
+            (b"\x1F\x07\0\x3F\xFF", "dv"),
+            (b".snd\0\0\0\x18", "au"),
+            (b"TTA1\x01\0", "tta"),
+            (b"\x7F\xFE\x80\x01\xFC", "dts"),
+            (b"\x0B\x77\0\0\x14\x40", "ac3"),
+            (b"\x0B\x77\x01\xBF\x14\x80", "eac3"),
+            (b"MAC \x96\x0F", "ape"),
         ];
         for (head, expected) in cases {
             assert_eq!(demuxer(head), *expected, "{head:?}");
         }
+    }
+
+    #[test]
+    fn frames_are_found_behind_what_is_not_sound() {
+        // 128 kbit/s at 44100 Hz: 417 bytes.
+        let mut frame = b"\xFF\xFB\x90\x64".to_vec();
+        frame.resize(417, 0x02);
+        let frames = frame.repeat(4);
+        for lead in [&[0; 1000][..], b"\xFF\xFB\x01\x01", &frame[100..], b"\x01\x02\xFF\xFB\x90\x64\xFF"] {
+            assert_eq!(demuxer(&[lead, &frames].concat()), "mp3", "{lead:?}");
+        }
+        let mut padded = b"ID3\x04\0\0\0\0\0\x02??".to_vec();
+        padded.resize(3000, 0);
+        assert_eq!(demuxer(&[padded, frames.clone()].concat()), "mp3");
+        // Once is an accident, and a text is one whatever stands behind it.
+        assert_eq!(demuxer(&[&[0; 1000][..], &frame, &[0; 1000]].concat()), "in no format that is known here");
+        let hostile = [b"#EXTM3U\n/etc/passwd\n", &frames[..]].concat();
+        assert_eq!(demuxer(&hostile), "a playlist (m3u8), not media");
+        let mut adts = vec![0xFF, 0xF1, 0x50, 0x80, 0x08, 0x1F, 0xFC];
+        adts.resize(64, 0x02);
+        assert_eq!(demuxer(&[&[0; 10][..], &adts.repeat(4)].concat()), "aac");
     }
 
     #[test]
@@ -312,6 +464,8 @@ mod tests {
             let _ = sniff(&head);
             let _ = sniff(&[b"ID3\x04\0\0", &head[..]].concat());
             let _ = sniff(&[b"RIFF\0\0\0\0WEBPVP8X", &head[..]].concat());
+            let _ = sniff(&[b"\0\xFF\xFB\x90\x64", &head[..]].concat());
+            let _ = sniff(&[b"\0\0\0\x01\x67", &head[..]].concat());
         }
     }
 }

@@ -41,6 +41,8 @@ pub(crate) const LOOK: &str = "look.rgb";
 pub(crate) const CUTS: &str = "cuts.txt";
 /// How loud it is, in the scratch folder.
 pub(crate) const HEARD: &str = "heard.txt";
+/// Sound that begins more than this after the file, in seconds, begins late; less is an encoder's priming.
+pub(crate) const LATE: f64 = 0.03;
 /// How different from the one before, of one, a frame is that begins another scene.
 const CUT: &str = "0.4";
 /// Subtitles that are drawn into the picture, in the scratch folder.
@@ -92,11 +94,12 @@ impl Step {
     /// A caller's command. Its options were read and spelled in `domain::command`; files, demuxers and containers are ours.
     fn spell_command(&self, line: &mut Line, command: &Commanded, input: &Path, further: &[Further]) {
         let threads = self.threads.to_string();
-        for CommandedInput { options, demuxer, further: place } in &command.inputs {
+        for CommandedInput { options, demuxer, demuxer_options, further: place } in &command.inputs {
             if self.threads > 0 {
                 line.words(&["-threads", &threads]);
             }
             line.texts(options);
+            line.words(demuxer_options);
             line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer]);
             let mut operand = OsString::from("file:");
             match place {
@@ -135,7 +138,7 @@ impl Step {
     pub(crate) fn style_arguments(&self, input: &Path) -> Vec<OsString> {
         let mut line = self.head();
         self.spell_input(&mut line, input);
-        let mut filters = self.shared_filters.clone();
+        let mut filters = [&self.reading.first_filters[..], &self.shared_filters].concat();
         if let Some(Before::Style { frames, .. }) = &self.before {
             filters.extend(frames.iter().cloned());
         }
@@ -189,7 +192,7 @@ impl Step {
             Some(Before::Screen { frames } | Before::Matte { frames, .. }) => frames,
             Some(Before::Style { .. } | Before::Loudness { .. } | Before::Subtitles { .. }) | None => &[],
         };
-        let mut filters = self.shared_filters.clone();
+        let mut filters = [&self.reading.first_filters[..], &self.shared_filters].concat();
         filters.extend(frames.iter().cloned());
         filters.extend(more.iter().map(|&filter| filter.to_owned()));
         filters.push(format!("scale={}:{}:flags=area+accurate_rnd+full_chroma_int,format=rgb24", size.0, size.1));
@@ -204,9 +207,9 @@ impl Step {
     fn head(&self) -> Line {
         let mut line = Line(Vec::new());
         line.words(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-y"]);
-        if self.reading.damage == Damage::Strict {
+        if self.is_strict() {
             line.words(&["-xerror"]);
-        } else {
+        } else if self.reading.damage == Damage::Salvage {
             // ffmpeg gives up when more than two thirds of the frames are broken; here every frame counts.
             line.words(&["-max_error_rate", "1"]);
         }
@@ -217,8 +220,14 @@ impl Step {
         line
     }
 
+    /// Whether ffmpeg's complaints end a run: not where players play on, which is for what is counted afterwards to judge.
+    fn is_strict(&self) -> bool {
+        let lenient = self.reading.lenient || self.beside.iter().any(|beside| beside.lenient);
+        self.reading.damage == Damage::Strict && !lenient
+    }
+
     fn spell_input(&self, line: &mut Line, input: &Path) {
-        let Reading { demuxer, decoder, canvas, damage, window, .. } = &self.reading;
+        let Reading { demuxer, demuxer_options, decoder, canvas, window, .. } = &self.reading;
         if self.threads > 0 {
             line.words(&["-threads", &self.threads.to_string()]);
         }
@@ -226,7 +235,7 @@ impl Step {
         // decoders say so without being asked.
         // After a jump into an open group of pictures the first frames refer to what was not read. They are dropped
         // unseen, but with `explode` the decoder would not start at all; `-xerror` alone still catches concealment.
-        if *damage == Damage::Strict && !matches!(window, Window::Jump { .. } | Window::From { .. }) {
+        if self.is_strict() && !matches!(window, Window::Jump { .. } | Window::From { .. }) {
             line.words(&["-err_detect:v", "explode"]);
         }
         if *canvas {
@@ -243,6 +252,7 @@ impl Step {
         if self.legacy_text {
             line.words(&["-sub_charenc:s", LEGACY_TEXT]);
         }
+        line.words(demuxer_options);
         line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer]);
         let mut operand = OsString::from("file:");
         operand.push(input);
@@ -250,11 +260,12 @@ impl Step {
     }
 
     fn spell_beside(&self, line: &mut Line, input: &Path, further: &[Further]) {
-        for Beside { file, demuxer, options } in &self.beside {
+        for Beside { file, demuxer, demuxer_options, options, .. } in &self.beside {
             if self.threads > 0 {
                 line.words(&["-threads", &self.threads.to_string()]);
             }
             line.texts(options);
+            line.words(demuxer_options);
             line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer]);
             let mut operand = OsString::from("file:");
             match file {
@@ -293,13 +304,14 @@ impl Step {
                 VideoTrack::None | VideoTrack::Copy | VideoTrack::Joined => Vec::new(),
             })
             .collect();
-        let mut shared = self.shared_filters.clone();
+        let mut shared = self.reading.first_filters.clone();
         if let Window::Walk { start, length } = self.reading.window {
             let (start, end, begins) = (seconds(start), seconds(start + length), seconds(self.reading.video_start));
             let part =
                 format!("{},trim=start={start}:end={end},setpts=PTS-{start}/TB", on_file_time("setpts", &begins));
-            shared.insert(0, part);
+            shared.push(part);
         }
+        shared.extend(self.shared_filters.iter().cloned());
         match &chains[..] {
             [] => None,
             [(_, chain)] => {
@@ -395,20 +407,30 @@ impl Step {
             (AudioTrack::Copy, Some(index)) => Some((format!("0:{index}"), vec!["-c:a".to_owned(), "copy".to_owned()])),
             (AudioTrack::Joined { options }, _) => Some((format!("[a{number}]"), options.clone())),
             (AudioTrack::Encode { options }, Some(index)) => {
-                let mut all = self.sound_part(self.reading.audio_start);
-                all.extend(options.iter().cloned());
+                let part = self.sound_part(self.reading.audio_start, making.video == VideoTrack::None);
+                let all = filtered(part, options);
                 Some((format!("0:{index}"), all))
             }
             _ => None,
         }
     }
 
-    /// The filter that cuts a part out of a sound, where it is walked to.
-    fn sound_part(&self, begins: f64) -> Vec<String> {
-        let Window::Walk { start, length } = self.reading.window else { return Vec::new() };
-        let (start, end) = (seconds(start), seconds(start + length));
-        let part = format!("atrim=start={start}:end={end},asetpts=PTS-{start}/TB");
-        vec!["-filter:a".to_owned(), format!("{},{part}", on_file_time("asetpts", &seconds(begins)))]
+    /// The filters that cut a part out of a sound, where it is walked to, and that put silence before one that begins late
+    /// and is `alone`: files of sound have no place for when it begins.
+    fn sound_part(&self, begins: f64, alone: bool) -> Vec<String> {
+        let mut filters = Vec::new();
+        let late = alone && begins > LATE;
+        if late && self.reading.window == Window::Whole || matches!(self.reading.window, Window::Walk { .. }) {
+            filters.push(on_file_time("asetpts", &seconds(begins)));
+        }
+        if let Window::Walk { start, length } = self.reading.window {
+            let (start, end) = (seconds(start), seconds(start + length));
+            filters.push(format!("atrim=start={start}:end={end},asetpts=PTS-{start}/TB"));
+        }
+        if late {
+            filters.push("aresample=async=1:first_pts=0".to_owned());
+        }
+        if filters.is_empty() { Vec::new() } else { vec!["-filter:a".to_owned(), filters.join(",")] }
     }
 
     /// The sound and everything that is carried beside it, in the order of the source; tags and chapters.
@@ -418,7 +440,7 @@ impl Step {
         let mut sounds: Vec<(u32, String, Vec<String>, &Label)> =
             sound.into_iter().map(|(map, options)| (first, map, options, &carried.sound)).collect();
         for track in carried.of_kind(TrackKind::Audio) {
-            let mut options = if track.is_encoded() { self.sound_part(track.start) } else { Vec::new() };
+            let mut options = if track.is_encoded() { self.sound_part(track.start, false) } else { Vec::new() };
             options.extend(track.options.iter().cloned());
             sounds.push((track.index, format!("0:{}", track.index), options, &track.label));
         }
@@ -527,6 +549,16 @@ impl Step {
         if self.threads > 0 {
             line.words(&["-threads", &self.threads.to_string()]);
         }
+    }
+}
+
+/// Options of a sound with these filters before its own.
+fn filtered(part: Vec<String>, options: &[String]) -> Vec<String> {
+    match (&part[..], options) {
+        ([name, first], [same, second, others @ ..]) if name == same => {
+            [&[name.clone(), format!("{first},{second}")], others].concat()
+        }
+        _ => [&part, options].concat(),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::further::Further;
 use crate::loudness::Aim;
 use crate::package::Packaging;
 use crate::plan::{Damage, Rate};
+use crate::probe::Source;
 use crate::spell::Pass;
 use crate::style::Weights;
 use crate::verify::Expectation;
@@ -139,6 +140,8 @@ pub(crate) struct Commanded {
 pub(crate) struct CommandedInput {
     pub(crate) options: Vec<String>,
     pub(crate) demuxer: &'static str,
+    /// Options that the demuxer always gets.
+    pub(crate) demuxer_options: &'static [&'static str],
     /// Its place among the further inputs; none for the main one.
     pub(crate) further: Option<usize>,
 }
@@ -148,8 +151,26 @@ pub(crate) struct CommandedInput {
 pub(crate) struct Beside {
     pub(crate) file: BesideFile,
     pub(crate) demuxer: &'static str,
+    /// Options that the demuxer always gets.
+    pub(crate) demuxer_options: &'static [&'static str],
+    /// Whether ffmpeg's complaints about it are no damage.
+    pub(crate) lenient: bool,
     /// Options of the demuxer and decoder, before its name.
     pub(crate) options: Vec<String>,
+}
+
+impl Beside {
+    /// A file read as it was found to be.
+    pub(crate) fn of(file: BesideFile, source: &Source) -> Self {
+        let Source { demuxer, demuxer_options, lenient, .. } = *source;
+        Self { file, demuxer, demuxer_options, lenient, options: Vec::new() }
+    }
+
+    /// The matte that was made before.
+    pub(crate) fn matte() -> Self {
+        let (demuxer, demuxer_options) = ("yuv4mpegpipe", &[][..]);
+        Self { file: BesideFile::Matte, demuxer, demuxer_options, lenient: false, options: Vec::new() }
+    }
 }
 
 /// Which file.
@@ -182,6 +203,12 @@ pub(crate) struct Reading {
     pub(crate) decoder: Option<&'static str>,
     /// Whether the filters take frames of changing sizes, so that they are not started again.
     pub(crate) canvas: bool,
+    /// Options that the demuxer always gets.
+    pub(crate) demuxer_options: &'static [&'static str],
+    /// Whether ffmpeg's complaints about it are no damage.
+    pub(crate) lenient: bool,
+    /// Filters that every picture passes before all others: they leave out what cannot be shown and set the times right.
+    pub(crate) first_filters: Vec<String>,
     pub(crate) damage: Damage,
     pub(crate) video: Option<u32>,
     pub(crate) audio: Option<u32>,

@@ -19,6 +19,7 @@ use crate::run::{self, StepReport, Watch};
 use crate::sandbox::{LAUNCH_FAILED, Layers};
 use crate::settings::{Launcher, ToolSettings};
 use crate::step::Step;
+use crate::survey::Survey;
 use crate::verify::{self, Expectation, Receipt};
 
 /// What a tool reads and writes.
@@ -62,6 +63,9 @@ const MOST_SAID: usize = 16 << 20;
 
 /// How long a tool may take to say what it is, or what an input is.
 const ASKED: Duration = Duration::from_secs(120);
+
+/// How long it may take to read an input through, where only that tells how long it is.
+const READ_THROUGH: Duration = Duration::from_secs(600);
 
 impl Toolbox {
     /// Finds the tools and asks them what they can do.
@@ -162,11 +166,48 @@ impl Toolbox {
         demuxer: &str,
         more: &[&str],
     ) -> Result<Option<Report>, MediaError> {
+        let asked = ["-of", "json", "-show_format", "-show_streams", "-show_chapters", "-show_data_hash", "sha256"];
+        let mut said = Collector::new(MOST_SAID);
+        let ended = self.look(input, scratch, demuxer, &[&asked[..], more].concat(), &mut said, ASKED).await?;
+        if ended.ending != Ending::Exited(0) || said.overflowed() {
+            tracing::info!(ending = ?ended.ending, said = ended.stderr.last_line(), "ffprobe could not read a file");
+            return Ok(None);
+        }
+        Ok(serde_json::from_slice(&said.bytes).ok())
+    }
+
+    /// Reads the packets of a file, forced to `demuxer`: all, or as many as `more` allows. `None` when that takes too
+    /// long or fails.
+    pub(crate) async fn survey(
+        &self,
+        input: &Path,
+        scratch: &Path,
+        demuxer: &str,
+        more: &[&str],
+    ) -> Result<Option<Survey>, MediaError> {
+        let mut survey = Survey::new(demuxer);
+        let words = [&Survey::ENTRIES[..], more].concat();
+        let ended = self.look(input, scratch, demuxer, &words, &mut survey, READ_THROUGH).await?;
+        if ended.ending != Ending::Exited(0) {
+            tracing::info!(ending = ?ended.ending, said = ended.stderr.last_line(), "a file could not be read through");
+            return Ok(None);
+        }
+        Ok(Some(survey))
+    }
+
+    /// Runs ffprobe, forced to `demuxer`.
+    async fn look(
+        &self,
+        input: &Path,
+        scratch: &Path,
+        demuxer: &str,
+        words: &[&str],
+        listener: &mut dyn Listener,
+        wall: Duration,
+    ) -> Result<Ended, MediaError> {
         let input = std::path::absolute(input)?;
-        let mut arguments: Vec<OsString> = ["-hide_banner", "-v", "error", "-of", "json"].map(Into::into).into();
-        arguments
-            .extend(["-show_format", "-show_streams", "-show_chapters", "-show_data_hash", "sha256"].map(Into::into));
-        arguments.extend(more.iter().map(Into::into));
+        let mut arguments: Vec<OsString> = ["-hide_banner", "-v", "error"].map(Into::into).into();
+        arguments.extend(words.iter().map(Into::into));
         option(&mut arguments, "-protocol_whitelist", "file");
         option(&mut arguments, "-f", demuxer);
         let mut operand = OsString::from("file:");
@@ -178,16 +219,10 @@ impl Toolbox {
             inputs: vec![&input],
             scratch,
             writes: Writes::Nothing,
-            wall: ASKED,
+            wall,
             stall: ASKED,
         };
-        let mut said = Collector::new(MOST_SAID);
-        let ended = self.inner.start(errand, &mut said, &CancellationToken::new()).await?;
-        if ended.ending != Ending::Exited(0) || said.overflowed() {
-            tracing::info!(ending = ?ended.ending, said = ended.stderr.last_line(), "ffprobe could not read a file");
-            return Ok(None);
-        }
-        Ok(serde_json::from_slice(&said.bytes).ok())
+        self.inner.start(errand, listener, &CancellationToken::new()).await
     }
 
     pub(crate) async fn start(

@@ -221,6 +221,11 @@ pub(crate) async fn verify(
         Err(MediaError::Rejected(failure)) => return Err(broken(&failure.message)),
         Err(other) => return Err(other),
     };
+    if expect.duration.is_some() && measured.info.duration_seconds.is_none() {
+        // A copy of what was streamed tells its length no more than the source did.
+        let survey = toolbox.survey(file, scratch, look.kind.demuxer, &[]).await?;
+        measured.info.duration_seconds = survey.and_then(|survey| survey.seconds());
+    }
     if let Some(damage) = measured.damage.filter(|_| expect.kept_source.is_none()) {
         return Err(broken(&damage.message));
     }

@@ -46,7 +46,7 @@ fn picture(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Desig
         let video = clip.source.info.video.as_ref();
         videos.push(video.ok_or_else(|| unfit(clip, "no_video_stream", "has no video stream"))?);
     }
-    let rate = videos[0].frame_rate.filter(|rate| (1.0..=240.0).contains(rate)).unwrap_or(25.0);
+    let rate = videos[0].frame_rate.filter(|rate| (1.0..=1000.0).contains(rate)).unwrap_or(25.0);
     // As many frames as each input has room for at that rate, where all tell how long they are.
     let lengths: Option<Vec<f64>> = clips.iter().map(|clip| length(clip)).collect();
     let frames: Option<Vec<u64>> =
@@ -250,7 +250,7 @@ fn encode_sound(
 /// Sound alone, of inputs with or without pictures.
 fn sound(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Design, JobFailure> {
     let own = |clip: &Clip<'_>| match &clip.source.info.audio {
-        Some(audio) => audio.duration_seconds.or_else(|| timeline::length(clip.source, false, true)),
+        Some(_) => timeline::end(clip.source, false, true),
         None => clip.source.info.duration_seconds,
     };
     let is_heard = |clip: &&Clip<'_>| clip.source.info.audio.is_some();
@@ -285,11 +285,14 @@ fn sound(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Design,
 /// All inputs but the first.
 fn beside(desk: &Desk<'_>, clips: &[Clip<'_>]) -> Vec<Beside> {
     let further = clips.iter().filter(|clip| clip.input > 0);
+    let strict = |clip: &Clip<'_>| clip.source.damage.is_none() && !clip.source.lenient;
     let beside = |clip: &Clip<'_>| Beside {
         file: BesideFile::Further(clip.input - 1),
         demuxer: clip.source.demuxer,
+        demuxer_options: clip.source.demuxer_options,
+        lenient: clip.source.lenient,
         options: [
-            if clip.source.damage.is_none() { words(&["-err_detect:v", "explode"]) } else { Vec::new() },
+            if strict(clip) { words(&["-err_detect:v", "explode"]) } else { Vec::new() },
             if canvas::may_change(clip.source) { words(&["-reinit_filter", "0"]) } else { Vec::new() },
             desk.decoder(clip.source).map(|decoder| words(&["-c:v", decoder])).unwrap_or_default(),
         ]

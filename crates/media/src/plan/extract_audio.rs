@@ -19,7 +19,8 @@ pub(super) fn design(desk: &Desk<'_>, extract: &ExtractAudio) -> Result<Design, 
     let usual = usual(&info.codec, extract.bare);
     let format = extract.format.or(usual).or(extract.fallback).unwrap_or(Format::Mp3);
     let part = part(desk, extract)?;
-    let indexed = INDEXED.contains(&desk.source.demuxer);
+    let begins = part.map_or(0.0, |(start, _)| start);
+    let indexed = INDEXED.contains(&desk.source.demuxer) && timeline::jumps_to(desk.source, begins);
     let copy = match extract.bitrate_kbps {
         Some(_) if extract.fallback.is_none() => audio::Copy::Never("bitrate asked"),
         _ if part.is_some() && !indexed => audio::Copy::Never("cut to the sample"),
@@ -29,7 +30,10 @@ pub(super) fn design(desk: &Desk<'_>, extract: &ExtractAudio) -> Result<Design, 
     let design = desk.sound(wish)?;
     let Some((start, length)) = part else { return Ok(design) };
     let track = design.making.as_ref().map_or(&AudioTrack::None, |making| &making.audio);
-    let mut duration = timeline::span(desk.source, Some(length), format, None, track);
+    // A copy begins with its first packet.
+    let late = timeline::beginning(desk.source, false, true) - start;
+    let expected = if *track == AudioTrack::Copy { length - late.clamp(0.0, length) } else { length };
+    let mut duration = timeline::span(desk.source, Some(expected), format, None, track);
     let window = if indexed { Window::Jump { start, length } } else { Window::Walk { start, length } };
     if let (Some(span), AudioTrack::Copy) = (&mut duration, track) {
         span.tolerance += PACKETS;
@@ -43,7 +47,7 @@ fn part(desk: &Desk<'_>, extract: &ExtractAudio) -> Result<Option<(f64, f64)>, J
         return Ok(None);
     }
     let start = extract.start_seconds.unwrap_or(0.0);
-    let end = timeline::length(desk.source, false, true).or(desk.source.info.duration_seconds);
+    let end = timeline::end(desk.source, false, true).or(desk.source.info.duration_seconds);
     if let Some(end) = end.filter(|&end| start >= end) {
         let message = format!("start_seconds is {start}; the input is {end:.3} seconds long");
         return Err(JobFailure::request(Stage::Planning, "beyond_end", message));

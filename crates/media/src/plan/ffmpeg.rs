@@ -52,9 +52,10 @@ fn one(desk: &Desk<'_>, group: &[Wish<'_>]) -> Result<Step, JobFailure> {
         let demuxer = source.demuxer;
         if let Some(place) = further {
             // Named here, it may be read.
-            beside.push(Beside { file: BesideFile::Further(place), demuxer, options: Vec::new() });
+            beside.push(Beside::of(BesideFile::Further(place), source));
         }
-        inputs.push(CommandedInput { options: input.options, demuxer, further });
+        let demuxer_options = source.demuxer_options;
+        inputs.push(CommandedInput { options: input.options, demuxer, demuxer_options, further });
     }
     let product_of = |name: &str| group.iter().position(|(_, wish)| wish.output == name);
     let outputs = command.outputs.into_iter().map(|output| (output.options, product_of(&output.name))).collect();

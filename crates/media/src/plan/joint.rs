@@ -5,6 +5,7 @@ use reelhook_domain::recipe::Format;
 
 use super::canvas;
 use super::color::{Alpha, Hdr, Meaning};
+use super::timeline;
 use crate::probe::Source;
 use crate::spell::{on_file_time, seconds};
 
@@ -38,7 +39,8 @@ impl Picture<'_> {
         frames: Option<u64>,
     ) -> String {
         let (width, height) = self.target;
-        let mut filters = vec![on_file_time("setpts", &seconds(clip.source.video_start))];
+        let mut filters = timeline::first_filters(clip.source);
+        filters.push(on_file_time("setpts", &seconds(clip.source.video_start)));
         filters.extend(Meaning::told(video));
         if canvas::may_change(clip.source) {
             filters.extend(canvas::filters(video));

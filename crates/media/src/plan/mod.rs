@@ -61,6 +61,7 @@ use crate::further::Further;
 use crate::package::PackageExpectation;
 use crate::probe::Source;
 use crate::promise::Promise;
+use crate::spell::LATE;
 use crate::step::{
     AudioTrack, Before, Beside, Join, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window,
 };
@@ -280,6 +281,9 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
         demuxer: source.demuxer,
         decoder: desk.decoder(source),
         canvas: source.video_index.is_some() && canvas::may_change(source),
+        demuxer_options: source.demuxer_options,
+        lenient: source.lenient,
+        first_filters: timeline::first_filters(source),
         damage: desk.damage,
         video: source.video_index,
         audio: source.audio_index,
@@ -350,7 +354,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
             None => format!("out-{output}.{}", design.format.extension()),
         },
         format: design.format,
-        streams: design.streams,
+        streams: timeline::told(desk.source, design.streams),
         expect,
         keep_source_if_larger: design.keep_source_if_larger,
         making: design.making,
@@ -422,12 +426,22 @@ impl<'a> Desk<'a> {
     /// A product with sound alone.
     fn sound(&self, wish: audio::Wish) -> Result<Design, JobFailure> {
         let info = self.audio()?;
-        let (audio, expect, plan) = audio::carry(self, info, wish)?;
+        let (audio, expect, mut plan) = audio::carry(self, info, wish)?;
+        let late = Some(self.source.audio_start).filter(|&late| late > LATE);
+        let encoded = matches!(audio, AudioTrack::Encode { .. });
+        if let Some(late) = late {
+            plan.reason += &match (encoded, wish.format) {
+                (true, _) => format!("; begins {late:.3} s late, with silence before it"),
+                (false, Format::Aac) => format!("; begins {late:.3} s late"),
+                (false, format) => format!("; began {late:.3} s late, which a copy in {format} cannot tell"),
+            };
+        }
         let mut streams = vec![plan];
         if self.source.info.video.is_some() {
             streams.insert(0, StreamPlan::new("video", "drop", format!("{} holds sound alone", wish.format)));
         }
-        let seconds = timeline::length(self.source, false, true);
+        let silence = late.filter(|_| encoded).unwrap_or(0.0);
+        let seconds = timeline::length(self.source, false, true).map(|seconds| seconds + silence);
         let duration = timeline::span(self.source, seconds, wish.format, None, &audio);
         Ok(Design {
             making: Some(Making { video: VideoTrack::None, audio }),

@@ -62,6 +62,11 @@ pub(crate) fn clip() -> Source {
         video_setup: Some("SHA256:00, 1/12800, avc1".to_owned()),
         still: false,
         measured: true,
+        demuxer_options: &[],
+        lenient: false,
+        clock_jumps: 0,
+        unshown_frames: 0,
+        delayed_picture: false,
         damage: None,
     }
 }

@@ -17,9 +17,6 @@ use crate::spell::{on_file_time, seconds};
 use crate::step::{AudioTrack, Encoder, Making, Passes, Product, StreamPlan, VideoTrack, Window};
 use crate::verify::{Frames, VideoExpectation};
 
-/// Containers in which a jump lands where it should, thanks to an index.
-pub(super) const INDEXED: &[&str] = &["mov", "matroska", "avi"];
-
 pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, JobFailure> {
     // A sound has a picture where it has a cover, which is the same at every second.
     let cover = desk.source.extras.of_kind(TrackKind::Cover).find(|_| desk.source.info.video.is_none());
@@ -69,7 +66,7 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
 
 fn pick(desk: &Desk<'_>, second: f64) -> String {
     let frame = format!("fps=90000:start_time={}:round=down,trim=end_frame=1", seconds(second));
-    if INDEXED.contains(&desk.source.demuxer) {
+    if timeline::jumps(desk.source) {
         return frame;
     }
     format!("{},{frame}", on_file_time("setpts", &seconds(desk.source.video_start)))
@@ -99,7 +96,7 @@ fn second(desk: &Desk<'_>, asked: f64) -> Result<f64, JobFailure> {
 
 /// The product in a step of its own: jumping to the key frame before the second, where the container has an index.
 pub(super) fn alone(desk: &Desk<'_>, mut product: Product, second: f64) -> (Product, Window) {
-    if desk.source.still || second <= 0.0 || !INDEXED.contains(&desk.source.demuxer) {
+    if desk.source.still || second <= 0.0 || !timeline::jumps(desk.source) {
         return (product, Window::Whole);
     }
     if let Some(Making { video: VideoTrack::Encode { filters, .. }, .. }) = &mut product.making

@@ -13,9 +13,6 @@ use super::{Damage, Design, Desk, Place, audio, size, timeline};
 use crate::step::{AudioTrack, Passes, Window};
 use crate::verify::Frames;
 
-/// Containers in which a jump lands where it should, thanks to an index.
-const INDEXED: &[&str] = &["mov", "matroska", "avi"];
-
 /// A part of the timeline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Part {
@@ -78,7 +75,7 @@ impl Cut {
     /// # Errors
     /// `beyond_end` where the source is over by then.
     pub(super) fn of(desk: &Desk<'_>, alone: bool, start: f64, duration: Option<f64>) -> Result<Self, JobFailure> {
-        let end = timeline::length(desk.source, !alone, true).or(desk.source.info.duration_seconds);
+        let end = timeline::end(desk.source, !alone, true).or(desk.source.info.duration_seconds);
         if let Some(end) = end.filter(|&end| start >= end) {
             let message = format!("start_seconds is {start}; the input is {end:.3} seconds long");
             return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
@@ -100,17 +97,22 @@ impl Cut {
             let message = format!("start_seconds is {}; the last picture comes before that", self.start);
             return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
         }
-        let jumps = !alone && INDEXED.contains(&desk.source.demuxer);
+        let jumps = !alone && timeline::jumps(desk.source) && timeline::jumps_to(desk.source, start);
         let window = if jumps { Window::Jump { start, length } } else { Window::Walk { start, length } };
         let expected =
             if end.is_some() || self.duration.is_none() { length.min(end.unwrap_or(length)) } else { length };
-        let exact = desk.damage == Damage::Strict && desk.source.measured && end.is_some() && design.frames.is_some();
+        // Sound alone begins with silence where it is late; picture and sound begin with the first of them.
+        let late = if alone { 0.0 } else { timeline::beginning(desk.source, true, design.audio.is_some()) - start };
+        let expected = expected - late.clamp(0.0, expected);
+        let counted = design.frames.filter(|_| desk.damage == Damage::Strict && desk.source.measured && end.is_some());
+        // Where the source's own frames were not counted to the last one, the part's are not either.
+        let tolerance = |count: u64| counted.map(|all| if all.tolerance == 0 { 1 } else { 2 + count / 4 });
         let sound = design.making.as_ref().map_or(&AudioTrack::None, |making| &making.audio);
         let duration = timeline::span(desk.source, Some(expected), design.format, (!alone).then_some(None), sound);
         Ok(Design {
             place: Place::Own(window, Passes::One),
             duration,
-            frames: frames.filter(|_| exact).map(|count| Frames { count, tolerance: 1 }),
+            frames: frames.and_then(|count| Some(Frames { count, tolerance: tolerance(count)? })),
             ..design
         })
     }
@@ -134,7 +136,8 @@ fn part(start: f64, duration: Option<f64>, end: Option<f64>, grid: Option<Grid>)
     let end_frame = frame_at(last).max(first_frame + 1.0);
     let before = (0.25 / rate).min(0.001);
     let on_grid = |frame: f64| (first + frame / rate - before).max(0.0);
-    let start = on_grid(first_frame);
+    // What is heard before the first picture belongs to the part.
+    let start = if start < first { start } else { on_grid(first_frame) };
     // The sound may go on after the last picture.
     let frames = (end_frame.min(count.unwrap_or(end_frame)) - first_frame).max(0.0);
     Part { start, length: on_grid(end_frame) - start, frames: Some(frames as u64) }
@@ -165,6 +168,9 @@ mod tests {
         let part = part(0.5, Some(1.0), Some(3.0), late);
         assert_eq!(part.frames, Some(13));
         assert!((part.start - 0.5).abs() < 0.001, "{part:?}");
+        let before = self::part(0.0, Some(3.0), Some(6.7), Some(Grid { rate: 25.0, first: 0.7, count: Some(150.0) }));
+        assert_eq!((before.start, before.frames), (0.0, Some(58)));
+        assert!((before.length - 3.0).abs() < 0.04, "{before:?}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::progress::Meter;
 use crate::error::MediaError;
 use crate::extras::TrackKind;
 use crate::plan::Damage;
+use crate::probe::Source;
 use crate::step::Step;
 use crate::tools::{Errand, Writes};
 
@@ -85,12 +86,12 @@ impl Job<'_> {
         streams.extend(decoded.map(|track| track.index));
         streams.sort_unstable();
         streams.dedup();
-        if !self.decodes(step, self.input, step.reading.demuxer, &streams).await? {
+        if !self.decodes(step, self.input, self.source, &streams).await? {
             return Ok(false);
         }
         for (path, source) in self.further_inputs(step) {
             let streams: Vec<u32> = [source.video_index, source.audio_index].into_iter().flatten().collect();
-            if !self.decodes(step, path, source.demuxer, &streams).await? {
+            if !self.decodes(step, path, source, &streams).await? {
                 return Ok(false);
             }
         }
@@ -98,15 +99,16 @@ impl Job<'_> {
     }
 
     /// Whether some streams of a file can be decoded to their end.
-    async fn decodes(&self, step: &Step, path: &Path, demuxer: &str, streams: &[u32]) -> Result<bool, MediaError> {
+    async fn decodes(&self, step: &Step, path: &Path, source: &Source, streams: &[u32]) -> Result<bool, MediaError> {
         let mut arguments: Vec<OsString> =
             ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error"].map(Into::into).into();
         arguments.extend(["-progress", "pipe:1"].map(Into::into));
-        if step.reading.damage == Damage::Strict {
+        if step.reading.damage == Damage::Strict && !source.lenient {
             arguments.extend(["-xerror", "-err_detect:v", "explode"].map(Into::into));
         }
+        arguments.extend(source.demuxer_options.iter().map(Into::into));
         option(&mut arguments, "-protocol_whitelist", "file,pipe");
-        option(&mut arguments, "-f", demuxer);
+        option(&mut arguments, "-f", source.demuxer);
         let mut operand = OsString::from("file:");
         operand.push(path);
         option(&mut arguments, "-i", operand);

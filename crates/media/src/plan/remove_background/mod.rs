@@ -249,7 +249,7 @@ impl Graph {
             let rate = Rate::of(self.frame_rate.unwrap_or(25.0));
             self.notes.push(format!("cut out by the model {}, {} frames per second", wish.model, rate));
             self.before = Some(Before::Matte { model: wish.model.clone(), frames, rate });
-            self.beside.push(Beside { file: BesideFile::Matte, demuxer: "yuv4mpegpipe", options: Vec::new() });
+            self.beside.push(Beside::matte());
             let (width, height) = stage.subject;
             let before = format!(
                 "[{}:0]setpts=PTS-STARTPTS,format=gray,scale={width}:{height}:flags=bicubic,setsar=1[matte]",
@@ -282,7 +282,7 @@ impl Graph {
             return Err(refuse("unsupported_media", format!("the background {name} is not a still picture")));
         };
         let file = BesideFile::Further(place);
-        self.beside.push(Beside { file, demuxer: source.demuxer, options: Vec::new() });
+        self.beside.push(Beside::of(file, source));
         Ok(((picture.width, picture.height), format!("{}:{index}", self.beside.len())))
     }
 }
