@@ -164,6 +164,12 @@ pub(crate) struct MediaSettings {
     pub(crate) max_pixels: u64,
     /// Longest input.
     pub(crate) max_duration_seconds: u64,
+    /// Most frames a second.
+    pub(crate) max_frame_rate: u32,
+    /// Most streams of any kind.
+    pub(crate) max_streams: u32,
+    /// Most chapters.
+    pub(crate) max_chapters: u32,
     /// How long ffmpeg may make no headway.
     pub(crate) stall_seconds: u64,
 }
@@ -290,6 +296,9 @@ impl Default for Settings {
                 sandbox: SandboxMode::Auto,
                 max_pixels: 7680 * 4320,
                 max_duration_seconds: 12 * 3600,
+                max_frame_rate: 1000,
+                max_streams: 64,
+                max_chapters: 10_000,
                 stall_seconds: 60,
             },
             image: ImageSettings {

@@ -222,7 +222,9 @@ impl Step {
 
     /// Whether ffmpeg's complaints end a run: not where players play on, which is for what is counted afterwards to judge.
     fn is_strict(&self) -> bool {
-        let lenient = self.reading.lenient || self.beside.iter().any(|beside| beside.lenient);
+        // A jump for one frame may land between key frames; those before that one are not used.
+        let lands_anywhere = matches!(self.reading.window, Window::From { .. }) && self.reading.demuxer != "mov";
+        let lenient = self.reading.lenient || lands_anywhere || self.beside.iter().any(|beside| beside.lenient);
         self.reading.damage == Damage::Strict && !lenient
     }
 

@@ -128,6 +128,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Largest picture of an input that ffmpeg reads, width times height.",
     ),
     plain("media.max_duration_seconds", Kind::Whole(1, 30 * DAY), "Longest input."),
+    plain("media.max_frame_rate", Kind::Whole(1, 100_000), "Most frames a second of an input."),
+    plain("media.max_streams", Kind::Whole(1, 10_000), "Most streams of an input, of any kind."),
+    plain("media.max_chapters", Kind::Whole(1, 1_000_000), "Most chapters of an input."),
     plain(
         "media.stall_seconds",
         Kind::Whole(1, DAY),

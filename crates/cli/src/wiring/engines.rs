@@ -41,6 +41,9 @@ pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings>
         limits: reelhook_media::Limits {
             pixels: media.max_pixels,
             duration: Duration::from_secs(media.max_duration_seconds),
+            frame_rate: media.max_frame_rate.into(),
+            streams: media.max_streams,
+            chapters: media.max_chapters,
             ..defaults.limits
         },
         ..defaults
