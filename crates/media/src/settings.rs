@@ -26,6 +26,8 @@ pub struct ToolSettings {
     pub threads: u32,
     /// How long a tool may show no sign of life.
     pub stall: Duration,
+    /// Whether products are compared with their sources by what is seen and heard.
+    pub compare: bool,
     /// Where the models of [`crate::matte`] are; it need not exist.
     pub models: PathBuf,
 }
@@ -42,6 +44,7 @@ impl ToolSettings {
             limits: Limits::default(),
             threads: 0,
             stall: Duration::from_secs(60),
+            compare: true,
             models: "models".into(),
         }
     }

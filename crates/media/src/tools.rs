@@ -20,7 +20,7 @@ use crate::sandbox::{LAUNCH_FAILED, Layers};
 use crate::settings::{Launcher, ToolSettings};
 use crate::step::Step;
 use crate::survey::Survey;
-use crate::verify::{self, Expectation, Receipt};
+use crate::verify::{self, Compared, Expectation, Receipt};
 
 /// What a tool reads and writes.
 pub(crate) struct Errand<'a> {
@@ -148,6 +148,20 @@ impl Toolbox {
 
     pub(crate) fn heif(&self) -> Option<&HeifTool> {
         self.inner.heif.as_ref()
+    }
+
+    /// Measures a product against what the plan expects of it and against the source that it was made of.
+    ///
+    /// # Errors
+    /// [`MediaError::Failed`] with `output_invalid` and the checks that did not pass.
+    pub async fn verify_beside(
+        &self,
+        expect: &Expectation,
+        file: &Path,
+        scratch: &Path,
+        compared: Compared<'_>,
+    ) -> Result<Receipt, MediaError> {
+        verify::verify_beside(self, expect, file, scratch, compared).await
     }
 
     pub(crate) fn settings(&self) -> &ToolSettings {

@@ -19,6 +19,7 @@ use crate::plan::tracks::has_languages;
 use crate::probe::{self, Source};
 use crate::promise::Promise;
 use crate::report::{Report, Stream};
+use crate::seen::{self, SeenExpectation};
 use crate::tools::Toolbox;
 
 /// What a product has to be.
@@ -55,6 +56,9 @@ pub struct Expectation {
     /// What else its recipe promises.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub promise: Option<Promise>,
+    /// How its picture relates to that of the source, where it is the same picture.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seen: Option<SeenExpectation>,
     /// Set where the product is the source itself, to the source's size in bytes: then only this is compared.
     pub kept_source: Option<u64>,
 }
@@ -162,6 +166,15 @@ pub struct Receipt {
     pub loudness: Option<Leveled>,
 }
 
+/// The source that a product is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Compared<'a> {
+    /// Where it lies.
+    pub input: &'a Path,
+    /// What it holds.
+    pub source: &'a Source,
+}
+
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
@@ -244,6 +257,22 @@ pub(crate) async fn verify(
     let receipt = receipt(expect, info, measured.size_bytes, more)?;
     match &expect.promise {
         Some(promise) => promise.keep(toolbox, file, scratch, receipt).await,
+        None => Ok(receipt),
+    }
+}
+
+/// The same, and whether it is what the source is.
+pub(crate) async fn verify_beside(
+    toolbox: &Toolbox,
+    expect: &Expectation,
+    file: &Path,
+    scratch: &Path,
+    compared: Compared<'_>,
+) -> Result<Receipt, MediaError> {
+    let mut receipt = verify(toolbox, expect, file, scratch).await?;
+    receipt.checks.extend(seen::check(toolbox, expect, compared, &receipt.info, file, scratch).await?);
+    match failure(&receipt.checks) {
+        Some(failure) => Err(MediaError::Failed(failure)),
         None => Ok(receipt),
     }
 }
@@ -489,6 +518,7 @@ mod tests {
             package: None,
             extras: None,
             promise: None,
+            seen: None,
             kept_source: None,
         }
     }

@@ -7,6 +7,7 @@ use reelhook_domain::media::{Color, Light, VideoInfo};
 use reelhook_domain::recipe::VideoCodec;
 
 use super::Desk;
+use crate::capabilities::Capabilities;
 use crate::spell::seconds;
 use crate::verify::ColorExpectation;
 
@@ -209,6 +210,12 @@ impl Hdr {
             Self::Tagged => Some("high dynamic range kept in eight bits, as this server cannot map it".to_owned()),
         }
     }
+}
+
+/// The filters that bring high dynamic range to standard range, where this machine can.
+pub(crate) fn sdr_filters(capabilities: &Capabilities, video: &VideoInfo) -> Vec<String> {
+    let maps = video.color.is_hdr() && capabilities.tone_maps();
+    if maps { Hdr::Mapped.filters(video) } else { Vec::new() }
 }
 
 /// The filter that brings wide colours of standard range into those of sRGB, for pictures that say nothing of theirs.

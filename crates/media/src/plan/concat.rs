@@ -14,7 +14,8 @@ use super::color::{Hdr, Meaning};
 use super::convert::as_it_is;
 use super::joint::{Clip, Picture, Sound};
 use super::video::{Encoding, Keys, Rate, Wish, tier, tier_words, words};
-use super::{Damage, Design, Desk, Place, audio, size, timeline, video};
+use super::{Damage, Design, Desk, Place, Resemblance, audio, size, timeline, video};
+use crate::seen::Likeness;
 use crate::spell::seconds;
 use crate::step::{AudioTrack, Beside, BesideFile, Join, Making, Passes, StreamPlan, VideoTrack, Window};
 use crate::verify::{AudioExpectation, Frames, Span, VideoExpectation};
@@ -86,6 +87,8 @@ fn picture(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Desig
     {
         *graph = Picture::finished(graph, rate, ends.is_some());
     }
+    // Near the beginning, which is the first input's.
+    design.seen = copied.is_err().then(|| Resemblance::whole(Likeness::Encoded));
     let slack = 1.0 / rate + 0.05 + if mixed { 0.0465 } else { 0.0 };
     design.duration = exact.map(|_| Span { seconds: total, tolerance: slack });
     Ok(design)

@@ -6,7 +6,8 @@ use reelhook_domain::recipe::{Convert, Fit, Format, Size, Subtitles};
 use super::color::{Alpha, Hdr};
 use super::geometry::{Samples, Target};
 use super::video::{Keys, Rate, Wish, missing, tier, tier_words};
-use super::{Design, Desk, Place, audio, size, subtitles, timeline};
+use super::{Design, Desk, Place, Resemblance, audio, size, subtitles, timeline};
+use crate::seen::Likeness;
 use crate::spell::seconds;
 use crate::step::{AudioTrack, Encoder, Making, Passes, StreamPlan, VideoTrack, Window};
 use crate::verify::VideoExpectation;
@@ -92,6 +93,7 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
         duration: timeline::span(desk.source, length, Format::Gif, Some(frame_rate), &AudioTrack::None),
         // Of uneven frames some are dropped.
         frames: timeline::frames(desk.source, video, frame_rate, desk.damage).filter(|_| !uneven),
+        seen: Some(Resemblance::whole(Likeness::Palette)),
         ..Design::new(Format::Gif, place)
     })
 }

@@ -78,6 +78,7 @@ fn product(desk: &Desk<'_>, output: usize, wish: &Ffmpeg) -> Product {
         any_content: true,
         package: None,
         extras: None,
+        seen: None,
         promise: None,
         kept_source: None,
     };

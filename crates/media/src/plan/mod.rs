@@ -48,12 +48,14 @@ use reelhook_domain::media::{AudioInfo, VideoInfo};
 use reelhook_domain::recipe::{Format, Recipe};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::color::{Meaning, sdr_filters};
 pub(crate) use self::compress::tightened;
 pub use self::estimate::{Forecast, forecast};
 pub(crate) use self::normalize_audio::leveled;
 pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color};
 pub(crate) use self::style::styled;
 pub(crate) use self::thumbnail::thumbnail_size;
+pub(crate) use self::timeline::first_filters;
 pub(crate) use self::video::private_parameters;
 use crate::capabilities::Capabilities;
 use crate::extras::{Carried, ExtrasExpectation, TrackKind};
@@ -61,6 +63,7 @@ use crate::further::Further;
 use crate::package::PackageExpectation;
 use crate::probe::Source;
 use crate::promise::Promise;
+use crate::seen::{Likeness, SeenExpectation};
 use crate::spell::LATE;
 use crate::step::{
     AudioTrack, Before, Beside, Join, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window,
@@ -122,6 +125,8 @@ struct Design {
     carried: Carried,
     /// The cover that is read in place of a picture; only with a place of its own.
     cover: Option<u32>,
+    /// How its picture relates to that of the source, where it is the same picture.
+    seen: Option<Resemblance>,
     /// What else its recipe promises; only with a place of its own.
     promise: Option<Promise>,
     /// The subtitles that are drawn into the picture.
@@ -151,7 +156,31 @@ impl Design {
             cover: None,
             promise: None,
             burned: None,
+            seen: None,
         }
+    }
+}
+
+/// How the picture of an output relates to that of its source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Resemblance {
+    /// Where in the source it begins, in seconds.
+    start: f64,
+    /// Whether the source is stretched into another shape.
+    stretched: bool,
+    likeness: Likeness,
+}
+
+impl Resemblance {
+    /// The whole of it, in its own shape.
+    const fn whole(likeness: Likeness) -> Self {
+        Self { start: 0.0, stretched: false, likeness }
+    }
+
+    /// What that means for a product. One that is not a still is taken for a second where its length is not known.
+    fn expectation(self, format: Format, duration: Option<Span>) -> SeenExpectation {
+        let seconds = if format.is_still() { 0.0 } else { duration.map_or(1.0, |span| span.seconds) };
+        SeenExpectation { start: self.start, seconds, stretched: self.stretched, likeness: self.likeness }
     }
 }
 
@@ -344,6 +373,10 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         any_content: false,
         package: design.package,
         extras,
+        seen: design
+            .seen
+            .filter(|_| !kept && desk.damage == Damage::Strict)
+            .map(|seen| seen.expectation(design.format, design.duration)),
         promise: design.promise,
         kept_source: kept.then_some(desk.source.size_bytes),
     };
@@ -415,6 +448,7 @@ impl<'a> Desk<'a> {
             making: Some(Making { video: encoding.track, audio }),
             streams,
             alpha: encoding.alpha,
+            seen: Some(Resemblance::whole(Likeness::Encoded)),
             video: Some(encoding.expect),
             audio: audio_expect,
             duration,

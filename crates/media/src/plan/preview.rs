@@ -10,9 +10,8 @@ use super::color::{Alpha, Hdr};
 use super::convert::WAITING;
 use super::geometry::{Samples, Target};
 use super::sprite::picture_ends;
-use super::thumbnail::INDEXED;
 use super::video::{missing, words};
-use super::{Design, Desk, Place, canvas, shared_filters, size};
+use super::{Design, Desk, Place, canvas, shared_filters, size, timeline};
 use crate::spell::{on_file_time, seconds};
 use crate::step::{AudioTrack, Beside, BesideFile, Encoder, Making, Passes, StreamPlan, VideoTrack, Window};
 use crate::verify::{Frames, Span, VideoExpectation};
@@ -64,7 +63,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Preview) -> Result<Design, JobFailu
     }
 
     let frames: u64 = parts.iter().map(|part| part.frames).sum();
-    let jumps = INDEXED.contains(&desk.source.demuxer);
+    let jumps = timeline::jumps(desk.source);
     let graph = if jumps { jumped(desk, wish, &parts, &scale) } else { cut(desk, wish, &parts, &scale) };
     let waiting = frames as f64 * f64::from(size.0) * f64::from(size.1) * 4.0;
     let passes = if gif && waiting > WAITING { Passes::Palette } else { Passes::One };
@@ -120,7 +119,7 @@ fn again(desk: &Desk<'_>, part: &Part) -> Beside {
         options.extend(words(&["-c:v", decoder]));
     }
     options.extend(words(&["-ss", &seconds(part.start), "-t", &seconds(part.length)]));
-    Beside { file: BesideFile::Again, demuxer: desk.source.demuxer, options }
+    Beside { options, ..Beside::of(BesideFile::Again, desk.source) }
 }
 
 /// Filters that make the frames of a part: as many as it has to have, also where the picture ends before.

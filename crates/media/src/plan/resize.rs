@@ -1,10 +1,10 @@
 //! `resize`: another picture size, everything else as good as it was.
 
 use reelhook_domain::failure::JobFailure;
-use reelhook_domain::recipe::Resize;
+use reelhook_domain::recipe::{Fit, Resize};
 
 use super::video::{Keys, Rate, Wish, tier, tier_words};
-use super::{Design, Desk, audio, size};
+use super::{Design, Desk, Resemblance, audio, size};
 
 pub(super) fn design(desk: &Desk<'_>, resize: &Resize) -> Result<Design, JobFailure> {
     let video = desk.video()?;
@@ -19,5 +19,7 @@ pub(super) fn design(desk: &Desk<'_>, resize: &Resize) -> Result<Design, JobFail
         keys: Keys::Free,
         reason: tier_words(codec, quality),
     };
-    desk.both(&wish, audio::Wish { format, copy: audio::Copy::WhereItFits, kbps: None, quality })
+    let design = desk.both(&wish, audio::Wish { format, copy: audio::Copy::WhereItFits, kbps: None, quality })?;
+    let seen = design.seen.map(|seen| Resemblance { stretched: fit == Fit::Exact, ..seen });
+    Ok(Design { seen, ..design })
 }

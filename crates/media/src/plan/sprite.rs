@@ -8,7 +8,6 @@ use reelhook_domain::recipe::{Fit, Format, Size, Sprite};
 
 use super::color::{Alpha, Hdr};
 use super::geometry::{Samples, Target};
-use super::thumbnail::INDEXED;
 use super::video::{missing, words};
 use super::{Design, Desk, Place, size, timeline};
 use crate::promise::Promise;
@@ -45,7 +44,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Sprite) -> Result<Design, JobFailur
     let (hdr, alpha) = (Hdr::standard(desk, video), Alpha::of(alpha, carries, Alpha::OnWhite));
     let (scale, more) = Target { frame_rate: None, size: tile, samples, hdr, alpha }.filters(desk, video);
     let mut filters = Vec::new();
-    if !INDEXED.contains(&source.demuxer) {
+    if !timeline::jumps(source) {
         filters.push(on_file_time("setpts", &seconds(source.video_start)));
     }
     let Storyboard { count, interval, columns, rows, .. } = &board;

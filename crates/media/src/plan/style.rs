@@ -10,8 +10,9 @@ use reelhook_domain::recipe::{Fit, Style};
 
 use super::color::Hdr;
 use super::video::{Keys, Rate, Wish, tier, tier_words, words};
-use super::{Damage, Design, Desk, Place, audio, size, step};
+use super::{Damage, Design, Desk, Place, Resemblance, audio, size, step};
 use crate::further::Further;
+use crate::seen::Likeness;
 use crate::spell::seconds;
 use crate::step::{AudioTrack, Before, Making, Passes, Step, VideoTrack, Window};
 use crate::style::{Grade, Seen, Weights};
@@ -53,6 +54,7 @@ pub(super) fn design(desk: &Desk<'_>, style: &Style) -> Result<Design, JobFailur
     let sound = audio::Wish { format: style.format, copy, kbps: None, quality: style.quality };
     let mut design = desk.both(&wish, sound)?;
     design.place = Place::Own(Window::Whole, Passes::One);
+    design.seen = Some(Resemblance::whole(Likeness::Shapes));
 
     let hdr = Hdr::of(desk, video, style.codec);
     let frames = hdr.filters(video);

@@ -3,8 +3,9 @@
 use reelhook_domain::failure::{JobFailure, Stage};
 
 use super::tracks::TEXT;
-use super::{Design, Desk, Place};
+use super::{Design, Desk, Place, Resemblance};
 use crate::extras::{Track, TrackKind, language};
+use crate::seen::Likeness;
 use crate::spell::{FONTS, SUBTITLES};
 use crate::step::{Before, Making, Passes, VideoTrack, Window};
 
@@ -53,6 +54,7 @@ pub(super) fn burn(desk: &Desk<'_>, asked: Option<&str>, mut design: Design) -> 
         line.reason += &format!("; subtitles drawn: {}", track.words());
     }
     design.burned = Some(track.index);
+    design.seen = Some(Resemblance::whole(Likeness::Shapes));
     design.place = Place::Own(Window::Whole, Passes::One);
     Ok(design)
 }

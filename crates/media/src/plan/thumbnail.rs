@@ -11,8 +11,9 @@ use reelhook_domain::recipe::{Fit, Format, Thumbnail};
 use super::color::{Alpha, Hdr};
 use super::geometry::{Samples, Target};
 use super::video::{missing, words};
-use super::{Design, Desk, Place, size, timeline};
+use super::{Design, Desk, Place, Resemblance, size, timeline};
 use crate::extras::TrackKind;
+use crate::seen::Likeness;
 use crate::spell::{on_file_time, seconds};
 use crate::step::{AudioTrack, Encoder, Making, Passes, Product, StreamPlan, VideoTrack, Window};
 use crate::verify::{Frames, VideoExpectation};
@@ -59,6 +60,7 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
         video: Some(VideoExpectation::new(codec, (width, height))),
         frames: Some(Frames { count: 1, tolerance: 0 }),
         alpha: alpha && thumbnail.format == Format::Png,
+        seen: cover.is_none().then_some(Resemblance { start: second, ..Resemblance::whole(Likeness::Still) }),
         cover: cover.map(|cover| cover.index),
         ..Design::new(thumbnail.format, place)
     })

@@ -31,7 +31,7 @@ pub(super) fn jumps(source: &Source) -> bool {
 }
 
 /// The filters that every picture of the source passes first.
-pub(super) fn first_filters(source: &Source) -> Vec<String> {
+pub(crate) fn first_filters(source: &Source) -> Vec<String> {
     let mut filters = Vec::new();
     if source.unshown_frames > 0 {
         // From the first key frame on; a register remembers that there was one.

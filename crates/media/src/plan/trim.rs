@@ -9,7 +9,7 @@ use reelhook_domain::recipe::{Fit, Trim};
 
 use super::convert::as_it_is;
 use super::video::{Keys, Rate, Wish, tier, tier_words};
-use super::{Damage, Design, Desk, Place, audio, size, timeline};
+use super::{Damage, Design, Desk, Place, Resemblance, audio, size, timeline};
 use crate::step::{AudioTrack, Passes, Window};
 use crate::verify::Frames;
 
@@ -113,6 +113,7 @@ impl Cut {
             place: Place::Own(window, Passes::One),
             duration,
             frames: frames.and_then(|count| Some(Frames { count, tolerance: tolerance(count)? })),
+            seen: design.seen.map(|seen| Resemblance { start, ..seen }),
             ..design
         })
     }

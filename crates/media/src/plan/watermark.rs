@@ -11,7 +11,8 @@ use reelhook_domain::recipe::{Fit, Format, Margin, MarkPlace, Watermark};
 use super::color::{Alpha, Hdr, Meaning};
 use super::geometry::{EXACT, Samples, Target};
 use super::video::{Keys, Rate, Wish, missing, tier, tier_words, words};
-use super::{Damage, Design, Desk, Place, audio, convert, size};
+use super::{Damage, Design, Desk, Place, Resemblance, audio, convert, size};
+use crate::seen::Likeness;
 use crate::step::{AudioTrack, Beside, BesideFile, Encoder, Making, Passes, StreamPlan, VideoTrack, Window};
 use crate::verify::{Frames, VideoExpectation};
 
@@ -19,6 +20,9 @@ use crate::verify::{Frames, VideoExpectation};
 const WHITE_OF_PQ: f64 = 203.0 / 10_000.0;
 /// Signal of a diffuse white in HLG. Source: the same.
 const WHITE_OF_HLG: f64 = 0.75;
+
+/// Marks wider than this share of the picture, in percent, hide too much of it to be compared.
+const MOST_COMPARED: f64 = 40.0;
 
 pub(super) fn design(desk: &Desk<'_>, wish: &Watermark) -> Result<Design, JobFailure> {
     let video = desk.picture()?;
@@ -35,7 +39,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Watermark) -> Result<Design, JobFai
         (false, _) => moving(desk, video, wish, &mark)?,
     };
     let file = BesideFile::Further(mark.place);
-    let beside = vec![Beside { file, demuxer: mark.demuxer, options: Vec::new() }];
+    let beside = vec![Beside::of(file, &desk.further[mark.place].source)];
     Ok(Design { place: Place::Own(Window::Whole, Passes::One), beside, ..design })
 }
 
@@ -43,7 +47,6 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Watermark) -> Result<Design, JobFai
 struct Mark {
     /// Its place among the further inputs.
     place: usize,
-    demuxer: &'static str,
     /// Which stream of it.
     index: u32,
     size: (u32, u32),
@@ -63,7 +66,7 @@ impl Mark {
         let (Some(picture), Some(index)) = (picture, source.video_index) else {
             return Err(refuse("unsupported_media", format!("the mark {name} is not a still picture")));
         };
-        Ok(Self { place, demuxer: source.demuxer, index, size: (picture.width.max(1), picture.height.max(1)) })
+        Ok(Self { place, index, size: (picture.width.max(1), picture.height.max(1)) })
     }
 
     /// The graph that lays it on what the filters before have made, in the colours that `colored` brings it to.
@@ -148,6 +151,9 @@ fn moving(desk: &Desk<'_>, video: &VideoInfo, wish: &Watermark, mark: &Mark) -> 
     };
     let sound = audio::Wish { format, copy: audio::Copy::WhereItFits, kbps: None, quality: wish.quality };
     let mut design = desk.both(&picture, sound)?;
+    // A mark that covers most of the picture leaves little to compare.
+    let covers = wish.width_percent > MOST_COMPARED;
+    design.seen = (!covers).then(|| Resemblance::whole(Likeness::Shapes));
     let colored = colored(video, Hdr::of(desk, video, codec));
     if let Some(Making { video: VideoTrack::Encode { filters, .. }, .. }) = &mut design.making {
         let samples = filters.iter().rev().find(|filter| filter.starts_with("format=")).cloned();

@@ -7,8 +7,8 @@ use reelhook_domain::failure::JobFailure;
 use reelhook_domain::form::Form;
 use reelhook_domain::recipe::Recipe;
 use reelhook_media::{
-    Damage, Further, Launcher, MediaError, Plan, Product, Receipt, SandboxMode, Source, Step, ToolSettings, Toolbox,
-    Watch, plan,
+    Compared, Damage, Expectation, Further, Launcher, MediaError, Plan, Product, Receipt, SandboxMode, Source, Step,
+    ToolSettings, Toolbox, Watch, plan,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -70,6 +70,24 @@ impl Rig {
         self.toolbox.run(step, input, &[], &self.scratch(), source, watch).await.map(|_| ())
     }
 
+    /// Measures a product, also against its source.
+    pub(crate) async fn verify(
+        &self,
+        expect: &Expectation,
+        path: &Path,
+        input: &Path,
+        source: &Source,
+    ) -> Result<Receipt, MediaError> {
+        let verified = self.toolbox.verify_beside(expect, path, &self.scratch(), Compared { input, source }).await;
+        if let Ok(receipt) = &verified {
+            for check in receipt.checks.iter().filter(|check| check.name == "seen") {
+                let kind = expect.seen.map(|seen| format!("{:?}", seen.likeness)).unwrap_or_default();
+                evidence(&format!("{kind}\t{}\t{}", expect.format, check.measured));
+            }
+        }
+        verified
+    }
+
     /// The whole way of one input to some outputs; products in the order of the outputs.
     pub(crate) async fn make_all(
         &self,
@@ -87,7 +105,7 @@ impl Rig {
             self.run(step, input, &source).await?;
             for product in &step.products {
                 let path = self.scratch().join(&product.file_name);
-                let receipt = self.toolbox.verify(&product.expect, &path, &self.scratch()).await?;
+                let receipt = self.verify(&product.expect, &path, input, &source).await?;
                 made.push(Made { product: product.clone(), path, receipt });
             }
         }
@@ -111,7 +129,7 @@ impl Rig {
         self.toolbox.run(step, input, &further, &self.scratch(), &source, watch).await?;
         let product = plan.steps[0].products.remove(0);
         let path = self.scratch().join(&product.file_name);
-        let receipt = self.toolbox.verify(&product.expect, &path, &self.scratch()).await?;
+        let receipt = self.verify(&product.expect, &path, input, &source).await?;
         Ok(Made { product, path, receipt })
     }
 
@@ -136,7 +154,7 @@ impl Rig {
         self.toolbox.run(&plan.steps[0], inputs[0], &further, &scratch, &source, watch).await?;
         let product = plan.steps[0].products[0].clone();
         let path = scratch.join(&product.file_name);
-        let receipt = self.toolbox.verify(&product.expect, &path, &scratch).await?;
+        let receipt = self.verify(&product.expect, &path, inputs[0], &source).await?;
         Ok(Made { product, path, receipt })
     }
 
@@ -147,6 +165,15 @@ impl Rig {
             Ok(made) => panic!("made {:?} of {}", made.receipt, input.display()),
         }
     }
+}
+
+/// Notes how far a right result is from its source: what the bounds are set from (docs/media.md, "What is seen").
+fn evidence(line: &str) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("seen");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let name = format!("{}-{:?}.tsv", std::process::id(), std::thread::current().id());
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(name));
+    std::io::Write::write_all(&mut file.expect("a file"), format!("{line}\n").as_bytes()).expect("a line");
 }
 
 pub(crate) fn recipe(value: Value) -> Recipe {

@@ -1,0 +1,215 @@
+//! Small frames of a file, read by a run of ffmpeg of its own.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reelhook_domain::media::{MediaInfo, VideoInfo};
+use reelhook_domain::recipe::Format;
+use tokio_util::sync::CancellationToken;
+
+use super::distance::deviation;
+use crate::error::MediaError;
+use crate::plan::{Meaning, first_filters, sdr_filters};
+use crate::run::process::{Collector, Ending, option};
+use crate::spell::{on_file_time, seconds};
+use crate::tools::{Errand, Toolbox, Writes};
+use crate::verify::Compared;
+
+/// A small picture: red, green and blue, row after row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Frame {
+    pub(super) width: usize,
+    pub(super) rgb: Vec<u8>,
+}
+
+impl Frame {
+    pub(super) fn brightness(&self) -> Vec<f64> {
+        let luma =
+            |pixel: &[u8]| 0.2126 * f64::from(pixel[0]) + 0.7152 * f64::from(pixel[1]) + 0.0722 * f64::from(pixel[2]);
+        self.rgb.chunks_exact(3).map(luma).collect()
+    }
+
+    /// Whether there is anything to be seen: not where a film fades in from black.
+    pub(super) fn shows_something(&self) -> bool {
+        deviation(&self.brightness()) > 4.0
+    }
+}
+
+/// What transparency is laid on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ground {
+    Black,
+    White,
+}
+
+/// Which frames are read: so many from a second on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Shot {
+    pub(super) second: f64,
+    pub(super) frames: usize,
+}
+
+/// Containers in which a jump lands where it should, thanks to an index.
+const INDEXED: &[&str] = &["mov", "matroska"];
+/// How long a few frames may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A file whose frames are read.
+pub(super) struct Reader<'a> {
+    toolbox: &'a Toolbox,
+    file: PathBuf,
+    demuxer: &'a str,
+    demuxer_options: &'a [&'static str],
+    decoder: Option<&'static str>,
+    /// Its stream; none for the first picture.
+    index: Option<u32>,
+    /// Filters that every frame passes first.
+    first: Vec<String>,
+    /// When its picture begins, in seconds.
+    begins: f64,
+    /// Filters that say what its numbers mean and bring them to standard range.
+    colors: Vec<String>,
+    /// Whether it is fitted into the size, with bars where its shape differs; else it is stretched.
+    fitted: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of the source; none where it is not read by ffmpeg.
+    pub(super) fn of_source(
+        toolbox: &'a Toolbox,
+        compared: Compared<'a>,
+        video: &VideoInfo,
+        product: &VideoInfo,
+        stretched: bool,
+    ) -> Option<Self> {
+        let source = compared.source;
+        let mut colors: Vec<String> = Meaning::told(video).into_iter().collect();
+        if video.color.is_hdr() && !product.color.is_hdr() {
+            colors.extend(sdr_filters(toolbox.capabilities(), video));
+        }
+        Some(Self {
+            toolbox,
+            file: std::path::absolute(compared.input).ok()?,
+            demuxer: source.demuxer,
+            demuxer_options: source.demuxer_options,
+            decoder: alpha_decoder(toolbox, video),
+            index: source.video_index,
+            first: first_filters(source),
+            begins: source.video_start,
+            colors,
+            fitted: !stretched,
+        })
+    }
+
+    /// A reader of a product; none where ffmpeg does not read its format.
+    pub(super) fn of_product(toolbox: &'a Toolbox, file: &Path, info: &MediaInfo, format: Format) -> Option<Self> {
+        let demuxer = match format {
+            Format::Mp4 | Format::Mov => "mov",
+            Format::Mkv | Format::Webm => "matroska",
+            Format::Gif => "gif",
+            Format::Jpg => "jpeg_pipe",
+            Format::Png => "png_pipe",
+            Format::Webp => "webp_pipe",
+            _ => return None,
+        };
+        let video = info.video.as_ref()?;
+        Some(Self {
+            toolbox,
+            file: std::path::absolute(file).ok()?,
+            demuxer,
+            demuxer_options: &[],
+            decoder: alpha_decoder(toolbox, video),
+            index: None,
+            first: Vec::new(),
+            begins: 0.0,
+            colors: Meaning::told(video).into_iter().filter(|_| !format.is_still()).collect(),
+            fitted: false,
+        })
+    }
+
+    /// Reads frames, brought to that size and laid on the ground. Fewer where there are not so many.
+    pub(super) async fn frames(
+        &self,
+        shot: Shot,
+        size: (u32, u32),
+        ground: Ground,
+        scratch: &Path,
+    ) -> Result<Vec<Frame>, MediaError> {
+        let bytes_of_one = size.0 as usize * size.1 as usize * 4;
+        let errand = Errand {
+            program: self.toolbox.ffmpeg(),
+            arguments: self.arguments(shot, size),
+            inputs: vec![&self.file],
+            scratch,
+            writes: Writes::Nothing,
+            wall: PATIENCE,
+            stall: PATIENCE,
+        };
+        let mut said = Collector::new(bytes_of_one * shot.frames);
+        let ended = self.toolbox.start(errand, &mut said, &CancellationToken::new()).await?;
+        if ended.ending != Ending::Exited(0) {
+            tracing::info!(ending = ?ended.ending, said = ended.stderr.last_line(), "frames could not be read");
+        }
+        let frames = said.bytes.chunks_exact(bytes_of_one);
+        Ok(frames.map(|rgba| Frame { width: size.0 as usize, rgb: laid(rgba, ground) }).collect())
+    }
+
+    fn arguments(&self, shot: Shot, (width, height): (u32, u32)) -> Vec<OsString> {
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let mut line = words(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-threads", "1"]);
+        if let Some(decoder) = self.decoder {
+            line.extend(words(&["-c:v", decoder]));
+        }
+        let jumps = shot.second > 0.0 && INDEXED.contains(&self.demuxer);
+        if jumps {
+            line.extend(words(&["-ss", &seconds(shot.second)]));
+        }
+        line.extend(words(self.demuxer_options));
+        line.extend(words(&["-protocol_whitelist", "file,pipe", "-f", self.demuxer]));
+        let mut operand = OsString::from("file:");
+        operand.push(&self.file);
+        option(&mut line, "-i", operand);
+        let mut filters = self.first.clone();
+        if shot.second > 0.0 && !jumps {
+            let (begins, from) = (seconds(self.begins), seconds(shot.second));
+            filters.push(format!("{},select=gte(t\\,{from})", on_file_time("setpts", &begins)));
+        }
+        filters.push(format!("trim=end_frame={}", shot.frames));
+        filters.extend(self.colors.iter().cloned());
+        let exact = "flags=area+accurate_rnd+full_chroma_int+full_chroma_inp";
+        if self.fitted {
+            let shape = f64::from(width) / f64::from(height);
+            // Shapes that differ by what rounding to whole pixels does are the same.
+            let same = format!("lt(abs(dar/{}-1)\\,0.04)", seconds(shape));
+            let wide = format!("if({same}\\,{width}\\,max(1\\,min({width}\\,round({height}*dar))))");
+            let high = format!("if({same}\\,{height}\\,max(1\\,min({height}\\,round({width}/dar))))");
+            filters.push(format!("scale=w={wide}:h={high}:{exact},format=rgba,setsar=1"));
+            filters.push(format!("pad={width}:{height}:-1:-1:color=black"));
+        } else {
+            filters.push(format!("scale={width}:{height}:{exact},format=rgba"));
+        }
+        let stream = self.index.map_or_else(|| "0:v:0".to_owned(), |index| format!("0:{index}"));
+        line.extend(words(&["-filter_complex", &format!("[{stream}]{}[f]", filters.join(",")), "-map", "[f]"]));
+        line.extend(words(&["-fps_mode", "passthrough", "-c:v", "rawvideo", "-f", "rawvideo", "pipe:1"]));
+        line
+    }
+}
+
+/// The decoder that sees transparency, where there is some.
+fn alpha_decoder(toolbox: &Toolbox, video: &VideoInfo) -> Option<&'static str> {
+    let name = match video.codec.as_str() {
+        "vp8" if video.has_alpha() => "libvpx",
+        "vp9" if video.has_alpha() => "libvpx-vp9",
+        _ => return None,
+    };
+    toolbox.capabilities().decodes(name).then_some(name)
+}
+
+fn laid(rgba: &[u8], ground: Ground) -> Vec<u8> {
+    let below = if ground == Ground::White { 255 } else { 0 };
+    let mix = |color: u8, alpha: u8| {
+        ((u32::from(color) * u32::from(alpha) + below * u32::from(255 - alpha) + 127) / 255) as u8
+    };
+    rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]].map(|color| mix(color, pixel[3]))).collect()
+}
