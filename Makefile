@@ -27,7 +27,7 @@ bench: ## Measure the release build and write docs/benchmarks.md.
 	@scripts/need.sh cc ffmpeg nasm
 	@scripts/bench.sh $(ARGS)
 
-docs: ## Write the generated pages anew: settings and states.
+docs: ## Write the generated pages anew: settings, states, errors, media.
 	@scripts/docs.sh
 
 clean: ## Remove what was built.

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Runs every test: Rust, the examples in the docs of Rust, the example receivers, the signatures as published libraries see
-# them, the five services from outside, the documentation.
+# them, the five services from outside, the table of real inputs, the documentation.
 #
 #   scripts/test.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 features=(--workspace --features "reelhook-cli/failpoints,$(scripts/features.sh)")
+
+# The rows of docs/media.md are those that this run leaves.
+rm -rf target/tmp/verdicts
 
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run "${features[@]}"
@@ -19,4 +22,5 @@ target/venv/bin/python examples/test_receivers.py --require-all
 target/venv/bin/python examples/test_verifiers.py --require-all
 target/venv/bin/python examples/test_services.py --require-all
 target/venv/bin/python examples/test_published_clients.py --require-all
+target/venv/bin/python scripts/media-table.py --check
 target/venv/bin/python scripts/check-docs.py --require-binary

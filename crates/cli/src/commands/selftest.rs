@@ -41,18 +41,18 @@ Examples:
   reelhook selftest
   reelhook selftest --only hostile
   reelhook selftest --config /etc/reelhook.toml --json
-  reelhook selftest --only alpha --keep
+  reelhook selftest --only transparent --keep
 
-It makes each input on the spot, sends it to a server in a temporary folder, and measures the result with
-ffmpeg and by its bytes. Run it after an upgrade of Reelhook, ffmpeg or the kernel. Takes about a minute;
-exits with 1 when any case does not hold. Ctrl-C leaves nothing behind.";
+It makes each input on the spot, sends it to a server in a temporary folder, and measures the
+result with ffmpeg, ffprobe and by its bytes. Run it after an upgrade of Reelhook, ffmpeg or the
+kernel. It takes less than a minute, and exits with 1 when a case does not hold.";
 
 /// How long one case may take.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How many cases are under way at once.
 const AT_ONCE: usize = 4;
 
-/// Check that this installation makes right what people send, and refuses what is meant to harm it
+/// Check that this installation makes what people send right, and refuses what is hostile
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

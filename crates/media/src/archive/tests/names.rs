@@ -105,7 +105,13 @@ fn a_name_in_a_code_page_keeps_its_bytes() {
         let (made, source) = (repacked(&zip, Format::Zip), headers(&zip));
         let right = headers(&made) == source && made.ends_with(b"\x04\x00\x95\x5C\x8E\x86");
         let said = |seen: &[Seen]| format!("{:02X?}, bit 11 {}", seen[0].0, if seen[0].1 { "set" } else { "clear" });
-        verdict(format!("M20 Zip names: {page}"), "archive", said(&source), said(&headers(&made)), right);
+        verdict(
+            "M20 names in a code page",
+            format!("zip with a name in {page}"),
+            said(&source),
+            said(&headers(&made)),
+            right,
+        );
         for format in [Format::Tar, Format::TarGz] {
             let (tar, _folder) = opened(&repacked(&zip, format)).unwrap();
             assert_eq!(tar.members[0].name_in(format), bytes, "a tar has no flag; the bytes are as they were");
@@ -115,7 +121,7 @@ fn a_name_in_a_code_page_keeps_its_bytes() {
         let zip = std::fs::read(field(name)).unwrap();
         let (made, source) = (headers(&repacked(&zip, Format::Zip)), headers(&zip));
         let said = |seen: &[Seen]| format!("{:02X?}, bit 11 {}", seen[0].0, if seen[0].1 { "set" } else { "clear" });
-        verdict("M20 Zip names: from the field", name, said(&source), said(&made), made == source);
+        verdict("M20 names in a code page", name, said(&source), said(&made), made == source);
     }
 }
 
@@ -143,8 +149,8 @@ fn what_is_said_of_a_name_is_said_again() {
     assert_eq!((kept(5).1, kept(2).1), ("写真.jpg", "mac/写真 é.jpg"));
     assert_eq!([0, 2, 6].map(|at| kept(at).0.attributes), [0o100_644 << 16, 0o100_600 << 16, 0x10]);
     verdict(
-        "M20 Zip names: UTF-8 with and without bit 11, Info-ZIP's Unicode field",
-        "archive",
+        "M20 names in a code page",
+        "zip with UTF-8, with and without bit 11, and Info-ZIP's Unicode field",
         "each name, flag, comment and field as it was",
         "each name, flag, comment and field as it was",
         headers(&made) == headers(&zip),
@@ -176,8 +182,8 @@ fn a_tar_keeps_names_that_are_not_utf_8_and_a_zip_of_it_does_not_call_them_so() 
     let seen = headers(&repacked(&tar, Format::Zip));
     let right = seen[0].0 == b"caf\xE9.txt" && !seen[0].1 && seen[1].0 == "é.txt".as_bytes() && seen[1].1;
     verdict(
-        "M20 Tar names: Latin-1",
-        "archive as tar and as zip",
+        "M20 names in a code page",
+        "tar with a name in Latin-1, to tar and to zip",
         "63 61 66 E9, in a zip without bit 11",
         format!("{:02X?}, bit 11 {}", &seen[0].0[..4], if seen[0].1 { "set" } else { "clear" }),
         right,

@@ -50,7 +50,7 @@ pub(super) const CASES: &[Case] = &[
         input: Input::Built(tracks),
         recipe: r#"{"recipe": "convert", "format": "mkv", "quality": "economy"}"#,
         right: Right::Made {
-            expected: "video, audio eng, audio ger, subtitle fre",
+            expected: "video, audio eng, audio spa, subtitle jpn",
             by: "ffprobe",
             got: |seen| seen.streams(),
         },
@@ -92,14 +92,14 @@ fn shortest_frame(seen: &Seen) -> anyhow::Result<String> {
 
 fn tracks(workshop: &Workshop) -> anyhow::Result<Vec<u8>> {
     let words = workshop.room()?.join("words.srt");
-    std::fs::write(&words, "1\n00:00:00,100 --> 00:00:00,900\nBonjour\n")?;
+    std::fs::write(&words, "1\n00:00:00,100 --> 00:00:00,900\nKonnichiwa\n")?;
     let place = words.to_string_lossy();
     workshop.film(
         &format!(
             "-f lavfi -i testsrc2=size=320x180:rate=25:duration=1 -f lavfi -i sine=duration=1 \
              -f lavfi -i sine=frequency=880:duration=1 -i {place} -map 0 -map 1 -map 2 -map 3 -c:v libx264 -preset ultrafast \
-             -pix_fmt yuv420p -c:a aac -c:s srt -metadata:s:a:0 language=eng -metadata:s:a:1 language=ger \
-             -metadata:s:s:0 language=fre"
+             -pix_fmt yuv420p -c:a aac -c:s srt -metadata:s:a:0 language=eng -metadata:s:a:1 language=spa \
+             -metadata:s:s:0 language=jpn"
         ),
         "film.mkv",
     )

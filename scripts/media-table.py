@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Writes docs/media.md, the table of what becomes of real inputs, from the rows that the tests leave behind.
+
+    python3 scripts/media-table.py [--fresh | --check]
+
+The tests leave a row for each input in target/tmp/verdicts (`reelhook_testkit::verdict`). Without a flag the rows of the
+page are brought up to date, and those that no test left this time are kept; `--fresh`, after a run of all tests, drops
+them. `--check` fails where a row of the page was not left or is not right; a measured number may differ.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "media.md"
+ROWS = ROOT / "target" / "tmp" / "verdicts"
+LONGEST = 240
+NUMBER = re.compile(r"(MG?)(\d+) +")
+
+INTRODUCTION = """\
+# What becomes of real inputs
+
+Each row is an input as cameras, phones, recorders, browsers, office programs and other servers write it, what is right for
+it, and what this version made of it. None of them is a clip made to be easy: each kind once came out wrong here or does
+elsewhere.
+
+The tests of this repository write the page: each row is one test, which makes the input or takes it from
+[`crates/testkit/field`](../crates/testkit/field), runs the recipe with the ffmpeg of the machine, and measures the result
+by decoding it or reading its bytes. A row that is not right fails the test. `make test` checks that every row of this page
+is still there and right; `make docs` writes the numbers of the last run. The numbers in the first column are those under
+which the kinds were written down.
+
+`reelhook selftest` does the same with a smaller set on your own machine: see
+[operations](operations.md#checking-an-installation).
+"""
+
+# Each area with the numbers of its kinds.
+AREAS = [
+    ("Pictures and animations", "M1 M2 M11 M15 M16 M17 M24 M26 M28 M29 M30 MG9 MG10 MG11 MG14 MG15"),
+    ("Colour and transparency", "M3 M5 M21 M22 MG8 MG12"),
+    ("Shape and pace", "M4 M8 M10 M27 M31 MG5 MG16"),
+    ("Streams, times and damage", "M7 M9 M14 M18 M23 M25 MG1 MG2 MG6 MG7"),
+    ("Sound", "M6 M12 M13 M19 MG3 MG4"),
+    ("Archives", "M20 MG13"),
+]
+OTHERS = "More"
+
+
+class Row:
+    def __init__(self, kind, source, expected, measured):
+        match = NUMBER.match(kind)
+        self.number = match[0].strip() if match else ""
+        self.kind = kind[match.end():] if match else kind
+        self.source, self.expected, self.measured = source, expected, measured
+
+    @property
+    def key(self):
+        return self.number, self.kind, self.source
+
+    def area(self):
+        return next((area for area, numbers in AREAS if self.number in numbers.split()), OTHERS)
+
+    def order(self):
+        match = NUMBER.match(self.number + " ")
+        return (match[1] == "MG", int(match[2])) if match else (True, 10**6), self.kind, natural(self.source)
+
+    def line(self):
+        cells = (self.number, self.kind, self.source, self.expected, self.measured)
+        return "| " + " | ".join(map(escaped, cells)) + " |"
+
+
+def natural(text):
+    return [(piece.isdigit(), int(piece) if piece.isdigit() else 0, piece) for piece in re.split(r"(\d+)", text)]
+
+
+def escaped(text):
+    return re.sub(r"([\\|*_`<>\[\]~])", r"\\\1", text)
+
+
+def unescaped(text):
+    return re.sub(r"\\(.)", r"\1", text)
+
+
+def cut(text):
+    return text if len(text) <= LONGEST else text[: LONGEST - 3].rstrip() + "..."
+
+
+def left():
+    """The rows that the tests left, and those of them that are wrong."""
+    rows, wrong = {}, []
+    for path in sorted(ROWS.glob("*.tsv")):
+        fields = path.read_text(encoding="utf-8").rstrip("\n").split("\t")
+        if len(fields) != 5:
+            sys.exit(f"{path.name} does not have five fields")
+        row = Row(*(cut(" ".join(field.split())) for field in fields[:4]))
+        rows[row.key] = row
+        if fields[4] != "right":
+            wrong.append(row)
+    return rows, wrong
+
+
+def listed():
+    """The rows of the page."""
+    rows = {}
+    if PAGE.is_file():
+        for line in PAGE.read_text(encoding="utf-8").splitlines():
+            cells = [unescaped(cell.strip()) for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            if len(cells) == 5 and cells[0] != "No." and not set(cells[0]) == {"-"}:
+                row = Row(f"{cells[0]} {cells[1]}" if cells[0] else cells[1], *cells[2:])
+                rows[row.key] = row
+    return rows
+
+
+def page(rows):
+    parts = [INTRODUCTION]
+    for area in [area for area, _ in AREAS] + [OTHERS]:
+        inside = sorted((row for row in rows.values() if row.area() == area), key=Row.order)
+        if inside:
+            heading = "| No. | Kind | Input and recipe | Right | Measured |\n| --- | --- | --- | --- | --- |"
+            parts.append(f"## {area}\n\n" + "\n".join([heading, *(row.line() for row in inside)]) + "\n")
+    return "\n".join(parts)
+
+
+def check(rows, wrong):
+    complaints = [f"not right: {row.line()}" for row in wrong]
+    complaints += [f"no test left this row: {row.line()}" for key, row in listed().items() if key not in rows]
+    more = len(rows.keys() - listed().keys())
+    if more:
+        print(f"docs/media.md does not have {more} rows that the tests left; `make docs` writes them", file=sys.stderr)
+    for complaint in complaints:
+        print(f"FAILED  docs/media.md: {complaint}")
+    print(f"{len(listed())} rows of docs/media.md, {len(complaints)} failed")
+    return 1 if complaints else 0
+
+
+def main():
+    flags = sys.argv[1:]
+    if flags not in ([], ["--fresh"], ["--check"]):
+        sys.exit(__doc__)
+    rows, wrong = left()
+    if flags == ["--check"]:
+        return check(rows, wrong)
+    kept = {key: row for key, row in listed().items() if key not in rows}
+    if kept and not flags:
+        print(f"{len(kept)} rows of docs/media.md were left by no test and are kept; --fresh drops them", file=sys.stderr)
+        rows |= kept
+    for row in wrong:
+        print(f"left out, for it is not right: {row.line()}", file=sys.stderr)
+        rows.pop(row.key, None)
+    PAGE.write_text(page(rows), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
