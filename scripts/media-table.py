@@ -75,14 +75,16 @@ def natural(text):
 
 
 def escaped(text):
-    return re.sub(r"([\\|*_`<>\[\]~])", r"\\\1", text)
+    return re.sub(r"([\\|*`<>])", r"\\\1", text)
 
 
 def unescaped(text):
     return re.sub(r"\\(.)", r"\1", text)
 
 
-def cut(text):
+def plain(text):
+    """One line that is no link and not too long."""
+    text = " ".join(text.split()).replace("](", "] (")
     return text if len(text) <= LONGEST else text[: LONGEST - 3].rstrip() + "..."
 
 
@@ -93,7 +95,7 @@ def left():
         fields = path.read_text(encoding="utf-8").rstrip("\n").split("\t")
         if len(fields) != 5:
             sys.exit(f"{path.name} does not have five fields")
-        row = Row(*(cut(" ".join(field.split())) for field in fields[:4]))
+        row = Row(*map(plain, fields[:4]))
         rows[row.key] = row
         if fields[4] != "right":
             wrong.append(row)

@@ -1,5 +1,6 @@
 //! The cases, one file a group.
 
+mod archives;
 mod colour;
 mod hostile;
 mod pictures;
@@ -9,11 +10,12 @@ mod video;
 use super::case::Case;
 
 /// The groups, and what is in each.
-pub(super) const GROUPS: [(&str, &[Case]); 5] = [
+pub(super) const GROUPS: [(&str, &[Case]); 6] = [
     ("pictures", pictures::CASES),
     ("colour", colour::CASES),
     ("video", video::CASES),
     ("sound", sound::CASES),
+    ("archives", archives::CASES),
     ("hostile", hostile::CASES),
 ];
 
