@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::MediaError;
 use crate::extras::{self, ExtrasExpectation};
+use crate::heard::{self, HeardExpectation};
 use crate::loudness::Leveled;
 use crate::package::{self, MadePart, PackageExpectation};
 use crate::pictures::{sequence, webp};
@@ -59,6 +60,9 @@ pub struct Expectation {
     /// How its picture relates to that of the source, where it is the same picture.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub seen: Option<SeenExpectation>,
+    /// How its sound relates to that of the source, where it is the same sound.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub heard: Option<HeardExpectation>,
     /// Set where the product is the source itself, to the source's size in bytes: then only this is compared.
     pub kept_source: Option<u64>,
 }
@@ -179,7 +183,8 @@ pub struct Compared<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// What was compared: `size`, `format`, `video`, `audio`, `depth`, `alpha`, `duration`, `frames`, `fast_start`,
-    /// `max_bytes`, `streams`, `sounds`, `subtitles`, `attachments`, `covers`, `chapters`, `tags`, `loudness`.
+    /// `max_bytes`, `streams`, `sounds`, `subtitles`, `attachments`, `covers`, `chapters`, `tags`, `loudness`,
+    /// `heard`.
     pub name: String,
     /// Whether it is as it has to be.
     pub passed: bool,
@@ -271,6 +276,9 @@ pub(crate) async fn verify_beside(
 ) -> Result<Receipt, MediaError> {
     let mut receipt = verify(toolbox, expect, file, scratch).await?;
     receipt.checks.extend(seen::check(toolbox, expect, compared, &receipt.info, file, scratch).await?);
+    if let Some(heard) = expect.heard.filter(|_| toolbox.settings().compare) {
+        receipt.checks.extend(heard::check(toolbox, heard, compared, file, scratch).await?);
+    }
     match failure(&receipt.checks) {
         Some(failure) => Err(MediaError::Failed(failure)),
         None => Ok(receipt),
@@ -517,6 +525,7 @@ mod tests {
             any_content: false,
             package: None,
             extras: None,
+            heard: None,
             promise: None,
             seen: None,
             kept_source: None,

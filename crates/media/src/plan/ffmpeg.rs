@@ -79,6 +79,7 @@ fn product(desk: &Desk<'_>, output: usize, wish: &Ffmpeg) -> Product {
         package: None,
         extras: None,
         seen: None,
+        heard: None,
         promise: None,
         kept_source: None,
     };

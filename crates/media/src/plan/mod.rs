@@ -44,7 +44,7 @@ pub(crate) mod samples;
 mod tests;
 
 use reelhook_domain::failure::{JobFailure, Stage};
-use reelhook_domain::media::{AudioInfo, VideoInfo};
+use reelhook_domain::media::{AudioInfo, SampleDepth, VideoInfo};
 use reelhook_domain::recipe::{Format, Recipe};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,7 @@ pub(crate) use self::video::private_parameters;
 use crate::capabilities::Capabilities;
 use crate::extras::{Carried, ExtrasExpectation, TrackKind};
 use crate::further::Further;
+use crate::heard::HeardExpectation;
 use crate::package::PackageExpectation;
 use crate::probe::Source;
 use crate::promise::Promise;
@@ -353,6 +354,7 @@ fn shared_filters(desk: &Desk<'_>) -> Vec<String> {
 
 fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
     let kept = design.making.is_none();
+    let design_of_sound = design.clone();
     let extras = ExtrasExpectation::of(
         &design.carried,
         design.audio.is_some(),
@@ -377,6 +379,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
             .seen
             .filter(|_| !kept && desk.damage == Damage::Strict)
             .map(|seen| seen.expectation(design.format, design.duration)),
+        heard: heard(desk, &design_of_sound),
         promise: design.promise,
         kept_source: kept.then_some(desk.source.size_bytes),
     };
@@ -393,6 +396,30 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         making: design.making,
         carried: design.carried,
     }
+}
+
+/// What of the source is heard in a product, where nothing but its codec, its depth and its channels changed.
+fn heard(desk: &Desk<'_>, design: &Design) -> Option<HeardExpectation> {
+    let source = desk.source;
+    let own = source.info.audio.as_ref().filter(|_| source.measured && source.damage.is_none())?;
+    let is_same = design.promise.is_none() && design.package.is_none() && design.join.is_none();
+    let part = tracks::part(design.place);
+    let encoded = match &design.making.as_ref()?.audio {
+        AudioTrack::Encode { options } => {
+            !options.iter().any(|option| option.starts_with("-filter") || option == "-af")
+        }
+        // A part that is copied begins with a whole packet.
+        AudioTrack::Copy => part.is_none(),
+        AudioTrack::None | AudioTrack::Joined { .. } | AudioTrack::Drawn(_) => false,
+    };
+    let length = own.duration_seconds.filter(|_| is_same && encoded && desk.damage == Damage::Strict)?;
+    let (start, most) = part.unwrap_or((0.0, f64::MAX));
+    let seconds = (length + source.audio_start - start).min(most).min(design.duration?.seconds);
+    let float = |depth: Option<SampleDepth>| depth.is_some_and(|depth| depth.float);
+    let beyond_full_scale = float(own.depth) && float(design.audio.as_ref()?.depth);
+    // Sound alone has no time but its own.
+    let start = if design.video.is_none() && part.is_none() { source.audio_start } else { start };
+    (seconds > 0.2).then_some(HeardExpectation { start, seconds, beyond_full_scale })
 }
 
 impl<'a> Desk<'a> {

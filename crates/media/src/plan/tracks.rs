@@ -150,7 +150,8 @@ pub(super) fn furnish(desk: &Desk<'_>, recipe: &Recipe, mut design: Design) -> R
     Ok(design)
 }
 
-fn part(place: Place) -> Option<(f64, f64)> {
+/// Which part of the source a product is.
+pub(super) fn part(place: Place) -> Option<(f64, f64)> {
     match place {
         Place::Own(Window::Jump { start, length } | Window::Walk { start, length }, _) => Some((start, length)),
         _ => None,

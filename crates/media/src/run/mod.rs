@@ -292,7 +292,7 @@ async fn keep(step: &Step, input: PathBuf, scratch: &Path) -> Result<(), MediaEr
     Ok(())
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

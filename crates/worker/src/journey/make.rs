@@ -15,7 +15,7 @@ use reelhook_domain::recipe::Format;
 use reelhook_files::{Key, Stored};
 use reelhook_media::heif::HEIC;
 use reelhook_media::{
-    Further, MadePart, Product, Progress, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan,
+    Compared, Further, MadePart, Product, Progress, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan,
 };
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
@@ -199,7 +199,8 @@ impl Walk<'_> {
         let spec = self.spec(bench, product);
         self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
         let file = if step.keeps_source() { bench.original.to_owned() } else { folder.join(&product.file_name) };
-        let verifying = bench.toolbox.verify(&product.expect, &file, folder);
+        let compared = Compared { input: bench.input, source: bench.source };
+        let verifying = bench.toolbox.verify_beside(&product.expect, &file, folder, compared);
         let verified = self.unless_interrupted(verifying).await?;
         let receipt = verified.map_err(|error| Trouble::with_media(Stage::Verifying, error))?;
         fail_point!("worker.verified");

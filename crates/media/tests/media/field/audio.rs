@@ -651,3 +651,54 @@ async fn fonts_of_strangers_do_not_fail_the_drawing() {
     let holds = said(&made).contains("stream 5 (eng, ass): drawn into the picture");
     verdict("M18 subtitles drawn: fonts", "a mkv with a font that is none", "drawn", said(&made), holds);
 }
+
+#[tokio::test]
+async fn a_product_that_sounds_like_something_else_is_noticed() {
+    let rig = Rig::new().await;
+    let clip = rig.clip("bursts.mkv");
+    // Bursts whose length and loudness vary, and a picture.
+    let sound = "aevalsrc=exprs=0.5*sin(2*PI*300*t)*gt(sin(2*PI*t*t/3)\\,0.2)*(0.3+0.7*abs(sin(t))):d=6:s=48000";
+    let arguments = format!(
+        "-f lavfi -i color=gray:s=64x64:r=25:d=6 -f lavfi -i {sound} -c:v libx264 -preset ultrafast -c:a flac \
+         -f matroska {{}}"
+    );
+    ffmpeg(&arguments, &[&clip]);
+    let made = rig.make(&clip, json!({"recipe": "convert", "format": "mp4", "quality": "economy"})).await.unwrap();
+    let source = rig.probe(&clip).await.unwrap();
+    let compared = reelhook_media::Compared { input: &clip, source: &source };
+    let heard = made.receipt.checks.iter().find(|check| check.name == "heard").expect("it was compared");
+    verdict("the sound is compared: as it is", "convert to mp4", "passes", &heard.measured, heard.passed);
+    for (name, filter, fails) in [
+        ("as it is", "anull", false),
+        ("40 ms late", "adelay=40", false),
+        ("silent", "volume=0", true),
+        ("clipped", "volume=20dB,alimiter=limit=1:level=0", true),
+        ("half as loud", "volume=0.5", true),
+        ("half speed", "asetrate=24000,aresample=48000", true),
+        ("200 ms late", "adelay=200", true),
+        ("300 ms early", "atrim=start=0.3,asetpts=PTS-STARTPTS", true),
+        ("backwards", "areverse", true),
+        ("a hole of a second", "volume=0:enable=between(t\\,2\\,3)", true),
+    ] {
+        let wrong = rig.clip("wrong.mp4");
+        let arguments = format!(
+            "-i {{}} -c:v copy -af {filter},apad=whole_dur=6,atrim=end=6 -c:a aac -movflags +faststart -f mp4 {{}}"
+        );
+        ffmpeg(&arguments, &[&made.path, &wrong]);
+        let expect = reelhook_media::Expectation { frames: None, ..made.product.expect.clone() };
+        let verified = rig.toolbox.verify_beside(&expect, &wrong, &rig.scratch(), compared).await;
+        let measured = match &verified {
+            Ok(_) => "passes".to_owned(),
+            Err(error) => error.failure().map_or_else(|| format!("{error:?}"), |failure| failure.message.clone()),
+        };
+        let holds = verified.is_err() == fails && (!fails || measured.contains("heard"));
+        let expected = if fails { "refused: heard" } else { "passes" };
+        verdict(
+            format!("the sound is compared: {name}"),
+            "a product that was tampered with",
+            expected,
+            measured,
+            holds,
+        );
+    }
+}
