@@ -8,6 +8,7 @@
 //! The signatures are those of the formats' own specifications; the demuxer names are ffmpeg's (`ffmpeg -demuxers`).
 
 use crate::heif;
+use crate::image::raw::raw;
 
 /// How many bytes of the beginning are looked at.
 pub(crate) const HEAD: usize = 64 * 1024;
@@ -127,6 +128,9 @@ fn picture(head: &[u8]) -> Option<Kind> {
         (b"\xFF\xD8\xFF", still("jpeg_pipe", "jpg")),
         (b"II*\0", still("tiff_pipe", "tiff")),
         (b"MM\0*", still("tiff_pipe", "tiff")),
+        // BigTIFF.
+        (b"II+\0", still("tiff_pipe", "tiff")),
+        (b"MM\0+", still("tiff_pipe", "tiff")),
     ];
     let found = table.iter().find(|(signature, _)| head.starts_with(signature)).map(|(_, kind)| *kind);
     // "BM" alone is too short to mean anything; the reserved words of a bitmap's header are zero.
@@ -308,6 +312,9 @@ fn transport_within(head: &[u8]) -> Option<Kind> {
 }
 
 fn refused_binary(head: &[u8]) -> Option<&'static str> {
+    if let Some(what) = raw(head) {
+        return Some(what);
+    }
     if at(head, 4, b"ftyp") {
         if heif::names_heif(head) {
             return Some("a HEIF picture, which is not taken here");

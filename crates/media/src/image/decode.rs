@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, ico::IcoDecoder, png::PngDecoder, tiff::TiffDecoder};
+use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder};
 use image::{DynamicImage, ImageDecoder, ImageResult};
 use image_webp::WebPDecoder;
 use zune_jpeg::JpegDecoder;
@@ -14,7 +14,7 @@ use super::header::{Inspected, bad, jpeg_options, memory, memory_bytes};
 use super::jpeg::{Markers, markers};
 use super::kind::Kind;
 use super::meaning::Meaning;
-use super::{ImageLimits, avif, color};
+use super::{ImageLimits, avif, color, ico, tiff};
 use crate::error::MediaError;
 
 /// What the three channels of a picture mean.
@@ -59,8 +59,8 @@ pub(crate) fn decode(
         Kind::Png => png(bytes, limits),
         Kind::Gif => plain(found.kind, limits, GifDecoder::new(Cursor::new(bytes))),
         Kind::Bmp => plain(found.kind, limits, BmpDecoder::new(Cursor::new(bytes))),
-        Kind::Tiff => plain(found.kind, limits, TiffDecoder::new(Cursor::new(bytes))),
-        Kind::Ico => plain(found.kind, limits, IcoDecoder::new(Cursor::new(bytes))),
+        Kind::Tiff => tiff::decode(bytes, limits),
+        Kind::Ico => ico::decode(bytes, limits),
     })?;
     picture.pixels.apply_orientation(found.turned());
     let grey = picture.pixels.color().channel_count() < 3;
@@ -82,7 +82,8 @@ fn plain(kind: Kind, limits: &ImageLimits, decoder: ImageResult<impl ImageDecode
     work().map_err(|error| bad(kind, &error))
 }
 
-fn png(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, MediaError> {
+/// A PNG in the colours that its chunks name.
+pub(crate) fn png(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, MediaError> {
     let picture = plain(Kind::Png, limits, PngDecoder::with_limits(Cursor::new(bytes), memory(limits)))?;
     Ok(match Meaning::of_png(bytes) {
         Some(meaning) => Picture { profile: None, meaning, ..picture },

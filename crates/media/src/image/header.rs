@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Cursor, Read as _};
 use std::path::Path;
 
-use image::codecs::{bmp::BmpDecoder, ico::IcoDecoder, png::PngDecoder, tiff::TiffDecoder};
+use image::codecs::{bmp::BmpDecoder, png::PngDecoder};
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageResult};
 use image_webp::WebPDecoder;
@@ -16,7 +16,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::guard::{damaged, decoding, rejected, unsupported};
 use super::kind::{Kind, kind};
 use super::meaning::Meaning;
-use super::{ImageFormat, ImageLimits, avif, chunks};
+use super::{ImageFormat, ImageLimits, avif, chunks, ico, tiff};
 use crate::error::MediaError;
 
 /// A picture whose header was read.
@@ -27,7 +27,7 @@ pub struct Inspected {
     pub width: u32,
     /// Height in pixels as shown: orientation applied.
     pub height: u32,
-    /// Number of frames; 1 for a still.
+    /// Number of frames; 1 for a still. Of a TIFF: of pages, as far as they are counted.
     pub frames: u32,
     /// How long the animation is, in milliseconds, where the header tells.
     pub duration_ms: Option<u64>,
@@ -82,6 +82,11 @@ impl Inspected {
         }
     }
 
+    /// Whether its frames are shown one after another.
+    pub(crate) const fn is_reel(&self) -> bool {
+        self.frames > 1 && !matches!(self.kind, Kind::Tiff | Kind::Ico)
+    }
+
     pub(crate) fn turned(&self) -> Orientation {
         Orientation::from_exif(self.orientation).unwrap_or(Orientation::NoTransforms)
     }
@@ -120,8 +125,8 @@ pub(crate) fn header(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, Me
         Kind::Avif => avif::header(bytes, limits),
         Kind::Gif => gif(bytes, limits),
         Kind::Bmp => plain(kind, BmpDecoder::new(Cursor::new(bytes))),
-        Kind::Tiff => plain(kind, TiffDecoder::new(Cursor::new(bytes))),
-        Kind::Ico => plain(kind, IcoDecoder::new(Cursor::new(bytes))),
+        Kind::Tiff => tiff::header(bytes, limits),
+        Kind::Ico => ico::header(bytes, limits),
     })?;
     let found = Inspected { size_bytes: bytes.len() as u64, ..found };
     within(&found, limits)?;
@@ -138,10 +143,11 @@ fn within(found: &Inspected, limits: &ImageLimits) -> Result<(), MediaError> {
         let message = format!("the input has {width} x {height} = {pixels} pixels; the limit is {}", limits.pixels);
         return Err(rejected("too_many_pixels", message));
     }
-    if frames > limits.frames {
+    if found.is_reel() && frames > limits.frames {
         return Err(rejected("over_limit", format!("the input has {frames} frames; the limit is {}", limits.frames)));
     }
-    let all = pixels * u64::from(frames);
+    // Of pages, the first is decoded.
+    let all = if found.is_reel() { pixels * u64::from(frames) } else { pixels };
     if all > limits.animation_pixels.max(limits.pixels) {
         let most = limits.animation_pixels;
         let message = format!("the input has {frames} frames with {all} pixels together; the limit is {most}");

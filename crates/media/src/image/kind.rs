@@ -13,6 +13,7 @@ use std::path::Path;
 use reelhook_domain::failure::{JobFailure, Stage};
 
 use super::ImageFormat;
+use super::raw::raw;
 use crate::error::MediaError;
 use crate::sniff::{self, Sniffed};
 
@@ -100,6 +101,12 @@ pub(crate) fn kind(bytes: &[u8]) -> Result<Kind, MediaError> {
         Sniffed::Media(found) => found.format,
     };
     let kinds = [Kind::Jpeg, Kind::Png, Kind::Webp, Kind::Gif, Kind::Bmp, Kind::Tiff];
+    // The directory of a TIFF may lie behind what was looked at.
+    if found == Kind::Tiff.word()
+        && let Some(what) = raw(bytes)
+    {
+        return refused("unsupported_media", format!("the input is {what}"));
+    }
     match kinds.into_iter().find(|kind| kind.word() == found) {
         Some(kind) => Ok(kind),
         None => refused("unsupported_media", format!("the input is {found}, not a picture")),
@@ -116,9 +123,12 @@ fn own(head: &[u8]) -> Option<Kind> {
     if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {
         return Some(Kind::Webp);
     }
-    // An icon's signature is a few small numbers; the first picture must also be where it can be.
-    let count = head.starts_with(&[0, 0, 1, 0]).then(|| head.get(4..6)).flatten()?;
+    // An icon's (or a cursor's) signature is a few small numbers; the first picture must also be where it can be.
+    let is_icon = head.starts_with(&[0, 0, 1, 0]) || head.starts_with(&[0, 0, 2, 0]);
+    let count = is_icon.then(|| head.get(4..6)).flatten()?;
     let count = usize::from(u16::from_le_bytes([count[0], count[1]]));
     let offset = u32::from_le_bytes(head.get(18..22)?.try_into().ok()?) as usize;
-    ((1..=256).contains(&count) && head.get(9) == Some(&0) && offset >= 6 + 16 * count).then_some(Kind::Ico)
+    // What is reserved is zero; .NET writes 255.
+    ((1..=256).contains(&count) && matches!(head.get(9), Some(0 | 255)) && offset >= 6 + 16 * count)
+        .then_some(Kind::Ico)
 }

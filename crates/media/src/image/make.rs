@@ -120,6 +120,7 @@ impl<'a> Work<'a> {
             kept,
             input_bytes: self.input_bytes(),
             output_bytes: best.bytes.len() as u64,
+            lost: self.lost(),
             plan,
             checks,
             decoding: self.decoding,
@@ -139,7 +140,7 @@ impl<'a> Work<'a> {
     }
 
     fn is_animated(&self) -> bool {
-        self.found.frames > 1 && (self.format.is_animated() || self.repacks())
+        self.found.is_reel() && (self.format.is_animated() || self.repacks())
     }
 
     /// Whether the input is a PNG whose pixels stay: it is packed again as it is, its frames too.
@@ -154,7 +155,7 @@ impl<'a> Work<'a> {
             return self.animate(&settings);
         }
         self.watchman.go_on()?;
-        let is_reel = self.found.frames > 1;
+        let is_reel = self.found.is_reel();
         // An exact PNG needs no pixels; one with a palette does, but is always a still.
         if self.repacks() && (is_reel || settings.png_palette_floor.is_none()) {
             return self.repack(&settings);
@@ -323,9 +324,7 @@ impl<'a> Work<'a> {
         {
             words.push(told);
         }
-        if self.found.frames > 1 && !self.is_animated() {
-            words.push(format!("the first of {} frames", self.found.frames));
-        }
+        words.extend(self.lost());
         words.push(format!("{from} to {to} bytes"));
         StreamPlan::new("image", "encode", words.join("; "))
     }
@@ -351,6 +350,17 @@ impl<'a> Work<'a> {
 }
 
 impl Work<'_> {
+    /// What of the source is not in the result.
+    fn lost(&self) -> Option<String> {
+        let all = self.found.frames;
+        let many = all > 1 && !self.is_animated();
+        many.then(|| match self.found.kind {
+            Kind::Tiff => format!("the first of {all} pages"),
+            Kind::Ico => format!("the largest of {all} pictures"),
+            _ => format!("the first of {all} frames"),
+        })
+    }
+
     /// What became of colours that are named by numbers.
     fn meaning_told(&self, carries_profile: bool) -> Option<String> {
         match self.found.meaning {

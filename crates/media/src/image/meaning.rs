@@ -286,3 +286,10 @@ fn profile(primaries: Primaries, curve: Curve) -> Option<Vec<u8>> {
     (moment.hours, moment.minutes, moment.seconds) = (0, 0, 0);
     profile.encode().ok()
 }
+
+/// The connection space of profiles to light in the colours of sRGB.
+pub(crate) fn from_connection_space() -> [[f32; 3]; 3] {
+    static MATRIX: std::sync::LazyLock<[[f32; 3]; 3]> =
+        std::sync::LazyLock::new(|| SRGB.to_xyz().inverse().v.map(|row| row.map(|share| share as f32)));
+    *MATRIX
+}

@@ -41,12 +41,16 @@ mod frames;
 mod grid;
 mod guard;
 mod header;
+mod ico;
+mod ifd;
 mod items;
 mod jpeg;
 mod kind;
+mod lab;
 mod level;
 mod make;
 mod meaning;
+pub(crate) mod raw;
 #[cfg(test)]
 mod samples;
 mod stand_in;
@@ -54,6 +58,7 @@ mod strip;
 #[cfg(test)]
 mod tests;
 mod thumbnail;
+mod tiff;
 mod tone;
 
 use std::time::Duration;
@@ -215,6 +220,8 @@ pub struct Made {
     pub input_bytes: u64,
     /// Its own size in bytes.
     pub output_bytes: u64,
+    /// What of the source is not in it, where there is more: `the first of 3 pages`.
+    pub lost: Option<String>,
     /// What was done and why.
     pub plan: Vec<StreamPlan>,
     /// What was compared after it was written.

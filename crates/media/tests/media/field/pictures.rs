@@ -726,3 +726,480 @@ fn high_dynamic_range_is_mapped_where_it_cannot_be_kept() {
         assert!(matches!(read(&output), DynamicImage::ImageRgb16(_)) && said(&made).contains("range kept"));
     }
 }
+
+/// A directory of a TIFF: tags with their numbers, shorts where they fit, and the bytes of its strip.
+struct Sheet {
+    tags: Vec<(u16, Vec<u32>)>,
+    strip: Vec<u8>,
+    /// A directory below it, as cameras have it.
+    below: Option<Box<Sheet>>,
+}
+
+fn sheet(width: u32, height: u32, photometric: u32, bits: &[u32], strip: Vec<u8>) -> Sheet {
+    let tags = vec![
+        (256, vec![width]),
+        (257, vec![height]),
+        (258, bits.to_vec()),
+        (259, vec![1]),
+        (262, vec![photometric]),
+        (277, vec![bits.len() as u32]),
+        (278, vec![height]),
+        (279, vec![strip.len() as u32]),
+    ];
+    Sheet { tags, strip, below: None }
+}
+
+impl Sheet {
+    fn with(mut self, tag: u16, numbers: &[u32]) -> Self {
+        self.tags.retain(|(there, _)| *there != tag);
+        self.tags.push((tag, numbers.to_vec()));
+        self
+    }
+
+    fn text(self, tag: u16, text: &str) -> Self {
+        // Told apart by the tag when it is written.
+        self.with(tag, &text.bytes().map(u32::from).collect::<Vec<_>>())
+    }
+}
+
+/// A TIFF of pages, in either order of bytes.
+fn tiff(pages: &[Sheet], is_little: bool) -> Vec<u8> {
+    let short = |number: u32| if is_little { (number as u16).to_le_bytes() } else { (number as u16).to_be_bytes() };
+    let long = |number: u32| if is_little { number.to_le_bytes() } else { number.to_be_bytes() };
+    let mut file = if is_little { b"II*\0".to_vec() } else { b"MM\0*".to_vec() };
+    file.extend(long(8));
+    type Write<'a> = &'a dyn Fn(&mut Vec<u8>, &Sheet, bool, &dyn Fn(&mut Vec<u8>, &Sheet) -> u32);
+    let write: Write<'_> = &|file, sheet, is_last, below| {
+        let mut tags = sheet.tags.clone();
+        let strips = tags.iter().find(|(tag, _)| *tag == 279).map_or(1, |(_, lengths)| lengths.len());
+        tags.push((273, vec![0; strips]));
+        if sheet.below.is_some() {
+            tags.push((330, vec![0]));
+        }
+        tags.sort();
+        let at = file.len();
+        file.extend(short(tags.len() as u32));
+        let (mut entries, mut values) = (Vec::new(), Vec::new());
+        let behind = at + 2 + tags.len() * 12 + 4;
+        let mut patches = Vec::new();
+        for (tag, numbers) in &tags {
+            let is_text = matches!(tag, 271 | 272 | 50706);
+            let is_long = numbers.iter().any(|&number| number > 65_535) || matches!(tag, 273 | 330);
+            let (kind, bytes): (u32, Vec<u8>) = match (is_text, is_long) {
+                (true, _) => (if *tag == 50706 { 1 } else { 2 }, numbers.iter().map(|&number| number as u8).collect()),
+                (_, true) => (4, numbers.iter().flat_map(|&number| long(number)).collect()),
+                _ => (3, numbers.iter().flat_map(|&number| short(number)).collect()),
+            };
+            entries.extend([&short(u32::from(*tag))[..], &short(kind), &long(numbers.len() as u32)].concat());
+            if *tag == 273 || *tag == 330 {
+                let inline = at + 2 + entries.len();
+                patches.push((*tag, if bytes.len() <= 4 { inline } else { behind + values.len() }));
+            }
+            if bytes.len() <= 4 {
+                let mut inline = bytes;
+                inline.resize(4, 0);
+                entries.extend(inline);
+            } else {
+                entries.extend(long((behind + values.len()) as u32));
+                values.extend(bytes);
+            }
+        }
+        file.extend(entries);
+        let next = file.len();
+        file.extend(long(0));
+        file.extend(values);
+        for (tag, place) in patches {
+            if let (330, Some(sheet)) = (tag, &sheet.below) {
+                let from = below(file, sheet);
+                file[place..place + 4].copy_from_slice(&long(from));
+                continue;
+            }
+            let from = file.len();
+            file.extend_from_slice(&sheet.strip);
+            for strip in 0..strips {
+                let from = long((from + strip * sheet.strip.len() / strips) as u32);
+                file[place + strip * 4..place + strip * 4 + 4].copy_from_slice(&from);
+            }
+        }
+        if !is_last {
+            let end = long(file.len() as u32);
+            file[next..next + 4].copy_from_slice(&end);
+        }
+    };
+    let nothing_below = |_: &mut Vec<u8>, _: &Sheet| 0;
+    let below = |file: &mut Vec<u8>, sheet: &Sheet| {
+        let at = file.len() as u32;
+        write(file, sheet, true, &nothing_below);
+        at
+    };
+    for (number, page) in pages.iter().enumerate() {
+        write(&mut file, page, number + 1 == pages.len(), &below);
+    }
+    file
+}
+
+/// A sheet of 40 x 30 in one colour.
+fn plain_sheet() -> Sheet {
+    sheet(40, 30, 2, &[8, 8, 8], [200, 100, 50].repeat(1200))
+}
+
+#[test]
+fn of_a_tiff_of_several_pages_the_plan_says_so() {
+    let room = Room::new();
+    let three = std::fs::read(field("t_multi.tif")).unwrap();
+    let copy = || plain_sheet().with(254, &[1]);
+    let cases = [
+        ("t_multi.tif, 3 pages", three, 3),
+        ("2 pages, the other order of bytes", tiff(&[plain_sheet(), plain_sheet()], false), 2),
+        ("1 page with a smaller copy behind it", tiff(&[plain_sheet(), copy()], true), 1),
+        ("a smaller copy, then 2 pages", tiff(&[copy(), plain_sheet(), plain_sheet()], true), 2),
+        ("40 pages", tiff(&(0..40).map(|_| plain_sheet()).collect::<Vec<_>>(), true), 40),
+        ("1 page", tiff(&[plain_sheet()], true), 1),
+    ];
+    for (name, file, pages) in cases {
+        for format in [None, Some(ImageFormat::Jpeg), Some(ImageFormat::Gif), Some(ImageFormat::Webp)] {
+            let (made, output) = room.make(&room.write(&file), Wish { format, ..Wish::default() }).unwrap();
+            let words = format!("the first of {pages} pages");
+            let expected = (pages > 1).then(|| words.clone());
+            let frames = made.info.video.as_ref().unwrap().frames;
+            verdict(
+                "M16 TIFF of several pages",
+                format!("{name}, to {}", made.format.extension()),
+                format!("{expected:?}, a still"),
+                format!("{:?} ({})", made.lost, said(&made)),
+                made.lost == expected
+                    && said(&made).contains(&words) == (pages > 1)
+                    && frames == Some(1)
+                    && !output.is_empty(),
+            );
+        }
+        let seen = reelhook_media::image::inspect(&room.write(&file), &room.limits).unwrap();
+        assert_eq!(seen.info().video.unwrap().frames, Some(pages));
+    }
+    // A chain that comes back to itself ends.
+    let mut looped = tiff(&[plain_sheet(), plain_sheet()], true);
+    let last = 4 + 8 + 2 + 9 * 12;
+    let second = u32::from_le_bytes(looped[last - 4..last].try_into().unwrap()) as usize;
+    let end = second + 2 + 9 * 12;
+    looped[end..end + 4].copy_from_slice(&8_u32.to_le_bytes());
+    let (made, _) = room.make(&room.write(&looped), Wish::default()).unwrap();
+    assert_eq!(made.lost.as_deref(), Some("the first of 2 pages"));
+}
+
+#[test]
+fn camera_raw_is_refused_by_its_name_and_a_scan_is_not() {
+    let room = Room::new();
+    let preview = || plain_sheet().with(254, &[1]).text(271, "NIKON CORPORATION");
+    let sensor = |compression: u32| sheet(40, 30, 32803, &[8], vec![0; 1200]).with(259, &[compression]);
+    let below = |sheet: Sheet, below: Sheet| Sheet { below: Some(Box::new(below)), ..sheet };
+    let signed = |signature: &[u8]| [signature, &[0; 4000]].concat();
+    let dng = |file: &str| std::fs::read(field(file)).unwrap();
+    let late = {
+        // Pixels first and the directory behind them, as some write it.
+        let mut file = tiff(&[plain_sheet().text(50706, "\u{1}\u{4}\0\0")], true);
+        let directory = file.split_off(8);
+        let shift = 200_000_u32;
+        file[4..8].copy_from_slice(&(8 + shift).to_le_bytes());
+        file.resize(8 + shift as usize, 7);
+        file.extend(directory);
+        file
+    };
+    let cases = [
+        ("fake.dng", dng("fake.dng"), Some("DNG")),
+        ("DNG whose directory is at the end", late, Some("DNG")),
+        ("a preview of Nikon and a sensor below it", tiff(&[below(preview(), sensor(34713))], false), Some("NEF")),
+        ("a preview of Sony", tiff(&[below(preview().text(271, "SONY"), sensor(32767))], true), Some("ARW")),
+        ("a sensor of Pentax", tiff(&[sensor(65535).text(271, "PENTAX")], false), Some("PEF")),
+        (
+            "a sensor of Samsung behind a picture",
+            tiff(&[plain_sheet().text(271, "SAMSUNG"), sensor(32770)], true),
+            Some("SRW"),
+        ),
+        ("a preview of Hasselblad", tiff(&[below(preview().text(271, "Hasselblad"), sensor(1))], false), Some("3FR")),
+        ("CR2", signed(b"II*\0\x10\0\0\0CR\x02\0"), Some("CR2")),
+        ("CR3", signed(b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom"), Some("CR3")),
+        ("ORF", signed(b"IIRO\x08\0\0\0"), Some("ORF")),
+        ("RW2", signed(b"IIU\0\x18\0\0\0"), Some("RW2")),
+        ("RAF", signed(b"FUJIFILMCCD-RAW 0201FF383501"), Some("RAF")),
+        ("X3F", signed(b"FOVb\0\0\x02\0"), Some("X3F")),
+        ("MRW", signed(b"\0MRM\0\0\0\0"), Some("MRW")),
+        (
+            "a scan with maker and model",
+            tiff(&[plain_sheet().text(271, "EPSON").text(272, "Perfection V600")], true),
+            None,
+        ),
+        (
+            "a finished picture of a camera",
+            tiff(&[plain_sheet().text(271, "NIKON CORPORATION").text(272, "NIKON D850")], false),
+            None,
+        ),
+        (
+            "a scan with a smaller copy below it",
+            tiff(&[below(plain_sheet().text(271, "Canon"), plain_sheet().with(254, &[1]))], true),
+            None,
+        ),
+        ("a smaller copy first, and nothing below", tiff(&[plain_sheet().with(254, &[1]), plain_sheet()], true), None),
+    ];
+    for (name, file, raw) in cases {
+        let measured = match room.make(&room.write(&file), Wish::default()) {
+            Ok(_) => "taken".to_owned(),
+            Err(error) => failure(&error),
+        };
+        let expected = raw.map_or("taken".to_owned(), |raw| format!("unsupported_media: the input is a camera RAW picture ({raw}), which is not taken here; convert it to TIFF or JPEG first"));
+        verdict("M11 camera RAW", name, &expected, &measured, measured == expected);
+    }
+}
+
+#[test]
+fn tiffs_in_any_colours_are_read() {
+    let room = Room::new();
+    let check = |source: &str, file: &[u8], at: (u32, u32), expected: [u8; 4], near: u8| {
+        let measured = match room.make(&room.write(file), medium(ImageFormat::Png)) {
+            Ok((_, output)) => format!("{:?}", read(&output).to_rgba8().get_pixel(at.0, at.1).0),
+            Err(error) => failure(&error),
+        };
+        let found: Vec<u8> =
+            measured.trim_matches(['[', ']']).split(", ").filter_map(|channel| channel.parse().ok()).collect();
+        let holds =
+            found.len() == 4 && found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= near);
+        verdict("MG9 TIFF in any colours", source, format!("{expected:?}"), measured, holds);
+    };
+    let (made, output) = room.make(&field("t_pal.tif"), medium(ImageFormat::Png)).unwrap();
+    let off = distance(&read(&output), &chart());
+    verdict(
+        "MG9 TIFF in any colours",
+        "t_pal.tif, a palette",
+        "at most 20 from the chart",
+        format!("{off:.1} ({})", said(&made)),
+        off < 20.0,
+    );
+    let (_, output) = room.make(&field("t_big.tif"), medium(ImageFormat::Png)).unwrap();
+    let found = read(&output).dimensions();
+    verdict(
+        "MG9 TIFF in any colours",
+        "t_big.tif, BigTIFF",
+        "100 x 75",
+        format!("{} x {}", found.0, found.1),
+        found == (100, 75),
+    );
+
+    let fill = |pixel: &[u8]| pixel.repeat(1200);
+    let words = |pixel: &[u16]| pixel.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>().repeat(1200);
+    let map: Vec<u32> = [0, 65_535, 0, 51_400, 0, 0, 65_535, 25_700, 0, 65_535, 0, 12_850].to_vec();
+    check(
+        "a palette of 2 bits",
+        &tiff(&[sheet(40, 30, 3, &[2], vec![0b1110_0111; 300]).with(320, &map)], true),
+        (0, 3),
+        [200, 100, 50, 255],
+        1,
+    );
+    let map: Vec<u32> =
+        (0..3).flat_map(|row| (0..256).map(move |index| if index == 9 { [200, 100, 50][row] } else { 0 })).collect();
+    check(
+        "a palette that fills 8 bits of 16",
+        &tiff(&[sheet(40, 30, 3, &[8], fill(&[9])).with(320, &map)], false),
+        (7, 7),
+        [200, 100, 50, 255],
+        1,
+    );
+    check("grey of 4 bits", &tiff(&[sheet(40, 30, 1, &[4], vec![0x99; 600])], true), (5, 5), [153, 153, 153, 255], 1);
+    check(
+        "grey of 8 bits, white is 0",
+        &tiff(&[sheet(40, 30, 0, &[8], fill(&[55]))], true),
+        (5, 5),
+        [200, 200, 200, 255],
+        0,
+    );
+    check(
+        "grey with transparency",
+        &tiff(&[sheet(40, 30, 1, &[8, 8], fill(&[100, 128])).with(338, &[2])], true),
+        (5, 5),
+        [100, 100, 100, 128],
+        0,
+    );
+    check(
+        "grey with a sample that means nothing",
+        &tiff(&[sheet(40, 30, 1, &[8, 8], fill(&[100, 128])).with(338, &[0])], true),
+        (5, 5),
+        [100, 100, 100, 255],
+        0,
+    );
+    check(
+        "colours multiplied by their transparency",
+        &tiff(&[sheet(40, 30, 2, &[8; 4], fill(&[100, 50, 25, 128])).with(338, &[1])], true),
+        (5, 5),
+        [199, 99, 49, 128],
+        1,
+    );
+    check("inks", &tiff(&[sheet(40, 30, 5, &[8; 4], fill(&[55, 155, 205, 0]))], true), (5, 5), [200, 100, 50, 255], 1);
+    check(
+        "inks of 16 bits",
+        &tiff(&[sheet(40, 30, 5, &[16; 4], words(&[14_135, 39_835, 52_685, 0]))], true),
+        (5, 5),
+        [200, 100, 50, 255],
+        2,
+    );
+    check("inks in planes", &tiff(&[planes(&[55, 155, 205, 0], 5)], true), (5, 5), [200, 100, 50, 255], 1);
+    check("colours in planes", &tiff(&[planes(&[200, 100, 50], 2)], true), (5, 5), [200, 100, 50, 255], 1);
+    // Luma 124, chroma 86 and 182: 200, 100, 49.
+    check(
+        "luma and chroma",
+        &tiff(&[sheet(40, 30, 6, &[8; 3], fill(&[124, 86, 182])).with(530, &[1, 1])], true),
+        (5, 5),
+        [200, 100, 50, 255],
+        2,
+    );
+    let blocks = [124, 124, 124, 124, 86, 182].repeat(300);
+    check(
+        "luma and chroma of 2 x 2 pixels",
+        &tiff(&[sheet(40, 30, 6, &[8; 3], blocks).with(530, &[2, 2])], true),
+        (39, 29),
+        [200, 100, 50, 255],
+        2,
+    );
+    let blocks = [124, 124, 86, 182].repeat(600);
+    check(
+        "luma and chroma of 2 x 1 pixels",
+        &tiff(&[sheet(40, 30, 6, &[8; 3], blocks).with(530, &[2, 1])], false),
+        (39, 29),
+        [200, 100, 50, 255],
+        2,
+    );
+    // Lab of (200, 100, 50): 52.9, 35.4, 45.9 with the white of profiles.
+    let lab = lab_of([200, 100, 50]);
+    let signed = [(lab[0] * 2.55).round() as u8, lab[1].round() as i8 as u8, lab[2].round() as i8 as u8];
+    check("CIE Lab", &tiff(&[sheet(40, 30, 8, &[8; 3], fill(&signed))], true), (5, 5), [200, 100, 50, 255], 4);
+    let moved = [(lab[0] * 2.55).round() as u8, (lab[1] + 128.0).round() as u8, (lab[2] + 128.0).round() as u8];
+    check("Lab of profiles", &tiff(&[sheet(40, 30, 9, &[8; 3], fill(&moved))], true), (5, 5), [200, 100, 50, 255], 4);
+    check(
+        "a smaller copy before the page",
+        &tiff(&[sheet(20, 15, 2, &[8; 3], [9, 9, 9].repeat(300)).with(254, &[1]), plain_sheet()], true),
+        (39, 29),
+        [200, 100, 50, 255],
+        0,
+    );
+
+    let error = room.make(&room.write(&tiff(&[plain_sheet().with(259, &[6])], true)), Wish::default()).unwrap_err();
+    assert!(failure(&error).starts_with("unsupported_media: the input is tiff packed as JPEG"), "{}", failure(&error));
+}
+
+/// A sheet of 40 x 30 whose samples lie plane after plane.
+fn planes(pixel: &[u8], photometric: u32) -> Sheet {
+    let strip: Vec<u8> = pixel.iter().flat_map(|&sample| [sample; 1200]).collect();
+    sheet(40, 30, photometric, &vec![8; pixel.len()], strip).with(284, &[2]).with(279, &vec![1200; pixel.len()])
+}
+
+fn lab_of(pixel: [u8; 3]) -> [f64; 3] {
+    let linear = pixel.map(|channel| {
+        let share = f64::from(channel) / 255.0;
+        if share <= 0.040_45 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+    });
+    // sRGB to the connection space of profiles, by Bradford.
+    let matrix = [[0.436_07, 0.385_15, 0.143_07], [0.222_49, 0.716_89, 0.060_61], [0.013_92, 0.097_08, 0.714_10]];
+    let white = [0.9642, 1.0, 0.8249];
+    let root = |row: usize| {
+        let share = matrix[row].iter().zip(linear).map(|(share, light)| share * light).sum::<f64>() / white[row];
+        if share > 216.0 / 24_389.0 { share.cbrt() } else { share * 841.0 / 108.0 + 4.0 / 29.0 }
+    };
+    [116.0 * root(1) - 16.0, 500.0 * (root(0) - root(1)), 200.0 * (root(1) - root(2))]
+}
+
+/// An icon (or a cursor, with a hot spot far out) of pictures with their sides.
+fn icon(pictures: &[(u8, u8, Vec<u8>)], is_cursor: bool) -> Vec<u8> {
+    let mut file = vec![0, 0, if is_cursor { 2 } else { 1 }, 0, pictures.len() as u8, 0];
+    let mut at = 6 + 16 * pictures.len();
+    for (width, height, bytes) in pictures {
+        file.extend([*width, *height, 0, 0]);
+        file.extend(if is_cursor { [44, 1, 44, 1] } else { [1, 0, 32, 0] });
+        file.extend((bytes.len() as u32).to_le_bytes());
+        file.extend((at as u32).to_le_bytes());
+        at += bytes.len();
+    }
+    pictures.iter().for_each(|(.., bytes)| file.extend_from_slice(bytes));
+    file
+}
+
+/// The inside of a bitmap of 16 x 16 in one colour, the mask hiding the upper half.
+fn bitmap(bits: u16) -> Vec<u8> {
+    let mut bytes = 40_u32.to_le_bytes().to_vec();
+    bytes.extend(16_u32.to_le_bytes());
+    bytes.extend(32_u32.to_le_bytes());
+    bytes.extend([1, 0]);
+    bytes.extend(bits.to_le_bytes());
+    bytes.extend([0; 24]);
+    if bits <= 8 {
+        let colors = 1_usize << bits;
+        bytes.extend([[0, 0, 0, 0], [50, 100, 200, 0]].iter().cycle().take(colors).flatten());
+    }
+    let row: Vec<u8> = match bits {
+        1 => vec![0xFF; 4],
+        4 => vec![0x11; 8],
+        8 => vec![1; 16],
+        24 => [50, 100, 200].repeat(16),
+        // Transparency that is nowhere set.
+        _ => [50, 100, 200, 0].repeat(16),
+    };
+    bytes.extend(row.repeat(16));
+    // From the bottom up: shown, then hidden.
+    bytes.extend([0, 0, 0, 0].repeat(8));
+    bytes.extend([0xFF, 0xFF, 0, 0].repeat(8));
+    bytes
+}
+
+#[test]
+fn icons_and_cursors_are_read_whatever_is_in_them() {
+    let room = Room::new();
+    let png = |pixels: DynamicImage| encoded(&pixels, image::ImageFormat::Png);
+    let rgb =
+        |width, height| DynamicImage::ImageRgb8(image::RgbImage::from_pixel(width, height, image::Rgb([200, 100, 50])));
+    let deep = DynamicImage::ImageRgb16(image::ImageBuffer::from_pixel(24, 24, image::Rgb([51_400, 25_700, 12_850])));
+    let grey = DynamicImage::ImageLuma8(image::GrayImage::from_pixel(24, 24, image::Luma([99])));
+    let small = || (8, 8, png(DynamicImage::ImageRgba8(image::RgbaImage::new(8, 8))));
+    let paletted = {
+        // What no encoder here writes: a palette in the PNG of an entry.
+        let row = [&[0_u8][..], &[1; 24]].concat().repeat(24);
+        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packed, &row).unwrap();
+        let header = [&24_u32.to_be_bytes()[..], &24_u32.to_be_bytes(), &[8, 3, 0, 0, 0]].concat();
+        let parts = [
+            chunk(b"IHDR", &header),
+            chunk(b"PLTE", &[0, 0, 0, 200, 100, 50]),
+            chunk(b"IDAT", &packed.finish().unwrap()),
+            chunk(b"IEND", b""),
+        ];
+        [b"\x89PNG\r\n\x1A\n".to_vec(), parts.concat()].concat()
+    };
+    let color = [200, 100, 50, 255];
+    let cases = [
+        ("multi.ico", std::fs::read(field("multi.ico")).unwrap(), (32, 24), None, 2),
+        ("PNG without transparency", icon(&[small(), (24, 24, png(rgb(24, 24)))], false), (24, 24), Some(color), 2),
+        ("PNG of 16 bits", icon(&[(24, 24, png(deep)), small()], false), (24, 24), Some(color), 2),
+        ("grey PNG", icon(&[(24, 24, png(grey))], false), (24, 24), Some([99, 99, 99, 255]), 1),
+        ("PNG with a palette", icon(&[(24, 24, paletted)], false), (24, 24), Some(color), 1),
+        ("PNG larger than its entry says", icon(&[(0, 0, png(rgb(512, 512)))], false), (512, 512), Some(color), 1),
+        ("a cursor of a PNG", icon(&[(24, 24, png(rgb(24, 24)))], true), (24, 24), Some(color), 1),
+        ("a cursor of a bitmap", icon(&[(16, 16, bitmap(24))], true), (16, 16), Some(color), 1),
+        ("bitmap of 1 bit", icon(&[(16, 16, bitmap(1))], false), (16, 16), Some(color), 1),
+        ("bitmap of 4 bits", icon(&[(16, 16, bitmap(4))], false), (16, 16), Some(color), 1),
+        ("bitmap of 8 bits", icon(&[(16, 16, bitmap(8))], false), (16, 16), Some(color), 1),
+        ("bitmap of 24 bits", icon(&[(16, 16, bitmap(24))], false), (16, 16), Some(color), 1),
+        ("bitmap of 32 bits without transparency", icon(&[(16, 16, bitmap(32))], false), (16, 16), Some(color), 1),
+    ];
+    for (name, file, size, pixel, count) in cases {
+        let (measured, holds) = match room.make(&room.write(&file), medium(ImageFormat::Png)) {
+            Ok((made, output)) => {
+                let pixels = read(&output).to_rgba8();
+                let found = pixels.get_pixel(size.0 / 2, pixels.height() - 3).0;
+                let lost = (count > 1).then(|| format!("the largest of {count} pictures"));
+                let hidden = !name.contains("bitmap") || pixels.get_pixel(3, 3).0[3] == 0;
+                let holds = pixels.dimensions() == size
+                    && pixel.is_none_or(|pixel| pixel == found)
+                    && hidden
+                    && made.lost == lost;
+                (format!("{:?}, {found:?}, {:?}", pixels.dimensions(), made.lost), holds)
+            }
+            Err(error) => (failure(&error), false),
+        };
+        verdict("M26 icons and cursors", name, format!("{size:?}, {pixel:?}, {count} in it"), measured, holds);
+    }
+}
