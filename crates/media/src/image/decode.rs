@@ -52,7 +52,7 @@ pub(crate) fn decode(
     channels: Channels,
     limits: &ImageLimits,
 ) -> Result<Picture, MediaError> {
-    let mut picture = decoding(found.kind, || match found.kind {
+    let picture = decoding(found.kind, || match found.kind {
         Kind::Jpeg => jpeg(bytes, channels),
         Kind::Avif => avif::decode(bytes, limits),
         Kind::Webp => webp(bytes, limits),
@@ -62,6 +62,11 @@ pub(crate) fn decode(
         Kind::Tiff => tiff::decode(bytes, limits),
         Kind::Ico => ico::decode(bytes, limits),
     })?;
+    upright(picture, found)
+}
+
+/// The picture turned as its header says.
+pub(crate) fn upright(mut picture: Picture, found: &Inspected) -> Result<Picture, MediaError> {
     picture.pixels.apply_orientation(found.turned());
     let grey = picture.pixels.color().channel_count() < 3;
     picture.profile = picture.profile.filter(|profile| color::fits(profile, grey));
@@ -100,7 +105,7 @@ fn narrow(pixels: DynamicImage) -> DynamicImage {
     }
 }
 
-fn webp(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, MediaError> {
+pub(crate) fn webp(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, MediaError> {
     let wrong = |error| damaged(Kind::Webp, error);
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(wrong)?;
     decoder.set_memory_limit(memory_bytes(limits));
@@ -124,7 +129,7 @@ pub(crate) fn pixels(width: u32, height: u32, bytes: Vec<u8>, channels: u8) -> R
 
 /// The decoder is asked for the channels as they are stored; colours are ours to convert. It takes the Adobe marker's word
 /// for what they are, so that word is set to "as stored" first.
-fn jpeg(bytes: &[u8], wanted: Channels) -> Result<Picture, MediaError> {
+pub(crate) fn jpeg(bytes: &[u8], wanted: Channels) -> Result<Picture, MediaError> {
     let markers = markers(bytes);
     if !markers.has_end {
         return Err(damaged(Kind::Jpeg, "its end is missing"));

@@ -16,7 +16,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::guard::{damaged, decoding, rejected, unsupported};
 use super::kind::{Kind, kind};
 use super::meaning::Meaning;
-use super::{ImageFormat, ImageLimits, avif, chunks, ico, tiff};
+use super::{ImageFormat, ImageLimits, avif, chunks, cut, ico, tiff};
 use crate::error::MediaError;
 
 /// A picture whose header was read.
@@ -99,7 +99,7 @@ impl Inspected {
 /// (`too_many_pixels`) or is over another limit (`over_limit`); [`MediaError::Failed`] with `input_damaged` for a header
 /// that makes no sense.
 pub fn inspect(path: &Path, limits: &ImageLimits) -> Result<Inspected, MediaError> {
-    header(&read(path, limits)?, limits)
+    header(&cut::ended(&read(path, limits)?), limits)
 }
 
 /// The bytes of the file, unless they are too many.
@@ -262,6 +262,11 @@ pub(crate) fn bad(kind: Kind, error: &image::ImageError) -> MediaError {
         image::ImageError::Unsupported(_) => unsupported(kind, "of a rare sort"),
         other => damaged(kind, other),
     }
+}
+
+/// The same of a decoder of PNG that is asked for rows.
+pub(crate) fn bad_png(error: &png::DecodingError) -> MediaError {
+    damaged(Kind::Png, error)
 }
 
 /// What a decoder may allocate: all pixels at 16 bits and four channels, and some room for tables.

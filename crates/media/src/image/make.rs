@@ -8,16 +8,18 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use tokio_util::sync::CancellationToken;
 
 use super::animation::{Animation, Frame};
+use super::cut::Loss;
 use super::decode::{self, Channels, Picture};
 use super::encode::{self, Encoded, gif, png, webp};
 use super::guard::{Watchman, damaged, encoding};
 use super::header::{self, Inspected, header, memory_bytes};
-use super::kind::Kind;
+use super::kind::{Kind, kind};
 use super::level::{LOWEST, Settings, settings};
 use super::meaning::{Hdr, Meaning};
 use super::strip::strip;
-use super::{ImageFormat, ImageLimits, Made, Origin, Wish, chunks, fit, jpeg};
+use super::{ImageFormat, ImageLimits, Made, Origin, Wish, chunks, cut, fit, jpeg};
 use crate::error::MediaError;
+use crate::plan::Damage;
 use crate::step::StreamPlan;
 use crate::verify::Check;
 
@@ -37,10 +39,21 @@ pub fn make(
 ) -> Result<Made, MediaError> {
     let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
     let bytes = header::read(input, limits)?;
-    let (made, bytes) = Work::begin(&bytes, *wish, limits, watchman)?.make()?;
+    let source_bytes = bytes.len() as u64;
+    let began = Instant::now();
+    let seen = cut::look(&bytes, limits)?;
+    if let (Some(loss), Damage::Strict) = (&seen.loss, wish.damage) {
+        let kind = kind(&bytes)?;
+        return Err(damaged(kind, format!("its end is missing: {}", loss.words)));
+    }
+    let looked = began.elapsed();
+    let mut work = Work::begin(&seen.bytes, *wish, limits, watchman)?;
+    (work.there, work.loss, work.decoding) = (seen.pixels, seen.loss, looked);
+    let (made, bytes) = work.make()?;
     watchman.go_on()?;
     std::fs::write(output, bytes)?;
-    Ok(Made { wall: watchman.began.elapsed(), ..made })
+    let input_bytes = wish.origin.map_or(source_bytes, |origin| origin.size_bytes);
+    Ok(Made { input_bytes, wall: watchman.began.elapsed(), ..made })
 }
 
 /// Gives pixels back beside the work: to the system, that is, which takes as long as all else that is left to do.
@@ -61,6 +74,9 @@ struct Work<'a> {
     settings: Settings,
     /// Frames of the animation that was made last that differ from the one before: no other may be joined to it.
     distinct: u32,
+    /// The pixels of a still whose end is missing, which cannot be read from its bytes.
+    there: Option<Picture>,
+    loss: Option<Loss>,
     decoding: Duration,
     encoding: Duration,
 }
@@ -89,8 +105,22 @@ impl<'a> Work<'a> {
         }
         settings.keep_chroma &= found.kind == Kind::Jpeg;
         let (decoding, encoding) = (Duration::ZERO, Duration::ZERO);
-        let distinct = 1;
-        Ok(Self { bytes, wish, limits, watchman, found, format, size, settings, distinct, decoding, encoding })
+        let (distinct, there, loss) = (1, None, None);
+        Ok(Self {
+            bytes,
+            wish,
+            limits,
+            watchman,
+            found,
+            format,
+            size,
+            settings,
+            distinct,
+            there,
+            loss,
+            decoding,
+            encoding,
+        })
     }
 
     fn make(mut self) -> Result<(Made, Vec<u8>), MediaError> {
@@ -121,6 +151,7 @@ impl<'a> Work<'a> {
             input_bytes: self.input_bytes(),
             output_bytes: best.bytes.len() as u64,
             lost: self.lost(),
+            missing: self.loss.as_ref().map(|loss| loss.share),
             plan,
             checks,
             decoding: self.decoding,
@@ -136,7 +167,8 @@ impl<'a> Work<'a> {
 
     /// Whether the input itself would do.
     fn may_keep(&self) -> bool {
-        self.wish.origin.is_none() && self.found.format() == Some(self.format) && !self.resized()
+        let may = self.wish.origin.is_none() && self.there.is_none();
+        may && self.found.format() == Some(self.format) && !self.resized()
     }
 
     fn is_animated(&self) -> bool {
@@ -165,11 +197,7 @@ impl<'a> Work<'a> {
             None => source.insert(self.picture()?),
         };
         let began = Instant::now();
-        let made = if self.found.kind == Kind::Png
-            && self.format == ImageFormat::Png
-            && !self.resized()
-            && self.found.orientation == 1
-        {
+        let made = if self.repacks() {
             let reduced = encoding(|| png::reduced(picture, &settings, self.watchman))?;
             self.encoding += began.elapsed();
             let exact = self.repack(&if reduced.is_some() {
@@ -200,7 +228,10 @@ impl<'a> Work<'a> {
     fn picture(&mut self) -> Result<Picture, MediaError> {
         let began = Instant::now();
         let channels = if self.format == ImageFormat::Jpeg { Channels::Ycc } else { Channels::Plain };
-        let decoded = decode::decode(self.bytes, &self.found, channels, self.limits);
+        let decoded = match &self.there {
+            Some(there) => Ok(there.clone()),
+            None => decode::decode(self.bytes, &self.found, channels, self.limits),
+        };
         self.decoding += began.elapsed();
         let mut picture = decoded?;
         self.watchman.go_on()?;
@@ -325,6 +356,7 @@ impl<'a> Work<'a> {
             words.push(told);
         }
         words.extend(self.lost());
+        words.extend(self.loss.as_ref().map(|loss| format!("the source is damaged; {} missing", loss.words)));
         words.push(format!("{from} to {to} bytes"));
         StreamPlan::new("image", "encode", words.join("; "))
     }

@@ -34,6 +34,7 @@ mod animation;
 mod avif;
 mod chunks;
 mod color;
+mod cut;
 mod decode;
 mod encode;
 mod fit;
@@ -67,6 +68,7 @@ use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::{Format, Image};
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Damage;
 use crate::step::StreamPlan;
 use crate::verify::Check;
 
@@ -152,6 +154,8 @@ pub struct Wish {
     pub max_bytes: Option<u64>,
     /// What the input is a copy of, where it is one.
     pub origin: Option<Origin>,
+    /// What is done where the end of the input is missing.
+    pub damage: Damage,
 }
 
 /// What a picture was made of that is read in its place: one in a format that a tool decodes.
@@ -165,7 +169,7 @@ pub struct Origin {
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { level: Level::High, format: None, fit: None, max_bytes: None, origin: None }
+        Self { level: Level::High, format: None, fit: None, max_bytes: None, origin: None, damage: Damage::Strict }
     }
 }
 
@@ -173,7 +177,8 @@ impl From<&Image> for Wish {
     fn from(recipe: &Image) -> Self {
         let Image { level, width, height, max_bytes, .. } = *recipe;
         let fit = (width.is_some() || height.is_some()).then_some(Fit { width, height });
-        Self { level, format: recipe.format.and_then(ImageFormat::of), fit, max_bytes, origin: None }
+        let format = recipe.format.and_then(ImageFormat::of);
+        Self { level, format, fit, max_bytes, ..Self::default() }
     }
 }
 
@@ -222,6 +227,9 @@ pub struct Made {
     pub output_bytes: u64,
     /// What of the source is not in it, where there is more: `the first of 3 pages`.
     pub lost: Option<String>,
+    /// How much of a damaged source is missing: of its pixels, of the detail of a progressive JPEG, or of the bytes of an
+    /// animation; above 0, at most 1.
+    pub missing: Option<f64>,
     /// What was done and why.
     pub plan: Vec<StreamPlan>,
     /// What was compared after it was written.

@@ -106,10 +106,7 @@ fn png(bytes: &[u8], orientation: u8) -> Option<Vec<u8>> {
         if name != b"IHDR"
             && let Some(exif) = exif.take()
         {
-            let content = [b"eXIf", &exif[..]].concat();
-            kept.extend(u32::try_from(exif.len()).ok()?.to_be_bytes());
-            kept.extend_from_slice(&content);
-            kept.extend(crc(&content).to_be_bytes());
+            kept.extend(png_chunk(b"eXIf", &exif));
         }
         if is_critical || PNG_KEPT.contains(&name) {
             kept.extend_from_slice(chunk);
@@ -119,6 +116,13 @@ fn png(bytes: &[u8], orientation: u8) -> Option<Vec<u8>> {
         }
         at += chunk.len();
     }
+}
+
+/// A chunk with its length and its sum.
+pub(crate) fn png_chunk(name: &[u8], content: &[u8]) -> Vec<u8> {
+    let named = [name, content].concat();
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [&length[..], &named, &crc(&named).to_be_bytes()].concat()
 }
 
 /// The sum of a chunk. Source: PNG (Third Edition), annex D.

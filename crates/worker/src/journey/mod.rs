@@ -92,6 +92,8 @@ struct Walk<'a> {
     encodings: Vec<Vec<Encoding>>,
     /// The most that is missing from an output because the input was damaged.
     lost_seconds: f64,
+    /// The largest share of a damaged picture that an output lacks.
+    missing_share: f64,
     /// Where half-made things lie, once there are any.
     scratch: Option<TempDir>,
 }
@@ -159,6 +161,7 @@ impl<'a> Walk<'a> {
             ends: vec![None; job.outputs.len()],
             encodings: Vec::new(),
             lost_seconds: 0.0,
+            missing_share: 0.0,
             scratch: None,
         }
     }
@@ -370,7 +373,12 @@ impl Walk<'_> {
             let message = format!("the input is damaged; {:.3} seconds of it were lost", self.lost_seconds);
             JobFailure::input(Stage::Encoding, "input_damaged", message)
         });
-        ending::signal(&failures, damage.or(lost))
+        let missing = (self.missing_share > 0.0).then(|| {
+            let percent = self.missing_share * 100.0;
+            let message = format!("the input is damaged; its end is missing, {percent:.1} % of the picture");
+            JobFailure::input(Stage::Encoding, "input_damaged", message)
+        });
+        ending::signal(&failures, damage.or(lost).or(missing))
     }
 
     async fn finish(&mut self, lease: Lease, signal: Signal) -> Result<Job, StoreError> {

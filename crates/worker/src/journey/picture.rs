@@ -9,7 +9,7 @@ use reelhook_domain::job::OutputSpec;
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::{Image, Thumbnail};
 use reelhook_media::image::{self, Made, Wish};
-use reelhook_media::{MediaError, StepReport};
+use reelhook_media::{MediaError, StepReport, StreamPlan};
 use reelhook_store::{Lease, OutputEnd};
 use serde_json::{Value, json};
 
@@ -94,7 +94,11 @@ impl Walk<'_> {
                 Some(Route::Tools | Route::Archive(..) | Route::Nowhere(_)) | None => continue,
             };
             match ended {
-                Ok(end) => self.ends[place] = Some(end),
+                Ok(end) => {
+                    let missing = end.receipt["missing"].as_f64().unwrap_or(0.0);
+                    self.missing_share = self.missing_share.max(missing);
+                    self.ends[place] = Some(end);
+                }
                 Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => {
                     self.fail(place, Value::Array(Vec::new()), failure);
                 }
@@ -113,7 +117,7 @@ impl Walk<'_> {
         file: &Path,
     ) -> Result<OutputEnd, Trouble> {
         self.seat.gauge.note_output(Stage::Encoding, spec.id, 0.0);
-        let wish = Wish { origin: input.origin(), ..Wish::from(recipe) };
+        let wish = Wish { origin: input.origin(), damage: self.damage(), ..Wish::from(recipe) };
         let (from, to) = (input.as_picture().to_owned(), file.to_owned());
         let cancel = self.seat.cancel.clone();
         let limits = self.means.settings.image.clone();
@@ -147,7 +151,9 @@ impl Walk<'_> {
         input: &Input,
         file: &Path,
     ) -> Result<OutputEnd, Trouble> {
-        let Made { format, info, plan, checks, decoding, encoding, wall, input_bytes, output_bytes, kept } = made;
+        let Made {
+            format, info, plan, checks, decoding, encoding, wall, input_bytes, output_bytes, kept, lost, missing
+        } = made;
         fail_point!("worker.encoded");
         self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
         fail_point!("worker.verified");
@@ -157,10 +163,12 @@ impl Walk<'_> {
             make::Made { file, media, extension, mime_type, plan: json!(plan), checks: json!(checks), parts };
         let source = self.inputs.first().and_then(|input| input.media.as_ref());
         if let (WhenLarger::SourceKept, Some(source)) = (when_larger, source)
-            && output_bytes >= input_bytes
-            && !kept
+            && (output_bytes >= input_bytes && !kept || lost.is_some())
         {
-            made.plan = kept_plan(&plan, output_bytes, input_bytes);
+            made.plan = match lost {
+                Some(lost) => kept_whole(&plan, &lost),
+                None => kept_plan(&plan, output_bytes, input_bytes),
+            };
             (made.extension, made.mime_type) = kept_as(source);
             (made.file, made.media) = (&input.path, source);
         }
@@ -169,6 +177,9 @@ impl Walk<'_> {
         // What is left of the time that a caller waited is ours.
         end.receipt["decode_ms"] = json!(tenths(decoding));
         end.receipt["encode_ms"] = json!(tenths(encoding));
+        if let Some(missing) = missing {
+            end.receipt["missing"] = json!((missing * 1000.0).ceil() / 1000.0);
+        }
         fail_point!("worker.stored_one");
         Ok(end)
     }
@@ -184,6 +195,13 @@ impl Walk<'_> {
         let done = done.map_err(|error| Trouble::Failed(machine_failed(stage, &std::io::Error::other(error))))?;
         done.map_err(|error| Trouble::with_media(stage, error))
     }
+}
+
+/// The plan of a picture that would hold only a part of its source.
+fn kept_whole(streams: &[StreamPlan], lost: &str) -> Value {
+    let reason = format!("the result would hold only {lost}; the source is kept");
+    let kept = |stream: &StreamPlan| StreamPlan { action: "keep".to_owned(), reason: reason.clone(), ..stream.clone() };
+    json!(streams.iter().map(kept).collect::<Vec<_>>())
 }
 
 /// Milliseconds to one place: a small picture takes few of them.

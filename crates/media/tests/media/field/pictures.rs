@@ -1203,3 +1203,190 @@ fn icons_and_cursors_are_read_whatever_is_in_them() {
         verdict("M26 icons and cursors", name, format!("{size:?}, {pixel:?}, {count} in it"), measured, holds);
     }
 }
+
+/// Something like a photograph, with no two rows alike.
+fn photo(width: u32, height: u32) -> image::RgbImage {
+    image::RgbImage::from_fn(width, height, |x, y| {
+        let (u, v) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
+        let wave = 40.0 * (u * 37.0 + v * 11.0).sin() + 30.0 * (v * 53.0 - u * 7.0).cos();
+        let grain = f64::from((x * 7919 + y * 104_729) % 23);
+        image::Rgb(
+            [110.0 + 100.0 * u, 90.0 + 120.0 * v, 140.0 - 60.0 * u]
+                .map(|base| (base + wave + grain).clamp(0.0, 255.0) as u8),
+        )
+    })
+}
+
+fn jpeg(pixels: &image::RgbImage, progressive: bool, exif: Option<u8>) -> Vec<u8> {
+    let mut compress = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
+    if !progressive {
+        compress.set_fastest_defaults();
+    }
+    compress.set_size(pixels.width() as usize, pixels.height() as usize);
+    compress.set_quality(90.0);
+    compress.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
+    let mut started = compress.start_compress(Vec::new()).unwrap();
+    if let Some(orientation) = exif {
+        let block =
+            [b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", &[orientation, 0, 0, 0, 0, 0, 0][..]].concat();
+        started.write_marker(mozjpeg::Marker::APP(1), &block);
+    }
+    started.write_scanlines(pixels.as_raw()).unwrap();
+    started.finish().unwrap()
+}
+
+/// A PNG in seven passes.
+fn interlaced(pixels: &image::RgbImage) -> Vec<u8> {
+    let passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+    let mut raw = Vec::new();
+    for (left, top, right, down) in passes {
+        for y in (top..pixels.height()).step_by(down) {
+            raw.push(0);
+            (left..pixels.width()).step_by(right).for_each(|x| raw.extend(pixels.get_pixel(x, y).0));
+        }
+    }
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &raw).unwrap();
+    let header = [&pixels.width().to_be_bytes()[..], &pixels.height().to_be_bytes(), &[8, 2, 0, 0, 1]].concat();
+    let parts = [chunk(b"IHDR", &header), chunk(b"IDAT", &packed.finish().unwrap()), chunk(b"IEND", b"")];
+    [b"\x89PNG\r\n\x1A\n".to_vec(), parts.concat()].concat()
+}
+
+fn salvaged() -> Wish {
+    Wish { damage: reelhook_media::Damage::Salvage, ..medium(ImageFormat::Png) }
+}
+
+#[test]
+fn a_picture_that_lacks_only_its_last_marker_is_whole() {
+    let room = Room::new();
+    let source = photo(150, 110);
+    let png = encoded(&DynamicImage::ImageRgb8(source.clone()), image::ImageFormat::Png);
+    let gif = std::fs::read(field("anim.png"))
+        .map(|png| room.make(&room.write(&png), to(ImageFormat::Gif)).unwrap().1)
+        .unwrap();
+    let cut = |bytes: Vec<u8>, by: usize| bytes[..bytes.len() - by].to_vec();
+    let cases = [
+        ("jpg_noeoi.jpg", std::fs::read(field("jpg_noeoi.jpg")).unwrap()),
+        ("baseline JPEG", cut(jpeg(&source, false, None), 2)),
+        ("baseline JPEG with half of its end marker", cut(jpeg(&source, false, None), 1)),
+        ("progressive JPEG", cut(jpeg(&source, true, None), 2)),
+        ("turned JPEG", cut(jpeg(&source, false, Some(6)), 2)),
+        ("PNG without IEND", cut(png.clone(), 12)),
+        ("PNG with half of IEND", cut(png, 7)),
+        ("interlaced PNG without IEND", cut(interlaced(&source), 12)),
+        ("GIF without its trailer", cut(gif, 1)),
+    ];
+    for (name, bytes) in cases {
+        for format in [None, Some(ImageFormat::Png), Some(ImageFormat::Webp)] {
+            let made = room.make(&room.write(&bytes), Wish { format, level: Level::Medium, ..Wish::default() });
+            let (measured, holds) = match &made {
+                Ok((made, output)) => {
+                    let fits = output.len() <= bytes.len() + 12 || made.info.format != "jpg";
+                    (said(made), made.missing.is_none() && fits && !output.is_empty())
+                }
+                Err(error) => (failure(error), false),
+            };
+            verdict(
+                "M17 pictures without their end",
+                format!("{name}, strict, to {format:?}"),
+                "taken as whole",
+                measured,
+                holds,
+            );
+        }
+    }
+}
+
+#[test]
+fn of_a_picture_that_is_cut_what_is_there_is_used_and_measured() {
+    let room = Room::new();
+    let source = photo(320, 240);
+    let plain = DynamicImage::ImageRgb8(source.clone());
+    let webp = room.make(&room.write(&encoded(&plain, image::ImageFormat::Png)), medium(ImageFormat::Webp)).unwrap().1;
+    let gif = room.make(&room.write(&encoded(&plain, image::ImageFormat::Png)), medium(ImageFormat::Gif)).unwrap().1;
+    let deep = DynamicImage::ImageRgb16(plain.to_rgb16());
+    let clear = DynamicImage::ImageRgba8(plain.to_rgba8());
+    let cases = [
+        ("baseline JPEG", jpeg(&source, false, None), 0.25..=0.55),
+        ("turned JPEG", jpeg(&source, false, Some(6)), 0.25..=0.55),
+        ("progressive JPEG", jpeg(&source, true, None), 0.05..=0.9),
+        ("PNG", encoded(&plain, image::ImageFormat::Png), 0.25..=0.55),
+        ("PNG of 16 bits", encoded(&deep, image::ImageFormat::Png), 0.25..=0.55),
+        ("PNG with transparency", encoded(&clear, image::ImageFormat::Png), 0.25..=0.55),
+        ("interlaced PNG", interlaced(&source), 0.25..=0.55),
+        ("GIF", gif, 0.2..=0.6),
+        ("WebP", webp, 0.2..=0.7),
+    ];
+    for (name, whole, missing) in cases {
+        let bytes = &whole[..whole.len() * 6 / 10];
+        let input = room.write(bytes);
+        let error = room.make(&input, medium(ImageFormat::Png)).expect_err("a cut picture is not taken silently");
+        assert!(
+            failure(&error).contains("input_damaged") && failure(&error).contains("its end is missing"),
+            "{name}: {}",
+            failure(&error)
+        );
+        let shown = room.make(&room.write(&whole), medium(ImageFormat::Png)).map(|(_, output)| read(&output)).unwrap();
+        let (measured, holds) = match room.make(&room.write(bytes), salvaged()) {
+            Ok((made, output)) => {
+                let part = read(&output);
+                // The part of the picture that is there in both: of turned pictures the right, else the top.
+                let (width, height) = part.dimensions();
+                let place = if name.starts_with("turned") { (width - 60, 0, 60, height) } else { (0, 0, width, 60) };
+                let crop = |pixels: &DynamicImage| pixels.crop_imm(place.0, place.1, place.2, place.3);
+                let off = distance(&crop(&part), &crop(&shown));
+                let share = made.missing.unwrap_or(0.0);
+                let near = if name.starts_with("progressive") || name.starts_with("interlaced") { 25.0 } else { 3.0 };
+                let told = said(&made).contains("the source is damaged");
+                (
+                    format!("{share:.2} missing, {off:.1} off ({})", said(&made)),
+                    missing.contains(&share) && off < near && told && part.dimensions() == shown.dimensions(),
+                )
+            }
+            Err(error) => (failure(&error), false),
+        };
+        verdict(
+            "M17 pictures without their end",
+            format!("{name} cut to 60 %, salvage"),
+            format!("{missing:?} of it missing, the rest right"),
+            measured,
+            holds,
+        );
+        // Nothing but a header is nothing.
+        let least = room.make(&room.write(&whole[..60]), salvaged());
+        assert!(
+            least.is_err_and(|error| error.failure().is_some_and(|failure| failure.code == "input_damaged")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn of_an_animation_that_is_cut_the_whole_frames_are_kept() {
+    let room = Room::new();
+    let png = std::fs::read(field("ff.png")).unwrap();
+    let into = |format| room.make(&room.write(&png), to(format)).unwrap().1;
+    for (name, whole) in [("GIF", into(ImageFormat::Gif)), ("WebP", into(ImageFormat::Webp)), ("PNG", png.clone())] {
+        let bytes = &whole[..whole.len() * 7 / 10];
+        let error = room.make(&room.write(bytes), Wish::default()).expect_err("a cut animation is not taken silently");
+        assert!(failure(&error).contains("input_damaged"), "{name}: {}", failure(&error));
+        let made = room.make(&room.write(bytes), Wish { damage: reelhook_media::Damage::Salvage, ..Wish::default() });
+        let (measured, holds) = match made {
+            Ok((made, output)) => {
+                let frames = played(&output).1.len();
+                (
+                    format!("{frames} frames, {:?} missing ({})", made.missing, said(&made)),
+                    (3..10).contains(&frames) && made.missing.is_some_and(|share| share > 0.0 && share < 1.0),
+                )
+            }
+            Err(error) => (failure(&error), false),
+        };
+        verdict(
+            "M17 pictures without their end",
+            format!("animated {name} cut to 70 %, salvage"),
+            "3 to 9 of 10 frames",
+            measured,
+            holds,
+        );
+    }
+}
