@@ -140,6 +140,23 @@ pub fn ffmpeg<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, output: &
     assert!(made.status.success(), "ffmpeg failed: {}", String::from_utf8_lossy(&made.stderr));
 }
 
+/// When each frame of a file is shown, in seconds.
+///
+/// # Panics
+/// When ffprobe is not in `PATH` or fails.
+#[expect(clippy::disallowed_methods, reason = "tests measure what was made outside of what they test")]
+pub fn frame_times(path: &Path) -> Vec<f64> {
+    let mut command = Command::new("ffprobe");
+    let what = "-v error -select_streams v:0 -show_entries packet=pts_time -of csv=p=0";
+    command.args(what.split(' ')).arg(path).stdin(Stdio::null());
+    let said = command.output().expect("ffprobe is in PATH");
+    assert!(said.status.success(), "ffprobe failed: {}", String::from_utf8_lossy(&said.stderr));
+    let said = String::from_utf8_lossy(&said.stdout);
+    let mut times: Vec<f64> = said.lines().filter_map(|line| line.split(',').next()?.parse().ok()).collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
 /// Runs the encoder of HEIC with these arguments; it comes in the same package as the decoder (`scripts/need.sh
 /// heif-convert`).
 ///

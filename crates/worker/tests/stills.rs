@@ -216,6 +216,59 @@ async fn an_animation_becomes_a_video_with_its_frames_and_times() {
 }
 
 #[tokio::test]
+async fn uneven_frames_keep_their_times() {
+    let mut bench = Bench::new().await;
+    bench.start();
+    let room = room();
+    let cases = [
+        ("each longer than the one before", "100*N+30*N*N", [0.0, 0.13, 0.32, 0.57, 0.88]),
+        ("the last but one for long", "100*N+1500*gte(N,4)", [0.0, 0.1, 0.2, 0.3, 1.9]),
+        ("the first for long", "100*N+1500*gte(N,1)", [0.0, 1.6, 1.7, 1.8, 1.9]),
+        ("even", "100*N", [0.0, 0.1, 0.2, 0.3, 0.4]),
+    ];
+    for (name, times, expected) in cases {
+        let times = format!("settb=1/1000,setpts='{times}'");
+        let how = [
+            "-vf",
+            &times,
+            "-fps_mode",
+            "vfr",
+            "-enc_time_base",
+            "1:1000",
+            "-c:v",
+            "libwebp_anim",
+            "-lossless",
+            "1",
+            "-loop",
+            "0",
+        ];
+        let bytes = animation(room.path(), "a.webp", &how);
+        let input = bench.upload("a.webp", bytes).await;
+        let recipes: Vec<_> =
+            ["mp4", "webm", "gif"].map(|format| recipe(json!({"recipe": "convert", "format": format}))).into();
+        let id = bench.submit(input, &recipes).await;
+        let job = bench.ended(id).await;
+        assert_eq!(job.state, JobState::Completed, "{name}: {:#?}", job.outputs);
+        for number in 0..3 {
+            let file = file_of(&job, number);
+            let path = room.path().join(&file.name);
+            std::fs::write(&path, bench.bytes(file).await).unwrap();
+            let seen = clips::frame_times(&path);
+            let near = |seen: f64, time: f64| (seen - time).abs() < 0.011;
+            // The end of the last one may come in two short ones.
+            let all = matches!(seen.len(), 5..=7) && seen.iter().zip(expected).all(|(seen, time)| near(*seen, time));
+            let whole = job.inputs[0].media.as_ref().unwrap().duration_seconds.unwrap();
+            let seconds = file.media.duration_seconds.unwrap();
+            let (kind, source) = ("MG10 an animation to a video", format!("{name}, to {}", file.name));
+            let measured = format!("{seen:?}, {seconds:.3} s");
+            let right = all && (whole - seconds).abs() < 0.06;
+            verdict(kind, source, format!("{expected:?}, {whole:.3} s"), measured, right);
+        }
+    }
+    bench.stop_and_look().await;
+}
+
+#[tokio::test]
 async fn an_avif_image_sequence_is_a_video_and_no_picture() {
     let mut bench = Bench::new().await;
     bench.start();
@@ -236,7 +289,8 @@ async fn an_avif_image_sequence_is_a_video_and_no_picture() {
     let id = bench.submit(input, &recipes).await;
     let job = bench.ended(id).await;
     assert!(matches!(job.state, JobState::Partial { .. }), "{:#?}", job.outputs);
-    assert_eq!(job.inputs[0].media.as_ref().unwrap().format, "avif");
+    let media = job.inputs[0].media.as_ref().unwrap();
+    assert_eq!((media.format.as_str(), media.duration_seconds), ("avif", Some(0.5)));
     for number in 0..2 {
         let file = file_of(&job, number);
         let seen = frames(&bench.bytes(file).await, &file.name, (1, 1));

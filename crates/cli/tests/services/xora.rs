@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::Method;
 use reelhook_domain::time::Timestamp;
 use reelhook_testkit::clips::{self, Clip};
-use reelhook_testkit::{Manners, Origin, Receiver, Reply};
+use reelhook_testkit::{Manners, Origin, Receiver, Reply, field, verdict};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -373,4 +373,27 @@ async fn a_webhook_that_was_sent_before_a_crash_is_sent_again_with_the_same_body
     assert_eq!(all[0].body, all[1].body);
     let body: Value = serde_json::from_slice(&all[0].body).expect("a webhook is JSON");
     assert_eq!((&body["data"]["jobId"], &body["data"]["state"]), (&json!(id), &json!("rejected")));
+}
+
+#[tokio::test]
+async fn a_portrait_photo_has_an_upright_thumbnail() {
+    let world = World::start(Serve::dev()).await;
+    let origin = Origin::start().await;
+    for name in ["or6.jpg", "or6.png", "or6.webp"] {
+        let bytes = std::fs::read(field(name)).expect("the field has it");
+        let input = origin.put(&format!("/{name}"), bytes, Manners::Good).to_string();
+        let recipe = json!({"name": "thumbnail", "seekSeconds": 1});
+        let job = json!({"input": {"url": input}, "output": {"format": "jpg"}, "recipe": recipe});
+        let shown = ended(&world, &create(&world, &job).await).await;
+        let file = &shown["output_files"]["output"];
+        let measured = format!("{}: {} x {}", shown["state"], file["width"], file["height"]);
+        let expected = "\"completed\": 320 x 240";
+        verdict(
+            "M1 thumbnail of a portrait photo",
+            format!("{name} through Xora"),
+            expected,
+            &measured,
+            measured == expected,
+        );
+    }
 }

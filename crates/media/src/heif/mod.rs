@@ -16,12 +16,14 @@
 mod boxes;
 mod chunks;
 mod decode;
+mod sequence;
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
 pub(crate) use decode::{HeifTool, decode};
+pub use sequence::without_items;
 
 /// The word for the format in [`MediaInfo::format`](reelhook_domain::media::MediaInfo::format).
 pub const HEIC: &str = "heic";

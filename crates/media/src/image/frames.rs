@@ -77,7 +77,7 @@ impl<'a> Shown<'a> {
 }
 
 /// For how many milliseconds a frame is shown that claims `delay`.
-const fn shown_for(delay: u32) -> u32 {
+pub(crate) const fn shown_for(delay: u32) -> u32 {
     if delay < SHORTEST { INSTEAD } else { delay }
 }
 

@@ -77,17 +77,6 @@ pub fn is_picture(path: &Path) -> io::Result<bool> {
     Ok(kind(&head).is_ok())
 }
 
-/// The word for the format of the picture at `path`, as [`MediaInfo::format`](reelhook_domain::media::MediaInfo::format)
-/// has it.
-///
-/// # Errors
-/// Those of the operating system; [`MediaError::Rejected`] for what is no picture that is read here.
-pub fn format(path: &Path) -> Result<&'static str, MediaError> {
-    let mut head = Vec::new();
-    File::open(path)?.take(sniff::HEAD as u64).read_to_end(&mut head)?;
-    Ok(kind(&head)?.word())
-}
-
 /// Tells the kind of a picture from its beginning; what is none is refused by its name.
 pub(crate) fn kind(bytes: &[u8]) -> Result<Kind, MediaError> {
     let head = &bytes[..bytes.len().min(sniff::HEAD)];

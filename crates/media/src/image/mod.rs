@@ -74,7 +74,7 @@ use crate::verify::Check;
 
 pub(crate) use header::read;
 pub use header::{Inspected, inspect};
-pub use kind::{format, is_picture};
+pub use kind::is_picture;
 pub use make::make;
 pub use reelhook_domain::recipe::Level;
 pub use stand_in::stand_in;

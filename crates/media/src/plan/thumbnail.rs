@@ -67,7 +67,10 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
 }
 
 fn pick(desk: &Desk<'_>, second: f64) -> String {
-    let frame = format!("fps=90000:start_time={}:round=down,trim=end_frame=1", seconds(second));
+    // Where nobody tells how long the picture is while there is sound, its last frame stays until the sound is over.
+    let known = timeline::length(desk.source, true, false).is_some() || desk.source.info.audio.is_none();
+    let stays = if known { "" } else { "tpad=stop=-1:stop_mode=clone," };
+    let frame = format!("{stays}fps=90000:start_time={}:round=down,trim=end_frame=1", seconds(second));
     if timeline::jumps(desk.source) {
         return frame;
     }
@@ -83,17 +86,23 @@ fn never_enlarged(thumbnail: &Thumbnail) -> reelhook_domain::recipe::Size {
     reelhook_domain::recipe::Size { enlarge: false, ..thumbnail.size.clone() }
 }
 
-/// The second asked for, or the last frame where it is the very end.
+/// The second asked for, or the last frame where the picture is over by then: at the very end, and while the sound goes
+/// on.
 fn second(desk: &Desk<'_>, asked: f64) -> Result<f64, JobFailure> {
-    let end = if desk.source.still { Some(0.0) } else { timeline::length(desk.source, true, false) };
-    let end = end.map(|length| desk.source.video_start + length).or(desk.source.info.duration_seconds);
-    let Some(end) = end else { return Ok(asked) };
-    let frame = desk.source.info.video.as_ref().and_then(|video| video.frame_rate).map_or(0.0, |rate| 1.0 / rate);
-    if asked > end + frame {
-        let message = format!("at_seconds is {asked}; the input is {end:.3} seconds long");
+    if desk.source.still {
+        // It is shown for as long as one likes.
+        return Ok(0.0);
+    }
+    let info = &desk.source.info;
+    let picture = timeline::length(desk.source, true, false).map(|length| desk.source.video_start + length);
+    let Some(picture) = picture.or(info.duration_seconds) else { return Ok(asked) };
+    let whole = info.duration_seconds.map_or(picture, |whole| whole.max(picture));
+    let frame = info.video.as_ref().and_then(|video| video.frame_rate).map_or(0.0, |rate| 1.0 / rate);
+    if asked > whole + frame {
+        let message = format!("at_seconds is {asked}; the input is {whole:.3} seconds long");
         return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
     }
-    Ok(asked.min(end - frame / 2.0).max(0.0))
+    Ok(asked.min(picture - frame / 2.0).max(0.0))
 }
 
 /// The product in a step of its own: jumping to the key frame before the second, where the container has an index.

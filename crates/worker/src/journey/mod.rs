@@ -328,7 +328,7 @@ impl Walk<'_> {
             let mut source = self.probe(toolbox, input.for_tools(), &folder).await?;
             self.inputs[number].media = Some(match known {
                 Some(known) => still::stand_for(known, &mut source, input.facts.size_bytes),
-                None => source.info.clone(),
+                None => still::timed(source.info.clone()),
             });
             sources.push(source);
         }

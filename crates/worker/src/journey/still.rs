@@ -13,9 +13,6 @@ use super::fetch::{Developed, Input};
 use super::route::Kind;
 use super::trouble::{Trouble, ffmpeg_missing, machine_failed};
 
-/// The word for a format that tools read as well as we do, frames, times and all.
-const READ_BY_TOOLS: &str = "gif";
-
 impl Walk<'_> {
     /// Decodes the inputs that come in a format for which there is no decoder in process.
     pub(super) async fn develop(&mut self, inputs: &mut [Input], scratch: &Path) -> Result<(), Trouble> {
@@ -50,19 +47,26 @@ impl Walk<'_> {
     }
 
     /// Writes what stands in for a picture where tools read it to `file`, and gives what the picture is; `None` for what
-    /// tools read themselves.
+    /// the tool that probes it next tells itself.
     pub(super) async fn stand_in(&self, input: &mut Input, file: &Path) -> Result<Option<MediaInfo>, Trouble> {
         let (original, path, to) = (input.path.clone(), input.as_picture().to_owned(), file.to_owned());
         let (limits, cancel) = (self.means.settings.image.clone(), self.seat.cancel.clone());
         let work = move || {
-            if Kind::of(&original)? != Kind::Picture || image::format(&path)? == READ_BY_TOOLS {
-                return Ok(None);
-            }
-            image::stand_in(&path, &to, &limits, &cancel).map(|found| Some(found.info()))
+            Ok(match Kind::of(&original)? {
+                Kind::Picture => {
+                    let found = image::stand_in(&path, &to, &limits, &cancel)?;
+                    (found.is_some(), found.map(|found| found.info()))
+                }
+                Kind::Sequence => {
+                    heif::without_items(&original, &to)?;
+                    (true, None)
+                }
+                Kind::Other => (false, None),
+            })
         };
-        let Some(known) = self.aside(Stage::Probing, work).await? else { return Ok(None) };
-        input.stand_in = Some(file.to_owned());
-        Ok(Some(told(known, input)))
+        let (stands, known) = self.aside(Stage::Probing, work).await?;
+        input.stand_in = stands.then(|| file.to_owned());
+        Ok(known.map(|known| told(known, input)))
     }
 }
 
@@ -76,14 +80,26 @@ pub(super) fn told(mut known: MediaInfo, input: &Input) -> MediaInfo {
     known
 }
 
+/// What is told of an input that tools probed: of its length too, where only its picture tells that.
+pub(super) fn timed(mut info: MediaInfo) -> MediaInfo {
+    let picture = info.video.as_ref().and_then(|video| video.duration_seconds);
+    info.duration_seconds = info.duration_seconds.or(picture);
+    info
+}
+
 /// Makes of the probe of what stands in for a picture the source that plans speak of, and gives what is told of it.
-pub(super) fn stand_for(mut known: MediaInfo, source: &mut Source, size_bytes: u64) -> MediaInfo {
+pub(super) fn stand_for(known: MediaInfo, source: &mut Source, size_bytes: u64) -> MediaInfo {
     source.size_bytes = size_bytes;
     source.info.format.clone_from(&known.format);
-    // Not every header tells how long its animation is.
-    known.duration_seconds = known.duration_seconds.or(source.info.duration_seconds);
-    if let (Some(known), Some(probed)) = (&mut known.video, &source.info.video) {
-        known.frame_rate = known.frame_rate.or(probed.frame_rate);
+    // The tool does not tell how long an animation is; we wrote each of its frames and know.
+    if let Some(seconds) = known.duration_seconds {
+        source.info.duration_seconds = Some(seconds);
+        source.measured = true;
+        if let Some(video) = &mut source.info.video {
+            video.duration_seconds = Some(seconds);
+            video.frames = known.video.as_ref().and_then(|video| video.frames);
+            video.frame_rate = known.video.as_ref().and_then(|video| video.frame_rate).or(video.frame_rate);
+        }
     }
     known
 }

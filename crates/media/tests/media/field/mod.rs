@@ -7,3 +7,4 @@ mod making;
 mod pictures;
 mod seen;
 mod shape;
+mod stills;
