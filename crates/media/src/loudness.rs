@@ -23,6 +23,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::MediaError;
+use crate::probe::Source;
 use crate::run::process::{Ended, Ending, Listener, option};
 use crate::spell::seconds;
 use crate::tools::{Errand, Toolbox, Writes};
@@ -84,6 +85,8 @@ pub struct Leveled {
 pub(crate) struct Listening<'a> {
     pub(crate) file: &'a Path,
     pub(crate) demuxer: &'a str,
+    /// Options that the demuxer always gets.
+    pub(crate) demuxer_options: &'static [&'static str],
     /// Which stream.
     pub(crate) index: u32,
     /// The channels that it is mixed to first, where it is.
@@ -99,6 +102,7 @@ impl Listening<'_> {
             ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-y"].map(Into::into).into();
         line.extend(if self.strict { vec!["-xerror".into()] } else { vec!["-max_error_rate".into(), "1".into()] });
         option(&mut line, "-progress", "pipe:1");
+        line.extend(self.demuxer_options.iter().map(Into::into));
         option(&mut line, "-protocol_whitelist", "file,pipe");
         option(&mut line, "-f", self.demuxer);
         let mut operand = OsString::from("file:");
@@ -278,7 +282,8 @@ pub(crate) async fn of_product(
     })?;
     let index = source.audio_index.ok_or_else(|| verify::broken("it has no sound"))?;
     let wall = toolbox.settings().limits.wall(source.info.duration_seconds.unwrap_or(0.0), 1);
-    let listening = Listening { file: &file, demuxer: source.demuxer, index, mix: None, strict: true, wall };
+    let Source { demuxer, demuxer_options, lenient, .. } = source;
+    let listening = Listening { file: &file, demuxer, demuxer_options, index, mix: None, strict: !lenient, wall };
     let (ended, measured) = listening.measure(toolbox, scratch, listener, cancel).await?;
     match measured {
         Some(loudness) => Ok(loudness),

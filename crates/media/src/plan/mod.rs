@@ -364,7 +364,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
     let main_file = design.promise.as_ref().and_then(|promise| promise.main_file(design.format));
     let expect = Expectation {
         format: design.format,
-        duration: design.duration,
+        duration: timeline::with_tracks(desk.source, &design),
         frames: design.frames,
         video: design.video,
         audio: design.audio,

@@ -43,9 +43,10 @@ impl Job<'_> {
         let listening = Listening {
             file: self.input,
             demuxer: step.reading.demuxer,
+            demuxer_options: step.reading.demuxer_options,
             index,
             mix,
-            strict: step.reading.damage == Damage::Strict,
+            strict: step.reading.damage == Damage::Strict && !step.reading.lenient,
             wall: self.wall(step),
         };
         let mut meter = Meter::new(step.timeline, (0.0, SHARE), self.watch.progress);

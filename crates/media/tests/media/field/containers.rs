@@ -113,6 +113,23 @@ async fn late_streams_of_other_containers_stay_late() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_sound_may_end_last() {
+    let rig = Rig::new().await;
+    let (whole, input) = (rig.clip("whole.mkv"), rig.clip("two.mp4"));
+    numbered(&whole, "libx264 -preset ultrafast -g 25", "-c:a aac");
+    let command = "-i {} -itsoffset 0.6 -i {} -map 0:v -map 0:a -map 1:a -c copy {}";
+    ffmpeg(command, &[&whole, &whole, &input]);
+    for value in [json!({"recipe": "convert", "format": "mkv"}), json!({"recipe": "convert", "format": "mp4"})] {
+        let words = format!("a second sound 0.6 s late, {value}");
+        let made = rig.make(&input, value).await.unwrap_or_else(|error| panic!("{words}: {error:?}"));
+        let length = length(&made.path);
+        // mp4 holds one sound, mkv all.
+        let holds = close(length, 2.6, 0.1) || close(length, 2.0, 0.1);
+        verdict(LATE, words, "2.6 s, or 2.0 s without it", format!("{length:.3} s"), holds);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parts_sound_and_pictures_of_what_begins_late_are_right() {
     let rig = Rig::new().await;
     let (sound, picture) = (field("alate.mp4"), field("vlate.mp4"));
