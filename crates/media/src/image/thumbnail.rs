@@ -95,6 +95,8 @@ impl Work<'_> {
             decoding,
             encoding,
             wall: Duration::ZERO,
+            lost: None,
+            missing: None,
         };
         Ok((made_of, made.bytes))
     }
