@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings what the tests need beyond Rust: ffmpeg, the codec of HEIC, the languages of the example receivers with Express and Flask, the
-# libraries of Standard Webhooks and an ed25519 of others as second opinions on signatures, and Transcodely's own client.
+# Brings what the tests need beyond Rust: ffmpeg, a newer one beside it, the codec of HEIC, the languages of the example
+# receivers with Express and Flask, the libraries of Standard Webhooks and an ed25519 of others as second opinions on signatures, and Transcodely's own client.
 # Does nothing where all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,11 +10,20 @@ scripts/need.sh cc python3 venv ffmpeg heif-convert go node npm
 scripts/need.sh nasm || echo "pictures will be encoded without assembly" >&2
 
 venv=target/venv
-python_packages=(standardwebhooks svix cryptography flask==3.1.3 transcodely==0.3.13)
-if ! "$venv/bin/python" -c 'import standardwebhooks, svix, cryptography, flask, transcodely' 2>/dev/null; then
+python_packages=(standardwebhooks svix cryptography flask==3.1.3 transcodely==0.3.13 imageio-ffmpeg)
+if ! "$venv/bin/python" -c 'import standardwebhooks, svix, cryptography, flask, transcodely, imageio_ffmpeg' 2>/dev/null; then
   echo "installing ${python_packages[*]} into $venv" >&2
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"
+fi
+
+# A newer ffmpeg beside that of the machine, where there is one for it: the media is made with both.
+newer=$("$venv/bin/python" -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())' 2>/dev/null) || newer=
+if [ -n "$newer" ]; then
+  mkdir -p target/newer-ffmpeg
+  ln -sf "$newer" target/newer-ffmpeg/ffmpeg
+else
+  echo "no newer ffmpeg for this machine; the media is made with its own alone" >&2
 fi
 
 # In that folder, unless that package is there.

@@ -17,6 +17,18 @@ else
   echo "cargo-nextest is not installed; using cargo test. (cargo install cargo-nextest --locked)" >&2
   cargo test "${features[@]}" --lib --bins --tests
 fi
+# The media once more with the newer ffmpeg that scripts/setup-tests.sh found, and the ffprobe of the machine.
+if [ -x target/newer-ffmpeg/ffmpeg ]; then
+  echo "once more with $(target/newer-ffmpeg/ffmpeg -version | head -n 1)"
+  (
+    export PATH="$PWD/target/newer-ffmpeg:$PATH"
+    if cargo nextest --version >/dev/null 2>&1; then
+      cargo nextest run "${features[@]}" -E 'binary_id(reelhook-media::media)'
+    else
+      cargo test "${features[@]}" -p reelhook-media --test media
+    fi
+  )
+fi
 cargo test "${features[@]}" --doc
 target/venv/bin/python examples/test_receivers.py --require-all
 target/venv/bin/python examples/test_verifiers.py --require-all

@@ -158,6 +158,8 @@ pub(crate) struct MediaSettings {
     pub(crate) models: Option<PathBuf>,
     /// Threads of one ffmpeg; 0 is one a core.
     pub(crate) threads: u32,
+    /// Whether results are compared with their sources.
+    pub(crate) compare: bool,
     /// What to do where the kernel lacks a layer of the sandbox.
     pub(crate) sandbox: SandboxMode,
     /// Largest picture.
@@ -293,6 +295,7 @@ impl Default for Settings {
                 heif_convert: "heif-convert".to_owned(),
                 models: None,
                 threads: 0,
+                compare: true,
                 sandbox: SandboxMode::Auto,
                 max_pixels: 7680 * 4320,
                 max_duration_seconds: 12 * 3600,

@@ -116,6 +116,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Text,
         "Folder of the models of `remove_background`: `NAME.onnx`, and `NAME.toml` where one needs it. Without it: `models` in the folder `data`.",
     ),
+    plain(
+        "media.compare",
+        Kind::Switch,
+        "Whether each result is compared with its source by what is seen and heard before it counts as made.",
+    ),
     plain("media.threads", Kind::Whole(0, 1024), "Threads of one ffmpeg; 0 is one for each core."),
     plain(
         "media.sandbox",

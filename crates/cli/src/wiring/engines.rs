@@ -36,6 +36,7 @@ pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings>
         heif_convert: (&media.heif_convert).into(),
         sandbox: media.sandbox,
         threads: media.threads,
+        compare: media.compare,
         stall: Duration::from_secs(media.stall_seconds),
         models: media.models.clone().unwrap_or_else(|| settings.data.join("models")),
         limits: reelhook_media::Limits {

@@ -93,7 +93,8 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
         duration: timeline::span(desk.source, length, Format::Gif, Some(frame_rate), &AudioTrack::None),
         // Of uneven frames some are dropped.
         frames: timeline::frames(desk.source, video, frame_rate, desk.damage).filter(|_| !uneven),
-        seen: Some(Resemblance::whole(Likeness::Palette)),
+        // A GIF cannot begin late.
+        seen: Some(Resemblance { start: desk.source.video_start, ..Resemblance::whole(Likeness::Palette) }),
         ..Design::new(Format::Gif, place)
     })
 }

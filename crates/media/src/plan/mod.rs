@@ -179,9 +179,9 @@ impl Resemblance {
     }
 
     /// What that means for a product. One that is not a still is taken for a second where its length is not known.
-    fn expectation(self, format: Format, duration: Option<Span>) -> SeenExpectation {
+    fn expectation(self, format: Format, duration: Option<Span>, changing: bool) -> SeenExpectation {
         let seconds = if format.is_still() { 0.0 } else { duration.map_or(1.0, |span| span.seconds) };
-        SeenExpectation { start: self.start, seconds, stretched: self.stretched, likeness: self.likeness }
+        SeenExpectation { start: self.start, seconds, stretched: self.stretched, changing, likeness: self.likeness }
     }
 }
 
@@ -378,7 +378,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
         seen: design
             .seen
             .filter(|_| !kept && desk.damage == Damage::Strict)
-            .map(|seen| seen.expectation(design.format, design.duration)),
+            .map(|seen| seen.expectation(design.format, design.duration, canvas::may_change(desk.source))),
         heard: heard(desk, &design_of_sound),
         promise: design.promise,
         kept_source: kept.then_some(desk.source.size_bytes),

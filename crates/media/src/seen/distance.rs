@@ -1,8 +1,9 @@
 //! How far two small pictures are apart, and how far they may be.
 //!
-//! Three numbers, for three kinds of faults. The mean difference of all samples catches what is black, green or in the
-//! wrong place; the mean of a channel alone a cast that is too small for that; and the correlation of brightness what is
-//! squashed, mirrored or shifted in a picture of little contrast.
+//! Four numbers, for four kinds of faults. The mean difference of all samples catches what is black, green or in the wrong
+//! place; the mean of a channel a cast that is too small for that; the mean of a channel in a part of the picture colours
+//! that are wrong only where they are strong, which noise and dithering do not change; and the correlation of brightness
+//! what is squashed, mirrored or shifted in a picture of little contrast.
 //!
 //! # Source
 //! The bounds are ours: `docs/media.md`, "What is seen", has the distances of right results that they were set from.
@@ -17,6 +18,8 @@ use super::sample::Frame;
 
 /// Brightness that varies by less than this, of 255, has no shape to compare.
 const FLAT: f64 = 6.0;
+/// Into how many parts a picture is divided, across and down.
+const PARTS: (usize, usize) = (4, 3);
 /// Pictures with a side of fewer pixels are resampled more coarsely.
 const TINY: u32 = 32;
 
@@ -27,6 +30,8 @@ pub(super) struct Distance {
     mean: f64,
     /// Largest difference between the means of a channel, 0 to 255.
     cast: f64,
+    /// The same in the part of the picture where it is largest.
+    local: f64,
     /// Correlation of brightness, -1 to 1; absent where one of them has no shape.
     correlation: Option<f64>,
 }
@@ -36,11 +41,17 @@ impl Distance {
         let samples = one.rgb.len().max(1) as f64;
         let difference = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b));
         let mean = one.rgb.iter().zip(&other.rgb).map(difference).sum::<f64>() / samples;
-        let channel = |frame: &Frame, channel: usize| {
-            frame.rgb.chunks_exact(3).map(|pixel| f64::from(pixel[channel])).sum::<f64>() / (samples / 3.0)
+        let all = |_: usize, _: usize| true;
+        let cast = one.means(all).apart(&other.means(all));
+        let height = one.rgb.len() / 3 / one.width.max(1);
+        let part = |column: usize, row: usize| {
+            let (across, down) = (one.width.div_ceil(PARTS.0).max(1), height.div_ceil(PARTS.1).max(1));
+            let within = move |x: usize, y: usize| (x / across, y / down) == (column, row);
+            one.means(within).apart(&other.means(within))
         };
-        let cast = (0..3).map(|number| (channel(one, number) - channel(other, number)).abs()).fold(0.0, f64::max);
-        Self { mean, cast, correlation: correlation(&one.brightness(), &other.brightness()) }
+        let parts = (0..PARTS.1).flat_map(|row| (0..PARTS.0).map(move |column| (column, row)));
+        let local = parts.map(|(column, row)| part(column, row)).fold(0.0, f64::max);
+        Self { mean, cast, local, correlation: correlation(&one.brightness(), &other.brightness()) }
     }
 
     pub(super) fn order(one: &Self, other: &Self) -> Ordering {
@@ -48,9 +59,33 @@ impl Distance {
     }
 }
 
+/// The mean of each channel.
+struct Means([f64; 3]);
+
+impl Means {
+    /// The largest difference of a channel.
+    fn apart(&self, other: &Self) -> f64 {
+        self.0.iter().zip(other.0).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    }
+}
+
+impl Frame {
+    /// The means of the pixels at the places that `within` takes.
+    fn means(&self, within: impl Fn(usize, usize) -> bool) -> Means {
+        let (mut sums, mut count) = ([0.0; 3], 0.0_f64);
+        for (number, pixel) in self.rgb.chunks_exact(3).enumerate() {
+            if within(number % self.width.max(1), number / self.width.max(1)) {
+                count += 1.0;
+                sums.iter_mut().zip(pixel).for_each(|(sum, &sample)| *sum += f64::from(sample));
+            }
+        }
+        Means(sums.map(|sum| sum / count.max(1.0)))
+    }
+}
+
 impl fmt::Display for Distance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "difference {:.1}, cast {:.1}", self.mean, self.cast)?;
+        write!(f, "difference {:.1}, cast {:.1}, locally {:.1}", self.mean, self.cast, self.local)?;
         match self.correlation {
             Some(correlation) => write!(f, ", correlation {correlation:.3}"),
             None => Ok(()),
@@ -84,35 +119,42 @@ fn correlation(one: &[f64], other: &[f64]) -> Option<f64> {
 pub(super) struct Bounds {
     mean: f64,
     cast: f64,
+    local: f64,
     correlation: f64,
 }
 
 impl Bounds {
     pub(super) fn of(likeness: Likeness, product: &VideoInfo) -> Self {
         let bounds = match likeness {
-            Likeness::Still => Self { mean: 6.0, cast: 2.2, correlation: 0.95 },
-            Likeness::Encoded => Self { mean: 12.0, cast: 6.0, correlation: 0.9 },
-            Likeness::Palette => Self { mean: 14.0, cast: 8.0, correlation: 0.9 },
-            Likeness::Shapes => Self { mean: 255.0, cast: 255.0, correlation: 0.6 },
+            Likeness::Still => Self { mean: 6.0, cast: 2.2, local: 6.0, correlation: 0.95 },
+            Likeness::Encoded => Self { mean: 16.0, cast: 6.0, local: 16.0, correlation: 0.9 },
+            Likeness::Palette => Self { mean: 16.0, cast: 10.0, local: 12.0, correlation: 0.9 },
+            Likeness::Shapes => Self { mean: 255.0, cast: 255.0, local: 255.0, correlation: 0.6 },
         };
         if product.width.min(product.height) >= TINY {
             return bounds;
         }
-        Self { mean: bounds.mean * 2.0, cast: bounds.cast * 2.0, correlation: bounds.correlation - 0.2 }
+        Self {
+            mean: bounds.mean * 2.0,
+            cast: bounds.cast * 2.0,
+            local: bounds.local * 2.0,
+            correlation: bounds.correlation - 0.2,
+        }
     }
 
     /// How much of what is allowed a distance takes; more than one is too far.
     pub(super) fn share(&self, distance: &Distance) -> f64 {
         let shape = distance.correlation.map_or(0.0, |found| (1.0 - found) / (1.0 - self.correlation));
-        (distance.mean / self.mean).max(distance.cast / self.cast).max(shape)
+        let colors = (distance.cast / self.cast).max(distance.local / self.local);
+        (distance.mean / self.mean).max(colors).max(shape)
     }
 }
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mean, cast, correlation } = self;
+        let Self { mean, cast, local, correlation } = self;
         if *mean < 255.0 {
-            write!(f, "difference at most {mean}, cast at most {cast}, ")?;
+            write!(f, "difference at most {mean}, cast at most {cast}, locally {local}, ")?;
         }
         write!(f, "correlation at least {correlation}")
     }

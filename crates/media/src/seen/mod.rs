@@ -15,7 +15,7 @@ mod sample;
 
 use std::path::Path;
 
-use reelhook_domain::media::MediaInfo;
+use reelhook_domain::media::{MediaInfo, VideoInfo};
 use serde::{Deserialize, Serialize};
 
 use self::distance::{Bounds, Distance};
@@ -33,6 +33,9 @@ pub struct SeenExpectation {
     pub seconds: f64,
     /// Whether it has a shape of its own into which the source is stretched.
     pub stretched: bool,
+    /// Whether frames may be of another size later on, so that all of it has to be looked at.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub changing: bool,
     /// How close it has to be.
     pub likeness: Likeness,
 }
@@ -51,7 +54,8 @@ pub enum Likeness {
     Shapes,
 }
 
-/// Longer side of the small pictures that are compared, in pixels.
+/// Longer side of the small pictures that are compared, in pixels; at most half of the product's, so that how it was
+/// resampled does not count.
 const SIDE: u32 = 48;
 /// The first frame that is compared, in seconds from the beginning: few frames have to be decoded to get there.
 const EARLY: f64 = 0.3;
@@ -59,6 +63,8 @@ const EARLY: f64 = 0.3;
 const FRAMES_FOR_ONE_MORE: f64 = 1500.0;
 /// Most frames that are compared beside the first.
 const MOST_MORE: usize = 2;
+/// Most frames of the source among which the one is looked for that a product shows.
+const MOST_AROUND: usize = 40;
 /// Share of the bound from which on the distance is told as near to it.
 const NEAR: f64 = 0.7;
 
@@ -88,9 +94,7 @@ pub(crate) async fn check(
         if number > affordable(&seen, product.frame_rate) && informative {
             break;
         }
-        let frame = 1.0 / video.frame_rate.unwrap_or(25.0).clamp(1.0, 240.0);
-        let around = Shot { second: (seen.start + second - 1.2 * frame).max(0.0), frames: 4 };
-        let there = source.frames(around, size, ground, scratch).await?;
+        let there = source.frames(around(&seen, second, video, product), size, ground, scratch).await?;
         let here = made.frames(Shot { second, frames: 1 }, size, ground, scratch).await?;
         let Some(here) = here.first() else { continue };
         let nearest = there.iter().map(|frame| Distance::between(frame, here)).min_by(Distance::order);
@@ -103,6 +107,16 @@ pub(crate) async fn check(
     Ok(worst.map(|(distance, second)| told(&bounds, &distance, second)))
 }
 
+/// The frames of the source among which the one is that a product shows at a second: any within half a frame of the
+/// product, and its neighbours.
+fn around(seen: &SeenExpectation, second: f64, video: &VideoInfo, product: &VideoInfo) -> Shot {
+    let rate = |rate: Option<f64>| rate.unwrap_or(25.0).clamp(1.0, 240.0);
+    let own = rate(video.frame_rate);
+    let half = if seen.seconds > 0.0 { 0.5 / rate(product.frame_rate.or(video.frame_rate)) } else { 0.0 };
+    let frames = (2.0 * half * own).ceil() as usize + 3;
+    Shot { second: (seen.start + second - half - 1.2 / own).max(0.0), frames: frames.min(MOST_AROUND) }
+}
+
 fn told(bounds: &Bounds, distance: &Distance, second: f64) -> Check {
     let share = bounds.share(distance);
     let near = if (NEAR..=1.0).contains(&share) { ", near the bound" } else { "" };
@@ -113,13 +127,16 @@ fn told(bounds: &Bounds, distance: &Distance, second: f64) -> Check {
 /// The small size of a picture.
 fn small((width, height): (u32, u32)) -> (u32, u32) {
     let (w, h) = (f64::from(width.max(1)), f64::from(height.max(1)));
-    let scale = f64::from(SIDE) / w.max(h);
-    let side = |side: f64| ((side * scale).round() as u32).clamp(4, SIDE);
+    let longer = f64::from(SIDE).min((w.max(h) / 2.0).max(4.0));
+    let side = |side: f64| ((side * longer / w.max(h)).round() as u32).clamp(4, SIDE);
     (side(w), side(h))
 }
 
 /// How many frames beside the first may be compared.
 fn affordable(seen: &SeenExpectation, rate: Option<f64>) -> usize {
+    if seen.changing {
+        return MOST_MORE;
+    }
     let frames = seen.seconds * rate.unwrap_or(25.0);
     ((frames / FRAMES_FOR_ONE_MORE) as usize).min(MOST_MORE)
 }
@@ -129,9 +146,9 @@ fn seconds(seen: &SeenExpectation, rate: Option<f64>) -> Vec<f64> {
     if seen.seconds <= 0.0 {
         return vec![0.0];
     }
-    // In the middle of a frame, so that rounding does not choose its neighbour.
+    // A little before a frame, so that rounding does not choose the one after it.
     let frame = 1.0 / rate.unwrap_or(25.0).clamp(1.0, 240.0);
-    let on = |second: f64| (second / frame).floor() * frame + frame / 2.0;
+    let on = |second: f64| ((second / frame).floor() * frame - frame / 4.0).max(0.0);
     [EARLY.min(seen.seconds / 3.0), seen.seconds / 2.0, seen.seconds * 0.85].map(on).into()
 }
 
@@ -142,7 +159,8 @@ mod tests {
     #[test]
     fn short_products_are_compared_once_and_long_ones_up_to_three_times() {
         let of = |seconds| {
-            let seen = SeenExpectation { start: 0.0, seconds, stretched: false, likeness: Likeness::Encoded };
+            let seen =
+                SeenExpectation { start: 0.0, seconds, stretched: false, changing: false, likeness: Likeness::Encoded };
             affordable(&seen, Some(25.0))
         };
         assert_eq!([of(0.0), of(10.0), of(60.0), of(120.0), of(7200.0)], [0, 0, 1, 2, 2]);
@@ -153,6 +171,7 @@ mod tests {
         assert_eq!(small((1920, 1080)), (48, 27));
         assert_eq!(small((1080, 1920)), (27, 48));
         assert_eq!(small((7680, 2)), (48, 4));
-        assert_eq!(small((1, 1)), (48, 48));
+        assert_eq!(small((50, 28)), (25, 14));
+        assert_eq!(small((1, 1)), (4, 4));
     }
 }

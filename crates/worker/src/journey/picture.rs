@@ -152,7 +152,18 @@ impl Walk<'_> {
         file: &Path,
     ) -> Result<OutputEnd, Trouble> {
         let Made {
-            format, info, plan, checks, decoding, encoding, wall, input_bytes, output_bytes, kept, lost, missing
+            format,
+            info,
+            plan,
+            checks,
+            decoding,
+            encoding,
+            wall,
+            input_bytes,
+            output_bytes,
+            kept,
+            lost,
+            missing,
         } = made;
         fail_point!("worker.encoded");
         self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
