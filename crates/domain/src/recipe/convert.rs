@@ -36,19 +36,15 @@ pub struct Convert {
 
 choice! {
     /// What becomes of subtitles.
+    #[derive(Default)]
     Subtitles {
         /// Kept as they are or as the container has them; dropped where it has no place for them.
+        #[default]
         Keep = "keep",
         /// Left out.
         Drop = "drop",
         /// Drawn into the picture.
         Burn = "burn",
-    }
-}
-
-impl Default for Subtitles {
-    fn default() -> Self {
-        Self::Keep
     }
 }
 

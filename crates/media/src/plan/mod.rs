@@ -354,7 +354,7 @@ fn shared_filters(desk: &Desk<'_>) -> Vec<String> {
 
 fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
     let kept = design.making.is_none();
-    let design_of_sound = design.clone();
+    let heard = heard(desk, &design);
     let extras = ExtrasExpectation::of(
         &design.carried,
         design.audio.is_some(),
@@ -379,7 +379,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
             .seen
             .filter(|_| !kept && desk.damage == Damage::Strict)
             .map(|seen| seen.expectation(design.format, design.duration, canvas::may_change(desk.source))),
-        heard: heard(desk, &design_of_sound),
+        heard,
         promise: design.promise,
         kept_source: kept.then_some(desk.source.size_bytes),
     };
