@@ -261,7 +261,8 @@ async fn uneven_frames_keep_their_times() {
             let seconds = file.media.duration_seconds.unwrap();
             let (kind, source) = ("MG10 an animation to a video", format!("{name}, to {}", file.name));
             let measured = format!("{seen:?}, {seconds:.3} s");
-            let right = all && (whole - seconds).abs() < 0.06;
+            // As promised of every output: one frame, which is 100 ms here, and 50 ms.
+            let right = all && (whole - seconds).abs() < 0.15;
             verdict(kind, source, format!("{expected:?}, {whole:.3} s"), measured, right);
         }
     }
