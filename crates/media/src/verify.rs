@@ -439,7 +439,7 @@ const UNCHANGING: &str = "one picture, as nothing in it changes";
 /// Whether it is an animation of one picture: the encoder of WebP makes one of all that are the same, and a still of one.
 fn is_unchanging(expect: &Expectation, info: &MediaInfo) -> bool {
     let frames = info.video.as_ref().and_then(|video| video.frames);
-    expect.format == Format::Webp && expect.frames.is_none() && frames == Some(1) && info.duration_seconds.is_none()
+    expect.format == Format::Webp && expect.frames.is_none() && frames == Some(1)
 }
 
 pub(crate) fn frames(name: &str, expected: Frames, measured: Option<u64>) -> Check {
