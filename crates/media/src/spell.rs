@@ -410,7 +410,7 @@ impl Step {
             (AudioTrack::Joined { options }, _) => Some((format!("[a{number}]"), options.clone())),
             (AudioTrack::Encode { options }, Some(index)) => {
                 let part = self.sound_part(self.reading.audio_start, making.video == VideoTrack::None);
-                let all = filtered(part, options);
+                let all = filtered(&part, options);
                 Some((format!("0:{index}"), all))
             }
             _ => None,
@@ -555,12 +555,12 @@ impl Step {
 }
 
 /// Options of a sound with these filters before its own.
-fn filtered(part: Vec<String>, options: &[String]) -> Vec<String> {
-    match (&part[..], options) {
+fn filtered(part: &[String], options: &[String]) -> Vec<String> {
+    match (part, options) {
         ([name, first], [same, second, others @ ..]) if name == same => {
             [&[name.clone(), format!("{first},{second}")], others].concat()
         }
-        _ => [&part, options].concat(),
+        _ => [part, options].concat(),
     }
 }
 

@@ -244,6 +244,7 @@ pub(crate) async fn verify(
         let survey = toolbox.survey(file, scratch, look.kind.demuxer, &[]).await?;
         measured.info.duration_seconds = survey.and_then(|survey| survey.seconds());
     }
+    let shown = shown(&measured);
     if let Some(damage) = measured.damage.filter(|_| expect.kept_source.is_none()) {
         return Err(broken(&damage.message));
     }
@@ -254,7 +255,7 @@ pub(crate) async fn verify(
     let more = match &expect.extras {
         Some(expected) => {
             // A further track or subtitles that go on make the file longer than what was planned for.
-            info.duration_seconds = longest(&info).or(info.duration_seconds);
+            info.duration_seconds = shown.or(info.duration_seconds);
             extras::checks(expected, &measured.extras, has_languages(expect.format))
         }
         None => Vec::new(),
@@ -285,14 +286,17 @@ pub(crate) async fn verify_beside(
     }
 }
 
-/// How long its picture or its sound is, whichever is longer, where both tell.
-fn longest(info: &MediaInfo) -> Option<f64> {
-    let video = info.video.as_ref().map(|video| video.duration_seconds);
-    let audio = info.audio.as_ref().map(|audio| audio.duration_seconds);
-    match (video, audio) {
-        (Some(video), Some(audio)) => Some(video?.max(audio?)),
-        (one, other) => one.or(other)?,
+/// How long it is from where the first of its picture and its sound begins to where the last ends, where both tell.
+fn shown(source: &Source) -> Option<f64> {
+    let video = source.info.video.as_ref().map(|video| (source.video_start, video.duration_seconds));
+    let audio = source.info.audio.as_ref().map(|audio| (source.audio_start, audio.duration_seconds));
+    let mut begins = f64::MAX;
+    let mut ends: f64 = 0.0;
+    for (start, length) in [video, audio].into_iter().flatten() {
+        begins = begins.min(start);
+        ends = ends.max(start + length?);
     }
+    (ends > begins).then_some(ends - begins)
 }
 
 /// What holds many pictures and is no media to ffprobe, measured by our own reading of it.

@@ -364,7 +364,7 @@ fn product(desk: &Desk<'_>, output: usize, design: Design) -> Product {
     let main_file = design.promise.as_ref().and_then(|promise| promise.main_file(design.format));
     let expect = Expectation {
         format: design.format,
-        duration: timeline::with_tracks(desk.source, &design),
+        duration: design.duration,
         frames: design.frames,
         video: design.video,
         audio: design.audio,

@@ -6,12 +6,11 @@
 use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::Format;
 
-use super::{Damage, Design, Place};
-use crate::extras::TrackKind;
+use super::Damage;
 use crate::packets::is_untimed;
 use crate::probe::Source;
 use crate::spell::{on_file_time, seconds};
-use crate::step::{AudioTrack, StreamPlan, Window};
+use crate::step::{AudioTrack, StreamPlan};
 use crate::verify::{Frames, Span};
 
 /// What the contract allows beside one frame, in seconds.
@@ -116,20 +115,6 @@ pub(super) fn length(source: &Source, with_video: bool, with_audio: bool) -> Opt
     let measured = stretches(source, with_video, with_audio).and_then(end);
     let measured = measured.map(|end| end - beginning(source, with_video, with_audio));
     measured.or_else(|| own_length(source, with_video, with_audio))
-}
-
-/// The expected length of a product that carries further sounds on: they may end after all others.
-pub(super) fn with_tracks(source: &Source, design: &Design) -> Option<Span> {
-    let span = design.duration?;
-    let whole = matches!(design.place, Place::Shared | Place::Own(Window::Whole, _)) && design.join.is_none();
-    let carried = design.carried.of_kind(TrackKind::Audio).filter(|_| whole);
-    let ends = carried.filter_map(|carried| {
-        let track = source.extras.tracks.iter().find(|track| track.index == carried.index)?;
-        Some(track.start + track.sound.as_ref()?.duration_seconds?)
-    });
-    let begins = beginning(source, design.video.is_some(), design.audio.is_some());
-    let longest = ends.map(|end| end - begins).fold(span.seconds, f64::max);
-    Some(Span { seconds: longest, ..span })
 }
 
 /// The file's own length, which is that of all its streams together: one of them may be left out.
