@@ -11,7 +11,7 @@ use super::{HeardExpectation, Part, parts};
 use crate::error::MediaError;
 use crate::probe::{self, Source};
 use crate::run::process::{Collector, Ending, option};
-use crate::spell::seconds;
+use crate::spell::{on_file_time, seconds};
 use crate::tools::{Errand, Toolbox, Writes};
 use crate::verify::{Check, Compared};
 
@@ -25,6 +25,8 @@ struct Sounding<'a> {
     source: &'a Source,
     /// Mixed to two channels first, as the product was.
     stereo: bool,
+    /// When its sound begins, in seconds; zero where the product is sound alone, which begins at once.
+    begins: f64,
 }
 
 /// Compares a product with its source. `None` where there is nothing to compare: no sound, or hardly any.
@@ -40,8 +42,11 @@ pub(crate) async fn check(
     let stereo = own.channels > made.channels && made.channels == 2;
     let parts = parts(expect.seconds, [source.demuxer, product.demuxer]);
     let moved: Vec<Part> = parts.iter().map(|part| Part { start: part.start + expect.start, ..*part }).collect();
-    let before = decoded(toolbox, Sounding { file: input, source, stereo }, &moved, scratch).await?;
-    let after = decoded(toolbox, Sounding { file, source: product, stereo: false }, &parts, scratch).await?;
+    let begins = |sounding: &Source| if product.info.video.is_some() { sounding.audio_start } else { 0.0 };
+    let before = Sounding { file: input, source, stereo, begins: begins(source) };
+    let after = Sounding { file, source: product, stereo: false, begins: begins(product) };
+    let before = decoded(toolbox, before, &moved, scratch).await?;
+    let after = decoded(toolbox, after, &parts, scratch).await?;
     if before.iter().any(|part| !part.is_empty()) && after.iter().all(Vec::is_empty) {
         return Ok(Some(Check::new("heard", false, "the source's sound", "nothing that can be decoded")));
     }
@@ -65,7 +70,7 @@ fn words(difference: Difference) -> String {
 /// The samples of some parts of a file: mono, at a low rate, from where the part begins, silence included.
 async fn decoded(
     toolbox: &Toolbox,
-    Sounding { file, source, stereo }: Sounding<'_>,
+    Sounding { file, source, stereo, begins }: Sounding<'_>,
     parts: &[Part],
     scratch: &Path,
 ) -> Result<Vec<Vec<f32>>, MediaError> {
@@ -77,6 +82,7 @@ async fn decoded(
             option(&mut arguments, "-ss", seconds(*start));
         }
         option(&mut arguments, "-t", seconds(*length));
+        arguments.extend(source.demuxer_options.iter().map(Into::into));
         option(&mut arguments, "-protocol_whitelist", "file,pipe");
         option(&mut arguments, "-f", source.demuxer);
         let mut operand = OsString::from("file:");
@@ -87,10 +93,15 @@ async fn decoded(
     let index = source.audio_index.unwrap_or(0);
     let whole = |length: f64| (length * f64::from(RATE)) as u64;
     let mut graph = Vec::new();
-    for (number, Part { length, .. }) in parts.iter().enumerate() {
+    for (number, Part { start, length }) in parts.iter().enumerate() {
         let samples = whole(*length).max(1);
+        // Where the file is read from its beginning, ffmpeg counts from the first packet of this stream or of another one.
+        let times = match *start > 0.0 {
+            true => String::new(),
+            false => format!("{},", on_file_time("asetpts", &seconds(begins))),
+        };
         graph.push(format!(
-            "[{number}:{index}]{mix}aformat=sample_fmts=fltp,aresample={RATE}:async=1:first_pts=0,\
+            "[{number}:{index}]{times}{mix}aformat=sample_fmts=fltp,aresample={RATE}:async=1:first_pts=0,\
              aformat=sample_fmts=flt:channel_layouts=mono,apad=whole_len={samples},atrim=end_sample={samples}[h{number}]"
         ));
     }

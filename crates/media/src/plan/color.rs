@@ -219,9 +219,9 @@ pub(crate) fn sdr_filters(capabilities: &Capabilities, video: &VideoInfo) -> Vec
 }
 
 /// The filter that brings wide colours of standard range into those of sRGB, for pictures that say nothing of theirs.
-pub(super) fn narrowed(desk: &Desk<'_>, video: &VideoInfo) -> Option<String> {
+pub(crate) fn narrowed(capabilities: &Capabilities, video: &VideoInfo) -> Option<String> {
     let meaning = Meaning::of(video);
-    let wide = meaning.is_wide() && !video.color.is_hdr() && desk.capabilities.filters("zscale");
+    let wide = meaning.is_wide() && !video.color.is_hdr() && capabilities.filters("zscale");
     wide.then(|| {
         let Meaning { matrix, primaries, transfer, full_range } = meaning;
         let range = if full_range { "pc" } else { "tv" };

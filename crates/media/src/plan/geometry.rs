@@ -48,7 +48,7 @@ impl Target {
         let mut between: Vec<String> = self.alpha.after(!shown).iter().map(|&filter| filter.to_owned()).collect();
         between.extend(self.hdr.filters(video));
         if !matches!(self.samples, Samples::Video(_)) {
-            between.extend(narrowed(desk, video));
+            between.extend(narrowed(desk.capabilities, video));
         }
         let options = self.conversion(video);
         if let (Sizing::Scale(size), true) = (&sizing, between.is_empty()) {

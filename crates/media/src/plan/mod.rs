@@ -48,7 +48,7 @@ use reelhook_domain::media::{AudioInfo, SampleDepth, VideoInfo};
 use reelhook_domain::recipe::{Format, Recipe};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::color::{Meaning, sdr_filters};
+pub(crate) use self::color::{Meaning, is_rgb, narrowed, sdr_filters};
 pub(crate) use self::compress::tightened;
 pub use self::estimate::{Forecast, forecast};
 pub(crate) use self::normalize_audio::leveled;
@@ -475,7 +475,7 @@ impl<'a> Desk<'a> {
             making: Some(Making { video: encoding.track, audio }),
             streams,
             alpha: encoding.alpha,
-            seen: Some(Resemblance::whole(Likeness::Encoded)),
+            seen: Some(Resemblance::whole(picture.likeness(info))),
             video: Some(encoding.expect),
             audio: audio_expect,
             duration,

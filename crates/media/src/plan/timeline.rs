@@ -139,7 +139,12 @@ pub(super) fn span(
             let frame = 1.0 / own.min(rate.unwrap_or(own)).max(0.01);
             // The last frame of an uneven source may be shown for long; encoders do not carry how long. Where that
             // matters the number of frames is the sharper check.
-            if info.variable_frame_rate { frame.max(1.0) } else { frame }
+            match format {
+                _ if !info.variable_frame_rate => frame,
+                // A GIF has a time for each frame, and its last one is shown as long as the one before.
+                Format::Gif => frame.max((seconds * 0.12).min(1.0)),
+                _ => frame.max(1.0),
+            }
         }
         _ => 0.0,
     };

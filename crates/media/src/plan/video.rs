@@ -7,6 +7,7 @@ use reelhook_domain::recipe::{Format, Quality, VideoCodec};
 use super::Desk;
 use super::color::{self, Alpha, Hdr, Meaning};
 use super::geometry::{Samples, Target};
+use crate::seen::Likeness;
 use crate::step::{Encoder, StreamPlan, VideoTrack};
 use crate::verify::VideoExpectation;
 
@@ -22,6 +23,27 @@ pub(super) struct Wish {
     pub(super) keys: Keys,
     /// Why it is encoded, for the caller.
     pub(super) reason: String,
+}
+
+/// Fewer bits than this for a pixel leave little of a picture.
+const FEW_BITS: f64 = 0.03;
+
+impl Wish {
+    /// How close the result comes to its source at that rate.
+    pub(super) fn likeness(&self, video: &VideoInfo) -> Likeness {
+        let rough = match self.rate {
+            Rate::Factor(crf) => match self.codec {
+                VideoCodec::H264 | VideoCodec::H265 => crf > 40,
+                VideoCodec::Vp9 | VideoCodec::Av1 => crf > 52,
+            },
+            Rate::Bits(kbps) | Rate::Budget(kbps) => {
+                let rate = self.frame_rate.or(video.frame_rate).unwrap_or(25.0).max(1.0);
+                let pixels = f64::from(self.size.0) * f64::from(self.size.1) * rate;
+                f64::from(kbps) * 1000.0 / pixels < FEW_BITS
+            }
+        };
+        if rough { Likeness::Rough } else { Likeness::Encoded }
+    }
 }
 
 /// How many bits the picture gets.

@@ -128,6 +128,7 @@ impl Bounds {
         let bounds = match likeness {
             Likeness::Still => Self { mean: 6.0, cast: 2.2, local: 6.0, correlation: 0.95 },
             Likeness::Encoded => Self { mean: 16.0, cast: 6.0, local: 16.0, correlation: 0.9 },
+            Likeness::Rough => Self { mean: 34.0, cast: 14.0, local: 34.0, correlation: 0.1 },
             Likeness::Palette => Self { mean: 16.0, cast: 10.0, local: 12.0, correlation: 0.9 },
             Likeness::Shapes => Self { mean: 255.0, cast: 255.0, local: 255.0, correlation: 0.6 },
         };

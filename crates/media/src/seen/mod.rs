@@ -48,6 +48,8 @@ pub enum Likeness {
     Encoded,
     /// As close as a still of few losses comes.
     Still,
+    /// As close as an encoder comes that was given hardly any bits.
+    Rough,
     /// As close as a palette comes.
     Palette,
     /// The same shapes in other colours or brightness: another style, or high dynamic range in standard range.
@@ -82,7 +84,7 @@ pub(crate) async fn check(
     let size = small((product.width, product.height));
     let carries_alpha = expect.alpha || product.has_alpha();
     let ground = if carries_alpha || !expect.format.is_still() { Ground::Black } else { Ground::White };
-    let source = Reader::of_source(toolbox, compared, video, product, seen.stretched);
+    let source = Reader::of_source(toolbox, compared, video, product, expect.format.is_still(), seen.stretched);
     let made = Reader::of_product(toolbox, file, info, expect.format);
     let (Some(source), Some(made)) = (source, made) else { return Ok(None) };
 

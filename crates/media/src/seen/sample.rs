@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::distance::deviation;
 use crate::error::MediaError;
-use crate::plan::{Meaning, first_filters, sdr_filters};
+use crate::plan::{Meaning, first_filters, is_rgb, narrowed, sdr_filters};
 use crate::run::process::{Collector, Ending, option};
 use crate::spell::{on_file_time, seconds};
 use crate::tools::{Errand, Toolbox, Writes};
@@ -81,12 +81,17 @@ impl<'a> Reader<'a> {
         compared: Compared<'a>,
         video: &VideoInfo,
         product: &VideoInfo,
+        still: bool,
         stretched: bool,
     ) -> Option<Self> {
         let source = compared.source;
         let mut colors: Vec<String> = Meaning::told(video).into_iter().collect();
         if video.color.is_hdr() && !product.color.is_hdr() {
             colors.extend(sdr_filters(toolbox.capabilities(), video));
+        }
+        // What says nothing of its colours is in those of sRGB.
+        if still || is_rgb(product) {
+            colors.extend(narrowed(toolbox.capabilities(), video));
         }
         Some(Self {
             toolbox,
