@@ -1,5 +1,8 @@
 //! How pictures reach every recipe: in process where that is enough, as a stand-in where a tool is needed.
 
+#![expect(clippy::unwrap_used, reason = "what a test makes for itself is there")]
+#![expect(clippy::needless_pass_by_value, reason = "values are written out where they are passed")]
+
 mod bench;
 
 use std::path::{Path, PathBuf};

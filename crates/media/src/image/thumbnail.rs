@@ -134,10 +134,7 @@ impl Work<'_> {
     /// Width and height of the result.
     fn size(&self) -> (u32, u32) {
         let info = self.found.info();
-        let shown = info
-            .video
-            .map_or((self.found.width, self.found.height), |video: VideoInfo| thumbnail_size(&video, self.wish));
-        shown
+        info.video.map_or((self.found.width, self.found.height), |video: VideoInfo| thumbnail_size(&video, self.wish))
     }
 
     /// The picture in its size, upright, in eight bits, with what the format does not hold applied.

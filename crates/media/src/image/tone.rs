@@ -42,7 +42,7 @@ impl Light {
                 ((root - c1).max(0.0) / (c2 - c3 * root)).powf(1.0 / m1) * 10_000.0 / WHITE
             }
             Self::Hlg => {
-                let (a, b, c) = (0.178_832_77_f32, 0.284_668_92, 0.559_910_73);
+                let (a, b, c) = (0.178_832_77_f32, 0.284_668_92, 0.559_910_7);
                 if number <= 0.5 { number * number / 3.0 } else { (((number - c) / a).exp() + b) / 12.0 }
             }
         }

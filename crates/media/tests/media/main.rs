@@ -1,6 +1,8 @@
 //! The whole way with the real tools: clips are made with ffmpeg, go through probe, plan, run and verify, and what
 //! comes out is measured by other means than the crate's own.
 
+#![expect(clippy::unwrap_used, reason = "what a test sets up must work; the panic says where it did not")]
+
 mod clips;
 mod cutouts;
 mod damage;

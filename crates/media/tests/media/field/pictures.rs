@@ -543,13 +543,16 @@ fn with_gamma(number: f64, gamma: f64) -> u8 {
     encoded_srgb((number / 255.0).powf(1.0 / gamma)).round() as u8
 }
 
+/// A PNG by its name, its pixel, the chunks that say what that means, and the colour in sRGB.
+type ColorCase = (&'static str, [u8; 3], Vec<Vec<u8>>, [u8; 3]);
+
 #[test]
 fn the_colour_chunks_of_a_png_are_honoured_in_every_format() {
     let room = Room::new();
     let cicp = |numbers: [u8; 4]| chunk(b"cICP", &numbers);
     let srgb = chunk(b"sRGB", &[0]);
     let gamma_18 = |number: f64| with_gamma(number, 1.0 / 1.8);
-    let cases: Vec<(&str, [u8; 3], Vec<Vec<u8>>, [u8; 3])> = vec![
+    let cases: Vec<ColorCase> = vec![
         ("nothing said", [220, 160, 120], vec![], [220, 160, 120]),
         ("gAMA 1.0, grey", [128; 3], vec![gama(1.0)], [188; 3]),
         ("gAMA 1/1.8", [200, 100, 50], vec![gama(1.0 / 1.8)], [gamma_18(200.0), gamma_18(100.0), gamma_18(50.0)]),
@@ -732,7 +735,7 @@ struct Sheet {
     tags: Vec<(u16, Vec<u32>)>,
     strip: Vec<u8>,
     /// A directory below it, as cameras have it.
-    below: Option<Box<Sheet>>,
+    below: Option<Box<Self>>,
 }
 
 fn sheet(width: u32, height: u32, photometric: u32, bits: &[u32], strip: Vec<u8>) -> Sheet {
