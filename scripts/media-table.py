@@ -33,7 +33,54 @@ which the kinds were written down.
 
 `reelhook selftest` does the same with a smaller set on your own machine: see
 [operations](operations.md#checking-an-installation).
+
+## What is seen and heard
+
+Codec, size and length of a result say nothing of what is seen. So each result is compared with its source before it counts
+as made. A few frames of both are read by runs of their own, brought to at most 48 pixels, to the shape of the result and
+to sRGB, and four numbers are measured: the mean difference of all samples, the difference between the means of a channel
+(a cast), the same in the part of the picture where it is largest, and the correlation of brightness. One frame near the
+beginning is always compared; one more for each 1,500 frames, at most two; all three where frames may change their size.
+Sound is compared by its loudness in windows of 20 ms. `media.compare = false` turns both off. What is within 30 % of a
+bound is said to be near it in the check `seen` of the receipt, and passes.
+
+| Likeness | For | Difference | Cast | Locally | Correlation | Right results | Furthest right result |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+EVIDENCE
+
+A watermark, subtitles that are drawn in and another style change the picture on purpose; of them only the shapes are
+compared. What is kept, copied, cut out of its background, tiled, or packaged for streaming is not compared by what is seen.
 """
+
+# The bounds of `crates/media/src/seen/distance.rs`: mean difference, cast, local cast, correlation.
+BOUNDS = [
+    ("Still", "thumbnails", (6.0, 2.2, 6.0, 0.95)),
+    ("Encoded", "videos", (16.0, 6.0, 16.0, 0.9)),
+    ("Rough", "videos of hardly any bits", (34.0, 14.0, 34.0, 0.1)),
+    ("Palette", "gif", (16.0, 10.0, 12.0, 0.9)),
+    ("Shapes", "watermarks, drawn subtitles, styles", (255.0, 255.0, 255.0, 0.6)),
+]
+DISTANCES = ROOT / "target" / "tmp" / "seen"
+DISTANCE = re.compile(r"difference ([\d.]+), cast ([\d.]+), locally ([\d.]+)(?:, correlation (-?[\d.]+))?")
+
+
+def evidence():
+    """The bounds with the distances of right results that the tests noted."""
+    found = {}
+    for path in DISTANCES.glob("*.tsv"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            likeness, _, measured = line.split("\t")
+            if match := DISTANCE.match(measured):
+                found.setdefault(likeness, []).append([float(number) if number else None for number in match.groups()])
+    lines = []
+    for likeness, what, bounds in BOUNDS:
+        all_of_it = found.get(likeness, [])
+        worst = [max((one[place] for one in all_of_it), default=0.0) for place in range(3)]
+        least = min((one[3] for one in all_of_it if one[3] is not None), default=1.0)
+        limits = ["-" if bound == 255.0 else f"{bound:g}" for bound in bounds[:3]] + [f"{bounds[3]:g}"]
+        furthest = f"{worst[0]:.1f}, {worst[1]:.1f}, {worst[2]:.1f}, {least:.3f}"
+        lines.append(f"| {likeness} | {what} | {' | '.join(limits)} | {len(all_of_it)} | {furthest} |")
+    return "\n".join(lines)
 
 # Each area with the numbers of its kinds.
 AREAS = [
@@ -44,6 +91,9 @@ AREAS = [
     ("Sound", "M6 M12 M13 M19 MG3 MG4"),
     ("Archives", "M20 MG13"),
 ]
+# The areas of kinds that have no number, by how they begin.
+NAMED = [("checks", "What the checks refuse"), ("Loudness", "New of old"), ("Waveform", "New of old"),
+         ("Storyboard", "New of old"), ("Preview", "New of old"), ("Watermark", "New of old")]
 OTHERS = "More"
 
 
@@ -59,7 +109,9 @@ class Row:
         return self.number, self.kind, self.source
 
     def area(self):
-        return next((area for area, numbers in AREAS if self.number in numbers.split()), OTHERS)
+        numbered = (area for area, numbers in AREAS if self.number in numbers.split())
+        named = (area for word, area in NAMED if self.kind.startswith(word))
+        return next(numbered, next(named, OTHERS))
 
     def order(self):
         match = NUMBER.match(self.number + " ")
@@ -115,8 +167,8 @@ def listed():
 
 
 def page(rows):
-    parts = [INTRODUCTION]
-    for area in [area for area, _ in AREAS] + [OTHERS]:
+    parts = [INTRODUCTION.replace("EVIDENCE", evidence())]
+    for area in [area for area, _ in AREAS] + list(dict.fromkeys(area for _, area in NAMED)) + [OTHERS]:
         inside = sorted((row for row in rows.values() if row.area() == area), key=Row.order)
         if inside:
             heading = "| No. | Kind | Input and recipe | Right | Measured |\n| --- | --- | --- | --- | --- |"
