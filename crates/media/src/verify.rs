@@ -184,7 +184,7 @@ pub struct Compared<'a> {
 pub struct Check {
     /// What was compared: `size`, `format`, `video`, `audio`, `depth`, `alpha`, `duration`, `frames`, `fast_start`,
     /// `max_bytes`, `streams`, `sounds`, `subtitles`, `attachments`, `covers`, `chapters`, `tags`, `loudness`,
-    /// `heard`.
+    /// `heard`, `seen`.
     pub name: String,
     /// Whether it is as it has to be.
     pub passed: bool,

@@ -227,6 +227,7 @@ fn worker_settings(settings: &Settings) -> WorkerSettings {
             input_bytes: settings.image.max_bytes,
             time: Duration::from_secs(settings.image.deadline_seconds),
             threads: settings.image.threads,
+            ..defaults.image
         },
         archive: ArchiveLimits {
             entries: settings.archive.max_members,

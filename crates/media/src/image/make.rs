@@ -16,6 +16,7 @@ use super::header::{self, Inspected, header, memory_bytes};
 use super::kind::{Kind, kind};
 use super::level::{LOWEST, Settings, settings};
 use super::meaning::{Hdr, Meaning};
+use super::seen::{self, Drawn, Sketch};
 use super::strip::strip;
 use super::{ImageFormat, ImageLimits, Made, Origin, Wish, chunks, cut, fit, jpeg};
 use crate::error::MediaError;
@@ -41,14 +42,14 @@ pub fn make(
     let bytes = header::read(input, limits)?;
     let source_bytes = bytes.len() as u64;
     let began = Instant::now();
-    let seen = cut::look(&bytes, limits)?;
-    if let (Some(loss), Damage::Strict) = (&seen.loss, wish.damage) {
+    let found = cut::look(&bytes, limits)?;
+    if let (Some(loss), Damage::Strict) = (&found.loss, wish.damage) {
         let kind = kind(&bytes)?;
         return Err(damaged(kind, format!("its end is missing: {}", loss.words)));
     }
     let looked = began.elapsed();
-    let mut work = Work::begin(&seen.bytes, *wish, limits, watchman)?;
-    (work.there, work.loss, work.decoding) = (seen.pixels, seen.loss, looked);
+    let mut work = Work::begin(&found.bytes, *wish, limits, watchman)?;
+    (work.there, work.loss, work.decoding) = (found.pixels, found.loss, looked);
     let (made, bytes) = work.make()?;
     watchman.go_on()?;
     std::fs::write(output, bytes)?;
@@ -76,6 +77,8 @@ struct Work<'a> {
     distinct: u32,
     /// The pixels of a still whose end is missing, which cannot be read from its bytes.
     there: Option<Picture>,
+    /// What the source shows, once it was decoded.
+    sketch: Option<Sketch>,
     loss: Option<Loss>,
     decoding: Duration,
     encoding: Duration,
@@ -105,7 +108,7 @@ impl<'a> Work<'a> {
         }
         settings.keep_chroma &= found.kind == Kind::Jpeg;
         let (decoding, encoding) = (Duration::ZERO, Duration::ZERO);
-        let (distinct, there, loss) = (1, None, None);
+        let (distinct, there, sketch, loss) = (1, None, None, None);
         Ok(Self {
             bytes,
             wish,
@@ -117,6 +120,7 @@ impl<'a> Work<'a> {
             settings,
             distinct,
             there,
+            sketch,
             loss,
             decoding,
             encoding,
@@ -139,7 +143,10 @@ impl<'a> Work<'a> {
         release(source);
         let plan = vec![self.told(&best, kept)];
         let result = header(&best.bytes, self.limits).map_err(broken)?;
-        let checks = self.checks(&result, &best.bytes);
+        let mut checks = self.checks(&result, &best.bytes);
+        if self.limits.compare && !kept {
+            checks.push(self.seen(&result, &best.bytes)?);
+        }
         if let Some(Check { name, expected, measured, .. }) = checks.iter().find(|check| !check.passed) {
             let message = format!("the output's {name} is {measured}; it should be {expected}");
             return Err(MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message)));
@@ -236,6 +243,9 @@ impl<'a> Work<'a> {
         let mut picture = decoded?;
         self.watchman.go_on()?;
         let began = Instant::now();
+        if self.limits.compare && self.sketch.is_none() {
+            self.sketch = Some(Sketch::of(&picture, self.drawn()));
+        }
         picture.pixels = fit::resize(picture.pixels, self.size)?;
         let picture = encode::prepare(picture, self.format);
         self.encoding += began.elapsed();
@@ -266,6 +276,10 @@ impl<'a> Work<'a> {
                 return Err(damaged(self.found.kind, "a frame is not of the size that its header says"));
             }
             let began = Instant::now();
+            if self.limits.compare && self.sketch.is_none() {
+                let profile = written.as_deref().or(applied.as_deref());
+                self.sketch = Some(Sketch::of_frame(&pixels, profile, self.drawn()));
+            }
             let mut pixels = fit::resize(pixels, self.size)?;
             if let Some(profile) = &applied {
                 super::color::to_srgb(&mut pixels, profile);
@@ -391,6 +405,29 @@ impl Work<'_> {
             Kind::Ico => format!("the largest of {all} pictures"),
             _ => format!("the first of {all} frames"),
         })
+    }
+
+    /// How the source is drawn to be compared.
+    fn drawn(&self) -> Drawn {
+        let size = (self.found.width, self.found.height);
+        Drawn { size, solid: self.format == ImageFormat::Gif, side: seen::canvas(self.size) }
+    }
+
+    /// Compares what the result shows with what its source does.
+    fn seen(&mut self, result: &Inspected, bytes: &[u8]) -> Result<Check, MediaError> {
+        let began = Instant::now();
+        let drawn = self.drawn();
+        let source = match self.sketch.take() {
+            Some(sketch) => sketch,
+            None => seen::of_source(self.bytes, &self.found, self.limits, drawn)?,
+        };
+        let shown = Sketch::of_result(bytes, result, self.limits, drawn).map_err(broken)?;
+        self.decoding += began.elapsed();
+        let (distance, most) =
+            (source.distance(&shown), seen::bound(self.format, self.size, self.wish.max_bytes.is_some()));
+        let near = if distance > most / 2.0 { ", more than half of the bound" } else { "" };
+        let expected = format!("at most {most:.1} of 255 from the source");
+        Ok(Check::new("seen", distance <= most, expected, format!("{distance:.2}{near}")))
     }
 
     /// What became of colours that are named by numbers.

@@ -54,6 +54,7 @@ mod meaning;
 pub(crate) mod raw;
 #[cfg(test)]
 mod samples;
+mod seen;
 mod stand_in;
 mod strip;
 #[cfg(test)]
@@ -197,6 +198,8 @@ pub struct ImageLimits {
     pub time: Duration,
     /// Threads that one picture may use; 0 leaves it to the encoder.
     pub threads: usize,
+    /// Whether what a result shows is compared with its source.
+    pub compare: bool,
 }
 
 impl Default for ImageLimits {
@@ -208,6 +211,7 @@ impl Default for ImageLimits {
             input_bytes: 256 << 20,
             time: Duration::from_secs(300),
             threads: 0,
+            compare: true,
         }
     }
 }

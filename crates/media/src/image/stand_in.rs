@@ -24,7 +24,7 @@ use super::guard::{Watchman, not_encoded};
 use super::header::{self, Inspected, header};
 use super::kind::{Kind, kind};
 use super::thumbnail::upright;
-use super::{ImageLimits, color, encode};
+use super::{ImageLimits, color, cut, encode};
 use crate::error::MediaError;
 
 /// How long each of the short frames is at the end of an animation, in milliseconds: the least that a GIF may have.
@@ -47,9 +47,10 @@ pub fn stand_in(
     if kind(&bytes)? == Kind::Gif && !ends_unevenly(&bytes, limits) {
         return Ok(None);
     }
+    let bytes = cut::whole(&bytes, limits)?;
     let found = header(&bytes, limits)?;
     let file = BufWriter::with_capacity(1 << 16, File::options().read(true).write(true).create_new(true).open(output)?);
-    if found.frames > 1 {
+    if found.is_reel() {
         // Not every header tells how long the animation is, and none tells how long it is shown.
         let duration_ms = Some(animation(&bytes, &found, limits, watchman, file)?);
         return Ok(Some(Inspected { duration_ms, ..found }));
@@ -59,10 +60,11 @@ pub fn stand_in(
 }
 
 fn still(bytes: &[u8], found: &Inspected, limits: &ImageLimits, file: impl Write) -> Result<(), MediaError> {
-    let picture = decode::decode(bytes, found, Channels::Plain, limits)?;
+    let mut picture = decode::decode(bytes, found, Channels::Plain, limits)?;
+    let named = picture.meaning.settle(&mut picture.pixels);
     let mut pixels = encode::eight_bits(picture.pixels);
-    if let Some(profile) = &picture.profile {
-        color::to_srgb(&mut pixels, profile);
+    if let Some(profile) = named.or(picture.profile) {
+        color::to_srgb(&mut pixels, &profile);
     }
     let (pixels, color) = if pixels.color().has_alpha() {
         (DynamicImage::ImageRgba8(pixels.into_rgba8()), ColorType::Rgba)

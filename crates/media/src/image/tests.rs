@@ -586,3 +586,93 @@ fn scrambled_pictures_end_in_a_value_and_soon() {
         }
     }
 }
+
+/// What the comparing check measures: pictures at all levels, in all formats and two sizes.
+#[test]
+fn lossy_codecs_stay_far_below_the_bound() {
+    let room = Room::new();
+    let screen = image::RgbImage::from_fn(320, 200, |x, y| {
+        let letter = (x / 3 * 7 + y / 5 * 13) % 11 < 3 && y % 10 < 7;
+        image::Rgb(if letter {
+            [20, 20, 20]
+        } else if y < 30 {
+            [40, 90, 200]
+        } else {
+            [245; 3]
+        })
+    });
+    let noise = image::RgbImage::from_fn(400, 300, |x, y| {
+        let mut state = x.wrapping_mul(7919) ^ y.wrapping_mul(104_729);
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        image::Rgb(state.wrapping_mul(2_654_435_761).to_be_bytes()[..3].try_into().unwrap())
+    });
+    let sources = [
+        ("photo", DynamicImage::ImageRgb8(photo(400, 300))),
+        ("drawing", DynamicImage::ImageRgba8(drawing(300, 200))),
+        ("screen", DynamicImage::ImageRgb8(screen)),
+        ("noise", DynamicImage::ImageRgb8(noise)),
+    ];
+    for format in FORMATS {
+        let mut worst = 0.0_f64;
+        for (name, source) in &sources {
+            for level in [Level::Medium, Level::Ultra] {
+                for fit in [None, Some(Fit { width: Some(150), height: None })] {
+                    let (made, _) = room.make(&png(source), Wish { fit, ..at(format, level) }).unwrap();
+                    let check = made.checks.iter().find(|check| check.name == "seen").unwrap();
+                    let distance: f64 = check.measured.split(',').next().unwrap().parse().unwrap();
+                    println!("{} {name} {level:?} {fit:?}: {distance}", format.extension());
+                    worst = worst.max(distance);
+                }
+            }
+        }
+        assert!(worst < seen::bound(format, (320, 240), false) / 2.0, "{}: {worst}", format.extension());
+    }
+}
+
+#[test]
+fn a_result_that_shows_something_else_does_not_pass() {
+    use super::seen::{Drawn, Sketch, bound};
+    let sketch = |pixels: &DynamicImage| {
+        let drawn = Drawn { size: (pixels.width(), pixels.height()), solid: false, side: 32 };
+        Sketch::of(&super::decode::Picture::plain(pixels.clone(), None), drawn)
+    };
+    let swapped = |pixels: &DynamicImage| {
+        let mut rgb = pixels.to_rgb8();
+        rgb.pixels_mut().for_each(|pixel| pixel.0.swap(0, 2));
+        DynamicImage::ImageRgb8(rgb)
+    };
+    for source in [DynamicImage::ImageRgb8(photo(400, 300)), DynamicImage::ImageRgb8(quarters(300, 200))] {
+        let (width, height) = (source.width(), source.height());
+        let mistakes = [
+            ("turned by a quarter", source.rotate90()),
+            ("upside down", source.rotate180()),
+            ("mirrored", source.fliph()),
+            ("squashed", source.resize_exact(width / 2, height, image::imageops::FilterType::Triangle)),
+            ("cut", source.crop_imm(0, 0, width / 2, height)),
+            ("red for blue", swapped(&source)),
+            ("black", DynamicImage::new_rgb8(width, height)),
+        ];
+        for (name, mistake) in mistakes {
+            let distance = sketch(&source).distance(&sketch(&mistake));
+            println!("{name}: {distance:.1}");
+            assert!(distance > bound(ImageFormat::Gif, (320, 240), false), "{name}: {distance:.1}");
+        }
+        let same = sketch(&source).distance(&sketch(&source.resize_exact(
+            width / 2,
+            height / 2,
+            image::imageops::FilterType::Lanczos3,
+        )));
+        assert!(same < 2.0, "{same}");
+    }
+}
+
+#[test]
+fn the_comparison_can_be_switched_off() {
+    let mut room = Room::new();
+    let bytes = camera(&photo(120, 90));
+    let has = |made: &Made| made.checks.iter().any(|check| check.name == "seen" && check.passed);
+    let wish = to(ImageFormat::Webp);
+    assert!(has(&room.make(&bytes, wish).unwrap().0));
+    room.limits.compare = false;
+    assert!(!has(&room.make(&bytes, wish).unwrap().0));
+}

@@ -20,7 +20,7 @@ use super::guard::{Watchman, encoding};
 use super::header::{self, Inspected, header};
 use super::level::{Settings, settings};
 use super::make::{broken, is_whole};
-use super::{ImageFormat, ImageLimits, Level, Made, Origin, fit};
+use super::{ImageFormat, ImageLimits, Level, Made, Origin, cut, fit};
 use crate::error::MediaError;
 use crate::plan::thumbnail_size;
 use crate::spell::seconds;
@@ -51,6 +51,7 @@ pub fn thumbnail(
     let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
     let limits = &ImageLimits { frames: u32::MAX, animation_pixels: u64::MAX, ..limits.clone() };
     let bytes = header::read(input, limits)?;
+    let bytes = cut::whole(&bytes, limits)?;
     let found = header(&bytes, limits)?;
     let format = ImageFormat::of(wish.format).unwrap_or(ImageFormat::Jpeg);
     let work = Work { bytes: &bytes, wish, origin, format, found, limits, watchman };
@@ -103,7 +104,7 @@ impl Work<'_> {
 
     /// The picture as it is stored, and which frame of how many it is in words.
     fn frame(&self) -> Result<(Picture, String), MediaError> {
-        if self.found.frames <= 1 {
+        if !self.found.is_reel() {
             let ycc = self.format == ImageFormat::Jpeg;
             let channels = if ycc { Channels::Ycc } else { Channels::Plain };
             let stored = self.found.stored();

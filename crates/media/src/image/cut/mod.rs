@@ -49,6 +49,20 @@ pub(crate) fn ended(bytes: &[u8]) -> Cow<'_, [u8]> {
     ended.map_or(Cow::Borrowed(bytes), Cow::Owned)
 }
 
+/// The file, with its last marker where only that was missing.
+///
+/// # Errors
+/// `input_damaged` where more is missing.
+pub(crate) fn whole<'a>(bytes: &'a [u8], limits: &ImageLimits) -> Result<Cow<'a, [u8]>, MediaError> {
+    let Ok(kind) = kind(bytes) else { return Ok(Cow::Borrowed(bytes)) };
+    let seen = look(bytes, limits)?;
+    match (seen.loss, seen.pixels) {
+        (None, None) => Ok(seen.bytes),
+        (Some(loss), _) => Err(damaged(kind, format!("its end is missing: {}", loss.words))),
+        (None, Some(_)) => Err(damaged(kind, "its end is missing")),
+    }
+}
+
 /// Looks at what of a picture is there. Decodes it only where its end is missing.
 ///
 /// # Errors
