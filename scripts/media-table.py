@@ -54,7 +54,7 @@ compared. What is kept, copied, cut out of its background, tiled, or packaged fo
 
 # The bounds of `crates/media/src/seen/distance.rs`: mean difference, cast, local cast, correlation.
 BOUNDS = [
-    ("Still", "thumbnails", (6.0, 2.2, 6.0, 0.95)),
+    ("Still", "thumbnails", (8.0, 2.2, 13.0, 0.95)),
     ("Encoded", "videos", (16.0, 6.0, 16.0, 0.9)),
     ("Rough", "videos of hardly any bits", (34.0, 14.0, 34.0, 0.1)),
     ("Palette", "gif", (16.0, 10.0, 12.0, 0.9)),
@@ -92,7 +92,7 @@ AREAS = [
     ("Archives", "M20 MG13"),
 ]
 # The areas of kinds that have no number, by how they begin.
-NAMED = [("checks", "What the checks refuse"), ("Loudness", "New of old"), ("Waveform", "New of old"),
+NAMED = [("round trip", "Round trips"), ("checks", "What the checks refuse"), ("Loudness", "New of old"), ("Waveform", "New of old"),
          ("Storyboard", "New of old"), ("Preview", "New of old"), ("Watermark", "New of old")]
 OTHERS = "More"
 

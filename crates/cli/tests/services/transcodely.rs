@@ -9,7 +9,7 @@ mod watch;
 
 use reelhook_signature::hmac_sha256_hex;
 use reelhook_testkit::clips::{self, Clip};
-use reelhook_testkit::{Manners, Origin, Received, Receiver};
+use reelhook_testkit::{Manners, Origin, Received, Receiver, verdict};
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, Serve, World};
@@ -202,5 +202,39 @@ async fn a_delayed_job_that_is_canceled_costs_nothing_and_is_told_of_twice() {
     for method in ["Confirm", "Cancel"] {
         let refused = world.post(&format!("{JOBS}/{method}"), &json!({"id": id(&job)})).await.expect(400);
         assert_eq!(refused["code"], "failed_precondition");
+    }
+}
+
+/// A second of a moving picture of that size, with sound.
+fn moving(size: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let path = folder.path().join("clip.mp4");
+    let arguments = format!(
+        "-f lavfi -i testsrc2=s={size}:r=25:d=1 -f lavfi -i sine=d=1 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"
+    );
+    clips::ffmpeg(arguments.split(' '), &path);
+    std::fs::read(&path).expect("ffmpeg made it")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ladders_of_every_shape_are_packaged() {
+    let (world, origin) = tokio::join!(World::start(Serve::dev()), Origin::start());
+    for (shape, size) in [("16:9", "1280x720"), ("4:3", "640x480"), ("9:16", "720x1280"), ("odd", "1278x718")] {
+        let input = origin.put(&format!("/{size}.mp4"), moving(size), Manners::Good);
+        let ladder: Vec<Value> =
+            ["240p", "360p", "480p", "720p", "1080p"].into_iter().map(|rung| h264(rung, "economy")).collect();
+        let outputs = ["hls", "dash"].map(|kind| json!({"type": kind, "video": ladder}));
+        let job = call(&world, "Create", &json!({"input_url": input, "outputs": outputs})).await;
+        world.job_at_end(id(&job)).await;
+        let ended = call(&world, "Get", &json!({"id": id(&job)})).await;
+        let states: Vec<_> =
+            ended["outputs"].as_array().expect("outputs").iter().map(|o| o["status"].clone()).collect();
+        verdict(
+            "M4 a ladder of renditions",
+            format!("{shape} of {size} through Transcodely: hls and dash, 240p to 1080p"),
+            "both completed",
+            format!("{states:?}"),
+            states.len() == 2 && states.iter().all(|state| state == "completed"),
+        );
     }
 }

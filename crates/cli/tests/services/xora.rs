@@ -397,3 +397,34 @@ async fn a_portrait_photo_has_an_upright_thumbnail() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transparent_and_late_videos_have_thumbnails_and_are_ready_for_the_web() {
+    let world = World::start(Serve::dev()).await;
+    let origin = Origin::start().await;
+    for (kind, name) in [
+        ("M5 transparency", "al_vp9.webm"),
+        ("M7 a stream that begins late", "alate.mp4"),
+        ("M7 a stream that begins late", "vlate.mp4"),
+    ] {
+        let bytes = std::fs::read(field(name)).expect("the field has it");
+        let input = origin.put(&format!("/{name}"), bytes, Manners::Good).to_string();
+        for (recipe, format) in [("thumbnail", "jpg"), ("webReady", "mp4")] {
+            let job = json!({"input": {"url": input}, "output": {"format": format}, "recipe": {"name": recipe}});
+            let shown = ended(&world, &create(&world, &job).await).await;
+            let state = shown["state"].as_str().unwrap_or_default().to_owned();
+            verdict(kind, format!("{name} through Xora: {recipe}"), "completed", &state, state == "completed");
+        }
+    }
+    let bytes = std::fs::read(field("or6.jpg")).expect("the field has it");
+    let input = origin.put("/photo.jpg", bytes, Manners::Good).to_string();
+    let job = json!({"input": {"url": input}, "output": {"format": "mp4"}, "recipe": {"name": "webReady"}});
+    let shown = ended(&world, &create(&world, &job).await).await;
+    verdict(
+        "M1 thumbnail of a portrait photo",
+        "or6.jpg through Xora: webReady",
+        "failed, as a photo is not a video",
+        shown["state"].as_str().unwrap_or_default(),
+        shown["state"] == "failed",
+    );
+}

@@ -126,7 +126,7 @@ pub(super) struct Bounds {
 impl Bounds {
     pub(super) fn of(likeness: Likeness, product: &VideoInfo) -> Self {
         let bounds = match likeness {
-            Likeness::Still => Self { mean: 6.0, cast: 2.2, local: 6.0, correlation: 0.95 },
+            Likeness::Still => Self { mean: 8.0, cast: 2.2, local: 13.0, correlation: 0.95 },
             Likeness::Encoded => Self { mean: 16.0, cast: 6.0, local: 16.0, correlation: 0.9 },
             Likeness::Rough => Self { mean: 34.0, cast: 14.0, local: 34.0, correlation: 0.1 },
             Likeness::Palette => Self { mean: 16.0, cast: 10.0, local: 12.0, correlation: 0.9 },
