@@ -63,6 +63,10 @@ fn release(pixels: Option<Picture>) {
     drop(std::thread::Builder::new().name("pixels".into()).spawn(move || drop(pixels)));
 }
 
+/// The lowest quality that is taken over from a source. Other encoders' tables look worse than they are, so that a picture
+/// made again and again would end in grey.
+const LEAST_QUALITY: f32 = 30.0;
+
 /// One picture at work.
 struct Work<'a> {
     bytes: &'a [u8],
@@ -101,7 +105,8 @@ impl<'a> Work<'a> {
                 let markers = jpeg::markers(bytes);
                 settings.keep_chroma &= markers.full_chroma || markers.is_rgb;
                 // More than the source had would only be bytes.
-                settings.jpeg_quality = settings.jpeg_quality.min(markers.quality.unwrap_or(100.0).round());
+                settings.jpeg_quality =
+                    settings.jpeg_quality.min(markers.quality.unwrap_or(100.0).round().max(LEAST_QUALITY));
             }
             Kind::Webp => settings.webp_lossless = is_lossless(bytes),
             Kind::Png | Kind::Gif | Kind::Bmp | Kind::Tiff | Kind::Ico | Kind::Avif => {}

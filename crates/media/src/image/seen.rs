@@ -265,7 +265,9 @@ fn small_jpeg(bytes: &[u8], found: &Inspected) -> Result<Picture, MediaError> {
     let mut started = if is_grey { small.grayscale() } else { small.rgb() }.map_err(not_encoded)?;
     let (width, height) = (started.width() as u32, started.height() as u32);
     let samples: Vec<u8> = started.read_scanlines().map_err(not_encoded)?;
-    let pixels = decode::pixels(width, height, samples, if is_grey { 1 } else { 3 })?;
+    let mut pixels = decode::pixels(width, height, samples, if is_grey { 1 } else { 3 })?;
+    // A source that is kept keeps its orientation.
+    pixels.apply_orientation(found.turned());
     Ok(Picture::plain(pixels, profile))
 }
 
