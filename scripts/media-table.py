@@ -56,7 +56,7 @@ compared. What is kept, copied, cut out of its background, tiled, or packaged fo
 BOUNDS = [
     ("Still", "thumbnails", (8.0, 2.2, 13.0, 0.95)),
     ("Encoded", "videos", (16.0, 6.0, 16.0, 0.9)),
-    ("Rough", "videos of hardly any bits", (34.0, 14.0, 34.0, 0.1)),
+    ("Rough", "videos of hardly any bits", (50.0, 20.0, 60.0, -0.5)),
     ("Palette", "gif", (16.0, 10.0, 12.0, 0.9)),
     ("Shapes", "watermarks, drawn subtitles, styles", (255.0, 255.0, 255.0, 0.6)),
 ]

@@ -25,8 +25,6 @@ struct Sounding<'a> {
     source: &'a Source,
     /// Mixed to two channels first, as the product was.
     stereo: bool,
-    /// When its sound begins, in seconds; zero where the product is sound alone, which begins at once.
-    begins: f64,
 }
 
 /// Compares a product with its source. `None` where there is nothing to compare: no sound, or hardly any.
@@ -42,9 +40,8 @@ pub(crate) async fn check(
     let stereo = own.channels > made.channels && made.channels == 2;
     let parts = parts(expect.seconds, [source.demuxer, product.demuxer]);
     let moved: Vec<Part> = parts.iter().map(|part| Part { start: part.start + expect.start, ..*part }).collect();
-    let begins = |sounding: &Source| if product.info.video.is_some() { sounding.audio_start } else { 0.0 };
-    let before = Sounding { file: input, source, stereo, begins: begins(source) };
-    let after = Sounding { file, source: product, stereo: false, begins: begins(product) };
+    let before = Sounding { file: input, source, stereo };
+    let after = Sounding { file, source: product, stereo: false };
     let before = decoded(toolbox, before, &moved, scratch).await?;
     let after = decoded(toolbox, after, &parts, scratch).await?;
     if before.iter().any(|part| !part.is_empty()) && after.iter().all(Vec::is_empty) {
@@ -70,7 +67,7 @@ fn words(difference: Difference) -> String {
 /// The samples of some parts of a file: mono, at a low rate, from where the part begins, silence included.
 async fn decoded(
     toolbox: &Toolbox,
-    Sounding { file, source, stereo, begins }: Sounding<'_>,
+    Sounding { file, source, stereo }: Sounding<'_>,
     parts: &[Part],
     scratch: &Path,
 ) -> Result<Vec<Vec<f32>>, MediaError> {
@@ -98,7 +95,7 @@ async fn decoded(
         // Where the file is read from its beginning, ffmpeg counts from the first packet of this stream or of another one.
         let times = match *start > 0.0 {
             true => String::new(),
-            false => format!("{},", on_file_time("asetpts", &seconds(begins))),
+            false => format!("{},", on_file_time("asetpts", &seconds(source.audio_start))),
         };
         graph.push(format!(
             "[{number}:{index}]{times}{mix}aformat=sample_fmts=fltp,aresample={RATE}:async=1:first_pts=0,\

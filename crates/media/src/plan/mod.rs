@@ -417,8 +417,9 @@ fn heard(desk: &Desk<'_>, design: &Design) -> Option<HeardExpectation> {
     let seconds = (length + source.audio_start - start).min(most).min(design.duration?.seconds);
     let float = |depth: Option<SampleDepth>| depth.is_some_and(|depth| depth.float);
     let beyond_full_scale = float(own.depth) && float(design.audio.as_ref()?.depth);
-    // Sound alone has no time but its own.
-    let start = if design.video.is_none() && part.is_none() { source.audio_start } else { start };
+    // Sound alone that is copied has no time but its own; encoded, it begins with silence where it is late.
+    let copied = matches!(design.making.as_ref()?.audio, AudioTrack::Copy);
+    let start = if design.video.is_none() && copied { source.audio_start } else { start };
     (seconds > 0.2).then_some(HeardExpectation { start, seconds, beyond_full_scale })
 }
 

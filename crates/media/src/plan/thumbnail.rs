@@ -67,10 +67,10 @@ pub(super) fn design(desk: &Desk<'_>, thumbnail: &Thumbnail) -> Result<Design, J
 }
 
 fn pick(desk: &Desk<'_>, second: f64) -> String {
-    // Where nobody tells how long the picture is while there is sound, its last frame stays until the sound is over.
-    let known = timeline::length(desk.source, true, false).is_some() || desk.source.info.audio.is_none();
-    let stays = if known { "" } else { "tpad=stop=-1:stop_mode=clone," };
-    let frame = format!("{stays}fps=90000:start_time={}:round=down,trim=end_frame=1", seconds(second));
+    // The last frame stays for as long as it is asked for: where nobody tells how long the picture is while there is sound,
+    // and where a container counts frames that are not shown.
+    let frame =
+        format!("tpad=stop=-1:stop_mode=clone,fps=90000:start_time={}:round=down,trim=end_frame=1", seconds(second));
     if timeline::jumps(desk.source) {
         return frame;
     }

@@ -26,7 +26,7 @@ pub(super) struct Wish {
 }
 
 /// Fewer bits than this for a pixel leave little of a picture.
-const FEW_BITS: f64 = 0.03;
+const FEW_BITS: f64 = 0.06;
 
 impl Wish {
     /// How close the result comes to its source at that rate.

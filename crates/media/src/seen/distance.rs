@@ -17,7 +17,7 @@ use super::Likeness;
 use super::sample::Frame;
 
 /// Brightness that varies by less than this, of 255, has no shape to compare.
-const FLAT: f64 = 6.0;
+const FLAT: f64 = 12.0;
 /// Into how many parts a picture is divided, across and down.
 const PARTS: (usize, usize) = (4, 3);
 /// Pictures with a side of fewer pixels are resampled more coarsely.
@@ -128,7 +128,7 @@ impl Bounds {
         let bounds = match likeness {
             Likeness::Still => Self { mean: 8.0, cast: 2.2, local: 13.0, correlation: 0.95 },
             Likeness::Encoded => Self { mean: 16.0, cast: 6.0, local: 16.0, correlation: 0.9 },
-            Likeness::Rough => Self { mean: 34.0, cast: 14.0, local: 34.0, correlation: 0.1 },
+            Likeness::Rough => Self { mean: 50.0, cast: 20.0, local: 60.0, correlation: -0.5 },
             Likeness::Palette => Self { mean: 16.0, cast: 10.0, local: 12.0, correlation: 0.9 },
             Likeness::Shapes => Self { mean: 255.0, cast: 255.0, local: 255.0, correlation: 0.6 },
         };
@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn scene(x: usize, y: usize) -> [u8; 3] {
-        if x > 30 && y < 12 { [200, 60, 40] } else { [90 + x as u8, 110, 130 + y as u8] }
+        if x > 30 && y < 12 { [200, 60, 40] } else { [60 + 3 * x as u8, 90 + x as u8, 130 + y as u8] }
     }
 
     fn fails(likeness: Likeness, other: &Frame) -> bool {

@@ -115,7 +115,9 @@ fn around(seen: &SeenExpectation, second: f64, video: &VideoInfo, product: &Vide
     let rate = |rate: Option<f64>| rate.unwrap_or(25.0).clamp(1.0, 240.0);
     let own = rate(video.frame_rate);
     let half = if seen.seconds > 0.0 { 0.5 / rate(product.frame_rate.or(video.frame_rate)) } else { 0.0 };
-    let frames = (2.0 * half * own).ceil() as usize + 3;
+    // Where they come unevenly, many may lie between the first of them and the one that is meant.
+    let uneven = video.variable_frame_rate || product.variable_frame_rate;
+    let frames = if uneven && half > 0.0 { MOST_AROUND } else { (2.0 * half * own).ceil() as usize + 3 };
     Shot { second: (seen.start + second - half - 1.2 / own).max(0.0), frames: frames.min(MOST_AROUND) }
 }
 

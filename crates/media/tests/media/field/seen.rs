@@ -112,14 +112,14 @@ async fn what_was_made_before_each_kind_was_mended_is_refused() {
             input: deep,
             recipe: json!({"recipe": "convert", "format": "wav"}),
             wrong: "-c:a pcm_s16le -f wav",
-            check: "depth",
+            check: "audio",
         },
         Sabotage {
             kind: "M12 what is beyond full scale cut off",
             input: float,
             recipe: json!({"recipe": "extract_audio"}),
             wrong: "-af volume=1:precision=fixed -c:a pcm_s16le -f wav",
-            check: "depth",
+            check: "audio",
         },
         Sabotage {
             kind: "M18 further tracks lost",
@@ -146,7 +146,7 @@ async fn what_was_made_before_each_kind_was_mended_is_refused() {
             kind: "M9 the second half of a joined recording lost",
             input: field("disc_fwd.ts"),
             recipe: json!({"recipe": "convert", "format": "mp4"}),
-            wrong: "-t 1 -vf setparams=range=tv:colorspace=smpte170m:color_primaries=smpte170m:color_trc=smpte170m -c:v libx264 -c:a copy -movflags +faststart -f mp4",
+            wrong: "-t 1 -vf setparams=range=tv:colorspace=smpte170m:color_primaries=smpte170m:color_trc=smpte170m -c:v libx264 -c:a aac -movflags +faststart -f mp4",
             check: "duration",
         },
     ];

@@ -15,7 +15,7 @@ async fn a_thumbnail_after_the_last_picture_is_the_last_one_while_the_sound_goes
     ffmpeg("-f lavfi -i sine=d=3 {}", &[&sound]);
     for name in ["late.mp4", "late.mkv", "late.mov", "late.ts", "late.flv", "late.avi"] {
         let input = rig.clip(name);
-        let codec = if name == "late.avi" { "-c:a mp3" } else { "-c:a aac" };
+        let codec = if name == "late.avi" { "-bsf:v h264_mp4toannexb -c:a mp3" } else { "-c:a aac" };
         ffmpeg(&format!("-i {{}} -i {{}} -map 0:v -map 1:a -c:v copy {codec} {{}}"), &[&silent, &sound, &input]);
         for second in [1.2, 2.5] {
             let recipe = json!({"recipe": "thumbnail", "at_seconds": second, "format": "png"});
