@@ -49,7 +49,7 @@ bound is said to be near it in the check `seen` of the receipt, and passes.
 EVIDENCE
 
 A watermark, subtitles that are drawn in and another style change the picture on purpose; of them only the shapes are
-compared. What is kept, copied, cut out of its background, tiled, or packaged for streaming is not compared by what is seen.
+compared. Results of fewer than 32 pixels a side may be twice as far from their source. What is kept, copied, cut out of its background, tiled, or packaged for streaming is not compared by what is seen.
 """
 
 # The bounds of `crates/media/src/seen/distance.rs`: mean difference, cast, local cast, correlation.
