@@ -147,8 +147,10 @@ impl Step {
         filters
             .push(format!("scale={width}:{height}:flags=area+accurate_rnd+full_chroma_int,format=rgb24,split=2[x][y]"));
         let index = self.reading.video.unwrap_or(0);
+        // The first frame comes out too, as newer versions of ffmpeg fail where nothing does; it is not noted.
+        let cuts = format!("metadata=mode=print:key=lavfi.scene_score:value={CUT}:function=greater:file={CUTS}");
         let mut graph = format!(
-            "[0:{index}]{};[x]fps={}[f];[y]select=gt(scene\\,{CUT}),metadata=mode=print:file={CUTS}[c]",
+            "[0:{index}]{};[x]fps={}[f];[y]select=eq(n\\,0)+gt(scene\\,{CUT}),{cuts}[c]",
             filters.join(","),
             seconds(rate)
         );

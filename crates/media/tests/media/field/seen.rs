@@ -139,7 +139,7 @@ async fn what_was_made_before_each_kind_was_mended_is_refused() {
             kind: "M22 light levels lost",
             input: field("pq.mp4"),
             recipe: json!({"recipe": "convert", "format": "mp4", "codec": "h265"}),
-            wrong: "-c:v libx265 -x265-params log-level=error -pix_fmt yuv420p10le -tag:v hvc1 -movflags +faststart -f mp4",
+            wrong: "-vf sidedata=mode=delete:type=MASTERING_DISPLAY_METADATA,sidedata=mode=delete:type=CONTENT_LIGHT_LEVEL -c:v libx265 -x265-params log-level=error -pix_fmt yuv420p10le -tag:v hvc1 -movflags +faststart -f mp4",
             check: "light",
         },
         Sabotage {
