@@ -56,7 +56,7 @@ compared. Results of fewer than 32 pixels a side may be twice as far from their 
 BOUNDS = [
     ("Still", "thumbnails", (8.0, 2.2, 13.0, 0.95)),
     ("Encoded", "videos", (16.0, 6.0, 16.0, 0.9)),
-    ("Rough", "videos of hardly any bits", (50.0, 20.0, 60.0, -0.5)),
+    ("Rough", "videos of hardly any bits", (60.0, 36.0, 80.0, -0.5)),
     ("Palette", "gif", (16.0, 10.0, 12.0, 0.9)),
     ("Shapes", "watermarks, drawn subtitles, styles", (255.0, 255.0, 255.0, 0.6)),
 ]

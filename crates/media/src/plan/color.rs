@@ -229,6 +229,17 @@ pub(crate) fn narrowed(capabilities: &Capabilities, video: &VideoInfo) -> Option
     })
 }
 
+/// The decoder that sees the transparency which VP8 and VP9 keep beside the picture, where there is some; ffmpeg's own skip
+/// it.
+pub(crate) fn alpha_decoder(capabilities: &Capabilities, video: &VideoInfo) -> Option<&'static str> {
+    let name = match video.codec.as_str() {
+        "vp8" if video.has_alpha() => "libvpx",
+        "vp9" if video.has_alpha() => "libvpx-vp9",
+        _ => return None,
+    };
+    capabilities.decodes(name).then_some(name)
+}
+
 /// What becomes of transparency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Alpha {

@@ -48,7 +48,7 @@ use reelhook_domain::media::{AudioInfo, SampleDepth, VideoInfo};
 use reelhook_domain::recipe::{Format, Recipe};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::color::{Meaning, is_rgb, narrowed, sdr_filters};
+pub(crate) use self::color::{Meaning, alpha_decoder, is_rgb, narrowed, sdr_filters};
 pub(crate) use self::compress::tightened;
 pub use self::estimate::{Forecast, forecast};
 pub(crate) use self::normalize_audio::leveled;
@@ -446,15 +446,9 @@ impl<'a> Desk<'a> {
         self.source.info.audio.as_ref().ok_or_else(|| JobFailure::input(Stage::Planning, "no_audio_stream", message))
     }
 
-    /// The decoder that sees the transparency which VP8 and VP9 keep beside the picture; ffmpeg's own skip it.
+    /// The decoder of a source's picture, where ffmpeg's own does not see all of it.
     fn decoder(&self, source: &Source) -> Option<&'static str> {
-        let video = source.info.video.as_ref().filter(|video| video.has_alpha())?;
-        let name = match video.codec.as_str() {
-            "vp8" => "libvpx",
-            "vp9" => "libvpx-vp9",
-            _ => return None,
-        };
-        self.capabilities.decodes(name).then_some(name)
+        color::alpha_decoder(self.capabilities, source.info.video.as_ref()?)
     }
 
     /// A product with picture and, where the source has it, sound.

@@ -128,7 +128,7 @@ impl Bounds {
         let bounds = match likeness {
             Likeness::Still => Self { mean: 8.0, cast: 2.2, local: 13.0, correlation: 0.95 },
             Likeness::Encoded => Self { mean: 16.0, cast: 6.0, local: 16.0, correlation: 0.9 },
-            Likeness::Rough => Self { mean: 50.0, cast: 20.0, local: 60.0, correlation: -0.5 },
+            Likeness::Rough => Self { mean: 60.0, cast: 36.0, local: 80.0, correlation: -0.5 },
             Likeness::Palette => Self { mean: 16.0, cast: 10.0, local: 12.0, correlation: 0.9 },
             Likeness::Shapes => Self { mean: 255.0, cast: 255.0, local: 255.0, correlation: 0.6 },
         };

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::distance::deviation;
 use crate::error::MediaError;
-use crate::plan::{Meaning, first_filters, is_rgb, narrowed, sdr_filters};
+use crate::plan::{Meaning, alpha_decoder, first_filters, is_rgb, narrowed, sdr_filters};
 use crate::run::process::{Collector, Ending, option};
 use crate::spell::{on_file_time, seconds};
 use crate::tools::{Errand, Toolbox, Writes};
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
             file: std::path::absolute(compared.input).ok()?,
             demuxer: source.demuxer,
             demuxer_options: source.demuxer_options,
-            decoder: alpha_decoder(toolbox, video),
+            decoder: alpha_decoder(toolbox.capabilities(), video),
             index: source.video_index,
             first: first_filters(source),
             begins: source.video_start,
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
             file: std::path::absolute(file).ok()?,
             demuxer,
             demuxer_options: &[],
-            decoder: alpha_decoder(toolbox, video),
+            decoder: alpha_decoder(toolbox.capabilities(), video),
             index: None,
             first: Vec::new(),
             begins: 0.0,
@@ -199,16 +199,6 @@ impl<'a> Reader<'a> {
         line.extend(words(&["-fps_mode", "passthrough", "-c:v", "rawvideo", "-f", "rawvideo", "pipe:1"]));
         line
     }
-}
-
-/// The decoder that sees transparency, where there is some.
-fn alpha_decoder(toolbox: &Toolbox, video: &VideoInfo) -> Option<&'static str> {
-    let name = match video.codec.as_str() {
-        "vp8" if video.has_alpha() => "libvpx",
-        "vp9" if video.has_alpha() => "libvpx-vp9",
-        _ => return None,
-    };
-    toolbox.capabilities().decodes(name).then_some(name)
 }
 
 fn laid(rgba: &[u8], ground: Ground) -> Vec<u8> {

@@ -329,12 +329,21 @@ pub(super) fn kept_plan(streams: &[StreamPlan], made_bytes: u64, source_bytes: u
 /// Extension and media type of a source that is kept as it is.
 pub(super) fn kept_as(source: &MediaInfo) -> (&str, &'static str) {
     match Format::from_word(&source.format) {
-        // What cannot be written is kept all the same.
-        None if source.format == HEIC => (&source.format, "image/heic"),
         // The word for a bare stream; the format of that word is one in mp4.
         Some(Format::Aac) => (Format::Adts.extension(), Format::Adts.mime_type()),
         Some(format) => (format.extension(), format.mime_type()),
-        None => (&source.format, "application/octet-stream"),
+        None => (&source.format, never_written(&source.format)),
+    }
+}
+
+/// The media type of a picture in a format that is read and not written.
+fn never_written(format: &str) -> &'static str {
+    match format {
+        HEIC => "image/heic",
+        "tiff" => "image/tiff",
+        "bmp" => "image/bmp",
+        "ico" => "image/vnd.microsoft.icon",
+        _ => "application/octet-stream",
     }
 }
 

@@ -223,7 +223,7 @@ async fn right_results_of_every_kind_pass_by_far() {
     for (name, graph, more) in [
         ("test.mp4", "testsrc2=s=322x182:r=25:d=1", "-c:v libx264 -preset ultrafast -pix_fmt yuv420p"),
         ("mandel.mkv", "mandelbrot=s=320x240:r=25,trim=duration=1", "-c:v libx264 -preset ultrafast -pix_fmt yuv444p"),
-        ("life.webm", "life=s=160x120:r=25:mold=10:ratio=0.3,trim=duration=1", "-c:v libvpx -pix_fmt yuv420p"),
+        ("life.webm", "life=s=160x120:r=25:mold=10:ratio=0.3:seed=7,trim=duration=1", "-c:v libvpx -pix_fmt yuv420p"),
         ("bars.mov", "smptehdbars=s=640x360:r=30:d=1", "-c:v prores_ks -pix_fmt yuv422p10le"),
         (
             "noise.mp4",
