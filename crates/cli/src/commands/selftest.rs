@@ -82,7 +82,7 @@ struct Finding {
     holds: bool,
 }
 
-/// Runs the cases, and tells of each.
+/// Runs the cases and reports each.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     logging::start("off", LogFormat::Text)?;
     let cases: Vec<&'static Case> = cases::all().filter(|case| case.is_among(&args.only)).collect();

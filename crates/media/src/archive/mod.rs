@@ -94,12 +94,12 @@ impl Member {
 
     /// The bytes of its name in an archive of that format.
     pub fn name_in(&self, format: Format) -> &[u8] {
-        // Names in a tar are UTF-8 wherever somebody will look, and it has no second place for them.
+        // Every reader takes the names in a tar for UTF-8, and it has no second place for them.
         if format == Format::Zip { &self.name.bytes } else { self.name.best() }
     }
 }
 
-/// What an archive tells of a member beside its name and contents.
+/// What an archive says about a member beside its name and contents.
 #[derive(Debug)]
 struct Traits {
     /// When it was changed, in the archive's own words.
@@ -166,7 +166,7 @@ fn holds_tar(format: Format, path: &Path) -> io::Result<Option<Format>> {
     match read {
         // It says what it is; why it is not unpacked is told by `open`.
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Ok(Some(format)),
-        // What cannot be read is no archive; why is told by whoever reads it next.
+        // What cannot be read is not an archive; the next reader says why.
         _ => Ok(tar::begins(&first).then_some(format)),
     }
 }

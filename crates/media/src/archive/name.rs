@@ -1,4 +1,4 @@
-//! Names of members: how they are read, and which ones could harm whoever unpacks the archive.
+//! Names of members: how they are read, and which ones could harm the machine that unpacks the archive.
 //!
 //! # Theory of operation
 //! A name is bytes. Where they are UTF-8 they are text to every reader; elsewhere an archive does not say in which code

@@ -24,7 +24,7 @@ pub(super) const RATE: usize = 48_000;
 /// A result on this machine.
 pub(super) struct Seen {
     workshop: Arc<Workshop>,
-    /// The output as the API tells of it.
+    /// The output as the API reports it.
     output: Value,
     file: PathBuf,
 }

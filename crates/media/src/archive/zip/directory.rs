@@ -1,5 +1,5 @@
 //! The list at the end of a ZIP file, read byte by byte: the library that unpacks members tells their names as text, and
-//! keeps one member of each name. Which one others would unpack, nobody knows.
+//! keeps one member of each name. Other programs may unpack either.
 //!
 //! # Source
 //! APPNOTE 4.3.12 (central directory), 4.4.4 (bit 11: names are UTF-8), 4.5.3 (extra fields), 4.6.9 (Unicode path).

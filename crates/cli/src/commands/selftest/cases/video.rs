@@ -66,7 +66,7 @@ fn ladder(seen: &Seen) -> anyhow::Result<String> {
     Ok(found.iter().map(|(height, frames)| format!("{height}: {frames}")).collect::<Vec<_>>().join(", "))
 }
 
-/// Two recordings one after the other in one file, as `cat` joins them: the clock begins anew.
+/// Two recordings one after the other in one file, as `cat` joins them: the clock starts again.
 fn joined(workshop: &Workshop) -> anyhow::Result<Vec<u8>> {
     let one = workshop.film(
         "-f lavfi -i testsrc2=size=320x180:rate=25:duration=1 -f lavfi -i sine=duration=1 \
