@@ -10,6 +10,7 @@ mod content;
 mod desk;
 mod idempotency;
 mod known_keys;
+mod linger;
 mod metrics;
 mod openapi;
 mod problem;

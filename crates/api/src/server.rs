@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::Request;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::desk::Desk;
+use crate::linger::{Lingering, Unread};
 use crate::routes::{self, Face};
 
 /// How long a caller may take to send the head of a request, and how long a connection may rest between two.
@@ -62,10 +64,18 @@ async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationT
         tracing::debug!(error = %error, "the connection was gone at once");
         return;
     }
+    let unread = Unread::default();
+    let stream = Lingering::new(stream, unread.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
+        let (router, unread) = (router.clone(), unread.clone());
         async move {
-            Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}))
+            let request = request.map(|body| Body::new(unread.watch(body)));
+            let mut response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+            if unread.is_set() && response.status().as_u16() >= 400 {
+                // The rest of the body would have to be read before the next request: a new connection is quicker.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let serving = http1::Builder::new()

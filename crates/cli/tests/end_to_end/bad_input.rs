@@ -1,5 +1,9 @@
 //! What a stranger may send: refused with the place and the reason, or failed with a code; the server stays.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use bytes::Bytes;
 use reelhook_testkit::clips::{self, Clip};
 use reelhook_testkit::{Manners, Origin};
@@ -146,6 +150,65 @@ async fn bodies_that_are_too_much_are_refused_before_they_are_understood() {
     let kind = [("content-type", "multipart/form-data; boundary=cut")];
     world.post_with("/v1/jobs", &kind, "--cut\r\nContent-Dis").await.expect(400);
     assert_eq!(world.get("/readyz").await.status, 200);
+}
+
+/// Sends a whole request before it reads a byte of the answer, as many clients do, and gives the status.
+fn sent_whole(url: &Url, head: &str, body: &[u8]) -> std::io::Result<String> {
+    let address = (url.host_str().expect("the server has a host"), url.port().expect("the server has a port"));
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(format!("{head}\r\nHost: {}\r\n", address.0).as_bytes())?;
+    let mut answer = String::new();
+    if head.contains("chunked") {
+        stream.write_all(b"\r\n")?;
+        for piece in body.chunks(100_000) {
+            stream.write_all(format!("{:x}\r\n", piece.len()).as_bytes())?;
+            stream.write_all(piece)?;
+            stream.write_all(b"\r\n")?;
+        }
+        stream.write_all(b"0\r\n\r\n")?;
+    } else {
+        stream.write_all(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes())?;
+        stream.write_all(body)?;
+    }
+    stream.read_to_string(&mut answer)?;
+    assert!(answer.contains("connection: close") && answer.contains("application/problem+json"), "{answer}");
+    Ok(answer.split(' ').nth(1).unwrap_or_default().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_a_caller_who_is_still_sending() {
+    let world = World::start(Serve::public()).await;
+    let key = world.key();
+    let requests = [
+        ("401", "POST /v1/uploads?name=a.mp4 HTTP/1.1\r\nAuthorization: Bearer rhk_wrong".to_owned(), 40 << 20),
+        ("401", "POST /v1/uploads HTTP/1.1\r\nTransfer-Encoding: chunked".to_owned(), 40 << 20),
+        ("401", "POST /v1/jobs HTTP/1.1\r\nContent-Type: application/json".to_owned(), 3 << 20),
+        (
+            "413",
+            format!("POST /v1/jobs HTTP/1.1\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json"),
+            30 << 20,
+        ),
+        (
+            "413",
+            format!(
+                "POST /v1/jobs HTTP/1.1\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
+                 Transfer-Encoding: chunked"
+            ),
+            30 << 20,
+        ),
+        ("415", format!("POST /v1/jobs HTTP/1.1\r\nAuthorization: Bearer {key}\r\nContent-Type: text/plain"), 20 << 20),
+        ("404", format!("POST /v1/nothing HTTP/1.1\r\nAuthorization: Bearer {key}"), 20 << 20),
+        ("405", format!("PUT /v1/jobs HTTP/1.1\r\nAuthorization: Bearer {key}"), 20 << 20),
+    ];
+    for (status, head, length) in requests {
+        for _ in 0..5 {
+            let (url, sent) = (world.url("/"), head.clone());
+            let sent = tokio::task::spawn_blocking(move || sent_whole(&url, &sent, &vec![b' '; length]));
+            let answer = sent.await.expect("sending does not panic");
+            assert_eq!(answer.unwrap_or_else(|error| panic!("no answer to {head:?}: {error}")), status, "{head:?}");
+        }
+    }
 }
 
 /// What becomes of bytes under a name: the state and the error of its job.

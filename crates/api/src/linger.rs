@@ -1,0 +1,157 @@
+//! Closing a connection whose caller is still sending.
+//!
+//! An early refusal (a wrong key, a body that is too large) is answered before the body has been read. Closing the socket
+//! at once would make the kernel reset it, since bytes lie there unread, and a reset often destroys the answer before the
+//! caller has read it: a wrong key then looks like a server that crashed, and a proxy says 502. So the answer is sent, our
+//! side is closed, and what the caller still sends is read and thrown away for a while.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How long what the caller still sends is thrown away.
+const AT_MOST: Duration = Duration::from_secs(30);
+/// How long nothing may come meanwhile.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How many bytes are thrown away. A caller who sends more is reset, and may not see the answer.
+const BYTES: usize = 256 << 20;
+
+/// Whether the body of a connection's latest request has not been read to its end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unread(Arc<AtomicBool>);
+
+impl Unread {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, unread: bool) {
+        self.0.store(unread, Ordering::Relaxed);
+    }
+
+    /// The body of a new request, watched.
+    pub(crate) fn watch(&self, body: Incoming) -> Watched {
+        self.set(!body.is_end_stream());
+        Watched { body, unread: self.clone() }
+    }
+}
+
+/// A request's body that notes when its end has been read.
+pub(crate) struct Watched {
+    body: Incoming,
+    unread: Unread,
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        // A body that broke off has nothing more to be read either.
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) || self.body.is_end_stream() {
+            self.unread.set(false);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A connection that, told to close while its caller is still sending, reads on until the caller closes too, or one of the
+/// bounds above is met.
+pub(crate) struct Lingering {
+    stream: TcpStream,
+    unread: Unread,
+    closing: Option<Closing>,
+}
+
+struct Closing {
+    end: Pin<Box<Sleep>>,
+    silence: Pin<Box<Sleep>>,
+    thrown_away: usize,
+}
+
+impl Lingering {
+    pub(crate) fn new(stream: TcpStream, unread: Unread) -> Self {
+        Self { stream, unread, closing: None }
+    }
+
+    /// Throws away what comes until there is a reason to stop.
+    fn poll_rest(&mut self, closing: &mut Closing, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [0; 16 * 1024];
+        while closing.thrown_away < BYTES && closing.end.as_mut().poll(cx).is_pending() {
+            let mut piece = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut piece) {
+                Poll::Ready(Ok(())) if !piece.filled().is_empty() => {
+                    closing.thrown_away += piece.filled().len();
+                    closing.silence.as_mut().reset(Instant::now() + SILENCE);
+                }
+                Poll::Ready(_) => break,
+                // Nothing lies there: worth waiting for only where we know of more.
+                Poll::Pending if self.unread.is_set() || closing.thrown_away > 0 => {
+                    return closing.silence.as_mut().poll(cx);
+                }
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl AsyncRead for Lingering {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Lingering {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut closing = match self.closing.take() {
+            Some(closing) => closing,
+            None => {
+                ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+                Closing { end: Box::pin(sleep(AT_MOST)), silence: Box::pin(sleep(SILENCE)), thrown_away: 0 }
+            }
+        };
+        let rest = self.poll_rest(&mut closing, cx);
+        self.closing = Some(closing);
+        rest.map(Ok)
+    }
+}
