@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::MediaError;
 use crate::extras::{self, ExtrasExpectation};
-use crate::heard::{self, HeardExpectation};
+use crate::heard::{HeardExpectation, Hearing};
 use crate::loudness::Leveled;
 use crate::package::{self, MadePart, PackageExpectation};
 use crate::pictures::{sequence, webp};
@@ -20,7 +20,8 @@ use crate::plan::tracks::has_languages;
 use crate::probe::{self, Source};
 use crate::promise::Promise;
 use crate::report::{Report, Stream};
-use crate::seen::{self, SeenExpectation};
+use crate::samples::Samples;
+use crate::seen::{SeenExpectation, Sight};
 use crate::tools::Toolbox;
 
 /// What a product has to be.
@@ -177,6 +178,8 @@ pub struct Compared<'a> {
     pub input: &'a Path,
     /// What it holds.
     pub source: &'a Source,
+    /// What was decoded of it for products before.
+    pub samples: &'a Samples,
 }
 
 /// One comparison.
@@ -206,16 +209,26 @@ pub(crate) async fn verify(
     file: &Path,
     scratch: &Path,
 ) -> Result<Receipt, MediaError> {
+    measure(toolbox, expect, file, scratch).await.map(|(receipt, _)| receipt)
+}
+
+/// The receipt, and what ffprobe told, where it was asked.
+async fn measure(
+    toolbox: &Toolbox,
+    expect: &Expectation,
+    file: &Path,
+    scratch: &Path,
+) -> Result<(Receipt, Option<Source>), MediaError> {
     if let Some(package) = &expect.package {
-        return package::measure(toolbox, expect, package, file, scratch).await;
+        return package::measure(toolbox, expect, package, file, scratch).await.map(|receipt| (receipt, None));
     }
     if let Some(promise) = &expect.promise
         && let Some(receipt) = promise.measure(expect, file).await?
     {
-        return Ok(receipt);
+        return Ok((receipt, None));
     }
     if let Some((info, size_bytes)) = read_pictures(expect, file).await? {
-        return receipt(expect, info, size_bytes, Vec::new());
+        return receipt(expect, info, size_bytes, Vec::new()).map(|receipt| (receipt, None));
     }
     let path = file.to_owned();
     let seen = tokio::task::spawn_blocking(move || probe::look(&path)).await.map_err(io::Error::other)?;
@@ -245,13 +258,13 @@ pub(crate) async fn verify(
         measured.info.duration_seconds = survey.and_then(|survey| survey.seconds());
     }
     let shown = shown(&measured);
-    if let Some(damage) = measured.damage.filter(|_| expect.kept_source.is_none()) {
+    if let Some(damage) = measured.damage.as_ref().filter(|_| expect.kept_source.is_none()) {
         return Err(broken(&damage.message));
     }
     if let (Some(_), Some(video)) = (expect.video.as_ref().and_then(|video| video.light), &mut measured.info.video) {
         probe::learn_light(toolbox, file, scratch, look.kind.demuxer, video).await?;
     }
-    let mut info = measured.info;
+    let mut info = measured.info.clone();
     let more = match &expect.extras {
         Some(expected) => {
             // A further track or subtitles that go on make the file longer than what was planned for.
@@ -261,10 +274,11 @@ pub(crate) async fn verify(
         None => Vec::new(),
     };
     let receipt = receipt(expect, info, measured.size_bytes, more)?;
-    match &expect.promise {
-        Some(promise) => promise.keep(toolbox, file, scratch, receipt).await,
-        None => Ok(receipt),
-    }
+    let receipt = match &expect.promise {
+        Some(promise) => promise.keep(toolbox, file, scratch, receipt).await?,
+        None => receipt,
+    };
+    Ok((receipt, Some(measured)))
 }
 
 /// The same, and whether it is what the source is.
@@ -275,15 +289,50 @@ pub(crate) async fn verify_beside(
     scratch: &Path,
     compared: Compared<'_>,
 ) -> Result<Receipt, MediaError> {
-    let mut receipt = verify(toolbox, expect, file, scratch).await?;
-    receipt.checks.extend(seen::check(toolbox, expect, compared, &receipt.info, file, scratch).await?);
-    if let Some(heard) = expect.heard.filter(|_| toolbox.settings().compare) {
-        receipt.checks.extend(heard::check(toolbox, heard, compared, file, scratch).await?);
+    let (mut receipt, product) = measure(toolbox, expect, file, scratch).await?;
+    if toolbox.settings().compare {
+        let checks = beside(toolbox, expect, compared, file, (&receipt.info, product.as_ref()), scratch).await?;
+        receipt.checks.extend(checks);
     }
     match failure(&receipt.checks) {
         Some(failure) => Err(MediaError::Failed(failure)),
         None => Ok(receipt),
     }
+}
+
+/// The comparisons of what is seen and heard.
+async fn beside(
+    toolbox: &Toolbox,
+    expect: &Expectation,
+    compared: Compared<'_>,
+    file: &Path,
+    (info, product): (&MediaInfo, Option<&Source>),
+    scratch: &Path,
+) -> Result<Vec<Check>, MediaError> {
+    let samples = Samples::default();
+    let sight = Sight::of(toolbox, expect, compared, (file, &samples), info);
+    let hearing = expect.heard.zip(product);
+    let hearing = hearing.and_then(|(heard, product)| Hearing::of(heard, compared, (file, &samples), product));
+    // One run for each of both files; most of what the checks ask for afterwards has then been taken.
+    let (mut there, mut here) = (Vec::new(), Vec::new());
+    if let Some((source, product)) = sight.as_ref().map(Sight::taps) {
+        there.push(source);
+        here.push(product);
+    }
+    if let Some((source, product)) = hearing.as_ref().map(Hearing::taps) {
+        there.extend_from_slice(source);
+        here.extend_from_slice(product);
+    }
+    compared.samples.take(toolbox, compared.input, &there, scratch).await?;
+    samples.take(toolbox, file, &here, scratch).await?;
+    let mut checks = Vec::new();
+    if let Some(sight) = sight {
+        checks.extend(sight.check(scratch).await?);
+    }
+    if let Some(hearing) = hearing {
+        checks.extend(hearing.check(toolbox, scratch).await?);
+    }
+    Ok(checks)
 }
 
 /// How long it is from where the first of its picture and its sound begins to where the last ends, where both tell.

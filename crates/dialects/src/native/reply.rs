@@ -96,7 +96,9 @@ pub struct OutputReply {
     /// What was decided for each stream, with the reason.
     #[schema(value_type = Vec<StreamPlanReply>)]
     pub plan: Value,
-    /// What was checked, and what it took.
+    /// What was checked, and what it took: `checks` (each with `name`, `passed`, `expected` and `measured`; `seen` and
+    /// `heard` compare it with its source), `source_bytes`, `output_bytes`, and of a damaged input `lost_seconds` or
+    /// `missing`.
     #[schema(value_type = Option<Object>)]
     pub receipt: Value,
     /// Why it was not made.

@@ -12,7 +12,7 @@ mod measure;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::measure::check;
+pub(crate) use self::measure::Hearing;
 
 /// How the sound of a product relates to that of its source.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use self::distance::{Bounds, Distance};
 use self::sample::{Frame, Ground, Reader, Shot};
 use crate::error::MediaError;
+use crate::samples::{Samples, Tap};
 use crate::tools::Toolbox;
 use crate::verify::{Check, Compared, Expectation};
 
@@ -70,43 +71,75 @@ const MOST_AROUND: usize = 40;
 /// Share of the bound from which on the distance is told as near to it.
 const NEAR: f64 = 0.7;
 
-/// Compares the picture of `file` with that of its source. None where there is nothing to compare.
-pub(crate) async fn check(
-    toolbox: &Toolbox,
-    expect: &Expectation,
-    compared: Compared<'_>,
-    info: &MediaInfo,
-    file: &Path,
-    scratch: &Path,
-) -> Result<Option<Check>, MediaError> {
-    let Some(seen) = expect.seen.filter(|_| toolbox.settings().compare) else { return Ok(None) };
-    let (Some(video), Some(product)) = (&compared.source.info.video, &info.video) else { return Ok(None) };
-    let size = small((product.width, product.height));
-    let carries_alpha = expect.alpha || product.has_alpha();
-    let ground = if carries_alpha || !expect.format.is_still() { Ground::Black } else { Ground::White };
-    let source = Reader::of_source(toolbox, compared, video, product, expect.format.is_still(), seen.stretched);
-    let made = Reader::of_product(toolbox, file, info, expect.format);
-    let (Some(source), Some(made)) = (source, made) else { return Ok(None) };
+/// The picture of a product beside that of its source.
+pub(crate) struct Sight<'a> {
+    seen: SeenExpectation,
+    source: Reader<'a>,
+    made: Reader<'a>,
+    video: &'a VideoInfo,
+    product: &'a VideoInfo,
+    size: (u32, u32),
+    ground: Ground,
+}
 
-    let mut worst: Option<(Distance, f64)> = None;
-    let bounds = Bounds::of(seen.likeness, product);
-    let mut informative = false;
-    for (number, second) in seconds(&seen, product.frame_rate).into_iter().enumerate() {
-        // A later frame is compared where it is worth it, or where the frames before showed nothing.
-        if number > affordable(&seen, product.frame_rate) && informative {
-            break;
-        }
-        let there = source.frames(around(&seen, second, video, product), size, ground, scratch).await?;
-        let here = made.frames(Shot { second, frames: 1 }, size, ground, scratch).await?;
-        let Some(here) = here.first() else { continue };
-        let nearest = there.iter().map(|frame| Distance::between(frame, here)).min_by(Distance::order);
-        let Some(distance) = nearest else { continue };
-        informative |= there.iter().any(Frame::shows_something);
-        if worst.as_ref().is_none_or(|(worst, _)| bounds.share(&distance) > bounds.share(worst)) {
-            worst = Some((distance, second));
-        }
+impl<'a> Sight<'a> {
+    /// None where there is nothing to compare.
+    pub(crate) fn of(
+        toolbox: &'a Toolbox,
+        expect: &Expectation,
+        compared: Compared<'a>,
+        (file, samples): (&'a Path, &'a Samples),
+        info: &'a MediaInfo,
+    ) -> Option<Self> {
+        let seen = expect.seen?;
+        let (video, product) = (compared.source.info.video.as_ref()?, info.video.as_ref()?);
+        let still = expect.format.is_still();
+        let carries_alpha = expect.alpha || product.has_alpha();
+        Some(Self {
+            seen,
+            source: Reader::of_source(toolbox, compared, video, product, still, seen.stretched),
+            made: Reader::of_product(toolbox, file, samples, info, expect.format)?,
+            video,
+            product,
+            size: small((product.width, product.height)),
+            ground: if carries_alpha || !still { Ground::Black } else { Ground::White },
+        })
     }
-    Ok(worst.map(|(distance, second)| told(&bounds, &distance, second)))
+
+    /// What is decoded of the source and of the product in any case.
+    pub(crate) fn taps(&self) -> (Tap, Tap) {
+        let second = seconds(&self.seen, self.product.frame_rate)[0];
+        let (there, here) = self.shots(second);
+        (self.source.tap(there, self.size), self.made.tap(here, self.size))
+    }
+
+    fn shots(&self, second: f64) -> (Shot, Shot) {
+        (around(&self.seen, second, self.video, self.product), Shot { second, frames: 1 })
+    }
+
+    /// Compares them. None where no frame could be read.
+    pub(crate) async fn check(&self, scratch: &Path) -> Result<Option<Check>, MediaError> {
+        let mut worst: Option<(Distance, f64)> = None;
+        let bounds = Bounds::of(self.seen.likeness, self.product);
+        let mut informative = false;
+        for (number, second) in seconds(&self.seen, self.product.frame_rate).into_iter().enumerate() {
+            // A later frame is compared where it is worth it, or where the frames before showed nothing.
+            if number > affordable(&self.seen, self.product.frame_rate) && informative {
+                break;
+            }
+            let (there, here) = self.shots(second);
+            let there = self.source.frames(there, self.size, self.ground, scratch).await?;
+            let here = self.made.frames(here, self.size, self.ground, scratch).await?;
+            let Some(here) = here.first() else { continue };
+            let nearest = there.iter().map(|frame| Distance::between(frame, here)).min_by(Distance::order);
+            let Some(distance) = nearest else { continue };
+            informative |= there.iter().any(Frame::shows_something);
+            if worst.as_ref().is_none_or(|(worst, _)| bounds.share(&distance) > bounds.share(worst)) {
+                worst = Some((distance, second));
+            }
+        }
+        Ok(worst.map(|(distance, second)| told(&bounds, &distance, second)))
+    }
 }
 
 /// The frames of the source among which the one is that a product shows at a second: any within half a frame of the

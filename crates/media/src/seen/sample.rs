@@ -1,19 +1,17 @@
 //! Small frames of a file, read by a run of ffmpeg of its own.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use reelhook_domain::media::{MediaInfo, VideoInfo};
 use reelhook_domain::recipe::Format;
-use tokio_util::sync::CancellationToken;
 
 use super::distance::deviation;
 use crate::error::MediaError;
 use crate::plan::{Meaning, alpha_decoder, first_filters, is_rgb, narrowed, sdr_filters};
-use crate::run::process::{Collector, Ending, option};
+use crate::samples::{Samples, Tap};
 use crate::spell::{on_file_time, seconds};
-use crate::tools::{Errand, Toolbox, Writes};
+use crate::tools::Toolbox;
 use crate::verify::Compared;
 
 /// A small picture: red, green and blue, row after row.
@@ -52,13 +50,12 @@ pub(super) struct Shot {
 
 /// Containers in which a jump lands where it should, thanks to an index.
 const INDEXED: &[&str] = &["mov", "matroska"];
-/// How long a few frames may take.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A file whose frames are read.
 pub(super) struct Reader<'a> {
     toolbox: &'a Toolbox,
-    file: PathBuf,
+    file: &'a Path,
+    samples: &'a Samples,
     demuxer: &'a str,
     demuxer_options: &'a [&'static str],
     decoder: Option<&'static str>,
@@ -75,7 +72,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of the source; none where it is not read by ffmpeg.
+    /// A reader of the source.
     pub(super) fn of_source(
         toolbox: &'a Toolbox,
         compared: Compared<'a>,
@@ -83,7 +80,7 @@ impl<'a> Reader<'a> {
         product: &VideoInfo,
         still: bool,
         stretched: bool,
-    ) -> Option<Self> {
+    ) -> Self {
         let source = compared.source;
         let mut colors: Vec<String> = Meaning::told(video).into_iter().collect();
         if video.color.is_hdr() && !product.color.is_hdr() {
@@ -93,9 +90,10 @@ impl<'a> Reader<'a> {
         if still || is_rgb(product) {
             colors.extend(narrowed(toolbox.capabilities(), video));
         }
-        Some(Self {
+        Self {
             toolbox,
-            file: std::path::absolute(compared.input).ok()?,
+            file: compared.input,
+            samples: compared.samples,
             demuxer: source.demuxer,
             demuxer_options: source.demuxer_options,
             decoder: alpha_decoder(toolbox.capabilities(), video),
@@ -104,11 +102,17 @@ impl<'a> Reader<'a> {
             begins: source.video_start,
             colors,
             fitted: !stretched,
-        })
+        }
     }
 
     /// A reader of a product; none where ffmpeg does not read its format.
-    pub(super) fn of_product(toolbox: &'a Toolbox, file: &Path, info: &MediaInfo, format: Format) -> Option<Self> {
+    pub(super) fn of_product(
+        toolbox: &'a Toolbox,
+        file: &'a Path,
+        samples: &'a Samples,
+        info: &MediaInfo,
+        format: Format,
+    ) -> Option<Self> {
         let demuxer = match format {
             Format::Mp4 | Format::Mov => "mov",
             Format::Mkv | Format::Webm => "matroska",
@@ -121,7 +125,8 @@ impl<'a> Reader<'a> {
         let video = info.video.as_ref()?;
         Some(Self {
             toolbox,
-            file: std::path::absolute(file).ok()?,
+            file,
+            samples,
             demuxer,
             demuxer_options: &[],
             decoder: alpha_decoder(toolbox.capabilities(), video),
@@ -141,40 +146,24 @@ impl<'a> Reader<'a> {
         ground: Ground,
         scratch: &Path,
     ) -> Result<Vec<Frame>, MediaError> {
-        let bytes_of_one = size.0 as usize * size.1 as usize * 4;
-        let errand = Errand {
-            program: self.toolbox.ffmpeg(),
-            arguments: self.arguments(shot, size),
-            inputs: vec![&self.file],
-            scratch,
-            writes: Writes::Nothing,
-            wall: PATIENCE,
-            stall: PATIENCE,
-        };
-        let mut said = Collector::new(bytes_of_one * shot.frames);
-        let ended = self.toolbox.start(errand, &mut said, &CancellationToken::new()).await?;
-        if ended.ending != Ending::Exited(0) {
-            tracing::info!(ending = ?ended.ending, said = ended.stderr.last_line(), "frames could not be read");
-        }
-        let frames = said.bytes.chunks_exact(bytes_of_one);
+        let taken = self.samples.take(self.toolbox, self.file, &[self.tap(shot, size)], scratch).await?;
+        let frames = taken.iter().flat_map(|bytes| bytes.chunks_exact(size.0 as usize * size.1 as usize * 4));
         Ok(frames.map(|rgba| Frame { width: size.0 as usize, rgb: laid(rgba, ground) }).collect())
     }
 
-    fn arguments(&self, shot: Shot, (width, height): (u32, u32)) -> Vec<OsString> {
+    /// How frames are decoded: to red, green, blue and alpha.
+    pub(super) fn tap(&self, shot: Shot, (width, height): (u32, u32)) -> Tap {
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-        let mut line = words(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-threads", "1"]);
+        let mut input = words(&["-threads", "1"]);
         if let Some(decoder) = self.decoder {
-            line.extend(words(&["-c:v", decoder]));
+            input.extend(words(&["-c:v", decoder]));
         }
         let jumps = shot.second > 0.0 && INDEXED.contains(&self.demuxer);
         if jumps {
-            line.extend(words(&["-ss", &seconds(shot.second)]));
+            input.extend(words(&["-ss", &seconds(shot.second)]));
         }
-        line.extend(words(self.demuxer_options));
-        line.extend(words(&["-protocol_whitelist", "file,pipe", "-f", self.demuxer]));
-        let mut operand = OsString::from("file:");
-        operand.push(&self.file);
-        option(&mut line, "-i", operand);
+        input.extend(words(self.demuxer_options));
+        input.extend(words(&["-f", self.demuxer]));
         let mut filters = self.first.clone();
         if shot.second > 0.0 && !jumps {
             let (begins, from) = (seconds(self.begins), seconds(shot.second));
@@ -194,10 +183,12 @@ impl<'a> Reader<'a> {
         } else {
             filters.push(format!("scale={width}:{height}:{exact},format=rgba"));
         }
-        let stream = self.index.map_or_else(|| "0:v:0".to_owned(), |index| format!("0:{index}"));
-        line.extend(words(&["-filter_complex", &format!("[{stream}]{}[f]", filters.join(",")), "-map", "[f]"]));
-        line.extend(words(&["-fps_mode", "passthrough", "-c:v", "rawvideo", "-f", "rawvideo", "pipe:1"]));
-        line
+        Tap {
+            input,
+            stream: self.index.map_or_else(|| "v:0".to_owned(), |index| index.to_string()),
+            filters: filters.join(","),
+            output: &["-fps_mode", "passthrough", "-c:v", "rawvideo", "-f", "rawvideo"],
+        }
     }
 }
 

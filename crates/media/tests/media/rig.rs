@@ -7,8 +7,8 @@ use reelhook_domain::failure::JobFailure;
 use reelhook_domain::form::Form;
 use reelhook_domain::recipe::Recipe;
 use reelhook_media::{
-    Compared, Damage, Expectation, Further, Launcher, MediaError, Plan, Product, Receipt, SandboxMode, Source, Step,
-    ToolSettings, Toolbox, Watch, plan,
+    Compared, Damage, Expectation, Further, Launcher, MediaError, Plan, Product, Receipt, Samples, SandboxMode, Source,
+    Step, ToolSettings, Toolbox, Watch, plan,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -78,7 +78,8 @@ impl Rig {
         input: &Path,
         source: &Source,
     ) -> Result<Receipt, MediaError> {
-        let verified = self.toolbox.verify_beside(expect, path, &self.scratch(), Compared { input, source }).await;
+        let compared = Compared { input, source, samples: &Samples::default() };
+        let verified = self.toolbox.verify_beside(expect, path, &self.scratch(), compared).await;
         if let Ok(receipt) = &verified {
             for check in receipt.checks.iter().filter(|check| check.name == "seen") {
                 let kind = expect.seen.map(|seen| format!("{:?}", seen.likeness)).unwrap_or_default();

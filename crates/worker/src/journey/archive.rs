@@ -16,7 +16,7 @@ use reelhook_domain::recipe::{Auto, Format, IMAGE_FORMATS, Recipe};
 use reelhook_media::archive::{self, ArchiveLimits, Member, MemberKind, Opened};
 use reelhook_media::heif;
 use reelhook_media::image::{self, Wish};
-use reelhook_media::{Compared, Damage, MediaError, Progress, StepReport, StreamPlan, Watch, plan};
+use reelhook_media::{Compared, Damage, MediaError, Progress, Samples, StepReport, StreamPlan, Watch, plan};
 use reelhook_store::{Lease, OutputEnd};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -293,7 +293,7 @@ impl Walk<'_> {
         let work = async {
             toolbox.run(step, path, &[], folder, &source, watch).await?;
             let file = folder.join(&product.file_name);
-            let compared = Compared { input: path, source: &source };
+            let compared = Compared { input: path, source: &source, samples: &Samples::default() };
             let receipt = toolbox.verify_beside(&product.expect, &file, folder, compared).await?;
             Ok(Outcome::Compressed(file, receipt.size_bytes))
         };

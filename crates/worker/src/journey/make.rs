@@ -15,7 +15,7 @@ use reelhook_domain::recipe::Format;
 use reelhook_files::{Key, Stored};
 use reelhook_media::heif::HEIC;
 use reelhook_media::{
-    Compared, Further, MadePart, Product, Progress, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan,
+    Compared, Further, MadePart, Product, Progress, Samples, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan,
 };
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
@@ -37,6 +37,8 @@ struct Bench<'a> {
     media: &'a MediaInfo,
     facts: &'a InputFacts,
     source: &'a Source,
+    /// What products are compared with.
+    samples: &'a Samples,
     /// The others.
     further: &'a [Further],
     scratch: &'a Path,
@@ -90,6 +92,7 @@ impl Walk<'_> {
             media: &media,
             facts: &first.facts,
             source,
+            samples: &Samples::default(),
             further: &further,
             scratch,
             places: &places,
@@ -199,7 +202,7 @@ impl Walk<'_> {
         let spec = self.spec(bench, product);
         self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
         let file = if step.keeps_source() { bench.original.to_owned() } else { folder.join(&product.file_name) };
-        let compared = Compared { input: bench.input, source: bench.source };
+        let compared = Compared { input: bench.input, source: bench.source, samples: bench.samples };
         let verifying = bench.toolbox.verify_beside(&product.expect, &file, folder, compared);
         let verified = self.unless_interrupted(verifying).await?;
         let receipt = verified.map_err(|error| Trouble::with_media(Stage::Verifying, error))?;

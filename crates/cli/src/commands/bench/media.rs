@@ -11,9 +11,9 @@ use reelhook_media::{Damage, Toolbox, plan};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::Effort;
 use super::page::{Figure, Section, Target, median};
 use super::subject::{self, Subject, Took};
+use super::{Effort, pictures, scenes};
 use crate::client::Api;
 use crate::commands::submit;
 use crate::follow;
@@ -23,9 +23,14 @@ use crate::wiring;
 
 const SMALL: (&str, u32) = ("640x360", 2);
 const LARGE: (&str, u32) = ("1280x720", 10);
+/// Photographs of which a thumbnail is made.
+const PHOTOS: [(u32, u32); 2] = [(1920, 1080), (4032, 3024)];
+/// Most of the time of ffprobe, ffmpeg and ffprobe that such a job may take.
+const THUMBNAIL: f64 = 0.6;
 
 /// Everything that the measurements share.
 struct Bench<'a> {
+    server: &'a Subject,
     api: &'a Api,
     tools: &'a Settings,
     folder: &'a Path,
@@ -36,12 +41,15 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
     let mut server = Subject::start(&folder.path().join("data")).await?;
     let api = Api::new(server.base.clone(), server.key.as_deref().context("the server made no key")?)?;
     let tools = Settings::default();
-    let bench = Bench { api: &api, tools: &tools, folder: folder.path() };
+    let bench = Bench { server: &server, api: &api, tools: &tools, folder: folder.path() };
     let small = bench.clip("small.mp4", SMALL).await?;
     let large = bench.clip("large.mp4", LARGE).await?;
     let (jobs, times) = (effort.pick(3, 5), effort.pick(2, 3));
     let mut figures = bench.overhead(&small, jobs).await?;
     figures.extend(bench.three_outputs(&large, times).await?);
+    for size in PHOTOS {
+        figures.push(bench.thumbnail(size, jobs).await?);
+    }
     server.stop().await?;
     let method = vec![
         format!(
@@ -56,8 +64,14 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
             "Three outputs: {} s of {} become MP4 (compress), WebM (convert, 720p, economy) and JPEG in one job. CPU is \
              user and system time of the job's ffmpeg (`cpu_ms`, counted once for all three) and of ffmpeg started by \
              hand without a sandbox, at the same low priority; in turns, {times} times, the least of each. The exact \
-             command is the plan's own; the natural one has the same encoders and settings and none of our checks.",
+             command is the plan's own; the natural one has the same encoders and settings and none of our checks. \
+             With all checks, CPU is that of every tool that the server ran for the job: it probes the input and the \
+             products, and decodes of all what it compares.",
             LARGE.1, LARGE.0
+        ),
+        format!(
+            "A thumbnail is 640 pixels wide. The job's time is `finished_at - created_at`, all commits and checks \
+             included; the median of {jobs} jobs and of as many runs by hand, in turns."
         ),
     ];
     Ok(Section { title: "Media", figures, method })
@@ -153,9 +167,11 @@ impl Bench<'_> {
             {"name": "hd", "recipe": "convert", "format": "webm", "resolution": "720p", "quality": "economy"},
             {"name": "still", "recipe": "thumbnail", "at_seconds": 1.0, "width": 640},
         ]);
-        let (mut job, mut exact, mut natural) = (f64::MAX, f64::MAX, f64::MAX);
+        let (mut job, mut all, mut exact, mut natural) = (f64::MAX, f64::MAX, f64::MAX, f64::MAX);
         for time in 0..times {
+            let before = self.server.tools_cpu()?;
             let ended = self.job(clip, &outputs).await?;
+            all = all.min(milliseconds(self.server.tools_cpu()?.saturating_sub(before)));
             let shared = ended["outputs"].as_array().into_iter().flatten();
             let mut shared = shared.map(|output| output["receipt"]["shared_by"].as_u64());
             ensure!(shared.all(|count| count == Some(3)), "the three outputs did not share one ffmpeg");
@@ -168,7 +184,31 @@ impl Bench<'_> {
         Ok(vec![
             Figure::new(name, job, "ms", "the exact command by hand", exact).target(Target::Ratio(1.05)),
             Figure::new(name, job, "ms", "a natural command by hand", natural).target(Target::Ratio(1.05)),
+            Figure::new("the same with all checks", all, "ms", "a natural command by hand", natural)
+                .target(Target::Ratio(1.05)),
         ])
+    }
+
+    /// A thumbnail of a photograph, which we decode ourselves, beside the tools that would do it.
+    async fn thumbnail(&self, (width, height): (u32, u32), jobs: usize) -> anyhow::Result<Figure> {
+        let photo = self.folder.join(format!("photo-{width}.jpg"));
+        pictures::write(&scenes::photo(7, (width, height)), (width, height), &["-q:v", "2"], &photo).await?;
+        let outputs = json!([{"recipe": "thumbnail", "width": 640}]);
+        self.job(&photo, &outputs).await.context("the first job, which is not counted")?;
+        let by_hand = self.folder.join("by-hand.jpg");
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..jobs {
+            ours.push(between(&self.job(&photo, &outputs).await?)?);
+            let mut ffmpeg = self.ffmpeg();
+            ffmpeg.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(&photo);
+            ffmpeg.args(["-vf", "scale=640:-2", "-frames:v", "1", "-q:v", "3"]).arg(&by_hand);
+            let before = milliseconds(self.probe(&photo).await?.wall);
+            let made = milliseconds(subject::run(ffmpeg).await?.wall);
+            theirs.push(before + made + milliseconds(self.probe(&by_hand).await?.wall));
+        }
+        let name = format!("Thumbnail of a photograph of {width} x {height}, a whole job");
+        let figure = Figure::new(name, median(ours), "ms", "ffprobe, ffmpeg and ffprobe by hand", median(theirs));
+        Ok(figure.target(Target::Ratio(THUMBNAIL)))
     }
 
     /// Runs by hand, in a folder of its own, the single command that the plan makes of these outputs.

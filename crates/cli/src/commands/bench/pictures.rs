@@ -281,7 +281,13 @@ async fn pictures(
     Ok(all)
 }
 
-async fn write(rgb: &[u8], (width, height): (u32, u32), settings: &[&str], path: &Path) -> anyhow::Result<()> {
+/// Writes red, green and blue as a file of the kind that `path` ends in.
+pub(super) async fn write(
+    rgb: &[u8],
+    (width, height): (u32, u32),
+    settings: &[&str],
+    path: &Path,
+) -> anyhow::Result<()> {
     let raw = path.with_extension("rgb");
     std::fs::write(&raw, rgb)?;
     let mut ffmpeg = subject::command(Path::new("ffmpeg"));

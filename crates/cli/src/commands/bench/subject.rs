@@ -85,6 +85,11 @@ impl Subject {
         ticks(&format!("/proc/{}/stat", self.id()?), 11)
     }
 
+    /// The CPU time of all tools that it ran until now.
+    pub(super) fn tools_cpu(&self) -> anyhow::Result<Duration> {
+        ticks(&format!("/proc/{}/stat", self.id()?), 13)
+    }
+
     fn id(&self) -> anyhow::Result<u32> {
         self.child.id().context("the server has ended")
     }

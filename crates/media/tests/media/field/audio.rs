@@ -665,7 +665,8 @@ async fn a_product_that_sounds_like_something_else_is_noticed() {
     ffmpeg(&arguments, &[&clip]);
     let made = rig.make(&clip, json!({"recipe": "convert", "format": "mp4", "quality": "economy"})).await.unwrap();
     let source = rig.probe(&clip).await.unwrap();
-    let compared = reelhook_media::Compared { input: &clip, source: &source };
+    let compared =
+        reelhook_media::Compared { input: &clip, source: &source, samples: &reelhook_media::Samples::default() };
     let heard = made.receipt.checks.iter().find(|check| check.name == "heard").expect("it was compared");
     verdict("the sound is compared: as it is", "convert to mp4", "passes", &heard.measured, heard.passed);
     for (name, filter, fails) in [
