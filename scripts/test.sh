@@ -19,11 +19,9 @@ else
 fi
 # The media once more with the newer ffmpeg that scripts/setup-tests.sh found, and the ffprobe of the machine. Left out
 # there: five older tests that make their inputs with the ffmpeg in PATH and rely on how 5.1 makes them (where the picture
-# of an mkv begins beside a sound, a tag that turns a picture, the tags of a drawn one), and four of remove_background on a
-# colour or a picture, whose ground comes out a third too dark with ffmpeg 9.
+# of an mkv begins beside a sound, a tag that turns a picture, the tags of a drawn one).
 left_out='a_proxy_of_a_part_holds|colours_are_carried_and_high|a_thumbnail_shows_the_frame_of_its_second'
-left_out+='|rotation_and_oblong_pixels|trim_is_exact_to_the_frame|a_colour_stands_behind_the_subject'
-left_out+='|a_picture_stands_behind_the_subject|a_picture_with_clear_parts|the_subject_lies_where'
+left_out+='|rotation_and_oblong_pixels|trim_is_exact_to_the_frame'
 if [ -x target/newer-ffmpeg/ffmpeg ]; then
   echo "once more with $(target/newer-ffmpeg/ffmpeg -version | head -n 1), without the tests $left_out"
   (

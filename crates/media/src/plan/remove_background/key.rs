@@ -147,8 +147,10 @@ fn unmix(parts: &mut Vec<String>, key: &[u8]) {
     }
     // Planes of planar RGB are in the order green, blue, red.
     let planes = "mergeplanes=map0s=0:map1s=1:map2s=2:map3s=3:format=gbrap";
-    parts.push(format!("[keyg9][keyb9][keyr9][keyl0]{planes},unpremultiply=inplace=1[keyf]"));
-    parts.push("[keyf][keyalpha]alphamerge".to_owned());
+    // Taken apart and put together again: what ffmpeg 9 makes of `alphamerge` after `unpremultiply` has another alpha.
+    let apart = "unpremultiply=inplace=1,extractplanes=r+g+b[keyr8][keyg8][keyb8]";
+    parts.push(format!("[keyg9][keyb9][keyr9][keyl0]{planes},{apart}"));
+    parts.push(format!("[keyg8][keyb8][keyr8][keyalpha]{planes}"));
 }
 
 #[cfg(test)]
