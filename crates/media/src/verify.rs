@@ -21,7 +21,7 @@ use crate::probe::{self, Source};
 use crate::promise::Promise;
 use crate::report::{Report, Stream};
 use crate::samples::Samples;
-use crate::seen::{SeenExpectation, Sight};
+use crate::seen::{Made, SeenExpectation, Sight};
 use crate::tools::Toolbox;
 
 /// What a product has to be.
@@ -209,18 +209,21 @@ pub(crate) async fn verify(
     file: &Path,
     scratch: &Path,
 ) -> Result<Receipt, MediaError> {
-    measure(toolbox, expect, file, scratch).await.map(|(receipt, _)| receipt)
+    measure(toolbox, expect, file, scratch, None).await.map(|(receipt, _)| receipt)
 }
 
-/// The receipt, and what ffprobe told, where it was asked.
+/// The receipt, and what ffprobe told, where it was asked. The renditions of a package are compared with its source here.
 async fn measure(
     toolbox: &Toolbox,
     expect: &Expectation,
     file: &Path,
     scratch: &Path,
+    compared: Option<Compared<'_>>,
 ) -> Result<(Receipt, Option<Source>), MediaError> {
     if let Some(package) = &expect.package {
-        return package::measure(toolbox, expect, package, file, scratch).await.map(|receipt| (receipt, None));
+        return package::measure(toolbox, expect, package, file, scratch, compared)
+            .await
+            .map(|receipt| (receipt, None));
     }
     if let Some(promise) = &expect.promise
         && let Some(receipt) = promise.measure(expect, file).await?
@@ -289,8 +292,9 @@ pub(crate) async fn verify_beside(
     scratch: &Path,
     compared: Compared<'_>,
 ) -> Result<Receipt, MediaError> {
-    let (mut receipt, product) = measure(toolbox, expect, file, scratch).await?;
-    if toolbox.settings().compare {
+    let compares = toolbox.settings().compare;
+    let (mut receipt, product) = measure(toolbox, expect, file, scratch, Some(compared).filter(|_| compares)).await?;
+    if compares {
         let checks = beside(toolbox, expect, compared, file, (&receipt.info, product.as_ref()), scratch).await?;
         receipt.checks.extend(checks);
     }
@@ -310,7 +314,9 @@ async fn beside(
     scratch: &Path,
 ) -> Result<Vec<Check>, MediaError> {
     let samples = Samples::default();
-    let sight = Sight::of(toolbox, expect, compared, (file, &samples), info);
+    let made = info.video.as_ref().and_then(|video| Made::of(expect.format, file, &samples, video));
+    let kind = (expect.format.is_still(), expect.alpha);
+    let sight = expect.seen.zip(made).and_then(|(seen, made)| Sight::of(toolbox, seen, kind, compared, made));
     let hearing = expect.heard.zip(product);
     let hearing = hearing.and_then(|(heard, product)| Hearing::of(heard, compared, (file, &samples), product));
     // One run for each of both files; most of what the checks ask for afterwards has then been taken.

@@ -12,8 +12,10 @@ use super::{MANIFEST, MadePart, PackageExpectation, TrackExpectation};
 use crate::error::MediaError;
 use crate::plan::Damage;
 use crate::probe;
+use crate::samples::Samples;
+use crate::seen::{Made, Sight};
 use crate::tools::Toolbox;
-use crate::verify::{self, Check, Expectation, Receipt};
+use crate::verify::{self, Check, Compared, Expectation, Receipt};
 
 /// Measures the package whose main file is `main`.
 pub(crate) async fn measure(
@@ -22,6 +24,7 @@ pub(crate) async fn measure(
     package: &PackageExpectation,
     main: &Path,
     scratch: &Path,
+    compared: Option<Compared<'_>>,
 ) -> Result<Receipt, MediaError> {
     let folder = main.parent().unwrap_or(scratch);
     let unusable = |error: io::Error| verify::broken(&error.to_string());
@@ -29,8 +32,13 @@ pub(crate) async fn measure(
     let (mut checks, mut parts, mut shown) = (Vec::new(), Vec::new(), None::<MediaInfo>);
     for (number, track) in package.tracks.iter().enumerate() {
         let listing = listing(folder, number).await.map_err(unusable)?;
-        let info = look(toolbox, &listing, folder, scratch).await?;
+        let joined = join(&listing, folder).await?;
+        let (info, demuxer) = look(toolbox, &joined, scratch).await?;
         checks.extend(compare(expect, package, track, &listing, &info));
+        if let Some(compared) = compared {
+            checks.extend(seen(toolbox, track, compared, &info, (&joined, demuxer), scratch).await?);
+        }
+        tokio::fs::remove_file(&joined).await?;
         for file in listing.files() {
             parts.push(part(folder, &file.name, track.mime_type(package.segment_format)).await.map_err(unusable)?);
         }
@@ -66,16 +74,33 @@ pub(crate) async fn measure(
     Ok(Receipt { info, size_bytes, checks, lost_seconds, parts, loudness: None })
 }
 
-/// What the segments of a rendition are when they are joined.
-async fn look(toolbox: &Toolbox, listing: &Listing, folder: &Path, scratch: &Path) -> Result<MediaInfo, MediaError> {
-    let joined = join(listing, folder).await?;
-    let path = joined.clone();
+/// What the joined segments of a rendition are, and how they are read.
+async fn look(toolbox: &Toolbox, joined: &Path, scratch: &Path) -> Result<(MediaInfo, &'static str), MediaError> {
+    let path = joined.to_owned();
     let seen = tokio::task::spawn_blocking(move || probe::look(&path)).await.map_err(io::Error::other)?;
     let seen = seen.map_err(|error| verify::broken(&error.to_string()))?;
-    let report = toolbox.report(&joined, scratch, seen.kind.demuxer, &["-count_packets"]).await?;
-    tokio::fs::remove_file(&joined).await?;
+    let report = toolbox.report(joined, scratch, seen.kind.demuxer, &["-count_packets"]).await?;
     let report = report.ok_or_else(|| verify::broken("its segments cannot be read"))?;
-    Ok(probe::judge(&seen, &report)?.info)
+    let source = probe::judge(&seen, &report)?;
+    Ok((source.info, source.demuxer))
+}
+
+/// Compares the picture of a rendition with that of the source.
+async fn seen(
+    toolbox: &Toolbox,
+    track: &TrackExpectation,
+    compared: Compared<'_>,
+    info: &MediaInfo,
+    (joined, demuxer): (&Path, &str),
+    scratch: &Path,
+) -> Result<Option<Check>, MediaError> {
+    let samples = Samples::default();
+    let (Some(seen), Some(video)) = (track.seen, &info.video) else { return Ok(None) };
+    // Joined segments have no index.
+    let made = Made { file: joined, samples: &samples, video, demuxer, jumps: false };
+    let Some(sight) = Sight::of(toolbox, seen, (false, false), compared, made) else { return Ok(None) };
+    let check = sight.check(scratch).await?;
+    Ok(check.map(|check| Check { name: format!("{} {}", track.name, check.name), ..check }))
 }
 
 fn compare(

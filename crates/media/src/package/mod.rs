@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::finish::finish;
 pub(crate) use self::measure::measure;
 pub(crate) use self::spell::{muxer, numbered};
+use crate::seen::SeenExpectation;
 use crate::step::Encoder;
 use crate::verify::{AudioExpectation, Frames, Span, VideoExpectation};
 
@@ -73,6 +74,9 @@ pub struct TrackExpectation {
     pub duration: Option<Span>,
     /// Its number of frames; absent where it is not known beforehand.
     pub frames: Option<Frames>,
+    /// How its picture relates to that of the source, where it is compared.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seen: Option<SeenExpectation>,
 }
 
 /// A file that the main file of a package names.

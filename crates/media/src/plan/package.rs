@@ -10,12 +10,18 @@ use reelhook_domain::recipe::{Fit, Format, Package, Quality, Rendition, SegmentF
 use super::video::{Encoding, Grid, Keys, Rate, Wish, encode, missing, tier, tier_words};
 use super::{Design, Desk, Place, audio, size, timeline};
 use crate::package::{self, PackageExpectation, Packaging, TrackExpectation};
+use crate::plan::Damage;
+use crate::probe::Source;
+use crate::seen::{Likeness, SeenExpectation};
 use crate::step::{AudioTrack, Making, Passes, StreamPlan, VideoTrack, Window};
 
 /// Frames a second where nobody knows.
 const FALLBACK_RATE: f64 = 25.0;
 /// Most segments of all renditions together: each is a file of its own.
 const MOST_SEGMENTS: f64 = 20_000.0;
+
+/// How much of the beginning of a rendition may be looked at, in seconds.
+const COMPARED: f64 = 20.0;
 
 /// A rendition that is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,6 +94,7 @@ pub(super) fn design(desk: &Desk<'_>, package: &Package) -> Result<Design, JobFa
             frame_rate: Some(rate(one)),
             duration: timeline::span(desk.source, length, Format::Mp4, even, &AudioTrack::None),
             frames: timeline::frames(desk.source, info, wish.frame_rate, desk.damage),
+            seen: (desk.damage == Damage::Strict).then(|| seen(desk.source, wish.likeness(info), length)),
             name: name.clone(),
         });
         streams.push(StreamPlan { reason: format!("{name}: {}", plan.reason), ..plan });
@@ -102,6 +109,7 @@ pub(super) fn design(desk: &Desk<'_>, package: &Package) -> Result<Design, JobFa
         frame_rate: None,
         duration: timeline::span(desk.source, length, Format::Mp4, None, &sound),
         frames: None,
+        seen: None,
     }));
     let uneven = chosen.iter().any(|one| (rate(one) - slowest).abs() > 1e-6);
     let early = if uneven { 1.5 } else { 0.5 } / slowest;
@@ -120,6 +128,13 @@ pub(super) fn design(desk: &Desk<'_>, package: &Package) -> Result<Design, JobFa
         package: Some(expect),
         ..Design::new(PackageExpectation::format(package.kind), Place::Own(Window::Whole, Passes::One))
     })
+}
+
+/// How the picture of a rendition relates to that of the source, whose first frame is the rendition's first one. Only its
+/// beginning is looked at: in joined segments a later frame is found by decoding all before it.
+fn seen(source: &Source, likeness: Likeness, length: Option<f64>) -> SeenExpectation {
+    let seconds = length.unwrap_or(1.0).min(COMPARED);
+    SeenExpectation { start: source.video_start, seconds, stretched: false, changing: false, likeness }
 }
 
 /// The shape of a picture in the smallest whole numbers.

@@ -15,15 +15,16 @@ mod sample;
 
 use std::path::Path;
 
-use reelhook_domain::media::{MediaInfo, VideoInfo};
+use reelhook_domain::media::VideoInfo;
 use serde::{Deserialize, Serialize};
 
 use self::distance::{Bounds, Distance};
+pub(crate) use self::sample::Made;
 use self::sample::{Frame, Ground, Reader, Shot};
 use crate::error::MediaError;
-use crate::samples::{Samples, Tap};
+use crate::samples::Tap;
 use crate::tools::Toolbox;
-use crate::verify::{Check, Compared, Expectation};
+use crate::verify::{Check, Compared};
 
 /// How the picture of a product relates to that of its source.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -83,22 +84,21 @@ pub(crate) struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    /// None where there is nothing to compare.
+    /// `still` is whether the product is a picture rather than a timeline, `alpha` whether it has to carry transparency.
+    /// None where the source has no picture.
     pub(crate) fn of(
         toolbox: &'a Toolbox,
-        expect: &Expectation,
+        seen: SeenExpectation,
+        (still, alpha): (bool, bool),
         compared: Compared<'a>,
-        (file, samples): (&'a Path, &'a Samples),
-        info: &'a MediaInfo,
+        made: Made<'a>,
     ) -> Option<Self> {
-        let seen = expect.seen?;
-        let (video, product) = (compared.source.info.video.as_ref()?, info.video.as_ref()?);
-        let still = expect.format.is_still();
-        let carries_alpha = expect.alpha || product.has_alpha();
+        let (video, product) = (compared.source.info.video.as_ref()?, made.video);
+        let carries_alpha = alpha || product.has_alpha();
         Some(Self {
             seen,
             source: Reader::of_source(toolbox, compared, video, product, still, seen.stretched),
-            made: Reader::of_product(toolbox, file, samples, info, expect.format)?,
+            made: Reader::of_product(toolbox, made, still),
             video,
             product,
             size: small((product.width, product.height)),

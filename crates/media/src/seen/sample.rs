@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use reelhook_domain::media::{MediaInfo, VideoInfo};
+use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::Format;
 
 use super::distance::deviation;
@@ -51,6 +51,34 @@ pub(super) struct Shot {
 /// Containers in which a jump lands where it should, thanks to an index.
 const INDEXED: &[&str] = &["mov", "matroska"];
 
+/// A product whose picture is compared.
+#[derive(Clone, Copy)]
+pub(crate) struct Made<'a> {
+    pub(crate) file: &'a Path,
+    /// What was taken of it.
+    pub(crate) samples: &'a Samples,
+    pub(crate) video: &'a VideoInfo,
+    pub(crate) demuxer: &'a str,
+    /// Whether a jump lands where it should.
+    pub(crate) jumps: bool,
+}
+
+impl<'a> Made<'a> {
+    /// A product of that format; none where ffmpeg does not read it.
+    pub(crate) fn of(format: Format, file: &'a Path, samples: &'a Samples, video: &'a VideoInfo) -> Option<Self> {
+        let demuxer = match format {
+            Format::Mp4 | Format::Mov => "mov",
+            Format::Mkv | Format::Webm => "matroska",
+            Format::Gif => "gif",
+            Format::Jpg => "jpeg_pipe",
+            Format::Png => "png_pipe",
+            Format::Webp => "webp_pipe",
+            _ => return None,
+        };
+        Some(Self { file, samples, video, demuxer, jumps: INDEXED.contains(&demuxer) })
+    }
+}
+
 /// A file whose frames are read.
 pub(super) struct Reader<'a> {
     toolbox: &'a Toolbox,
@@ -58,6 +86,8 @@ pub(super) struct Reader<'a> {
     samples: &'a Samples,
     demuxer: &'a str,
     demuxer_options: &'a [&'static str],
+    /// Whether a jump lands where it should.
+    jumps: bool,
     decoder: Option<&'static str>,
     /// Its stream; none for the first picture.
     index: Option<u32>,
@@ -96,6 +126,7 @@ impl<'a> Reader<'a> {
             samples: compared.samples,
             demuxer: source.demuxer,
             demuxer_options: source.demuxer_options,
+            jumps: INDEXED.contains(&source.demuxer),
             decoder: alpha_decoder(toolbox.capabilities(), video),
             index: source.video_index,
             first: first_filters(source),
@@ -105,37 +136,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A reader of a product; none where ffmpeg does not read its format.
-    pub(super) fn of_product(
-        toolbox: &'a Toolbox,
-        file: &'a Path,
-        samples: &'a Samples,
-        info: &MediaInfo,
-        format: Format,
-    ) -> Option<Self> {
-        let demuxer = match format {
-            Format::Mp4 | Format::Mov => "mov",
-            Format::Mkv | Format::Webm => "matroska",
-            Format::Gif => "gif",
-            Format::Jpg => "jpeg_pipe",
-            Format::Png => "png_pipe",
-            Format::Webp => "webp_pipe",
-            _ => return None,
-        };
-        let video = info.video.as_ref()?;
-        Some(Self {
+    /// A reader of a product.
+    pub(super) fn of_product(toolbox: &'a Toolbox, made: Made<'a>, still: bool) -> Self {
+        Self {
             toolbox,
-            file,
-            samples,
-            demuxer,
+            file: made.file,
+            samples: made.samples,
+            demuxer: made.demuxer,
             demuxer_options: &[],
-            decoder: alpha_decoder(toolbox.capabilities(), video),
+            jumps: made.jumps,
+            decoder: alpha_decoder(toolbox.capabilities(), made.video),
             index: None,
             first: Vec::new(),
             begins: 0.0,
-            colors: Meaning::told(video).into_iter().filter(|_| !format.is_still()).collect(),
+            colors: Meaning::told(made.video).into_iter().filter(|_| !still).collect(),
             fitted: false,
-        })
+        }
     }
 
     /// Reads frames, brought to that size and laid on the ground. Fewer where there are not so many.
@@ -158,7 +174,7 @@ impl<'a> Reader<'a> {
         if let Some(decoder) = self.decoder {
             input.extend(words(&["-c:v", decoder]));
         }
-        let jumps = shot.second > 0.0 && INDEXED.contains(&self.demuxer);
+        let jumps = shot.second > 0.0 && self.jumps;
         if jumps {
             input.extend(words(&["-ss", &seconds(shot.second)]));
         }

@@ -269,3 +269,29 @@ async fn right_results_of_every_kind_pass_by_far() {
     }
     assert!(worst.len() >= 110, "{}", worst.join("\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_of_another_picture_is_refused() {
+    let rig = Rig::new().await;
+    let (input, mirrored) = (rig.clip("scene.mp4"), rig.clip("mirrored.mp4"));
+    scene(&input);
+    ffmpeg("-i {} -vf hflip -c:v libx264 -preset ultrafast -crf 12 {}", &[&input, &mirrored]);
+    let other = rig.probe(&mirrored).await.expect("a clip of ours");
+    for (packaging, segments) in [("hls", "ts"), ("hls", "fmp4"), ("dash", "fmp4")] {
+        let video = json!([{"codec": "h264", "resolution": "480p"}]);
+        let recipe = json!({"recipe": "package", "type": packaging, "segment_format": segments, "video": video});
+        let made = rig.make(&input, recipe).await.unwrap_or_else(|error| panic!("{packaging}, {segments}: {error:?}"));
+        assert!(made.receipt.checks.iter().any(|check| check.name.ends_with(" seen")), "{:?}", made.receipt.checks);
+        let found = match rig.verify(&made.product.expect, &made.path, &mirrored, &other).await {
+            Err(MediaError::Failed(failure)) => failure.message,
+            other => format!("{other:?}"),
+        };
+        verdict(
+            "checks: a package of a mirrored picture",
+            format!("{packaging}, {segments}"),
+            "refused by the check seen",
+            &found,
+            found.contains(" seen is "),
+        );
+    }
+}
