@@ -1,12 +1,12 @@
 //! What is decoded of a file to compare it: small frames, parts of a sound.
 //!
 //! Starting ffmpeg costs more than decoding the little that is compared. So one run takes all that is known to be wanted
-//! of a file ([`Samples::take`]), and what was taken is kept: most products of a job are compared with the same frames and
+//! of both files ([`take_all`]), and what was taken is kept: most products of a job are compared with the same frames and
 //! the same parts of the sound of their source.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,25 +46,7 @@ impl Samples {
         taps: &[Tap],
         scratch: &Path,
     ) -> Result<Vec<Arc<[u8]>>, MediaError> {
-        let missing: Vec<&Tap> = {
-            let known = self.lock();
-            taps.iter().filter(|tap| !known.contains_key(tap)).collect()
-        };
-        if !missing.is_empty() {
-            let given = match run(toolbox, file, &missing, scratch).await? {
-                Some(given) => given,
-                // One that cannot be decoded keeps nothing from the others.
-                None => {
-                    let mut given = Vec::with_capacity(missing.len());
-                    for tap in &missing {
-                        let alone = run(toolbox, file, &[tap], scratch).await?;
-                        given.push(alone.and_then(|mut given| given.pop()).unwrap_or_default());
-                    }
-                    given
-                }
-            };
-            self.lock().extend(missing.into_iter().cloned().zip(given));
-        }
+        take_all(toolbox, &[Wanted { samples: self, file, taps: taps.to_vec() }], scratch).await?;
         let known = self.lock();
         Ok(taps.iter().map(|tap| known.get(tap).cloned().unwrap_or_default()).collect())
     }
@@ -74,29 +56,57 @@ impl Samples {
     }
 }
 
-/// One run of ffmpeg for all of them. Each reads the file by itself, so that none decodes more for another one's sake.
-/// `None` where several were asked for and ffmpeg complained.
-async fn run(
-    toolbox: &Toolbox,
-    file: &Path,
-    taps: &[&Tap],
-    scratch: &Path,
-) -> Result<Option<Vec<Arc<[u8]>>>, MediaError> {
-    let file = std::path::absolute(file)?;
+/// What is wanted of a file.
+pub(crate) struct Wanted<'a> {
+    pub(crate) samples: &'a Samples,
+    pub(crate) file: &'a Path,
+    pub(crate) taps: Vec<Tap>,
+}
+
+/// One thing that is wanted, and where it is kept.
+#[derive(Clone, Copy)]
+struct Missing<'a> {
+    samples: &'a Samples,
+    file: &'a Path,
+    tap: &'a Tap,
+}
+
+/// Takes all that is wanted of several files and was not taken before.
+pub(crate) async fn take_all(toolbox: &Toolbox, wanted: &[Wanted<'_>], scratch: &Path) -> Result<(), MediaError> {
+    let mut missing = Vec::new();
+    for Wanted { samples, file, taps } in wanted {
+        let known = samples.lock();
+        missing.extend(taps.iter().filter(|tap| !known.contains_key(*tap)).map(|tap| Missing { samples, file, tap }));
+    }
+    if missing.is_empty() || run(toolbox, &missing, scratch).await? {
+        return Ok(());
+    }
+    // One that cannot be decoded keeps nothing from the others.
+    for one in missing {
+        run(toolbox, &[one], scratch).await?;
+    }
+    Ok(())
+}
+
+/// One run of ffmpeg for all of them. Each reads its file by itself, so that none decodes more for another one's sake.
+/// False, with nothing kept, where several were asked for and ffmpeg complained.
+async fn run(toolbox: &Toolbox, missing: &[Missing<'_>], scratch: &Path) -> Result<bool, MediaError> {
+    let absolute = |one: &Missing<'_>| std::path::absolute(one.file);
+    let files = missing.iter().map(absolute).collect::<Result<Vec<PathBuf>, _>>()?;
     let mut arguments: Vec<OsString> =
         ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-y"].map(Into::into).into();
-    for tap in taps {
+    for (Missing { tap, .. }, file) in missing.iter().zip(&files) {
         arguments.extend(tap.input.iter().cloned());
         option(&mut arguments, "-protocol_whitelist", "file,pipe");
         let mut operand = OsString::from("file:");
-        operand.push(&file);
+        operand.push(file);
         option(&mut arguments, "-i", operand);
     }
-    for (number, tap) in taps.iter().enumerate() {
+    for (number, Missing { tap, .. }) in missing.iter().enumerate() {
         option(&mut arguments, "-filter_complex", format!("[{number}:{}]{}[t{number}]", tap.stream, tap.filters));
     }
-    let names: Vec<String> = (0..taps.len()).map(|number| format!("sample-{number}.raw")).collect();
-    for (number, (tap, name)) in taps.iter().zip(&names).enumerate() {
+    let names: Vec<String> = (0..missing.len()).map(|number| format!("sample-{number}.raw")).collect();
+    for (number, (Missing { tap, .. }, name)) in missing.iter().zip(&names).enumerate() {
         option(&mut arguments, "-map", format!("[t{number}]"));
         arguments.extend(tap.output.iter().map(Into::into));
         arguments.push(format!("file:{name}").into());
@@ -104,7 +114,7 @@ async fn run(
     let errand = Errand {
         program: toolbox.ffmpeg(),
         arguments,
-        inputs: vec![&file],
+        inputs: files.iter().map(PathBuf::as_path).collect(),
         scratch,
         writes: Writes::Scratch,
         wall: PATIENCE,
@@ -114,12 +124,15 @@ async fn run(
     if ended.ending != Ending::Exited(0) {
         tracing::info!(ending = ?ended.ending, said = ended.stderr.last_line(), "a file could not be decoded to be compared");
     }
-    tracing::debug!(cpu = ?ended.cpu, taps = taps.len(), "samples were taken");
-    let mut given = Vec::with_capacity(names.len());
-    for name in names {
+    tracing::debug!(cpu = ?ended.cpu, taps = missing.len(), "samples were taken");
+    let keeps = missing.len() == 1 || ended.ending == Ending::Exited(0);
+    for (Missing { samples, tap, .. }, name) in missing.iter().zip(names) {
         let path = scratch.join(name);
-        given.push(tokio::fs::read(&path).await.unwrap_or_default().into());
+        if keeps {
+            let given = tokio::fs::read(&path).await.unwrap_or_default();
+            samples.lock().insert((*tap).clone(), given.into());
+        }
         crate::run::remove(&path)?;
     }
-    Ok((taps.len() == 1 || ended.ending == Ending::Exited(0)).then_some(given))
+    Ok(keeps)
 }

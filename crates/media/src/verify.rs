@@ -20,7 +20,7 @@ use crate::plan::tracks::has_languages;
 use crate::probe::{self, Source};
 use crate::promise::Promise;
 use crate::report::{Report, Stream};
-use crate::samples::Samples;
+use crate::samples::{Samples, Wanted, take_all};
 use crate::seen::{Made, SeenExpectation, Sight};
 use crate::tools::Toolbox;
 
@@ -319,7 +319,7 @@ async fn beside(
     let sight = expect.seen.zip(made).and_then(|(seen, made)| Sight::of(toolbox, seen, kind, compared, made));
     let hearing = expect.heard.zip(product);
     let hearing = hearing.and_then(|(heard, product)| Hearing::of(heard, compared, (file, &samples), product));
-    // One run for each of both files; most of what the checks ask for afterwards has then been taken.
+    // One run for both files; most of what the checks ask for afterwards has then been taken.
     let (mut there, mut here) = (Vec::new(), Vec::new());
     if let Some((source, product)) = sight.as_ref().map(Sight::taps) {
         there.push(source);
@@ -329,8 +329,8 @@ async fn beside(
         there.extend_from_slice(source);
         here.extend_from_slice(product);
     }
-    compared.samples.take(toolbox, compared.input, &there, scratch).await?;
-    samples.take(toolbox, file, &here, scratch).await?;
+    let there = Wanted { samples: compared.samples, file: compared.input, taps: there };
+    take_all(toolbox, &[there, Wanted { samples: &samples, file, taps: here }], scratch).await?;
     let mut checks = Vec::new();
     if let Some(sight) = sight {
         checks.extend(sight.check(scratch).await?);

@@ -12,7 +12,7 @@ use super::{MANIFEST, MadePart, PackageExpectation, TrackExpectation};
 use crate::error::MediaError;
 use crate::plan::Damage;
 use crate::probe;
-use crate::samples::Samples;
+use crate::samples::{Samples, Wanted, take_all};
 use crate::seen::{Made, Sight};
 use crate::tools::Toolbox;
 use crate::verify::{self, Check, Compared, Expectation, Receipt};
@@ -99,6 +99,9 @@ async fn seen(
     // Joined segments have no index.
     let made = Made { file: joined, samples: &samples, video, demuxer, jumps: false };
     let Some(sight) = Sight::of(toolbox, seen, (false, false), compared, made) else { return Ok(None) };
+    let (there, here) = sight.taps();
+    let there = Wanted { samples: compared.samples, file: compared.input, taps: vec![there] };
+    take_all(toolbox, &[there, Wanted { samples: &samples, file: joined, taps: vec![here] }], scratch).await?;
     let check = sight.check(scratch).await?;
     Ok(check.map(|check| Check { name: format!("{} {}", track.name, check.name), ..check }))
 }

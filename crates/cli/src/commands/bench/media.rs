@@ -29,6 +29,7 @@ const PHOTOS: [(u32, u32); 2] = [(1920, 1080), (4032, 3024)];
 const THUMBNAIL: f64 = 0.6;
 
 /// Everything that the measurements share.
+#[derive(Clone, Copy)]
 struct Bench<'a> {
     server: &'a Subject,
     api: &'a Api,
@@ -39,18 +40,21 @@ struct Bench<'a> {
 pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
     let folder = tempfile::tempdir()?;
     let mut server = Subject::start(&folder.path().join("data")).await?;
-    let api = Api::new(server.base.clone(), server.key.as_deref().context("the server made no key")?)?;
+    let mut careless = Subject::start_with(&folder.path().join("careless"), &["media.compare=false"]).await?;
+    let (api, careless_api) = (api(&server)?, api(&careless)?);
     let tools = Settings::default();
     let bench = Bench { server: &server, api: &api, tools: &tools, folder: folder.path() };
+    let without = Bench { server: &careless, api: &careless_api, ..bench };
     let small = bench.clip("small.mp4", SMALL).await?;
     let large = bench.clip("large.mp4", LARGE).await?;
     let (jobs, times) = (effort.pick(3, 5), effort.pick(2, 3));
     let mut figures = bench.overhead(&small, jobs).await?;
-    figures.extend(bench.three_outputs(&large, times).await?);
+    figures.extend(bench.three_outputs(&without, &large, times).await?);
     for size in PHOTOS {
         figures.push(bench.thumbnail(size, jobs).await?);
     }
     server.stop().await?;
+    careless.stop().await?;
     let method = vec![
         format!(
             "The time the server adds is `finished_at - created_at` of the job, without ffmpeg's `wall_ms` of the \
@@ -65,8 +69,9 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
              user and system time of the job's ffmpeg (`cpu_ms`, counted once for all three) and of ffmpeg started by \
              hand without a sandbox, at the same low priority; in turns, {times} times, the least of each. The exact \
              command is the plan's own; the natural one has the same encoders and settings and none of our checks. \
-             With all checks, CPU is that of every tool that the server ran for the job: it probes the input and the \
-             products, and decodes of all what it compares.",
+             With all probes and checks, CPU is that of every tool that the server ran for the job: it probes the input and \
+             the products, and decodes of all what it compares. What comparing costs is the difference to a server with \
+             `media.compare = false`.",
             LARGE.1, LARGE.0
         ),
         format!(
@@ -161,32 +166,46 @@ impl Bench<'_> {
         Ok(median(walls))
     }
 
-    async fn three_outputs(&self, clip: &Path, times: usize) -> anyhow::Result<Vec<Figure>> {
+    /// `without` is a server that does not compare.
+    async fn three_outputs(&self, without: &Bench<'_>, clip: &Path, times: usize) -> anyhow::Result<Vec<Figure>> {
         let outputs = json!([
             {"name": "web", "recipe": "compress", "format": "mp4"},
             {"name": "hd", "recipe": "convert", "format": "webm", "resolution": "720p", "quality": "economy"},
             {"name": "still", "recipe": "thumbnail", "at_seconds": 1.0, "width": 640},
         ]);
-        let (mut job, mut all, mut exact, mut natural) = (f64::MAX, f64::MAX, f64::MAX, f64::MAX);
+        let [mut job, mut with_checks, mut uncompared, mut exact, mut natural] = [f64::MAX; 5];
         for time in 0..times {
-            let before = self.server.tools_cpu()?;
-            let ended = self.job(clip, &outputs).await?;
-            all = all.min(milliseconds(self.server.tools_cpu()?.saturating_sub(before)));
+            let (ended, all) = self.counted(clip, &outputs).await?;
             let shared = ended["outputs"].as_array().into_iter().flatten();
             let mut shared = shared.map(|output| output["receipt"]["shared_by"].as_u64());
             ensure!(shared.all(|count| count == Some(3)), "the three outputs did not share one ffmpeg");
-            job = job.min(ffmpeg_ms(&ended, "cpu_ms")?);
+            let encoding = ffmpeg_ms(&ended, "cpu_ms")?;
+            job = job.min(encoding);
+            // Counted without encoding, which varies by more than the checks take.
+            with_checks = with_checks.min(all - encoding);
+            let (ended, all) = without.counted(clip, &outputs).await?;
+            uncompared = uncompared.min(all - ffmpeg_ms(&ended, "cpu_ms")?);
             let by_hand = self.folder.join(format!("three-{time}"));
             exact = exact.min(milliseconds(self.exact(clip, &outputs, &by_hand).await?.cpu));
             natural = natural.min(milliseconds(self.natural(clip).await?.cpu));
         }
         let name = "CPU of three outputs in one job";
+        let all = job + with_checks;
         Ok(vec![
             Figure::new(name, job, "ms", "the exact command by hand", exact).target(Target::Ratio(1.05)),
             Figure::new(name, job, "ms", "a natural command by hand", natural).target(Target::Ratio(1.05)),
-            Figure::new("the same with all checks", all, "ms", "a natural command by hand", natural)
+            Figure::new("the same with all probes and checks", all, "ms", "a natural command by hand", natural)
                 .target(Target::Ratio(1.05)),
+            Figure::new("of that, comparing with the source", with_checks - uncompared, "ms", "all of the job", all)
+                .target(Target::Ratio(0.05)),
         ])
+    }
+
+    /// A job, and the milliseconds of CPU of all tools that the server ran for it.
+    async fn counted(&self, clip: &Path, outputs: &Value) -> anyhow::Result<(Value, f64)> {
+        let before = self.server.tools_cpu()?;
+        let ended = self.job(clip, outputs).await?;
+        Ok((ended, milliseconds(self.server.tools_cpu()?.saturating_sub(before))))
     }
 
     /// A thumbnail of a photograph, which we decode ourselves, beside the tools that would do it.
@@ -240,6 +259,10 @@ impl Bench<'_> {
         ffmpeg.args([web, hd, still].iter().flat_map(|part| part.split_whitespace())).current_dir(self.folder);
         subject::run(ffmpeg).await
     }
+}
+
+fn api(server: &Subject) -> anyhow::Result<Api> {
+    Api::new(server.base.clone(), server.key.as_deref().context("the server made no key")?)
 }
 
 /// Submits a job and follows it to its end.

@@ -39,14 +39,20 @@ pub(super) struct Subject {
 impl Subject {
     /// Starts a server on `data`; its log goes beside that folder.
     pub(super) async fn start(data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(data, &[]).await
+    }
+
+    /// The same with settings, each as `--set` takes it.
+    pub(super) async fn start_with(data: &Path, settings: &[&str]) -> anyhow::Result<Self> {
         let log = data.with_extension("log");
-        let started = Self::ready(data, File::create(&log)?).await;
+        let started = Self::ready(data, settings, File::create(&log)?).await;
         started.with_context(|| format!("the server said: {}", fs::read_to_string(&log).unwrap_or_default().trim()))
     }
 
-    async fn ready(data: &Path, log: File) -> anyhow::Result<Self> {
+    async fn ready(data: &Path, settings: &[&str], log: File) -> anyhow::Result<Self> {
         let mut command = command(&std::env::current_exe()?);
         command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--log", "warn", "--data"]).arg(data);
+        command.args(settings.iter().flat_map(|setting| ["--set", *setting]));
         command.stdout(Stdio::piped()).stderr(log);
         let begun = Instant::now();
         let mut child = command.spawn().context("this program cannot be started again")?;
