@@ -12,6 +12,7 @@
 //! product until [`Toolbox::verify`] has measured it against the [`Expectation`] that the plan made.
 
 pub mod archive;
+mod beside;
 mod capabilities;
 mod error;
 mod extent;
@@ -46,6 +47,7 @@ mod verify;
 mod wave;
 mod waveform;
 
+pub use beside::Compared;
 pub use capabilities::Capabilities;
 pub use error::MediaError;
 pub use extras::{Chapter, Extras, ExtrasExpectation, Label, Track, TrackKind};
@@ -65,5 +67,5 @@ pub use step::{Product, Step, StreamPlan};
 pub use storyboard::Storyboard;
 pub use style::MeasuredStyle;
 pub use tools::Toolbox;
-pub use verify::{AudioExpectation, Check, Compared, Expectation, Frames, Receipt, Span, VideoExpectation};
+pub use verify::{AudioExpectation, Check, Expectation, Frames, Receipt, Span, VideoExpectation};
 pub use waveform::WaveformExpectation;

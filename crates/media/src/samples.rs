@@ -71,12 +71,24 @@ struct Missing<'a> {
     tap: &'a Tap,
 }
 
+impl Missing<'_> {
+    /// Whether another one is the same.
+    fn is(&self, other: &Missing<'_>) -> bool {
+        std::ptr::eq(self.samples, other.samples) && self.tap == other.tap
+    }
+}
+
 /// Takes all that is wanted of several files and was not taken before.
 pub(crate) async fn take_all(toolbox: &Toolbox, wanted: &[Wanted<'_>], scratch: &Path) -> Result<(), MediaError> {
     let mut missing = Vec::new();
     for Wanted { samples, file, taps } in wanted {
         let known = samples.lock();
-        missing.extend(taps.iter().filter(|tap| !known.contains_key(*tap)).map(|tap| Missing { samples, file, tap }));
+        for tap in taps.iter().filter(|tap| !known.contains_key(*tap)) {
+            let one = Missing { samples, file, tap };
+            if !missing.iter().any(|other| one.is(other)) {
+                missing.push(one);
+            }
+        }
     }
     if missing.is_empty() || run(toolbox, &missing, scratch).await? {
         return Ok(());

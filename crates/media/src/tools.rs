@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::beside::{self, Compared};
 use crate::capabilities::{self, Capabilities};
 use crate::error::MediaError;
 use crate::further::Further;
@@ -20,7 +21,7 @@ use crate::sandbox::{LAUNCH_FAILED, Layers};
 use crate::settings::{Launcher, ToolSettings};
 use crate::step::Step;
 use crate::survey::Survey;
-use crate::verify::{self, Compared, Expectation, Receipt};
+use crate::verify::{self, Expectation, Receipt};
 
 /// What a tool reads and writes.
 pub(crate) struct Errand<'a> {
@@ -161,7 +162,18 @@ impl Toolbox {
         scratch: &Path,
         compared: Compared<'_>,
     ) -> Result<Receipt, MediaError> {
-        verify::verify_beside(self, expect, file, scratch, compared).await
+        let receipt = beside::verify_all(self, &[(expect, file)], scratch, compared).await.pop();
+        receipt.unwrap_or_else(|| Err(verify::broken("it was not measured")))
+    }
+
+    /// The same of several products of one source; the answers are in the order of the products.
+    pub async fn verify_all(
+        &self,
+        products: &[(&Expectation, &Path)],
+        scratch: &Path,
+        compared: Compared<'_>,
+    ) -> Vec<Result<Receipt, MediaError>> {
+        beside::verify_all(self, products, scratch, compared).await
     }
 
     pub(crate) fn settings(&self) -> &ToolSettings {

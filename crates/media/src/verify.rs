@@ -9,9 +9,10 @@ use reelhook_domain::media::{Color, Light, MediaInfo, SampleDepth, VideoInfo, ha
 use reelhook_domain::recipe::Format;
 use serde::{Deserialize, Serialize};
 
+use crate::beside::Compared;
 use crate::error::MediaError;
 use crate::extras::{self, ExtrasExpectation};
-use crate::heard::{HeardExpectation, Hearing};
+use crate::heard::HeardExpectation;
 use crate::loudness::Leveled;
 use crate::package::{self, MadePart, PackageExpectation};
 use crate::pictures::{sequence, webp};
@@ -20,8 +21,7 @@ use crate::plan::tracks::has_languages;
 use crate::probe::{self, Source};
 use crate::promise::Promise;
 use crate::report::{Report, Stream};
-use crate::samples::{Samples, Wanted, take_all};
-use crate::seen::{Made, SeenExpectation, Sight};
+use crate::seen::SeenExpectation;
 use crate::tools::Toolbox;
 
 /// What a product has to be.
@@ -171,17 +171,6 @@ pub struct Receipt {
     pub loudness: Option<Leveled>,
 }
 
-/// The source that a product is compared with.
-#[derive(Debug, Clone, Copy)]
-pub struct Compared<'a> {
-    /// Where it lies.
-    pub input: &'a Path,
-    /// What it holds.
-    pub source: &'a Source,
-    /// What was decoded of it for products before.
-    pub samples: &'a Samples,
-}
-
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
@@ -213,7 +202,7 @@ pub(crate) async fn verify(
 }
 
 /// The receipt, and what ffprobe told, where it was asked. The renditions of a package are compared with its source here.
-async fn measure(
+pub(crate) async fn measure(
     toolbox: &Toolbox,
     expect: &Expectation,
     file: &Path,
@@ -282,63 +271,6 @@ async fn measure(
         None => receipt,
     };
     Ok((receipt, Some(measured)))
-}
-
-/// The same, and whether it is what the source is.
-pub(crate) async fn verify_beside(
-    toolbox: &Toolbox,
-    expect: &Expectation,
-    file: &Path,
-    scratch: &Path,
-    compared: Compared<'_>,
-) -> Result<Receipt, MediaError> {
-    let compares = toolbox.settings().compare;
-    let (mut receipt, product) = measure(toolbox, expect, file, scratch, Some(compared).filter(|_| compares)).await?;
-    if compares {
-        let checks = beside(toolbox, expect, compared, file, (&receipt.info, product.as_ref()), scratch).await?;
-        receipt.checks.extend(checks);
-    }
-    match failure(&receipt.checks) {
-        Some(failure) => Err(MediaError::Failed(failure)),
-        None => Ok(receipt),
-    }
-}
-
-/// The comparisons of what is seen and heard.
-async fn beside(
-    toolbox: &Toolbox,
-    expect: &Expectation,
-    compared: Compared<'_>,
-    file: &Path,
-    (info, product): (&MediaInfo, Option<&Source>),
-    scratch: &Path,
-) -> Result<Vec<Check>, MediaError> {
-    let samples = Samples::default();
-    let made = info.video.as_ref().and_then(|video| Made::of(expect.format, file, &samples, video));
-    let kind = (expect.format.is_still(), expect.alpha);
-    let sight = expect.seen.zip(made).and_then(|(seen, made)| Sight::of(toolbox, seen, kind, compared, made));
-    let hearing = expect.heard.zip(product);
-    let hearing = hearing.and_then(|(heard, product)| Hearing::of(heard, compared, (file, &samples), product));
-    // One run for both files; most of what the checks ask for afterwards has then been taken.
-    let (mut there, mut here) = (Vec::new(), Vec::new());
-    if let Some((source, product)) = sight.as_ref().map(Sight::taps) {
-        there.push(source);
-        here.push(product);
-    }
-    if let Some((source, product)) = hearing.as_ref().map(Hearing::taps) {
-        there.extend_from_slice(source);
-        here.extend_from_slice(product);
-    }
-    let there = Wanted { samples: compared.samples, file: compared.input, taps: there };
-    take_all(toolbox, &[there, Wanted { samples: &samples, file, taps: here }], scratch).await?;
-    let mut checks = Vec::new();
-    if let Some(sight) = sight {
-        checks.extend(sight.check(scratch).await?);
-    }
-    if let Some(hearing) = hearing {
-        checks.extend(hearing.check(toolbox, scratch).await?);
-    }
-    Ok(checks)
 }
 
 /// How long it is from where the first of its picture and its sound begins to where the last ends, where both tell.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::envelope::{self, Difference, RATE};
 use super::{HeardExpectation, Part, parts};
+use crate::beside::Compared;
 use crate::error::MediaError;
 use crate::probe::Source;
 use crate::run::process::option;
 use crate::samples::{Samples, Tap};
 use crate::spell::{on_file_time, seconds};
 use crate::tools::Toolbox;
-use crate::verify::{Check, Compared};
+use crate::verify::Check;
 
 /// The sound of a product beside that of its source.
 pub(crate) struct Hearing<'a> {

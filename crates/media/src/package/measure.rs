@@ -9,13 +9,14 @@ use super::finish::{join, listing};
 use super::listing::Listing;
 use super::manifest::segments_named;
 use super::{MANIFEST, MadePart, PackageExpectation, TrackExpectation};
+use crate::beside::Compared;
 use crate::error::MediaError;
 use crate::plan::Damage;
 use crate::probe;
 use crate::samples::{Samples, Wanted, take_all};
 use crate::seen::{Made, Sight};
 use crate::tools::Toolbox;
-use crate::verify::{self, Check, Compared, Expectation, Receipt};
+use crate::verify::{self, Check, Expectation, Receipt};
 
 /// Measures the package whose main file is `main`.
 pub(crate) async fn measure(

@@ -21,10 +21,11 @@ use serde::{Deserialize, Serialize};
 use self::distance::{Bounds, Distance};
 pub(crate) use self::sample::Made;
 use self::sample::{Frame, Ground, Reader, Shot};
+use crate::beside::Compared;
 use crate::error::MediaError;
 use crate::samples::Tap;
 use crate::tools::Toolbox;
-use crate::verify::{Check, Compared};
+use crate::verify::Check;
 
 /// How the picture of a product relates to that of its source.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -7,12 +7,12 @@ use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::Format;
 
 use super::distance::deviation;
+use crate::beside::Compared;
 use crate::error::MediaError;
 use crate::plan::{Meaning, alpha_decoder, first_filters, is_rgb, narrowed, sdr_filters};
 use crate::samples::{Samples, Tap};
 use crate::spell::{on_file_time, seconds};
 use crate::tools::Toolbox;
-use crate::verify::Compared;
 
 /// A small picture: red, green and blue, row after row.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@
 //! wish does not cost the others. Trouble that is not an output's own (the disk is full, the tool is gone) also ends only
 //! the outputs that met it; what was made before stays.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fail::fail_point;
@@ -15,7 +15,8 @@ use reelhook_domain::recipe::Format;
 use reelhook_files::{Key, Stored};
 use reelhook_media::heif::HEIC;
 use reelhook_media::{
-    Compared, Further, MadePart, Product, Progress, Samples, Source, Step, StepReport, StreamPlan, Toolbox, Watch, plan,
+    Compared, Expectation, Further, MadePart, MediaError, Product, Progress, Receipt, Samples, Source, Step,
+    StepReport, StreamPlan, Toolbox, Watch, plan,
 };
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
@@ -44,6 +45,11 @@ struct Bench<'a> {
     scratch: &'a Path,
     /// Which output of the job each output of the plan is.
     places: &'a [usize],
+}
+
+/// Where a product lies.
+fn made_file(bench: &Bench<'_>, step: &Step, product: &Product, folder: &Path) -> PathBuf {
+    if step.keeps_source() { bench.original.to_owned() } else { folder.join(&product.file_name) }
 }
 
 /// A product that was verified, and what becomes of it.
@@ -151,8 +157,13 @@ impl Walk<'_> {
         created.map_err(|error| Trouble::Failed(machine_failed(Stage::Encoding, &error)))?;
         let report = self.run(bench, step, share, &folder).await?;
         fail_point!("worker.encoded");
-        for product in &step.products {
-            match self.settle(bench, step, product, report, &folder).await {
+        let verified = self.verify(bench, step, &folder).await?;
+        for (product, verified) in step.products.iter().zip(verified) {
+            let settled = match verified {
+                Ok(receipt) => self.settle(bench, step, product, receipt, report, &folder).await,
+                Err(error) => Err(Trouble::with_media(Stage::Verifying, error)),
+            };
+            match settled {
                 Ok(settled) => {
                     self.lost_seconds = self.lost_seconds.max(settled.lost_seconds);
                     self.ends[bench.places[product.output]] = Some(settled.end);
@@ -190,24 +201,36 @@ impl Walk<'_> {
         &self.job.outputs[bench.places[product.output]].spec
     }
 
-    /// Verifies a product and keeps it, or the source where that is better.
+    /// Verifies the products of a step; the answers are in their order.
+    async fn verify(
+        &self,
+        bench: &Bench<'_>,
+        step: &Step,
+        folder: &Path,
+    ) -> Result<Vec<Result<Receipt, MediaError>>, Trouble> {
+        for product in &step.products {
+            self.seat.gauge.note_output(Stage::Verifying, self.spec(bench, product).id, ENCODED);
+        }
+        let files: Vec<PathBuf> = step.products.iter().map(|product| made_file(bench, step, product, folder)).collect();
+        let products: Vec<(&Expectation, &Path)> =
+            step.products.iter().zip(&files).map(|(product, file)| (&product.expect, file.as_path())).collect();
+        let compared = Compared { input: bench.input, source: bench.source, samples: bench.samples };
+        self.unless_interrupted(bench.toolbox.verify_all(&products, folder, compared)).await
+    }
+
+    /// Keeps a product that was verified, or the source where that is better.
     async fn settle(
         &self,
         bench: &Bench<'_>,
         step: &Step,
         product: &Product,
+        receipt: Receipt,
         report: StepReport,
         folder: &Path,
     ) -> Result<Settled, Trouble> {
-        let spec = self.spec(bench, product);
-        self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
-        let file = if step.keeps_source() { bench.original.to_owned() } else { folder.join(&product.file_name) };
-        let compared = Compared { input: bench.input, source: bench.source, samples: bench.samples };
-        let verifying = bench.toolbox.verify_beside(&product.expect, &file, folder, compared);
-        let verified = self.unless_interrupted(verifying).await?;
-        let receipt = verified.map_err(|error| Trouble::with_media(Stage::Verifying, error))?;
         fail_point!("worker.verified");
-
+        let spec = self.spec(bench, product);
+        let file = made_file(bench, step, product, folder);
         let source_bytes = bench.source.size_bytes;
         let (extension, mime_type) = kept_as(bench.media);
         let is_larger = product.keep_source_if_larger && receipt.size_bytes >= source_bytes;
