@@ -26,6 +26,7 @@ mod mp4;
 mod package;
 mod packets;
 mod pictures;
+pub mod plain;
 mod plan;
 mod probe;
 mod promise;

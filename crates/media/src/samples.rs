@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::MediaError;
+use crate::plain;
 use crate::run::process::{Collector, Ending, option};
 use crate::tools::{Errand, Toolbox, Writes};
 
@@ -118,7 +119,9 @@ async fn run(
     let mut given = Vec::with_capacity(names.len());
     for name in names {
         let path = scratch.join(name);
-        given.push(tokio::fs::read(&path).await.unwrap_or_default().into());
+        let taken = path.clone();
+        let read = tokio::task::spawn_blocking(move || plain::read(&taken, plain::SAMPLE));
+        given.push(read.await.map_err(std::io::Error::other)?.unwrap_or_default().into());
         crate::run::remove(&path)?;
     }
     Ok((taps.len() == 1 || ended.ending == Ending::Exited(0)).then_some(given))
