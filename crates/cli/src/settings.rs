@@ -160,8 +160,8 @@ pub(crate) struct MediaSettings {
     pub(crate) threads: u32,
     /// Whether results are compared with their sources.
     pub(crate) compare: bool,
-    /// What to do where the kernel lacks a layer of the sandbox.
-    pub(crate) sandbox: SandboxMode,
+    /// What to do where the kernel lacks a layer of the sandbox. When absent, see [`Settings::sandbox`].
+    pub(crate) sandbox: Option<SandboxMode>,
     /// Largest picture.
     pub(crate) max_pixels: u64,
     /// Longest input.
@@ -172,6 +172,14 @@ pub(crate) struct MediaSettings {
     pub(crate) max_streams: u32,
     /// Most chapters.
     pub(crate) max_chapters: u32,
+    /// Most memory of one run; 0 is a share of the machine's.
+    pub(crate) max_memory_bytes: u64,
+    /// Largest file of one run.
+    pub(crate) max_output_bytes: u64,
+    /// Longest run.
+    pub(crate) max_wall_seconds: u64,
+    /// Most processes and threads of one run.
+    pub(crate) max_processes: u64,
     /// How long ffmpeg may make no headway.
     pub(crate) stall_seconds: u64,
 }
@@ -296,12 +304,16 @@ impl Default for Settings {
                 models: None,
                 threads: 0,
                 compare: true,
-                sandbox: SandboxMode::Auto,
+                sandbox: None,
                 max_pixels: 7680 * 4320,
                 max_duration_seconds: 12 * 3600,
                 max_frame_rate: 1000,
                 max_streams: 64,
                 max_chapters: 10_000,
+                max_memory_bytes: 0,
+                max_output_bytes: 10 << 30,
+                max_wall_seconds: 6 * 3600,
+                max_processes: 4096,
                 stall_seconds: 60,
             },
             image: ImageSettings {
@@ -407,6 +419,11 @@ impl Settings {
         self.egress.allow.iter().fold(policy, |policy, allowance| policy.allow(allowance.net, allowance.ports.clone()))
     }
 
+    /// Whether tools run in the sandbox: with all layers or not at all, unless this is for the operator's own machine.
+    pub(crate) fn sandbox(&self) -> SandboxMode {
+        self.media.sandbox.unwrap_or(if self.dev { SandboxMode::Auto } else { SandboxMode::Require })
+    }
+
     /// Whether this process has that role.
     pub(crate) fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
@@ -448,7 +465,7 @@ mod tests {
         let settings = resolve("[media]\nsandbox = 'require'", &env, &[]).unwrap();
         assert_eq!(settings.roles, [Role::Api, Role::Worker]);
         assert_eq!(settings.egress.allow.len(), 2);
-        assert_eq!(settings.media.sandbox, SandboxMode::Require);
+        assert_eq!(settings.media.sandbox, Some(SandboxMode::Require));
         assert!(settings.policy().judge_url(&"https://10.1.2.3:8443/".parse().unwrap()).is_ok());
         assert!(settings.policy().judge_url(&"https://10.1.2.3:443/".parse().unwrap()).is_err());
     }

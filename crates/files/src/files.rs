@@ -14,6 +14,7 @@ use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as 
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::id::{JobId, UploadId};
 use reelhook_domain::time::Timestamp;
+use rustix::fs::{AtFlags, CWD, linkat};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 
@@ -107,27 +108,29 @@ impl Files {
         Ok(digests.stored())
     }
 
-    /// Keeps a file that was made in [`Files::scratch`]. It stays where it is and must not be changed afterwards: on the
-    /// same file system the key is another name of the same bytes.
+    /// Keeps an opened file that was made in [`Files::scratch`]. It stays where it is and must not be changed afterwards: on
+    /// the same file system the key is another name of the same bytes.
     ///
-    /// When this returns `Ok`, the file is on the disk.
+    /// What is kept is the file that was opened, not what lies under its path by now. When this returns `Ok`, the file is
+    /// on the disk.
     ///
     /// # Errors
-    /// [`FilesError::NotFound`] when there is no such file, [`FilesError::Full`] and [`FilesError::Storage`].
-    pub async fn put_file(&self, key: &Key, path: &Path) -> Result<Stored, FilesError> {
+    /// [`FilesError::Full`] and [`FilesError::Storage`], for what is not a regular file too.
+    pub async fn put_file(&self, key: &Key, file: std::fs::File) -> Result<Stored, FilesError> {
         let temporary = self.inner.scratch.fresh(&self.inner.ambient)?;
-        let (source, place) = (path.to_owned(), self.place(key)?);
+        let place = self.place(key)?;
         let stored = blocking(move || {
-            if let Err(error) = std::fs::hard_link(&source, &temporary) {
-                if error.kind() == io::ErrorKind::NotFound {
-                    return Err(error);
-                }
-                // Another file system, or one without hard links.
-                std::fs::copy(&source, &temporary)?;
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "only a regular file is kept"));
             }
-            let mut file = std::fs::File::open(&temporary)?;
-            let stored = hash(&mut file)?;
-            publish(&file, &temporary, &place)?;
+            let mut kept = match link(&file, &temporary) {
+                Ok(()) => file,
+                // Another file system, or one without hard links.
+                Err(_) => copy(file, &temporary)?,
+            };
+            io::Seek::rewind(&mut kept)?;
+            let stored = hash(&mut kept)?;
+            publish(&kept, &temporary, &place)?;
             Ok(stored)
         });
         Ok(stored.await?)
@@ -253,6 +256,23 @@ where
     F: FnOnce() -> io::Result<T> + Send + 'static,
 {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Gives an opened file another name.
+///
+/// # Source
+/// open(2), under `O_TMPFILE`: the link in `/proc` is followed to the file itself, whatever its path was.
+fn link(file: &std::fs::File, name: &Path) -> io::Result<()> {
+    let opened = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file));
+    Ok(linkat(CWD, opened, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// A copy of an opened file under a new name.
+fn copy(mut file: std::fs::File, name: &Path) -> io::Result<std::fs::File> {
+    io::Seek::rewind(&mut file)?;
+    let mut copy = std::fs::File::options().read(true).write(true).create_new(true).open(name)?;
+    io::copy(&mut file, &mut copy)?;
+    Ok(copy)
 }
 
 fn hash(file: &mut std::fs::File) -> io::Result<Stored> {

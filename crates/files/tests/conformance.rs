@@ -69,13 +69,38 @@ async fn a_file_from_scratch_is_kept_with_its_hash_and_stays_readable_in_scratch
     std::fs::write(&made, "abc").unwrap();
     for output in 1..=2 {
         let key = Key::output(JobId::from_bits(1), OutputId::from_bits(output));
-        let stored = files.put_file(&key, &made).await.unwrap();
+        let stored = files.put_file(&key, std::fs::File::open(&made).unwrap()).await.unwrap();
         assert_eq!((stored.size_bytes, stored.sha256.as_str()), (3, ABC));
         assert_eq!(text(files.get(&key, None).await.unwrap()).await, "abc");
     }
     assert!(made.exists());
-    let missing = files.put_file(&Key::input(JobId::from_bits(1)), &files.scratch().join("none")).await;
-    assert!(matches!(missing, Err(FilesError::NotFound)));
+}
+
+#[tokio::test]
+async fn what_was_opened_is_kept_whatever_its_path_leads_to_by_then() {
+    let (files, folder) = fresh();
+    let (made, secret) = (files.scratch().join("made"), folder.path().join("secret"));
+    std::fs::write(&made, "abc").unwrap();
+    std::fs::write(&secret, "the secret").unwrap();
+    let opened = std::fs::File::open(&made).unwrap();
+    let aside = files.scratch().join("aside");
+    std::fs::rename(&made, &aside).unwrap();
+    std::os::unix::fs::symlink(&secret, &made).unwrap();
+    let key = Key::output(JobId::from_bits(1), OutputId::from_bits(1));
+    assert_eq!(files.put_file(&key, opened).await.unwrap().sha256, ABC);
+    assert_eq!(text(files.get(&key, None).await.unwrap()).await, "abc");
+    assert!(files.local_path(&key, files.scratch()).await.unwrap().symlink_metadata().unwrap().is_file());
+}
+
+#[tokio::test]
+async fn only_a_regular_file_is_kept() {
+    let (files, _folder) = fresh();
+    let key = Key::input(JobId::from_bits(1));
+    for other in [std::path::Path::new("/dev/zero"), files.scratch()] {
+        let opened = std::fs::File::open(other).unwrap();
+        assert!(matches!(files.put_file(&key, opened).await, Err(FilesError::Storage(_))), "{}", other.display());
+    }
+    assert!(matches!(files.size(&key).await, Err(FilesError::NotFound)));
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use reelhook_domain::failure::JobFailure;
+use reelhook_domain::failure::{JobFailure, Stage};
+
+use crate::plain::NotPlain;
 
 /// Why a tool's work came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +34,21 @@ pub enum MediaError {
     },
     /// The machine failed us: a folder or a pipe.
     #[error("the machine failed")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for MediaError {
+    /// A tool that left something else than a plain file did not do its work, which is not the machine's failure.
+    fn from(error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<NotPlain>()) {
+            Some(reason) => Self::Failed(JobFailure::server(
+                Stage::Verifying,
+                "output_invalid",
+                format!("the output is not usable: {reason}"),
+            )),
+            None => Self::Io(error),
+        }
+    }
 }
 
 impl MediaError {

@@ -27,6 +27,7 @@ mod mp4;
 mod package;
 mod packets;
 mod pictures;
+pub mod plain;
 mod plan;
 mod probe;
 mod promise;

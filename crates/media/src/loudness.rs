@@ -23,6 +23,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::MediaError;
+use crate::plain;
 use crate::probe::Source;
 use crate::run::process::{Ended, Ending, Listener, option};
 use crate::spell::seconds;
@@ -151,7 +152,7 @@ fn mixed(channels: &str) -> String {
 
 /// What was printed last: the loudness of all of it.
 async fn read(file: &Path) -> io::Result<Loudness> {
-    let mut file = match File::open(file).await {
+    let mut file = match plain::open_made(file).map(File::from_std) {
         // Nothing is printed where there is nothing to hear.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Loudness { lufs: None, true_peak_dbtp: None, range_lu: 0.0 });
@@ -245,7 +246,7 @@ pub(crate) async fn verify(
     scratch: &Path,
     mut receipt: Receipt,
 ) -> Result<Receipt, MediaError> {
-    let before = tokio::fs::read(scratch.join(BEFORE)).await?;
+    let before = plain::read(&scratch.join(BEFORE), plain::LIST)?;
     let before: Loudness = serde_json::from_slice(&before).map_err(io::Error::from)?;
     let after = of_product(toolbox, file, scratch, &mut Deaf, &CancellationToken::new()).await?;
     receipt.checks.push(check(&before, &after, aim));

@@ -3,7 +3,6 @@
 //! Nothing is decoded. The kind comes from [`crate::sniff`], the lengths that the container claims from
 //! [`crate::mp4`] and [`crate::extent`], the rest from ffprobe, which runs in the sandbox and is forced to the kind.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use crate::extent;
 use crate::extras::{self, Extras};
 use crate::mp4;
 use crate::packets::{self, Needed};
+use crate::plain;
 use crate::report::{Report, Stream};
 use crate::settings::Limits;
 use crate::sniff::{self, Kind, Sniffed};
@@ -196,7 +196,7 @@ async fn mark_empty(
 
 /// The kind of the file at `path` and what its bytes claim.
 pub(crate) fn look(path: &PathBuf) -> Result<Look, MediaError> {
-    let mut file = File::open(path)?;
+    let mut file = plain::open(path)?;
     let size_bytes = file.metadata()?.len();
     let mut head = Vec::new();
     file.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head)?;

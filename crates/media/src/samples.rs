@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::MediaError;
+use crate::plain;
 use crate::run::process::{Collector, Ending, option};
 use crate::tools::{Errand, Toolbox, Writes};
 
@@ -141,7 +142,9 @@ async fn run(toolbox: &Toolbox, missing: &[Missing<'_>], scratch: &Path) -> Resu
     for (Missing { samples, tap, .. }, name) in missing.iter().zip(names) {
         let path = scratch.join(name);
         if keeps {
-            let given = tokio::fs::read(&path).await.unwrap_or_default();
+            let taken = path.clone();
+            let read = tokio::task::spawn_blocking(move || plain::read(&taken, plain::SAMPLE));
+            let given = read.await.map_err(std::io::Error::other)?.unwrap_or_default();
             samples.lock().insert((*tap).clone(), given.into());
         }
         crate::run::remove(&path)?;

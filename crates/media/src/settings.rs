@@ -74,12 +74,16 @@ pub struct Limits {
     pub chapters: u32,
     /// Largest file that a tool may write, in bytes.
     pub output_bytes: u64,
-    /// Most address space that a tool may take, in bytes. Encoders with many threads reserve much more than they use.
-    pub address_space_bytes: u64,
+    /// Most memory that a tool may take, in bytes.
+    pub memory_bytes: u64,
+    /// Most processes and threads that a tool may have.
+    pub processes: u64,
     /// Seconds that a tool may take for each second of media and each output.
     pub wall_factor: f64,
     /// What a tool may take in any case.
     pub wall_floor: Duration,
+    /// What a tool may take at most, however long the media is.
+    pub wall_cap: Duration,
 }
 
 impl Default for Limits {
@@ -90,10 +94,12 @@ impl Default for Limits {
             duration: Duration::from_secs(12 * 3600),
             streams: 64,
             chapters: 10_000,
-            output_bytes: 100 << 30,
-            address_space_bytes: 32 << 30,
+            output_bytes: 10 << 30,
+            memory_bytes: machine_share(),
+            processes: 4096,
             wall_factor: 120.0,
             wall_floor: Duration::from_secs(600),
+            wall_cap: Duration::from_secs(6 * 3600),
         }
     }
 }
@@ -102,6 +108,15 @@ impl Limits {
     /// Longest that a tool may take over `seconds` of media for `outputs` outputs.
     pub(crate) fn wall(&self, seconds: f64, outputs: usize) -> Duration {
         let extra = (seconds * self.wall_factor * outputs as f64).clamp(0.0, 1e9);
-        self.wall_floor + Duration::from_secs_f64(extra)
+        (self.wall_floor + Duration::from_secs_f64(extra)).min(self.wall_cap)
     }
+}
+
+/// Half of the memory that this process may use, at least 1 GiB: the machine's, or that of the control group where it is
+/// less.
+fn machine_share() -> u64 {
+    let machine = rustix::system::sysinfo();
+    let machine = u64::from(machine.totalram).saturating_mul(machine.mem_unit.into());
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|most| most.trim().parse().ok());
+    (group.map_or(machine, |group: u64| group.min(machine)) / 2).max(1 << 30)
 }

@@ -17,6 +17,7 @@ use crate::error::MediaError;
 use crate::image::{self, ImageLimits};
 use crate::package::MadePart;
 use crate::pictures::media;
+use crate::plain;
 use crate::verify::{self, Check, Receipt};
 
 /// The file that names the sheets.
@@ -97,19 +98,19 @@ impl Storyboard {
         for Cue { from, to, sheet, place: (x, y), size: (width, height) } in self.cues() {
             let _ = write!(text, "\n{} --> {}\n{sheet}#xywh={x},{y},{width},{height}\n", stamp(from), stamp(to));
         }
-        std::fs::write(folder.join(CUES), text)
+        plain::write(&folder.join(CUES), text)
     }
 
     /// Measures the storyboard whose main file is `main`. Blocks.
     pub(crate) fn measure(&self, main: &Path) -> Result<Receipt, MediaError> {
         let unusable = |error: std::io::Error| verify::broken(&error.to_string());
-        let text = std::fs::read_to_string(main).map_err(unusable)?;
+        let text = plain::read_text(main, plain::LIST).map_err(unusable)?;
         let (mut parts, mut sizes) = (Vec::new(), Vec::new());
         for number in 1.. {
             let name = self.sheet(number);
             let file = main.with_file_name(&name);
-            let size_bytes = match std::fs::metadata(&file) {
-                Ok(metadata) => metadata.len(),
+            let size_bytes = match plain::size(&file) {
+                Ok(size_bytes) => size_bytes,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
                 Err(error) => return Err(unusable(error)),
             };

@@ -15,9 +15,9 @@ use crate::heif::{self, HeifTool};
 use crate::image::ImageLimits;
 use crate::probe::{self, Source};
 use crate::report::Report;
-use crate::run::process::{self, Collector, Ended, Ending, Listener, Order, Spawner, option};
+use crate::run::process::{self, Collector, Ended, Ending, Listener, Most, Order, Spawner, option};
 use crate::run::{self, StepReport, Watch};
-use crate::sandbox::{LAUNCH_FAILED, Layers};
+use crate::sandbox::{LAUNCH_FAILED, Layers, SandboxMode};
 use crate::settings::{Launcher, ToolSettings};
 use crate::step::Step;
 use crate::survey::Survey;
@@ -40,7 +40,10 @@ pub(crate) struct Errand<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writes {
     Nothing,
+    /// What is read again at once: a sample, a measure, a picture.
     Scratch,
+    /// So many outputs, besides what leads to them.
+    Outputs(usize),
 }
 
 /// The tools of this machine. Cheap to clone.
@@ -67,6 +70,12 @@ const ASKED: Duration = Duration::from_secs(120);
 
 /// How long it may take to read an input through, where only that tells how long it is.
 const READ_THROUGH: Duration = Duration::from_secs(600);
+
+/// Memory that a tool may reserve beyond what it may use, in bytes: the stacks of its threads, mostly.
+const RESERVED: u64 = 2 << 30;
+/// Addresses that a tool may map beyond that: libraries, files, what an allocator sets aside, and that for each core.
+const MAPPED: u64 = 16 << 30;
+const MAPPED_PER_CORE: u64 = 1 << 30;
 
 impl Toolbox {
     /// Finds the tools and asks them what they can do.
@@ -271,13 +280,25 @@ impl Inner {
     ) -> Result<Ended, MediaError> {
         let scratch = std::path::absolute(errand.scratch)?;
         let mut line = self.launch(&errand.inputs, errand.wall);
-        if errand.writes == Writes::Scratch {
+        let files = match errand.writes {
+            Writes::Nothing => 0,
+            Writes::Scratch => 1,
+            Writes::Outputs(count) => count as u64,
+        };
+        if errand.writes != Writes::Nothing {
             option(&mut line, "--write", &scratch);
+        }
+        let is_alone = is_compiled(errand.program) && self.settings.sandbox != SandboxMode::Off;
+        if is_alone {
+            line.push("--no-processes".into());
         }
         line.push("--".into());
         line.push(errand.program.into());
         line.extend(errand.arguments);
-        let order = Order { line, scratch, wall: errand.wall, stall: errand.stall };
+        // What comes before an output (frames, logs, the parts of a package) may lie beside it for a while.
+        let files_bytes = self.settings.limits.output_bytes.saturating_mul(files + 2);
+        let most = Most { files_bytes, ..self.most(is_alone) };
+        let order = Order { line, scratch, wall: errand.wall, stall: errand.stall, most };
         let ended = process::run(&self.spawner, &order, listener, cancel).await?;
         if ended.ending == Ending::Exited(LAUNCH_FAILED) {
             return Err(MediaError::Sandbox { reason: ended.stderr.last_line() });
@@ -294,13 +315,26 @@ impl Inner {
         line.extend(args.iter().cloned());
         option(&mut line, "--mode", self.settings.sandbox.as_str());
         option(&mut line, "--parent", std::process::id().to_string());
-        option(&mut line, "--address-space", limits.address_space_bytes.to_string());
+        // The watchdog counts what is in use; the kernel's own limits count what is reserved, stacks of threads too, and
+        // are for what grows faster than the watchdog looks. An allocator reserves for each core much more than it uses.
+        let data = limits.memory_bytes.saturating_add(RESERVED);
+        let mapped = data.saturating_add(MAPPED).saturating_add(MAPPED_PER_CORE.saturating_mul(cores));
+        option(&mut line, "--data", data.to_string());
+        option(&mut line, "--address-space", mapped.to_string());
+        option(&mut line, "--processes", limits.processes.to_string());
         option(&mut line, "--file-size", limits.output_bytes.to_string());
         option(&mut line, "--cpu-seconds", wall.as_secs().saturating_mul(cores).to_string());
         for input in inputs {
             option(&mut line, "--read", input);
         }
         line
+    }
+
+    /// How much a tool may take.
+    fn most(&self, is_alone: bool) -> Most {
+        let limits = &self.settings.limits;
+        let (memory_bytes, processes) = (limits.memory_bytes, limits.processes);
+        Most { memory_bytes, processes, files_bytes: limits.output_bytes, is_alone }
     }
 
     async fn ask(&self) -> Result<Capabilities, MediaError> {
@@ -331,7 +365,8 @@ impl Inner {
         let folder = tempfile::tempdir()?;
         let mut line = self.launch(&[], ASKED);
         line.push("--report".into());
-        let order = Order { line, scratch: folder.path().to_owned(), wall: ASKED, stall: ASKED };
+        let most = self.most(true);
+        let order = Order { line, scratch: folder.path().to_owned(), wall: ASKED, stall: ASKED, most };
         let mut said = Collector::new(4096);
         let ended =
             process::run(&self.spawner, &order, &mut said, &CancellationToken::new()).await.map_err(|error| {
@@ -393,4 +428,11 @@ impl Inner {
         }
         Ok(String::from_utf8_lossy(&said.bytes).into_owned())
     }
+}
+
+/// Whether a program is compiled, not a script: then it does its work without other processes.
+fn is_compiled(program: &Path) -> bool {
+    let mut head = [0; 4];
+    let read = std::fs::File::open(program).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));
+    read.is_ok() && &head == b"\x7fELF"
 }

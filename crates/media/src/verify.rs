@@ -1,6 +1,5 @@
 //! Measuring a product against what the plan expects: only what passes is a product.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -16,6 +15,7 @@ use crate::heard::HeardExpectation;
 use crate::loudness::Leveled;
 use crate::package::{self, MadePart, PackageExpectation};
 use crate::pictures::{sequence, webp};
+use crate::plain;
 use crate::plan::Damage;
 use crate::plan::tracks::has_languages;
 use crate::probe::{self, Source};
@@ -201,6 +201,17 @@ pub(crate) async fn verify(
     measure(toolbox, expect, file, scratch, None).await.map(|(receipt, _)| receipt)
 }
 
+/// Refuses a product that is not a plain file. A source that is kept may have other names, which are ours.
+fn plain_file(expect: &Expectation, file: &Path) -> Result<(), MediaError> {
+    let opened = if expect.kept_source.is_some() { plain::open(file) } else { plain::open_made(file) };
+    match opened {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(broken("it is not there")),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(broken(&error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The receipt, and what ffprobe told, where it was asked. The renditions of a package are compared with its source here.
 pub(crate) async fn measure(
     toolbox: &Toolbox,
@@ -209,6 +220,7 @@ pub(crate) async fn measure(
     scratch: &Path,
     compared: Option<Compared<'_>>,
 ) -> Result<(Receipt, Option<Source>), MediaError> {
+    plain_file(expect, file)?;
     if let Some(package) = &expect.package {
         return package::measure(toolbox, expect, package, file, scratch, compared)
             .await
@@ -295,7 +307,7 @@ async fn read_pictures(expect: &Expectation, file: &Path) -> Result<Option<(Medi
     };
     let path = file.to_owned();
     let work = move || -> io::Result<_> {
-        let mut file = File::open(path)?;
+        let mut file = plain::open_made(&path)?;
         let size_bytes = file.metadata()?.len();
         Ok(read(&mut file)?.map(|info| (info, size_bytes)))
     };

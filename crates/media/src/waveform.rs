@@ -11,7 +11,6 @@
 mod draw;
 mod measure;
 
-use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
@@ -19,6 +18,7 @@ use reelhook_domain::recipe::{Format, Rgb, WaveformChannels};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::measure::measure;
+use crate::plain;
 use crate::run::Progress;
 use crate::run::process::Listener;
 
@@ -74,11 +74,11 @@ impl Drawing {
     /// Writes the picture and the peaks into a folder.
     pub(crate) fn write(&self, gathered: &Gathered, folder: &Path) -> io::Result<()> {
         let document = self.peaks(gathered);
-        serde_json::to_writer(BufWriter::new(File::create(folder.join(PEAKS))?), &document)?;
+        serde_json::to_writer(BufWriter::new(plain::create(&folder.join(PEAKS))?), &document)?;
         let file = folder.join(Self::main_file(self.format));
         match self.format {
             Format::Png => draw::png(self, gathered, &file),
-            Format::Svg => std::fs::write(file, draw::svg(self, gathered)),
+            Format::Svg => plain::write(&file, draw::svg(self, gathered)),
             _ => Ok(()),
         }
     }

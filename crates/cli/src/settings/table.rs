@@ -125,7 +125,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain(
         "media.sandbox",
         Kind::Word(&["auto", "require", "off"]),
-        "The cage of ffmpeg: `auto` uses every layer the kernel has, `require` runs nothing where one is missing, `off` uses none. `reelhook doctor` shows the layers.",
+        "The cage of ffmpeg: `auto` uses every layer the kernel has, `require` runs nothing where one is missing, `off` uses none. Without it: `require`, and `auto` with `dev`. `reelhook doctor` shows the layers.",
     ),
     plain(
         "media.max_pixels",
@@ -136,6 +136,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain("media.max_frame_rate", Kind::Whole(1, 100_000), "Most frames a second of an input."),
     plain("media.max_streams", Kind::Whole(1, 10_000), "Most streams of an input, of any kind."),
     plain("media.max_chapters", Kind::Whole(1, 1_000_000), "Most chapters of an input."),
+    plain(
+        "media.max_memory_bytes",
+        Kind::Whole(0, PETABYTE),
+        "Most memory of one run of ffmpeg, in bytes; 0 is half of what the machine or its control group has, at least 1 GiB. A run over it fails its output with `over_memory`.",
+    ),
+    plain(
+        "media.max_output_bytes",
+        Kind::Whole(1, PETABYTE),
+        "Largest file that ffmpeg may write, in bytes. A run over it fails its output with `over_limit`.",
+    ),
+    plain(
+        "media.max_wall_seconds",
+        Kind::Whole(1, 30 * DAY),
+        "Longest run of ffmpeg, however long its input is. A run over it fails its output with `timed_out`.",
+    ),
+    plain(
+        "media.max_processes",
+        Kind::Whole(16, 1 << 22),
+        "Most processes and threads of one run of ffmpeg. The kernel also holds all that the server's user runs to it while a tool starts more, unless the user is root. A run over it fails its output with `over_processes`.",
+    ),
     plain(
         "media.stall_seconds",
         Kind::Whole(1, DAY),

@@ -34,7 +34,7 @@ pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings>
         ffmpeg: (&media.ffmpeg).into(),
         ffprobe: (&media.ffprobe).into(),
         heif_convert: (&media.heif_convert).into(),
-        sandbox: media.sandbox,
+        sandbox: settings.sandbox(),
         threads: media.threads,
         compare: media.compare,
         stall: Duration::from_secs(media.stall_seconds),
@@ -45,6 +45,14 @@ pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings>
             frame_rate: media.max_frame_rate.into(),
             streams: media.max_streams,
             chapters: media.max_chapters,
+            memory_bytes: if media.max_memory_bytes == 0 {
+                defaults.limits.memory_bytes
+            } else {
+                media.max_memory_bytes
+            },
+            output_bytes: media.max_output_bytes,
+            wall_cap: Duration::from_secs(media.max_wall_seconds),
+            processes: media.max_processes,
             ..defaults.limits
         },
         ..defaults
@@ -247,7 +255,7 @@ async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
             let found = toolbox.capabilities();
             tracing::info!(ffmpeg.version = %found.version, "ffmpeg is ready");
             for layer in found.layers.missing() {
-                tracing::warn!(layer, "the sandbox lacks a layer; `reelhook doctor` says what to do");
+                tracing::warn!(layer = &*layer, "the sandbox lacks a layer; `reelhook doctor` says what to do");
             }
             Ok(Some(toolbox))
         }
@@ -255,6 +263,10 @@ async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
             tracing::error!(%error, "jobs will fail until ffmpeg is there and the server is started again");
             Ok(None)
         }
+        Err(error @ MediaError::Sandbox { .. }) => Err(anyhow::Error::from(error).context(
+            "ffmpeg is not run without its sandbox; `reelhook doctor` says what this machine lacks. To run it with the \
+             layers that there are, set media.sandbox to auto",
+        )),
         Err(error) => Err(error.into()),
     }
 }

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use super::bounds;
 use super::value::Kind;
 
 /// One line a filter: its name, then its options in the order in which ffmpeg gives names to values without one, each
@@ -156,6 +157,7 @@ impl Reader<'_> {
             }
             None => Vec::new(),
         };
+        bounds::filter(name, &options)?;
         Ok(Filter { name, options, inputs, outputs: self.labels()? })
     }
 

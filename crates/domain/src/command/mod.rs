@@ -7,6 +7,7 @@
 //!
 //! What is accepted still runs in the sandbox, which may read the inputs and write its scratch folder, and nothing else.
 
+mod bounds;
 mod expression;
 mod graph;
 mod options;
@@ -216,6 +217,7 @@ impl Command {
                 return Err(Unsupported::new(&format!("{{{{{}}}}}", output.name), "is written twice"));
             }
         }
+        bounds::ends(&self.inputs, &self.outputs)?;
         if let Some((argument, input)) = named_streams.into_iter().find(|(_, input)| *input >= self.inputs.len()) {
             return Err(Unsupported::new(&argument, format!("names input {input}, which there is not")));
         }

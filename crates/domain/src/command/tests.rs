@@ -357,3 +357,62 @@ fn the_container_that_a_command_names_must_go_with_the_format() {
     assert!(command.outputs[0].goes_with(Format::Mp3) && !command.outputs[0].goes_with(Format::Mp4));
     assert!(parse("-i {{input}} {{output}}").unwrap().outputs[0].goes_with(Format::Mp4));
 }
+
+#[test]
+fn an_input_without_end_is_read_where_something_else_ends() {
+    for line in [
+        "-stream_loop -1 -i {{input}} -c copy {{output}}",
+        "-stream_loop -1 -i {{input}} -frames:v 5 {{output}}",
+        "-stream_loop 100000 -i {{input}} {{output}}",
+        "-stream_loop 1e9 -i {{input}} {{output}}",
+        "-stream_loop 2M -i {{input}} {{output}}",
+        "-stream_loop -2 -i {{input}} {{output}}",
+        "-loop 1 -i {{input}} {{output}}",
+        "-loop 1 -i {{input}} -shortest {{output}}",
+        "-loop 1 -i {{in_a}} -stream_loop -1 -i {{in_b}} -shortest {{output}}",
+        "-loop 1 -i {{in_a}} -i {{in_b}} -t 1 {{out_a}} -c:v libx264 {{out_b}}",
+        "-stream_loop -1 -ss 5 -i {{input}} -ss 5 {{output}}",
+    ] {
+        let refused = parse(line).expect_err(line);
+        assert!(refused.reason.contains("without end"), "{line}: {refused}");
+    }
+    for line in [
+        "-stream_loop -1 -i {{input}} -t 10 {{output}}",
+        "-stream_loop -1 -t 10 -i {{input}} {{output}}",
+        "-stream_loop -1 -i {{input}} -fs 1000000 {{output}}",
+        "-stream_loop 3 -i {{input}} {{output}}",
+        "-stream_loop -1 -i {{in_a}} -i {{in_b}} -shortest {{output}}",
+        "-loop 1 -i {{input}} -frames:v 50 {{output}}",
+        "-loop 1 -i {{in_a}} -i {{in_b}} -t 1 {{out_a}} -to 2 {{out_b}}",
+    ] {
+        parse(line).unwrap_or_else(|why| panic!("{line}: {why}"));
+    }
+}
+
+#[test]
+fn what_a_filter_may_keep_in_memory_is_bounded() {
+    for graph in [
+        "scale=100000:2",
+        "scale=w=20k:h=20k",
+        "scale=0x7fff:0x7fff",
+        "pad=30000:30000",
+        "pad=width=30000:height=30000",
+        "zoompan=s=99999x99999",
+        "zscale=s=20000x20000",
+        "zscale=w=20000:h=20000",
+        "loop=loop=-1:size=32767",
+        "aloop=loop=-1:size=2e9",
+        "tile=100x100",
+        "tile=layout=99999x2",
+        "split=5000",
+    ] {
+        assert!(parse(&format!("-i {{{{input}}}} -vf {graph} {{{{output}}}}")).is_err(), "{graph}");
+    }
+    for graph in ["color=size=999999x999999", "nullsrc=s=32000x32000", "hstack=inputs=1000", "xstack=inputs=500"] {
+        assert!(parse(&format!("-i {{{{input}}}} -filter_complex {graph} {{{{output}}}}")).is_err(), "{graph}");
+    }
+    assert!(parse("-i {{input}} -s 100000x100000 {{output}}").is_err());
+    for graph in ["scale=7680:4320", "scale=-2:2160", "scale=iw/2:-1", "pad=iw+10:ih", "tile=10x10", "loop=5:100"] {
+        parse(&format!("-i {{{{input}}}} -vf {graph} {{{{output}}}}")).unwrap_or_else(|why| panic!("{graph}: {why}"));
+    }
+}

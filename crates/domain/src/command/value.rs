@@ -2,7 +2,7 @@
 //!
 //! No kind takes a name of a file: a slash is a division or a fraction, a colon stands in a time or a ratio.
 
-use super::expression;
+use super::{bounds, expression};
 
 /// What an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Kind {
             Self::Word => "a word or a number",
             Self::Expression => "an expression",
             Self::Time => "a time such as 1.5 or 00:01:02",
-            Self::Size => "a size such as 1280x720",
+            Self::Size => "a size such as 1280x720, of at most 33177600 pixels",
             Self::Ratio => "a number or a ratio such as 30000/1001",
             Self::Color => "a colour",
             Self::Flags => "words joined by + or -",
@@ -164,7 +164,8 @@ fn time(text: &str) -> Option<String> {
 fn size(text: &str) -> Option<String> {
     let whole = |part: &str| (1..=6).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
     if let Some((width, height)) = text.split_once('x').filter(|(width, height)| whole(width) && whole(height)) {
-        return Some(format!("{width}x{height}"));
+        let fits = bounds::size_fits(width.parse().ok()?, height.parse().ok()?);
+        return fits.then(|| format!("{width}x{height}"));
     }
     made_of(text, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

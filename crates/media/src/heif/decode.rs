@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{HEIC, PACKAGE, boxes, chunks};
 use crate::error::MediaError;
 use crate::image::ImageLimits;
+use crate::plain;
 use crate::run::process::{Collector, Ended, Ending};
 use crate::tools::{Errand, Toolbox, Writes};
 
@@ -42,6 +43,7 @@ pub(crate) async fn decode(
         return Err(rejected("unsupported_media", message));
     };
     let (from, to, limits) = (input.to_owned(), scratch.join(COPY), limits.clone());
+    let most_pixels = limits.pixels;
     let colors = blocking(move || copy(&from, &to, &limits)).await?;
     let errand = Errand {
         program: &tool.program,
@@ -58,7 +60,9 @@ pub(crate) async fn decode(
         return Err(blame(&ended, toolbox.settings().stall));
     }
     let folder = scratch.to_owned();
-    blocking(move || plain(&folder, colors)).await
+    // Four channels of two bytes, filters of lines and all else that a PNG holds.
+    let most = most_pixels.saturating_mul(8).saturating_mul(2).saturating_add(1 << 20);
+    blocking(move || plain_png(&folder, colors, most)).await
 }
 
 /// Copies the file for the tool, unless it is over a limit. Gives what the colours are, where no profile says it.
@@ -70,14 +74,14 @@ fn copy(from: &Path, to: &Path, limits: &ImageLimits) -> Result<Option<boxes::Nc
         return Err(rejected("too_many_pixels", message));
     }
     found.leave_primary(&mut bytes);
-    std::fs::write(to, bytes)?;
+    plain::write(to, bytes)?;
     Ok(found.colors.filter(|_| !found.profile))
 }
 
 /// Makes the PNG plain that the tool wrote, and removes what else there is.
-fn plain(folder: &Path, colors: Option<boxes::Nclx>) -> Result<PathBuf, MediaError> {
-    let written = WRITTEN.into_iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    let png = written.map(std::fs::read).transpose()?.and_then(|png| chunks::plain(&png, colors));
+fn plain_png(folder: &Path, colors: Option<boxes::Nclx>, most: u64) -> Result<PathBuf, MediaError> {
+    let written = WRITTEN.into_iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok());
+    let png = written.map(|path| plain::read(&path, most)).transpose()?.and_then(|png| chunks::plain(&png, colors));
     let Some(png) = png else { return Err(damaged("it holds no picture that can be decoded")) };
     for name in [COPY, WRITTEN[0], WRITTEN[1]] {
         match std::fs::remove_file(folder.join(name)) {
@@ -86,7 +90,7 @@ fn plain(folder: &Path, colors: Option<boxes::Nclx>) -> Result<PathBuf, MediaErr
         }
     }
     let path = folder.join(PLAIN);
-    std::fs::write(&path, png)?;
+    plain::write(&path, png)?;
     Ok(path)
 }
 
@@ -101,6 +105,10 @@ fn blame(ended: &Ended, stall: Duration) -> MediaError {
         }
         Ending::TimedOut => {
             server("timed_out", format!("the decoder of HEIC took longer than {} seconds", WALL.as_secs()))
+        }
+        Ending::OverMemory | Ending::OverProcesses | Ending::OverSize => {
+            let message = "the decoder of HEIC needed more memory, threads or room than the server allows it";
+            MediaError::Failed(JobFailure::request(Stage::Probing, "over_limit", message))
         }
         // It has no exit code for a reason; what ends a decoder is nearly always what it decodes.
         Ending::Exited(_) | Ending::Killed(_) => damaged("it cannot be decoded"),

@@ -18,9 +18,10 @@ mod chunks;
 mod decode;
 mod sequence;
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+
+use crate::plain;
 
 pub(crate) use decode::{HeifTool, decode};
 pub use sequence::without_items;
@@ -40,7 +41,7 @@ const BRANDS: &[&[u8; 4]] =
 /// Those of the operating system.
 pub fn is_heif(path: &Path) -> io::Result<bool> {
     let mut head = Vec::new();
-    File::open(path)?.take(4096).read_to_end(&mut head)?;
+    plain::open(path)?.take(4096).read_to_end(&mut head)?;
     Ok(names_heif(&head))
 }
 
@@ -63,7 +64,7 @@ pub(crate) fn names_heif(head: &[u8]) -> bool {
 /// Those of the operating system.
 pub fn is_avif_sequence(path: &Path) -> io::Result<bool> {
     let mut head = Vec::new();
-    File::open(path)?.take(12).read_to_end(&mut head)?;
+    plain::open(path)?.take(12).read_to_end(&mut head)?;
     Ok(head.get(4..) == Some(b"ftypavis"))
 }
 

@@ -1,6 +1,5 @@
 //! What a picture is, from its header: nothing is decoded, and what is over a limit goes no further.
 
-use std::fs::File;
 use std::io::{Cursor, Read as _};
 use std::path::Path;
 
@@ -18,6 +17,7 @@ use super::kind::{Kind, kind};
 use super::meaning::Meaning;
 use super::{ImageFormat, ImageLimits, avif, chunks, cut, ico, tiff};
 use crate::error::MediaError;
+use crate::plain;
 
 /// A picture whose header was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,7 +104,7 @@ pub fn inspect(path: &Path, limits: &ImageLimits) -> Result<Inspected, MediaErro
 
 /// The bytes of the file, unless they are too many.
 pub(crate) fn read(path: &Path, limits: &ImageLimits) -> Result<Vec<u8>, MediaError> {
-    let mut file = File::open(path)?;
+    let mut file = plain::open(path)?;
     let size = file.metadata()?.len();
     if size > limits.input_bytes {
         let message = format!("the input has {size} bytes; the limit for pictures is {}", limits.input_bytes);

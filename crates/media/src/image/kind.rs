@@ -6,7 +6,6 @@
 //! # Source
 //! AVIF: the brands of AV1 Image File Format 1.1, section 6. Icons: the ICONDIR of Microsoft's "Icons" (1995).
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -15,6 +14,7 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use super::ImageFormat;
 use super::raw::raw;
 use crate::error::MediaError;
+use crate::plain;
 use crate::sniff::{self, Sniffed};
 
 /// A kind of picture that we read.
@@ -73,7 +73,7 @@ impl Kind {
 /// Those of the operating system.
 pub fn is_picture(path: &Path) -> io::Result<bool> {
     let mut head = Vec::new();
-    File::open(path)?.take(sniff::HEAD as u64).read_to_end(&mut head)?;
+    plain::open(path)?.take(sniff::HEAD as u64).read_to_end(&mut head)?;
     Ok(kind(&head).is_ok())
 }
 

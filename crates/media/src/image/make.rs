@@ -20,6 +20,7 @@ use super::seen::{self, Drawn, Sketch};
 use super::strip::strip;
 use super::{ImageFormat, ImageLimits, Made, Origin, Wish, chunks, cut, fit, jpeg};
 use crate::error::MediaError;
+use crate::plain;
 use crate::plan::Damage;
 use crate::step::StreamPlan;
 use crate::verify::Check;
@@ -52,7 +53,7 @@ pub fn make(
     (work.there, work.loss, work.decoding) = (found.pixels, found.loss, looked);
     let (made, bytes) = work.make()?;
     watchman.go_on()?;
-    std::fs::write(output, bytes)?;
+    plain::write(output, bytes)?;
     let input_bytes = wish.origin.map_or(source_bytes, |origin| origin.size_bytes);
     Ok(Made { input_bytes, wall: watchman.began.elapsed(), ..made })
 }

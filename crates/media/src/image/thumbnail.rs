@@ -22,6 +22,7 @@ use super::level::{Settings, settings};
 use super::make::{broken, is_whole};
 use super::{ImageFormat, ImageLimits, Level, Made, Origin, cut, fit};
 use crate::error::MediaError;
+use crate::plain;
 use crate::plan::thumbnail_size;
 use crate::spell::seconds;
 use crate::step::StreamPlan;
@@ -57,7 +58,7 @@ pub fn thumbnail(
     let work = Work { bytes: &bytes, wish, origin, format, found, limits, watchman };
     let (made, bytes) = work.make()?;
     watchman.go_on()?;
-    std::fs::write(output, bytes)?;
+    plain::write(output, bytes)?;
     Ok(Made { wall: watchman.began.elapsed(), ..made })
 }
 

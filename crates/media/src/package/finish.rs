@@ -10,6 +10,7 @@ use super::listing::{Listing, attribute};
 use super::manifest::{self, Track};
 use super::{MANIFEST, MASTER, PackageExpectation, TrackExpectation, raw_playlist};
 use crate::error::MediaError;
+use crate::plain;
 use crate::tools::Toolbox;
 
 /// What our AAC is called: low complexity.
@@ -17,7 +18,7 @@ const AAC: &str = "mp4a.40.2";
 
 /// Writes the playlists and the manifest of the package in `folder`. Gives how many bytes all of it has.
 pub(crate) async fn finish(toolbox: &Toolbox, package: &PackageExpectation, folder: &Path) -> Result<u64, MediaError> {
-    let raw_master = tokio::fs::read_to_string(folder.join(MASTER)).await?;
+    let raw_master = plain::read_text(&folder.join(MASTER), plain::LIST)?;
     let mut tracks = Vec::new();
     for (number, expect) in package.tracks.iter().enumerate() {
         let listing = listing(folder, number).await?;
@@ -30,13 +31,13 @@ pub(crate) async fn finish(toolbox: &Toolbox, package: &PackageExpectation, fold
     }
     if package.has_playlists() {
         for Track { expect, listing, .. } in &tracks {
-            tokio::fs::write(folder.join(expect.playlist()), manifest::playlist(package, listing)).await?;
+            plain::write(&folder.join(expect.playlist()), manifest::playlist(package, listing))?;
         }
-        tokio::fs::write(folder.join(MASTER), manifest::master(package, &tracks)).await?;
+        plain::write(&folder.join(MASTER), manifest::master(package, &tracks))?;
     }
     if package.has_manifest() {
-        let raw = tokio::fs::read_to_string(folder.join(MANIFEST)).await?;
-        tokio::fs::write(folder.join(MANIFEST), manifest::manifest(&raw, &tracks, package.shape)).await?;
+        let raw = plain::read_text(&folder.join(MANIFEST), plain::LIST)?;
+        plain::write(&folder.join(MANIFEST), manifest::manifest(&raw, &tracks, package.shape))?;
     }
     Ok(tracks.iter().flat_map(|track| track.listing.files()).map(|file| file.size_bytes).sum())
 }
@@ -94,9 +95,9 @@ pub(super) async fn join(listing: &Listing, folder: &Path) -> io::Result<PathBuf
     let (to, folder) = (joined.clone(), folder.to_owned());
     let files: Vec<_> = listing.files().map(|file| folder.join(&file.name)).collect();
     let work = move || -> io::Result<()> {
-        let mut to = std::fs::File::create(to)?;
+        let mut to = plain::create(&to)?;
         for file in files {
-            io::copy(&mut std::fs::File::open(file)?, &mut to)?;
+            io::copy(&mut plain::open_made(&file)?, &mut to)?;
         }
         Ok(())
     };

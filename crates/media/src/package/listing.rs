@@ -6,6 +6,8 @@
 use std::io;
 use std::path::Path;
 
+use crate::plain;
+
 /// The segments of a rendition.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Listing {
@@ -28,10 +30,10 @@ impl Listing {
     /// # Errors
     /// `InvalidData` for a playlist that names nothing or what is not a plain name; what the file system says.
     pub(super) fn read(folder: &Path, playlist: &str) -> io::Result<Self> {
-        let mut listing = Self::parse(&std::fs::read_to_string(folder.join(playlist))?)
+        let mut listing = Self::parse(&plain::read_text(&folder.join(playlist), plain::LIST)?)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{playlist} is not as expected")))?;
         for segment in listing.header.iter_mut().chain(&mut listing.segments) {
-            segment.size_bytes = folder.join(&segment.name).metadata()?.len();
+            segment.size_bytes = plain::size(&folder.join(&segment.name))?;
         }
         Ok(listing)
     }

@@ -11,6 +11,7 @@ use super::manifest::segments_named;
 use super::{MANIFEST, MadePart, PackageExpectation, TrackExpectation};
 use crate::beside::Compared;
 use crate::error::MediaError;
+use crate::plain;
 use crate::plan::Damage;
 use crate::probe;
 use crate::samples::{Samples, Wanted, take_all};
@@ -29,7 +30,7 @@ pub(crate) async fn measure(
 ) -> Result<Receipt, MediaError> {
     let folder = main.parent().unwrap_or(scratch);
     let unusable = |error: io::Error| verify::broken(&error.to_string());
-    let main_bytes = tokio::fs::metadata(main).await.map_err(unusable)?.len();
+    let main_bytes = plain::size(main).map_err(unusable)?;
     let (mut checks, mut parts, mut shown) = (Vec::new(), Vec::new(), None::<MediaInfo>);
     for (number, track) in package.tracks.iter().enumerate() {
         let listing = listing(folder, number).await.map_err(unusable)?;
@@ -41,12 +42,12 @@ pub(crate) async fn measure(
         }
         tokio::fs::remove_file(&joined).await?;
         for file in listing.files() {
-            parts.push(part(folder, &file.name, track.mime_type(package.segment_format)).await.map_err(unusable)?);
+            parts.push(part(folder, &file.name, track.mime_type(package.segment_format)).map_err(unusable)?);
         }
         if package.has_playlists() {
             let playlist = track.playlist();
             checks.push(same_files(folder, &listing, &playlist).map_err(unusable)?);
-            parts.push(part(folder, &playlist, "application/vnd.apple.mpegurl").await.map_err(unusable)?);
+            parts.push(part(folder, &playlist, "application/vnd.apple.mpegurl").map_err(unusable)?);
         }
         match &mut shown {
             // The first rendition stands for all pictures.
@@ -55,12 +56,12 @@ pub(crate) async fn measure(
         }
     }
     if package.has_manifest() {
-        let text = tokio::fs::read_to_string(folder.join(MANIFEST)).await.map_err(unusable)?;
+        let text = plain::read_text(&folder.join(MANIFEST), plain::LIST).map_err(unusable)?;
         let listed = parts.iter().filter(|part| part.path.starts_with("seg-")).count();
         let named = segments_named(&text);
         checks.push(Check::new("manifest", named == Some(listed), listed.to_string(), format!("{named:?} segments")));
         if package.has_playlists() {
-            parts.push(part(folder, MANIFEST, "application/dash+xml").await.map_err(unusable)?);
+            parts.push(part(folder, MANIFEST, "application/dash+xml").map_err(unusable)?);
         }
     }
     if let Some(failure) = verify::failure(&checks) {
@@ -159,9 +160,9 @@ fn same_files(folder: &Path, listing: &Listing, playlist: &str) -> io::Result<Ch
     Ok(Check::new(playlist, names(&kept) == names(listing), count(listing), count(&kept)))
 }
 
-async fn part(folder: &Path, path: &str, mime_type: &str) -> io::Result<MadePart> {
+fn part(folder: &Path, path: &str, mime_type: &str) -> io::Result<MadePart> {
     let file = folder.join(path);
-    let size_bytes = tokio::fs::metadata(&file).await?.len();
+    let size_bytes = plain::size(&file)?;
     Ok(MadePart { path: path.to_owned(), file, size_bytes, mime_type: mime_type.to_owned() })
 }
 

@@ -7,10 +7,10 @@
 //! PNG, third edition, sections 5.2 and 5.3: a signature, then chunks of a big-endian length, a type, the data and a
 //! checksum, `IHDR` first (width, height, depth, colour type) and `IEND` last.
 
-use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write as _};
 use std::path::Path;
 
+use crate::plain;
 use reelhook_domain::media::MediaInfo;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -25,11 +25,11 @@ const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
 /// # Errors
 /// `FileTooLarge` over the cap, `InvalidData` for what is no sequence of pictures.
 pub(crate) fn pack(pictures: &Path, archive: &Path, cap: u64) -> io::Result<u64> {
-    let mut from = BufReader::with_capacity(1 << 16, File::open(pictures)?);
+    let mut from = BufReader::with_capacity(1 << 16, plain::open_made(pictures)?);
     if from.get_ref().metadata()?.len() > cap {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    let mut zip = ZipWriter::new(BufWriter::with_capacity(1 << 16, File::create(archive)?));
+    let mut zip = ZipWriter::new(BufWriter::with_capacity(1 << 16, plain::create(archive)?));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     let mut frames = 0;
     let mut signature = [0; 8];
@@ -114,7 +114,7 @@ mod tests {
         std::fs::write(&pictures, bytes)?;
         pack(&pictures, &archive, cap)?;
         assert!(!pictures.exists());
-        measure(&mut File::open(archive)?).map(|info| info.expect("an archive"))
+        measure(&mut std::fs::File::open(archive)?).map(|info| info.expect("an archive"))
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub(crate) fn capabilities() -> Capabilities {
         muxers: set(&["mp4", "mov", "matroska", "webm", "dash", "hls"]),
         filters: set(&["scale", "zscale", "tonemap", "bwdif", "palettegen", "paletteuse"]),
         heif: None,
-        layers: Layers { landlock: true, seccomp: true },
+        layers: Layers { landlock: 6, seccomp: true },
         threads: 0,
     }
 }

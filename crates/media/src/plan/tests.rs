@@ -520,7 +520,7 @@ fn an_output_of_a_command_that_was_made_before_is_not_written_again() {
 
 #[test]
 fn a_still_option_before_a_moving_picture_is_refused() {
-    let command = json!({"recipe": "ffmpeg", "args": ["-loop", "1", "-i", "{{input}}", "{{output}}"], "format": "mp4"});
+    let command = json!({"recipe": "ffmpeg", "args": ["-loop", "1", "-i", "{{input}}", "-t", "1", "{{output}}"], "format": "mp4"});
     let plan = planned(&clip(), &[command]);
     assert_eq!(plan.refused[0].1.code, "unsupported_command");
 }

@@ -21,6 +21,8 @@ use crate::tools::{Errand, Writes};
 
 /// ffmpeg's exit code, where it has one for each reason (7 and newer): the low byte of `-ENOSPC`.
 const NO_SPACE: i32 = 256 - libc::ENOSPC;
+/// The same, of `-ENOMEM`.
+const NO_MEMORY: i32 = 256 - libc::ENOMEM;
 /// ffmpeg's exit code when a signal asked it to end.
 const ASKED_TO_END: i32 = 255;
 /// A disk with less room than this is full.
@@ -41,7 +43,10 @@ impl Job<'_> {
             }
             Ending::TimedOut | Ending::Killed(libc::SIGXCPU) => self.timed_out(step),
             Ending::Exited(ASKED_TO_END) if ended.cpu >= self.wall(step) => self.timed_out(step),
-            Ending::Killed(libc::SIGXFSZ) => return self.too_large(),
+            Ending::Killed(libc::SIGXFSZ) | Ending::OverSize => return self.too_large(),
+            Ending::OverMemory => self.over_memory(),
+            Ending::OverProcesses => self.over_processes(),
+            _ if ran_out_of_memory(ended) => self.over_memory(),
             _ if self.disk_is_full(ended) => server("out_of_disk", "the server's disk is full".to_owned()),
             Ending::Killed(signal) => server("encoder_failed", format!("the encoder was ended by signal {signal}")),
             Ending::Exited(code) => match self.input_decodes(step).await {
@@ -59,8 +64,27 @@ impl Job<'_> {
     /// The refusal of what would be larger than any output may be.
     pub(super) fn too_large(&self) -> MediaError {
         let most = self.toolbox.settings().limits.output_bytes;
-        let message = format!("the output would be larger than the limit of {most} bytes");
+        let message = format!(
+            "the output would be larger than the limit of {most} bytes, which the server sets by media.max_output_bytes"
+        );
         MediaError::Failed(JobFailure::request(Stage::Encoding, "over_limit", message))
+    }
+
+    fn over_memory(&self) -> JobFailure {
+        let most = self.toolbox.settings().limits.memory_bytes;
+        let message = format!(
+            "the encoder needed more memory than the limit of {most} bytes, which the server sets by media.max_memory_bytes"
+        );
+        JobFailure::request(Stage::Encoding, "over_memory", message)
+    }
+
+    fn over_processes(&self) -> JobFailure {
+        let most = self.toolbox.settings().limits.processes;
+        let message = format!(
+            "the encoder started more processes and threads than the limit of {most}, which the server sets by \
+             media.max_processes"
+        );
+        JobFailure::request(Stage::Encoding, "over_processes", message)
     }
 
     fn timed_out(&self, step: &Step) -> JobFailure {
@@ -134,4 +158,11 @@ impl Job<'_> {
             ending => Ok(ending == Ending::Exited(0)),
         }
     }
+}
+
+/// Whether a tool was refused the memory that it asked for.
+fn ran_out_of_memory(ended: &Ended) -> bool {
+    // Before version 7 there is no exit code for it. It is the C library's own text, in the locale that we set.
+    let said = ended.stderr.text().contains("Cannot allocate memory");
+    ended.ending == Ending::Exited(NO_MEMORY) || (said && ended.ending != Ending::Exited(0))
 }

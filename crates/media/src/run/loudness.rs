@@ -7,6 +7,7 @@ use super::process::Ending;
 use super::progress::Meter;
 use crate::error::MediaError;
 use crate::loudness::{self, Aim, BEFORE, Level, Listening, Loudness};
+use crate::plain;
 use crate::plan::{Damage, leveled};
 use crate::step::Step;
 
@@ -21,7 +22,7 @@ impl Job<'_> {
         let (before, mut cpu) = self.heard(step, mix).await?;
         tracing::debug!(?before, "the loudness was measured");
         let document = serde_json::to_vec(&before).map_err(std::io::Error::from)?;
-        tokio::fs::write(self.scratch.join(BEFORE), document).await?;
+        plain::write(&self.scratch.join(BEFORE), document)?;
         let mut level = Level::between(&before, aim);
         for correction in 0..=CORRECTIONS {
             cpu += self.attempt(&leveled(step, level), SHARE).await?;

@@ -30,6 +30,7 @@ use super::progress::Meter;
 use super::{Job, remove};
 use crate::error::MediaError;
 use crate::matte::{Grey, Model, ModelError};
+use crate::plain;
 use crate::plan::Rate;
 use crate::spell::MATTE;
 use crate::step::Step;
@@ -213,7 +214,7 @@ impl Writer {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let mut file = BufWriter::with_capacity(1 << 16, File::create(path)?);
+                let mut file = BufWriter::with_capacity(1 << 16, plain::create(path)?);
                 let (width, height, rate) = (grey.width, grey.height, self.rate.y4m());
                 writeln!(file, "YUV4MPEG2 W{width} H{height} F{rate} Ip A1:1 Cmono XCOLORRANGE=FULL")?;
                 none.insert(file)

@@ -13,6 +13,7 @@ mod ring;
 mod screen;
 mod style;
 mod subtitles;
+mod survivors;
 mod waveform;
 
 use std::ffi::OsString;
@@ -33,6 +34,7 @@ use crate::extras::{CHAPTERS, chapter_file};
 use crate::further::Further;
 use crate::package;
 use crate::pictures::sequence;
+use crate::plain;
 use crate::plan::{keyed, tightened};
 use crate::probe::Source;
 use crate::promise::Promise;
@@ -101,7 +103,7 @@ pub(crate) async fn run(
     let Prepared { mut step, done, cpu, style } = job.prepared(step).await?;
     let mut cpu = cpu + job.attempt(&step, done).await?;
     for _ in 0..TIGHTENINGS {
-        let Some(tighter) = tightened(&step, size(&step, scratch).await) else { break };
+        let Some(tighter) = tightened(&step, size(&step, scratch)) else { break };
         tracing::info!("the output is over its cap; it is made again with fewer bits");
         cpu += job.attempt(&tighter, done).await?;
         step = tighter;
@@ -169,7 +171,7 @@ impl Job<'_> {
         }
         self.write_script(step).await?;
         if !step.chapters().is_empty() {
-            tokio::fs::write(self.scratch.join(CHAPTERS), chapter_file(step.chapters())).await?;
+            plain::write(&self.scratch.join(CHAPTERS), chapter_file(step.chapters()))?;
         }
         let mut runs = vec![step.arguments(self.input, self.further)];
         runs.splice(..0, step.first_pass(self.input, self.further));
@@ -233,7 +235,7 @@ impl Job<'_> {
         let files = iter::once(first).chain(self.further_inputs(step).map(|(path, source)| (path, source.demuxer)));
         let files = files.zip(lengths).map(|((path, demuxer), &length)| (path, demuxer, length));
         let script = script(files).ok_or_else(|| io::Error::other("a path of ours cannot be written in a script"))?;
-        Ok(tokio::fs::write(self.scratch.join(SCRIPT), script).await?)
+        Ok(plain::write(&self.scratch.join(SCRIPT), script)?)
     }
 
     async fn once(&self, step: &Step, arguments: Vec<OsString>, share: (f64, f64)) -> Result<Ended, MediaError> {
@@ -246,7 +248,7 @@ impl Job<'_> {
             arguments,
             inputs: self.reads(step),
             scratch: self.scratch,
-            writes: Writes::Scratch,
+            writes: Writes::Outputs(step.products.len()),
             wall,
             stall,
         };
@@ -300,7 +302,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Size of a step's product, in bytes; zero where it is not there.
-async fn size(step: &Step, scratch: &Path) -> u64 {
+fn size(step: &Step, scratch: &Path) -> u64 {
     let Some(product) = step.products.first() else { return 0 };
-    tokio::fs::metadata(scratch.join(&product.file_name)).await.map_or(0, |metadata| metadata.len())
+    plain::size(&scratch.join(&product.file_name)).unwrap_or(0)
 }

@@ -1,16 +1,17 @@
 //! A child process, tamed: the only place that starts one.
 //!
 //! A tool is started through the launcher (see [`crate::sandbox`]) as the leader of its own process group, with an
-//! empty environment, nothing on standard input and pipes for the rest. It ends in one of five ways ([`Ending`]), and
-//! however it ends the whole group is gone and reaped when [`Toolbox`](crate::Toolbox) is told; dropping the future
-//! kills the group as well.
+//! empty environment, nothing on standard input and pipes for the rest. It ends in one of several ways ([`Ending`]), and
+//! however it ends all that it started is gone and reaped when [`Toolbox`](crate::Toolbox) is told; dropping the future
+//! kills the same. See [`survivors`](super::survivors).
 //!
 //! **Death with the server.** The launcher asks the kernel to kill it when its parent dies, so that `kill -9` of the
 //! server leaves no encoder behind. The kernel means the parent *thread*, and the runtime's threads come and go; hence
 //! [`Spawner`], one thread that starts all children and lives as long as the toolbox.
 //!
 //! **The watchdog.** Once in a while the tool's signs of life are compared: what it says of its progress, and the CPU
-//! time that the kernel counts. None changed for the stall time: it is hung (on a dead disk, a lock, a pipe).
+//! time that the kernel counts. None changed for the stall time: it is hung (on a dead disk, a lock, a pipe). At the same
+//! time it is looked at what the tool takes: memory, processes, and room on the disk.
 //!
 //! **CPU time.** When a child has ended but is not yet reaped, `/proc/PID/stat` still has its final CPU time. The end
 //! is noticed through a pidfd, so that nobody else reaps it first.
@@ -32,6 +33,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::ring::Ring;
+use super::survivors::{self, Running, Taken};
 
 /// One run of a tool.
 #[derive(Debug)]
@@ -44,6 +46,19 @@ pub(crate) struct Order {
     pub(crate) wall: Duration,
     /// Longest it may show no sign of life.
     pub(crate) stall: Duration,
+    pub(crate) most: Most,
+}
+
+/// How much a tool may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Most {
+    pub(crate) memory_bytes: u64,
+    /// Processes and threads.
+    pub(crate) processes: u64,
+    /// What all files in the scratch folder together may grow by.
+    pub(crate) files_bytes: u64,
+    /// Whether it has no process but itself, so that its group need not be looked for.
+    pub(crate) is_alone: bool,
 }
 
 /// How a tool ended.
@@ -59,6 +74,12 @@ pub(crate) enum Ending {
     TimedOut,
     /// Ended by us: no longer wanted.
     Canceled,
+    /// Ended by us: it took more memory than it may.
+    OverMemory,
+    /// Ended by us: it had more processes and threads than it may.
+    OverProcesses,
+    /// Ended by us: its files were larger than they may be.
+    OverSize,
 }
 
 /// What is known of a tool that has ended.
@@ -121,11 +142,13 @@ struct Request {
 
 impl Spawner {
     pub(crate) fn start() -> io::Result<Self> {
+        Running::adopt_orphans();
+        let running = Running::default();
         let (requests, inbox) = mpsc::channel::<Request>();
         std::thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             while let Ok(Request { mut command, reply }) = inbox.recv() {
                 // A reply that nobody awaits any more drops the guard, which kills the child.
-                let _ = reply.send(command.spawn().map(Guard::new));
+                let _ = reply.send(Guard::start(&mut command, &running));
             }
         })?;
         Ok(Self { requests })
@@ -143,27 +166,41 @@ impl Spawner {
 #[derive(Debug)]
 struct Guard {
     child: Option<Child>,
-    group: Option<Pid>,
+    id: Pid,
+    running: Running,
 }
 
 impl Guard {
-    fn new(child: Child) -> Self {
-        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Self { child: Some(child), group }
+    fn start(command: &mut std::process::Command, running: &Running) -> io::Result<Self> {
+        let mut known = running.lock();
+        let child = command.spawn()?;
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let id = id.ok_or_else(|| io::Error::other("a process has no id"))?;
+        known.insert(id.as_raw_nonzero().get());
+        Ok(Self { child: Some(child), id, running: running.clone() })
     }
 
     /// Kills the whole group. Only while the leader is unreaped: its id is not given to anyone else until then.
     fn kill(&self) {
-        if let (Some(_), Some(group)) = (&self.child, self.group) {
+        if self.child.is_some() {
             // Fails only when the group is gone already.
-            let _ = kill_process_group(group, Signal::KILL);
+            let _ = kill_process_group(self.id, Signal::KILL);
         }
+    }
+
+    /// Kills all that the child started, and itself.
+    async fn end(&self) -> io::Result<()> {
+        self.kill();
+        let (running, id) = (self.running.clone(), self.id);
+        tokio::task::spawn_blocking(move || running.end(id)).await.map_err(io::Error::other)
     }
 
     /// Reaps a child that has ended.
     fn reap(mut self) -> io::Result<ExitStatus> {
         self.kill();
-        self.child.take().map_or_else(|| Err(io::Error::other("reaped twice")), |mut child| child.wait())
+        let status = self.child.take().map_or_else(|| Err(io::Error::other("reaped twice")), |mut child| child.wait());
+        self.running.lock().remove(&self.id.as_raw_nonzero().get());
+        status
     }
 }
 
@@ -172,9 +209,13 @@ impl Drop for Guard {
         self.kill();
         if let Some(mut child) = self.child.take() {
             // A killed process may take a moment to die (in an uninterruptible read, say); nobody shall wait for that.
-            if !matches!(child.try_wait(), Ok(Some(_))) {
-                let _ = std::thread::Builder::new().name("reaper".to_owned()).spawn(move || child.wait());
-            }
+            let (running, id) = (self.running.clone(), self.id);
+            let _ = std::thread::Builder::new().name("reaper".to_owned()).spawn(move || {
+                running.end(id);
+                let status = child.wait();
+                running.lock().remove(&id.as_raw_nonzero().get());
+                status
+            });
         }
     }
 }
@@ -193,9 +234,10 @@ pub(crate) async fn run(
     cancel: &CancellationToken,
 ) -> io::Result<Ended> {
     let began = Instant::now();
+    let size_before = size_of(&order.scratch);
     let mut guard = spawner.spawn(command(order)?).await?;
     let child = guard.child.as_mut().ok_or_else(|| io::Error::other("no child"))?;
-    let group = guard.group.ok_or_else(|| io::Error::other("no process id"))?;
+    let group = guard.id;
     let mut stdout = pipe(child.stdout.take().map(OwnedFd::from))?;
     let mut stderr = pipe(child.stderr.take().map(OwnedFd::from))?;
     #[expect(deprecated, reason = "its successor is unsafe for types that may close early; an OwnedFd does not")]
@@ -231,11 +273,14 @@ pub(crate) async fn run(
                 if watchdog.look(listener.mark(), cpu_time(group)) > order.stall {
                     break Some(Ending::Stalled);
                 }
+                if let Some(ending) = order.over(group, size_before) {
+                    break Some(ending);
+                }
             }
         }
     };
 
-    guard.kill();
+    guard.end().await?;
     // The end may have been noticed before the last words were read. Nobody is left who could keep the pipes open,
     // except a process stuck in the kernel: hence the deadline.
     let last_words = async {
@@ -260,6 +305,33 @@ pub(crate) async fn run(
     Ok(Ended { ending, stderr: ring, wall: began.elapsed(), cpu })
 }
 
+impl Order {
+    /// How the tool is to end, if it takes more than it may.
+    fn over(&self, tool: Pid, size_before: u64) -> Option<Ending> {
+        let look = if self.most.is_alone { survivors::taken_alone } else { survivors::taken };
+        let Taken { memory_bytes, processes } = look(tool);
+        if memory_bytes > self.most.memory_bytes {
+            Some(Ending::OverMemory)
+        } else if processes > self.most.processes {
+            Some(Ending::OverProcesses)
+        } else {
+            let grown = size_of(&self.scratch).saturating_sub(size_before);
+            (grown > self.most.files_bytes).then_some(Ending::OverSize)
+        }
+    }
+}
+
+/// Bytes of all files below a folder. No link is followed.
+fn size_of(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).fold(0, u64::saturating_add)
+}
+
 fn command(order: &Order) -> io::Result<std::process::Command> {
     let (program, arguments) = order.line.split_first().ok_or_else(|| io::Error::other("nothing to start"))?;
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
@@ -281,9 +353,10 @@ fn pipe(end: Option<OwnedFd>) -> io::Result<Receiver> {
     Receiver::from_owned_fd(end.ok_or_else(|| io::Error::other("a pipe is missing"))?)
 }
 
-/// How often the watchdog looks: often enough for the wall-clock cap, and several times in a stall.
+/// How often the watchdog looks: often enough for the wall-clock cap and for a tool that grows, and several times in a
+/// stall.
 fn watchdog_period(stall: Duration) -> Duration {
-    (stall / 8).clamp(Duration::from_millis(20), Duration::from_secs(1))
+    (stall / 8).clamp(Duration::from_millis(20), Duration::from_millis(250))
 }
 
 struct Watchdog {

@@ -6,6 +6,7 @@ use reelhook_domain::failure::{JobFailure, Stage};
 
 use super::Job;
 use crate::error::MediaError;
+use crate::plain;
 use crate::plan::{SCREEN_SIZE, screen_color};
 use crate::spell::SCREEN;
 use crate::step::Step;
@@ -16,7 +17,7 @@ impl Job<'_> {
         let file = self.scratch.join(SCREEN);
         let arguments = step.screen_arguments(self.input, SCREEN_SIZE);
         let cpu = self.finished(step, arguments, (0.0, 0.0)).await?;
-        let pixels = tokio::fs::read(&file).await?;
+        let pixels = plain::read(&file, plain::SAMPLE)?;
         if pixels.is_empty() {
             let message = "the input has no frame that can be decoded";
             return Err(MediaError::Failed(JobFailure::input(Stage::Encoding, "input_damaged", message)));

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, BufR
 
 use super::{Job, Prepared, remove};
 use crate::error::MediaError;
+use crate::plain;
 use crate::plan::styled;
 use crate::spell::{CUTS, HEARD, LOOK};
 use crate::step::Step;
@@ -50,7 +51,7 @@ impl Job<'_> {
         }
         let cpu = self.finished(step, step.style_arguments(self.input), share).await?;
         let [look, cuts, heard] = &files;
-        let pixels = tokio::fs::read(look).await?;
+        let pixels = plain::read(look, plain::SAMPLE)?;
         if pixels.is_empty() {
             let message = "the input has no frame that can be decoded";
             return Err(MediaError::Failed(JobFailure::input(Stage::Encoding, "input_damaged", message)));
@@ -66,7 +67,7 @@ impl Job<'_> {
 
 /// The last value of what was heard: the loudness of all of it.
 async fn loudness(file: &Path) -> io::Result<Option<f64>> {
-    let mut file = match File::open(file).await {
+    let mut file = match plain::open_made(file).map(File::from_std) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
@@ -80,7 +81,7 @@ async fn loudness(file: &Path) -> io::Result<Option<f64>> {
 
 /// How many frames are listed.
 async fn count(file: &Path) -> io::Result<u32> {
-    let mut lines = BufReader::new(File::open(file).await?).lines();
+    let mut lines = BufReader::new(File::from_std(plain::open_made(file)?).take(plain::LIST)).lines();
     let mut count: u32 = 0;
     while let Some(line) = lines.next_line().await? {
         count = count.saturating_add(u32::from(line.starts_with("frame:")));

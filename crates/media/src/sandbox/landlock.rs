@@ -1,23 +1,31 @@
 //! Which files a tool may touch: system libraries and the input to read, the scratch folder to write.
 //!
+//! In the scratch folder a tool makes plain files and folders, and nothing else: no symbolic link that the server could
+//! follow, no pipe on which it could hang, no name for a file that lies in another folder.
+//!
 //! # Source
 //! <https://docs.kernel.org/userspace-api/landlock.html>
 
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
-    RulesetCreatedAttr as _, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope, path_beneath_rules,
 };
 
 /// The newest interface that these rules were written for; an older kernel gets those of them that it knows.
 const KNOWN: ABI = ABI::V6;
 
+/// Each interface with its number, oldest first.
+const NUMBERED: &[(ABI, u32)] =
+    &[(ABI::V1, 1), (ABI::V2, 2), (ABI::V3, 3), (ABI::V4, 4), (ABI::V5, 5), (ABI::V6, 6), (ABI::V7, 7)];
+
 /// Where programs and their libraries live.
 const SYSTEM: &[&str] = &["/usr", "/lib", "/lib32", "/lib64", "/bin", "/nix/store", "/gnu/store"];
 
-/// What the dynamic loader, the C library and encoders look at: caches and the shape of the machine. Nothing here
-/// tells of users, of other processes or of the network.
+/// What the dynamic loader, the C library and encoders look at: caches, the shape of the machine, and the process
+/// itself. Nothing here describes users, other processes or the network; `/proc/self` as a whole would, through `net`
+/// and `mountinfo`, so its entries are listed singly.
 const LOOKED_AT: &[&str] = &[
     "/etc/ld.so.cache",
     "/etc/ld.so.preload",
@@ -28,7 +36,14 @@ const LOOKED_AT: &[&str] = &[
     "/dev/urandom",
     "/dev/random",
     "/dev/zero",
-    "/proc/self",
+    "/proc/self/auxv",
+    "/proc/self/cmdline",
+    "/proc/self/comm",
+    "/proc/self/limits",
+    "/proc/self/maps",
+    "/proc/self/stat",
+    "/proc/self/statm",
+    "/proc/self/status",
     "/proc/cpuinfo",
     "/proc/meminfo",
     "/proc/stat",
@@ -36,21 +51,30 @@ const LOOKED_AT: &[&str] = &[
     "/sys/devices/system/node",
 ];
 
-/// Puts the rules on this process and its children.
-pub(super) fn restrict(reads: &[PathBuf], writes: &[PathBuf], tool: Option<&Path>) -> Result<(), String> {
+/// Puts the rules on this process and its children. Gives the number of the interface that the kernel has.
+pub(super) fn restrict(reads: &[PathBuf], writes: &[PathBuf], tool: Option<&Path>) -> Result<u32, String> {
     match build(reads, writes, tool) {
-        Ok(RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced) => Ok(()),
-        Ok(RulesetStatus::NotEnforced) => Err("the kernel does not have it, or it is switched off".to_owned()),
+        Ok(LandlockStatus::Available { effective_abi, .. }) => Ok(number(effective_abi)),
+        Ok(LandlockStatus::NotEnabled) => Err("it is switched off; boot the kernel with lsm=landlock,...".to_owned()),
+        Ok(LandlockStatus::NotImplemented) => Err("the kernel does not have it; Linux 6.2 and later do".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-fn build(reads: &[PathBuf], writes: &[PathBuf], tool: Option<&Path>) -> Result<RulesetStatus, landlock::RulesetError> {
+fn number(abi: ABI) -> u32 {
+    NUMBERED.iter().rev().find(|(known, _)| *known <= abi).map_or(0, |(_, number)| *number)
+}
+
+fn build(reads: &[PathBuf], writes: &[PathBuf], tool: Option<&Path>) -> Result<LandlockStatus, RulesetError> {
     let run = AccessFs::from_read(KNOWN);
     let look = run & !BitFlags::from(AccessFs::Execute);
-    let devices =
-        AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeSock | AccessFs::MakeFifo;
-    let keep = AccessFs::from_all(KNOWN) & !devices;
+    let keep = look
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::MakeDir
+        | AccessFs::RemoveFile
+        | AccessFs::RemoveDir;
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(KNOWN))?
@@ -65,5 +89,5 @@ fn build(reads: &[PathBuf], writes: &[PathBuf], tool: Option<&Path>) -> Result<R
         .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile))?
         .add_rules(path_beneath_rules(writes, keep))?
         .restrict_self()?;
-    Ok(status.ruleset)
+    Ok(status.landlock)
 }

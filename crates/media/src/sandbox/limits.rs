@@ -1,13 +1,18 @@
-//! Resource limits, priority, and death with the parent.
+//! Resource limits, priority, and death: with the parent, and before all others when memory runs out.
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, nice, set_parent_process_death_signal, setrlimit};
 
 /// How much a tool may take. Absent means the machine's own limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Bounds {
+    /// Memory that it may write to and shares with no other process.
+    pub(super) data_bytes: Option<u64>,
+    /// All that it maps, whether it is used or not.
     pub(super) address_space_bytes: Option<u64>,
     pub(super) file_size_bytes: Option<u64>,
     pub(super) cpu_seconds: Option<u64>,
+    /// Processes and threads of this user, which the kernel does not hold root to.
+    pub(super) processes: Option<u64>,
 }
 
 /// The tools open an input, a few outputs and their libraries.
@@ -19,7 +24,10 @@ impl Bounds {
         // A core file of an encoder is gigabytes of the caller's content.
         limit(Resource::Core, 0)?;
         limit(Resource::Nofile, OPEN_FILES)?;
+        die_first();
         for (resource, value) in [
+            (Resource::Data, self.data_bytes),
+            (Resource::Nproc, self.processes),
             (Resource::As, self.address_space_bytes),
             (Resource::Fsize, self.file_size_bytes),
             (Resource::Cpu, self.cpu_seconds),
@@ -39,6 +47,12 @@ fn limit(resource: Resource, value: u64) -> Result<(), String> {
     let hardest = rustix::process::getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
     let wanted = Rlimit { current: Some(hardest), maximum: Some(hardest) };
     setrlimit(resource, wanted).map_err(|error| format!("cannot limit {resource:?} to {hardest}: {error}"))
+}
+
+/// Makes this process the first that the kernel ends when memory runs out, before the server.
+fn die_first() {
+    // Where `/proc` is missing the kernel chooses by size, which is no reason to refuse.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
 
 /// Asks the kernel to kill this process when its parent's thread ends, and makes sure that it has not ended yet.

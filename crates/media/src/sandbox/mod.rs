@@ -10,7 +10,8 @@
 //!
 //! In order: death with the parent, resource limits and lowest priority, Landlock, seccomp, `exec`. Landlock and
 //! seccomp both set `no_new_privs`. A layer that the kernel lacks is left out in mode `auto` and is an end in mode
-//! `require`. With `--report` nothing is started: the layers that took hold are printed, one a line.
+//! `require`; so is a Landlock that is older than [`LEAST_LANDLOCK`]. With `--report` nothing is started: the layers that
+//! took hold are printed, one a line.
 
 mod landlock;
 mod limits;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 
 use self::limits::Bounds;
+use self::seccomp::Starts;
 
 /// Whether tools run in the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,31 +56,58 @@ impl SandboxMode {
     }
 }
 
+/// The oldest interface of Landlock with which the sandbox counts as whole: from it on, a file that may only be read
+/// cannot be emptied. Linux 6.2 has it.
+pub const LEAST_LANDLOCK: u32 = 3;
+
+/// What each interface of Landlock added, by its number, where a kernel without it leaves something open.
+const ADDED: &[(u32, &str)] = &[
+    (3, "emptying of files that may only be read"),
+    (4, "TCP (which seccomp closes)"),
+    (5, "requests to devices (which seccomp narrows)"),
+    (6, "abstract sockets and signals (which seccomp closes)"),
+];
+
 /// The layers of the sandbox that this machine offers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layers {
-    /// Landlock: which files may be touched.
-    pub landlock: bool,
+    /// Landlock, which files may be touched: the number of its interface (ABI), 0 where there is none.
+    pub landlock: u32,
     /// seccomp: which system calls may be made; none that reach a network.
     pub seccomp: bool,
 }
 
 impl Layers {
     /// What is missing, in words; empty when nothing is.
-    pub fn missing(self) -> Vec<&'static str> {
-        let mut missing = Vec::new();
-        if !self.landlock {
-            missing.push("landlock");
-        }
+    pub fn missing(self) -> Vec<String> {
+        let mut missing: Vec<String> = Vec::new();
+        missing.extend(old(self.landlock));
         if !self.seccomp {
-            missing.push("seccomp");
+            missing.push("seccomp".to_owned());
         }
         missing
     }
 
+    /// What Landlock would also close if the kernel were newer.
+    pub fn left_open(self) -> Vec<&'static str> {
+        ADDED.iter().filter(|(number, _)| *number > self.landlock).map(|(_, what)| *what).collect()
+    }
+
     pub(crate) fn parse(report: &str) -> Self {
-        let has = |layer| report.lines().any(|line| line.trim() == layer);
-        Self { landlock: has("landlock"), seccomp: has("seccomp") }
+        let words = || report.lines().map(str::trim);
+        let landlock = words().find_map(|line| line.strip_prefix("landlock ")?.parse().ok());
+        Self { landlock: landlock.unwrap_or(0), seccomp: words().any(|line| line == "seccomp") }
+    }
+}
+
+/// What is wrong with a Landlock of that number, if anything is.
+fn old(landlock: u32) -> Option<String> {
+    match landlock {
+        0 => Some("Landlock".to_owned()),
+        number if number < LEAST_LANDLOCK => {
+            Some(format!("Landlock ABI {LEAST_LANDLOCK} (Linux 6.2; this kernel has ABI {number})"))
+        }
+        _ => None,
     }
 }
 
@@ -94,6 +123,7 @@ struct Orders {
     reads: Vec<PathBuf>,
     writes: Vec<PathBuf>,
     bounds: Bounds,
+    starts: Starts,
     tool: Vec<OsString>,
 }
 
@@ -113,27 +143,34 @@ pub fn enter(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn obey(orders: &Orders) -> Result<(), String> {
     limits::die_with(orders.parent)?;
+    // A rule of Landlock holds for what a link points to: one that a tool left would open the file behind it to the next.
+    if let Some(link) = orders.reads.iter().chain(&orders.writes).find(|path| path.is_symlink()) {
+        return Err(format!("{} is a symbolic link", link.display()));
+    }
     orders.bounds.apply()?;
     let layers = match orders.mode {
         SandboxMode::Off => Layers::default(),
         SandboxMode::Auto | SandboxMode::Require => {
             let tool = orders.tool.first().map(PathBuf::from);
             let landlock = landlock::restrict(&orders.reads, &orders.writes, tool.as_deref());
-            let seccomp = seccomp::restrict();
+            let seccomp = seccomp::restrict(orders.starts);
             if orders.mode == SandboxMode::Require {
-                landlock.as_ref().map_err(|error| format!("Landlock is required: {error}"))?;
+                let number = landlock.as_ref().map_err(|error| format!("Landlock is required: {error}"))?;
+                old(*number).map_or(Ok(()), |needed| Err(format!("{needed} is required")))?;
                 seccomp.as_ref().map_err(|error| format!("seccomp is required: {error}"))?;
             }
-            Layers { landlock: landlock.is_ok(), seccomp: seccomp.is_ok() }
+            Layers { landlock: landlock.unwrap_or(0), seccomp: seccomp.is_ok() }
         }
     };
     if orders.report {
-        let mut out = std::io::stdout();
-        for (name, held) in [("landlock", layers.landlock), ("seccomp", layers.seccomp)] {
-            if held {
-                writeln!(out, "{name}").map_err(|error| error.to_string())?;
-            }
+        let mut said = String::new();
+        if layers.landlock > 0 {
+            said = format!("landlock {}\n", layers.landlock);
         }
+        if layers.seccomp {
+            said.push_str("seccomp\n");
+        }
+        std::io::stdout().write_all(said.as_bytes()).map_err(|error| error.to_string())?;
         return Ok(());
     }
     let (program, arguments) = orders.tool.split_first().ok_or("no program is named after --")?;
@@ -151,6 +188,7 @@ impl Orders {
             reads: Vec::new(),
             writes: Vec::new(),
             bounds: Bounds::default(),
+            starts: Starts::Processes,
             tool: Vec::new(),
         };
         while let Some(name) = arguments.next() {
@@ -161,6 +199,7 @@ impl Orders {
                     break;
                 }
                 "--report" => orders.report = true,
+                "--no-processes" => orders.starts = Starts::Threads,
                 _ => {
                     let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
                     orders.set(&name, value)?;
@@ -189,6 +228,8 @@ impl Orders {
                 self.mode = SandboxMode::from_word(text).ok_or("--mode must be auto, require or off")?;
             }
             "--parent" => self.parent = Some(text.parse().map_err(|_| "--parent must be a process id".to_owned())?),
+            "--data" => self.bounds.data_bytes = Some(number()?),
+            "--processes" => self.bounds.processes = Some(number()?),
             "--address-space" => self.bounds.address_space_bytes = Some(number()?),
             "--file-size" => self.bounds.file_size_bytes = Some(number()?),
             "--cpu-seconds" => self.bounds.cpu_seconds = Some(number()?),
@@ -225,8 +266,20 @@ mod tests {
 
     #[test]
     fn a_report_names_the_layers_that_hold() {
-        let layers = Layers::parse("landlock\n");
-        assert_eq!(layers, Layers { landlock: true, seccomp: false });
+        let layers = Layers::parse("landlock 6\n");
+        assert_eq!(layers, Layers { landlock: 6, seccomp: false });
         assert_eq!(layers.missing(), ["seccomp"]);
+        assert_eq!(Layers::parse("seccomp\n").missing(), ["Landlock"]);
+        assert!(Layers::parse("landlock 3\nseccomp\n").missing().is_empty());
+    }
+
+    #[test]
+    fn a_landlock_that_cannot_keep_files_from_being_emptied_is_not_enough() {
+        for number in 1..LEAST_LANDLOCK {
+            let missing = Layers { landlock: number, seccomp: true }.missing();
+            assert_eq!(missing, [format!("Landlock ABI 3 (Linux 6.2; this kernel has ABI {number})")]);
+        }
+        assert_eq!(Layers { landlock: 3, seccomp: true }.left_open().len(), 3);
+        assert!(Layers { landlock: 6, seccomp: true }.left_open().is_empty());
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use crate::plain;
 use image::{ExtendedColorType, ImageEncoder as _, codecs::png::PngEncoder};
 use reelhook_domain::recipe::Rgb;
 
@@ -58,7 +59,7 @@ pub(super) fn png(drawing: &Drawing, gathered: &Gathered, file: &Path) -> io::Re
         }
     }
     let samples = if background.is_none() { ExtendedColorType::Rgba8 } else { ExtendedColorType::Rgb8 };
-    let file = io::BufWriter::new(std::fs::File::create(file)?);
+    let file = io::BufWriter::new(plain::create(file)?);
     PngEncoder::new(file).write_image(&pixels, width, height, samples).map_err(io::Error::other)
 }
 

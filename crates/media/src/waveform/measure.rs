@@ -11,6 +11,7 @@ use crate::error::MediaError;
 use crate::image::{self, ImageLimits};
 use crate::package::MadePart;
 use crate::pictures::media;
+use crate::plain;
 use crate::verify::{self, Check, Expectation, Receipt};
 
 /// How far the highest column of the picture may be from the highest peak: rounding at both ends, and eight bits.
@@ -19,9 +20,9 @@ const ROUNDING: f64 = 3.0;
 /// Measures the waveform whose main file is `main`. Blocks.
 pub(crate) fn measure(expect: &Expectation, wave: &WaveformExpectation, main: &Path) -> Result<Receipt, MediaError> {
     let unusable = |error: io::Error| verify::broken(&error.to_string());
-    let size_bytes = std::fs::metadata(main).map_err(unusable)?.len();
+    let size_bytes = plain::size(main).map_err(unusable)?;
     let peaks_file = main.with_file_name(PEAKS);
-    let bytes = std::fs::read(&peaks_file).map_err(unusable)?;
+    let bytes = plain::read(&peaks_file, plain::LIST).map_err(unusable)?;
     let peaks: Peaks = serde_json::from_slice(&bytes).map_err(|error| verify::broken(&error.to_string()))?;
     let mut checks = vec![Check::new("size", size_bytes > 0, "more than 0 bytes", format!("{size_bytes} bytes"))];
     checks.extend(peaks.compare(expect, wave));
@@ -129,7 +130,7 @@ fn png(main: &Path, wave: &WaveformExpectation) -> Result<((u32, u32), Vec<u32>)
 
 /// Size of an SVG of ours, and how many rows each column of its paths covers.
 fn svg(main: &Path) -> Result<((u32, u32), Vec<u32>), MediaError> {
-    let text = std::fs::read_to_string(main)?;
+    let text = plain::read_text(main, plain::LIST)?;
     let broken = || verify::broken("the SVG cannot be read");
     let attribute = |name: &str| text.split_once(name)?.1.split_once('"')?.0.parse::<u32>().ok();
     let (width, height) = attribute("width=\"").zip(attribute("height=\"")).ok_or_else(broken)?;

@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fetch::Input;
-use super::make::{self, kept_plan};
+use super::make::{self, Kept, kept_plan};
 use super::route::Route;
 use super::trouble::{Trouble, machine_failed};
 use super::{Walk, Way};
@@ -151,7 +151,7 @@ impl Walk<'_> {
         let is_larger = format == opened.format && made_bytes >= input.facts.size_bytes;
         let media = media_of(format);
         let made = make::Made {
-            file: if is_larger { &input.path } else { &packed },
+            file: if is_larger { Kept::Source(&input.path) } else { Kept::Product(&packed) },
             media: &media,
             extension: format.extension(),
             mime_type: format.mime_type(),

@@ -4,6 +4,7 @@
 //! wish does not cost the others. Trouble that is not an output's own (the disk is full, the tool is gone) also ends only
 //! the outputs that met it; what was made before stays.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use reelhook_files::{Key, Stored};
 use reelhook_media::heif::HEIC;
 use reelhook_media::{
     Compared, Expectation, Further, MadePart, MediaError, Product, Progress, Receipt, Samples, Source, Step,
-    StepReport, StreamPlan, Toolbox, Watch, plan,
+    StepReport, StreamPlan, Toolbox, Watch, plain, plan,
 };
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
@@ -52,9 +53,35 @@ fn made_file(bench: &Bench<'_>, step: &Step, product: &Product, folder: &Path) -
     if step.keeps_source() { bench.original.to_owned() } else { folder.join(&product.file_name) }
 }
 
+/// The file that an output becomes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kept<'a> {
+    /// One that was made for it, and has no other name.
+    Product(&'a Path),
+    /// The source, which may be kept under other names already.
+    Source(&'a Path),
+}
+
+impl Kept<'_> {
+    const fn path(&self) -> &Path {
+        match self {
+            Self::Product(path) | Self::Source(path) => path,
+        }
+    }
+
+    /// Opens it. What a tool left in the place of a product is not followed.
+    fn open(&self) -> Result<File, Trouble> {
+        let opened = match self {
+            Self::Product(path) => plain::open_made(path),
+            Self::Source(path) => plain::open(path),
+        };
+        opened.map_err(|error| Trouble::with_media(Stage::Storing, error.into()))
+    }
+}
+
 /// A product that was verified, and what becomes of it.
 pub(super) struct Made<'a> {
-    pub(super) file: &'a Path,
+    pub(super) file: Kept<'a>,
     pub(super) media: &'a MediaInfo,
     pub(super) extension: &'a str,
     pub(super) mime_type: &'a str,
@@ -238,14 +265,22 @@ impl Walk<'_> {
         let checks = json!(receipt.checks);
         let made = if is_larger {
             let plan = kept_plan(&product.streams, receipt.size_bytes, source_bytes);
-            Made { file: bench.original, media: bench.media, extension, mime_type, plan, checks, parts: &[] }
+            Made {
+                file: Kept::Source(bench.original),
+                media: bench.media,
+                extension,
+                mime_type,
+                plan,
+                checks,
+                parts: &[],
+            }
         } else if step.keeps_source() {
             let (media, plan) = (bench.media, planned(product));
-            Made { file: &file, media, extension, mime_type, plan, checks, parts: &[] }
+            Made { file: Kept::Source(&file), media, extension, mime_type, plan, checks, parts: &[] }
         } else {
             let (extension, mime_type) = (product.format.extension(), product.format.mime_type());
             let (media, plan, parts) = (&receipt.info, planned(product), &receipt.parts[..]);
-            Made { file: &file, media, extension, mime_type, plan, checks, parts }
+            Made { file: Kept::Product(&file), media, extension, mime_type, plan, checks, parts }
         };
         let mut end = self.keep(bench.facts, spec, made, report, step.products.len()).await?;
         if let Some(style) = report.style {
@@ -277,7 +312,7 @@ impl Walk<'_> {
         // Before the file that names them.
         let parts = self.keep_parts(spec, made.parts).await?;
         let key = Key::output(self.job.id, spec.id);
-        let kept = self.means.files.put_file(&key, made.file).await;
+        let kept = self.means.files.put_file(&key, made.file.open()?).await;
         let Stored { size_bytes, sha256, sha1 } = kept.map_err(|error| Trouble::with_files(Stage::Storing, &error))?;
         self.seat.gauge.note_output(Stage::Storing, spec.id, 99.0);
         let receipt = json!({
@@ -292,7 +327,7 @@ impl Walk<'_> {
         });
         let file = OutputFile {
             // The files of a package keep their names: they name each other.
-            name: match made.file.file_name() {
+            name: match made.file.path().file_name() {
                 Some(name) if !parts.is_empty() => name.to_string_lossy().into_owned(),
                 _ => format!("{}.{}", spec.name, made.extension),
             },
@@ -317,7 +352,7 @@ impl Walk<'_> {
                 return Err(Trouble::Interrupted);
             }
             let key = Key::part(self.job.id, spec.id, number);
-            let stored = self.means.files.put_file(&key, &part.file).await;
+            let stored = self.means.files.put_file(&key, Kept::Product(&part.file).open()?).await;
             let Stored { size_bytes, .. } = stored.map_err(|error| Trouble::with_files(Stage::Storing, &error))?;
             let (path, mime_type) = (part.path.clone(), part.mime_type.clone());
             kept.push(FilePart { path, key: key.to_string(), size_bytes, mime_type });

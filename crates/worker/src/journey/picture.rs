@@ -14,7 +14,7 @@ use reelhook_store::{Lease, OutputEnd};
 use serde_json::{Value, json};
 
 use super::fetch::Input;
-use super::make::{self, kept_as, kept_plan};
+use super::make::{self, Kept, kept_as, kept_plan};
 use super::route::Route;
 use super::trouble::{Trouble, machine_failed};
 use super::{Walk, Way, still};
@@ -170,8 +170,15 @@ impl Walk<'_> {
         fail_point!("worker.verified");
         let (extension, mime_type) = (format.format().extension(), format.format().mime_type());
         let (media, parts) = (&info, &[][..]);
-        let mut made =
-            make::Made { file, media, extension, mime_type, plan: json!(plan), checks: json!(checks), parts };
+        let mut made = make::Made {
+            file: Kept::Product(file),
+            media,
+            extension,
+            mime_type,
+            plan: json!(plan),
+            checks: json!(checks),
+            parts,
+        };
         let source = self.inputs.first().and_then(|input| input.media.as_ref());
         if let (WhenLarger::SourceKept, Some(source)) = (when_larger, source)
             && (output_bytes >= input_bytes && !kept || lost.is_some())
@@ -181,7 +188,7 @@ impl Walk<'_> {
                 None => kept_plan(&plan, output_bytes, input_bytes),
             };
             (made.extension, made.mime_type) = kept_as(source);
-            (made.file, made.media) = (&input.path, source);
+            (made.file, made.media) = (Kept::Source(&input.path), source);
         }
         let report = StepReport { wall, cpu: decoding + encoding, ..StepReport::default() };
         let mut end = self.keep(&input.facts, spec, made, report, 1).await?;

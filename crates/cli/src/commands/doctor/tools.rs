@@ -1,6 +1,7 @@
 //! ffmpeg, ffprobe, heif-convert and the sandbox.
 
-use reelhook_media::{Capabilities, MediaError, Toolbox, heif};
+use reelhook_media::sandbox::LEAST_LANDLOCK;
+use reelhook_media::{Capabilities, Layers, MediaError, Toolbox, heif};
 
 use super::Finding;
 use crate::settings::Settings;
@@ -42,7 +43,7 @@ fn not_found(error: &MediaError) -> Finding {
         MediaError::Sandbox { reason } => Finding::fail(
             "sandbox",
             reason.clone(),
-            "use a kernel with Landlock (5.13) and seccomp, or set media.sandbox to auto",
+            "use a kernel with Landlock (Linux 6.2 or later) and seccomp, or set media.sandbox to auto",
         ),
         other => Finding::fail("ffmpeg", other.to_string(), "run ffmpeg -version by hand to see more"),
     }
@@ -69,21 +70,35 @@ fn found(capabilities: &Capabilities) -> Vec<Finding> {
             format!("photos in HEIC are refused; install it (Debian: {})", heif::PACKAGE),
         ),
     });
-    for (name, held, advice) in [
-        (
-            "landlock",
-            capabilities.layers.landlock,
-            "ffmpeg could read files of the server's user; use a kernel from 5.13 with Landlock switched on",
-        ),
-        (
+    findings.push(landlock(capabilities.layers));
+    findings.push(if capabilities.layers.seccomp {
+        Finding::pass("seccomp", "a list of allowed system calls is enforced")
+    } else {
+        Finding::warn(
             "seccomp",
-            capabilities.layers.seccomp,
-            "ffmpeg could open network sockets; use a kernel with seccomp filters",
-        ),
-    ] {
-        findings.push(if held { Finding::pass(name, "takes hold") } else { Finding::warn(name, "missing", advice) });
-    }
+            "missing",
+            "ffmpeg could open network sockets and reach other processes; use a kernel with seccomp filters",
+        )
+    });
     findings
+}
+
+/// What Landlock enforces here, and what it would with a newer kernel.
+fn landlock(layers: Layers) -> Finding {
+    if layers.landlock == 0 {
+        let advice = "ffmpeg could read files of the server's user; use a kernel from 6.2 with Landlock switched on";
+        return Finding::warn("landlock", "missing", advice);
+    }
+    let open = layers.left_open();
+    let mut seen = format!("ABI {}: files are enforced", layers.landlock);
+    if !open.is_empty() {
+        seen = format!("{seen}; not enforced: {}", open.join(", "));
+    }
+    if layers.landlock < LEAST_LANDLOCK {
+        let advice = format!("media.sandbox = \"require\" wants ABI {LEAST_LANDLOCK}: use a kernel from 6.2");
+        return Finding::warn("landlock", seen, advice);
+    }
+    Finding::pass("landlock", seen)
 }
 
 /// The kernel shows the bit for every process, if it has it.
@@ -100,6 +115,18 @@ fn no_new_privs() -> Finding {
 mod tests {
     use super::*;
     use crate::commands::doctor::Verdict;
+
+    #[test]
+    fn what_landlock_enforces_is_told_by_its_number() {
+        let finding = |landlock| super::landlock(Layers { landlock, seccomp: true });
+        assert_eq!((finding(6).verdict, finding(6).seen.as_str()), (Verdict::Pass, "ABI 6: files are enforced"));
+        assert_eq!(finding(3).verdict, Verdict::Pass);
+        assert!(finding(3).seen.contains("not enforced: TCP"), "{}", finding(3).seen);
+        for old in [0, 1, 2] {
+            assert_eq!(finding(old).verdict, Verdict::Warn);
+            assert!(finding(old).advice.contains("6.2"), "{}", finding(old).advice);
+        }
+    }
 
     #[test]
     fn what_is_missing_is_named() {
