@@ -8,6 +8,7 @@ mod bad_days;
 mod bad_input;
 #[cfg(feature = "failpoints")]
 mod crashes;
+mod disk;
 mod inbox;
 mod journey;
 mod kills;
@@ -20,6 +21,7 @@ mod plan;
 mod player;
 #[cfg(feature = "failpoints")]
 mod publishing;
+mod quotas;
 mod samples;
 mod small_disk;
 mod traces;
