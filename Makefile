@@ -4,7 +4,7 @@ CARGO ?= cargo
 FEATURES = --features reelhook-cli/failpoints,$(shell scripts/features.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check sbom fuzz bench docs clean
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,9 +19,18 @@ test: ## Install what the tests need, then run them all.
 	@scripts/setup-tests.sh
 	@scripts/test.sh
 
-check: ## Formatting and lints; what warns, fails.
+check: ## Formatting, lints and dependencies; what warns, fails.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
+	@scripts/check-supply.py
+
+sbom: ## Write target/sbom.json: what the program is made of, as CycloneDX.
+	@mkdir -p target
+	@scripts/sbom.py > target/sbom.json
+	@echo target/sbom.json
+
+fuzz: ## Feed the parsers with made-up bytes for a minute each. ARGS="TARGET SECONDS" for one of them.
+	@scripts/fuzz.sh $(ARGS)
 
 bench: ## Measure the release build and write docs/benchmarks.md.
 	@scripts/need.sh cc ffmpeg nasm

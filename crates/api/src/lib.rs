@@ -14,6 +14,7 @@ mod linger;
 mod metrics;
 mod openapi;
 mod problem;
+mod range;
 mod reference;
 mod routes;
 mod server;

@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use reelhook_dialects::Refusal;
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::RequestId;
+use reelhook_domain::quota::QuotaExceeded;
 use reelhook_files::FilesError;
 use reelhook_store::StoreError;
 use serde::Serialize;
@@ -40,8 +41,24 @@ pub(crate) struct ProblemDetails {
     /// Names the request in the server's log; also the header `x-request-id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
+    /// The quota that the request would exceed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota: Option<QuotaReply>,
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
+}
+
+/// How much of one thing an account may have, and has.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Quota)]
+pub(crate) struct QuotaReply {
+    /// Its name; the setting of the server is named `quota.` and this.
+    pub(crate) name: &'static str,
+    /// The most; null is no limit.
+    pub(crate) limit: Option<u64>,
+    /// What the account has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) used: Option<u64>,
 }
 
 impl Problem {
@@ -55,6 +72,7 @@ impl Problem {
             detail: detail.into(),
             violations: Vec::new(),
             request_id: None,
+            quota: None,
             retry_after_seconds: None,
         }))
     }
@@ -98,6 +116,14 @@ impl Problem {
             self.0.detail = summary(&self.0.violations);
         }
         self
+    }
+
+    /// 429: the account has all that it may have.
+    pub(crate) fn quota_exceeded(exceeded: QuotaExceeded) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", exceeded.to_string());
+        let QuotaExceeded { quota, limit, present, .. } = exceeded;
+        problem.0.quota = Some(QuotaReply { name: quota.as_str(), limit: Some(limit), used: Some(present) });
+        problem
     }
 
     /// 413.
@@ -192,6 +218,7 @@ impl From<StoreError> for Problem {
                 Self::conflict("body_gone", "its body is no longer kept: the time that deliveries are kept is over")
             }
             StoreError::AlreadyExists => Self::conflict("already_exists", "that exists already"),
+            StoreError::Quota(exceeded) => Self::quota_exceeded(exceeded),
             StoreError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was kept"),
             error @ (StoreError::LeaseLost | StoreError::Corrupt { .. } | StoreError::Database(_)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");

@@ -228,11 +228,20 @@ const CODES: &[(&str, u16, &str)] = &[
         429,
         "Resends, replays, cancellations, recoveries and tests are counted by the minute. `Retry-After` says when there is room.",
     ),
+    (
+        "quota_exceeded",
+        429,
+        "The account has, or does, as much as it may have. `quota` names which one, its limit and what the account has; `GET /v1/settings` lists all of them. The operator of the server sets them.",
+    ),
     ("internal", 500, "Our fault. The server's log has the reason under the `request_id`."),
     ("planning_busy", 503, "As many plans are being made as may be at once. Try again in a moment, or submit the job."),
     ("draining", 503, "The server is stopping. Try again in a moment."),
     ("database_unavailable", 503, "The database does not answer."),
-    ("out_of_disk", 503, "The server's disk is full; nothing was kept of this request."),
+    (
+        "out_of_disk",
+        503,
+        "The server's disk is full but for the reserve of its database; nothing was kept of this request.",
+    ),
 ];
 
 /// The page that the `type` of every error points to.

@@ -58,23 +58,23 @@ impl ByHandRates {
 /// What one account has left. One try costs [`PRICE`]; a bucket that allows `rate` a minute gains `rate` in a millisecond,
 /// so all numbers are whole, and no sum of fractions misses one.
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
-    left: u64,
-    at: Timestamp,
+pub(crate) struct Bucket {
+    pub(crate) left: u64,
+    pub(crate) at: Timestamp,
 }
 
 impl Bucket {
     /// What it holds by now; never more than a minute's worth.
-    fn filled(self, rate: u32, now: Timestamp) -> u64 {
+    pub(crate) fn filled(self, rate: u32, now: Timestamp) -> u64 {
         let passed = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
         self.left.saturating_add(passed.saturating_mul(u64::from(rate))).min(full(rate))
     }
 }
 
 /// The milliseconds of a minute.
-const PRICE: u64 = 60_000;
+pub(crate) const PRICE: u64 = 60_000;
 
-const fn full(rate: u32) -> u64 {
+pub(crate) const fn full(rate: u32) -> u64 {
     PRICE * rate as u64
 }
 

@@ -11,6 +11,7 @@ use figment::Figment;
 use figment::providers::Serialized;
 use reelhook_domain::job::Dialect;
 use reelhook_domain::price::PriceTable;
+use reelhook_domain::quota::Quotas;
 use reelhook_egress::Policy;
 use reelhook_media::archive::ArchiveLimits;
 use reelhook_media::image::ImageLimits;
@@ -61,6 +62,10 @@ pub(crate) struct Settings {
     pub(crate) image: ImageSettings,
     /// Taking archives apart.
     pub(crate) archive: ArchiveSettings,
+    /// The disk.
+    pub(crate) disk: DiskSettings,
+    /// What one account may have.
+    pub(crate) quota: QuotaSettings,
     /// Delivering webhooks.
     pub(crate) delivery: DeliverySettings,
     /// How long deliveries and events are kept.
@@ -180,6 +185,8 @@ pub(crate) struct MediaSettings {
     pub(crate) max_wall_seconds: u64,
     /// Most processes and threads of one run.
     pub(crate) max_processes: u64,
+    /// Most bytes of half-made files of one job.
+    pub(crate) max_scratch_bytes: u64,
     /// How long ffmpeg may make no headway.
     pub(crate) stall_seconds: u64,
 }
@@ -212,6 +219,32 @@ pub(crate) struct ArchiveSettings {
     pub(crate) max_ratio: u64,
     /// Most folders above one.
     pub(crate) max_depth: usize,
+}
+
+/// The disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DiskSettings {
+    /// Bytes that are left for the database; a share of the disk when absent.
+    pub(crate) reserve_bytes: Option<u64>,
+}
+
+/// The most that one account may have; 0 is no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QuotaSettings {
+    /// Endpoints that are registered, or of default webhooks.
+    pub(crate) endpoints: u64,
+    /// API keys that work.
+    pub(crate) keys: u64,
+    /// Origins.
+    pub(crate) origins: u64,
+    /// Secrets that sign.
+    pub(crate) secrets: u64,
+    /// Bytes of uploads.
+    pub(crate) upload_bytes: u64,
+    /// Jobs that wait.
+    pub(crate) queued_jobs: u64,
+    /// Deliveries of published events in a minute.
+    pub(crate) event_deliveries_per_minute: u64,
 }
 
 /// Delivering webhooks.
@@ -314,6 +347,7 @@ impl Default for Settings {
                 max_output_bytes: 10 << 30,
                 max_wall_seconds: 6 * 3600,
                 max_processes: 4096,
+                max_scratch_bytes: 50 << 30,
                 stall_seconds: 60,
             },
             image: ImageSettings {
@@ -329,6 +363,16 @@ impl Default for Settings {
                 max_bytes: archive.bytes,
                 max_ratio: archive.ratio,
                 max_depth: archive.depth,
+            },
+            disk: DiskSettings { reserve_bytes: None },
+            quota: QuotaSettings {
+                endpoints: 1000,
+                keys: 100,
+                origins: 1000,
+                secrets: 5000,
+                upload_bytes: 256 << 30,
+                queued_jobs: 50_000,
+                event_deliveries_per_minute: 600_000,
             },
             delivery: DeliverySettings { in_flight: 512 },
             retention: RetentionSettings { keep_days: 30 },
@@ -408,6 +452,20 @@ impl Settings {
             );
         }
         Ok(())
+    }
+
+    /// The most that one account may have.
+    pub(crate) fn quotas(&self) -> Quotas {
+        let limit = |number: u64| (number > 0).then_some(number);
+        Quotas {
+            endpoints: limit(self.quota.endpoints),
+            keys: limit(self.quota.keys),
+            origins: limit(self.quota.origins),
+            secrets: limit(self.quota.secrets),
+            upload_bytes: limit(self.quota.upload_bytes),
+            queued_jobs: limit(self.quota.queued_jobs),
+            event_deliveries_per_minute: limit(self.quota.event_deliveries_per_minute),
+        }
     }
 
     /// Where webhooks and downloads may go.

@@ -42,6 +42,9 @@ pub(crate) use engines::tool_settings;
 /// How long what is under way may take to end: requests in flight have 20 s, and what became of them is then written.
 const DRAIN: Duration = Duration::from_secs(25);
 
+/// Most bytes that are kept free for the database where the settings do not say.
+const MOST_RESERVE: u64 = 1 << 30;
+
 /// How long the last traces may take to reach their collector.
 const LAST_TRACES: Duration = Duration::from_secs(5);
 
@@ -101,6 +104,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         );
     }
     let links_key = store.derived_key(master_key::LINKS, master_key.derive(master_key::LINKS)).await?;
+    store.set_quotas(settings.quotas());
     void_leases(&store).await?;
     let first_key = if store.has_keys().await? {
         None
@@ -119,7 +123,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     };
     let shared = Shared {
         store: store.clone(),
-        files: open_files(&folder, ambient)?,
+        files: open_files(&folder, settings, ambient)?,
         links: Links::new(public_url(settings, address)?, links_key),
         egress: Client::new(egress, Arc::new(SystemResolver))?,
         ambient: ambient.clone(),
@@ -169,9 +173,13 @@ async fn void_leases(store: &SqliteStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open_files(folder: &DataFolder, ambient: &Ambient) -> anyhow::Result<Files> {
+fn open_files(folder: &DataFolder, settings: &Settings, ambient: &Ambient) -> anyhow::Result<Files> {
     let root = folder.files();
-    Files::local(&root, ambient.clone()).with_context(|| format!("the files in {} cannot be used", root.display()))
+    let unusable = || format!("the files in {} cannot be used", root.display());
+    let files = Files::local(&root, ambient.clone()).with_context(unusable)?;
+    let disk = files.room().with_context(unusable)?.disk;
+    files.set_reserve(settings.disk.reserve_bytes.unwrap_or(MOST_RESERVE.min(disk / 50)));
+    Ok(files)
 }
 
 fn public_url(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Result<Url> {

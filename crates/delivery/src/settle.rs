@@ -165,6 +165,7 @@ impl<S: Deliveries + ?Sized> Settler<S> {
                     | StoreError::IllegalJobStep(_)
                     | StoreError::IllegalDeliveryStep(_)
                     | StoreError::AlreadyExists
+                    | StoreError::Quota(_)
                     | StoreError::BodyGone
                     | StoreError::Corrupt { .. }),
                 ) => return Err(error),

@@ -24,6 +24,7 @@ pub mod object_path;
 pub mod origin;
 pub mod outline;
 pub mod price;
+pub mod quota;
 pub mod recipe;
 pub mod retry;
 pub mod time;

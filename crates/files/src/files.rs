@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -27,6 +28,9 @@ use crate::scratch::{Scratch, create_private};
 /// What one read or write moves at a time.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
+/// After how many bytes of a stream the free space is looked at again.
+const LOOK_EVERY: u64 = 4 << 20;
+
 /// Where inputs and results are kept. Cheap to clone.
 #[derive(Clone)]
 pub struct Files {
@@ -38,6 +42,31 @@ struct Inner {
     objects: LocalFileSystem,
     scratch: Scratch,
     ambient: Ambient,
+    /// Free bytes that no file may take.
+    reserve: AtomicU64,
+}
+
+/// The free space of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that are free.
+    pub free: u64,
+    /// Of these, bytes that files leave alone.
+    pub reserve: u64,
+    /// Bytes of the whole disk.
+    pub disk: u64,
+}
+
+impl Room {
+    /// Whether there is no room for files any more.
+    pub const fn is_low(self) -> bool {
+        self.free < self.reserve
+    }
+
+    /// Whether half of the reserve is gone too.
+    pub const fn is_very_low(self) -> bool {
+        self.free < self.reserve / 2
+    }
 }
 
 /// A file, or a part of one, to be read.
@@ -77,7 +106,7 @@ impl Files {
         let root = root.canonicalize()?;
         let objects = LocalFileSystem::new_with_prefix(&root)?;
         let scratch = Scratch::take(&root.join("scratch"), &ambient)?;
-        Ok(Self { inner: Arc::new(Inner { root, objects, scratch, ambient }) })
+        Ok(Self { inner: Arc::new(Inner { root, objects, scratch, ambient, reserve: AtomicU64::new(0) }) })
     }
 
     /// Keeps what a stream gives, at most `cap` bytes. What was under the key before is replaced.
@@ -95,12 +124,18 @@ impl Files {
         S: Stream<Item = io::Result<Bytes>> + Send + Unpin,
     {
         let place = self.place(key)?;
+        self.check_room()?;
+        let mut looked = 0;
         let mut draft = Draft::new(self.inner.scratch.fresh(&self.inner.ambient)?);
         let mut digests = Digests::default();
         while let Some(bytes) = stream.try_next().await.map_err(FilesError::Broken)? {
             digests.update(&bytes);
             if digests.size_bytes() > cap {
                 return Err(FilesError::TooLarge { cap });
+            }
+            if digests.size_bytes() - looked > LOOK_EVERY {
+                looked = digests.size_bytes();
+                self.check_room()?;
             }
             draft.write(&bytes).await?;
         }
@@ -240,13 +275,34 @@ impl Files {
         Ok(blocking(move || inner.scratch.sweep()).await?)
     }
 
-    /// How many bytes there is room for.
+    /// From now on files leave that many bytes of the disk free, for the database. At first there is no reserve.
+    pub fn set_reserve(&self, bytes: u64) {
+        self.inner.reserve.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How many bytes there is room for, beside the reserve.
     ///
     /// # Errors
     /// Those of the operating system.
     pub fn free_bytes(&self) -> io::Result<u64> {
-        let room = rustix::fs::statvfs(&self.inner.root)?;
-        Ok(room.f_bavail.saturating_mul(room.f_frsize))
+        let Room { free, reserve, .. } = self.room()?;
+        Ok(free.saturating_sub(reserve))
+    }
+
+    /// The free space of the disk, and how much of it is the reserve.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn room(&self) -> io::Result<Room> {
+        let found = rustix::fs::statvfs(&self.inner.root)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        let reserve = self.inner.reserve.load(Ordering::Relaxed);
+        Ok(Room { free: bytes(found.f_bavail), reserve, disk: bytes(found.f_blocks) })
+    }
+
+    /// Goes on where there is room.
+    fn check_room(&self) -> Result<(), FilesError> {
+        if self.room()?.is_low() { Err(FilesError::Full) } else { Ok(()) }
     }
 }
 

@@ -31,7 +31,7 @@ mod scratch;
 
 pub use digests::{Digests, Stored};
 pub use error::FilesError;
-pub use files::{Content, Files};
+pub use files::{Content, Files, Room};
 pub use key::{Key, NotAKey};
 pub use links::Links;
 pub use origin::{Answer, OpenOrigin, OriginError, Reading, Written};

@@ -18,6 +18,8 @@ mod error;
 mod extent;
 mod extras;
 mod further;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod heard;
 pub mod heif;
 pub mod image;

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::id::{AccountId, KeyId};
+use reelhook_domain::quota::{Quota, Quotas};
 use reelhook_domain::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -96,4 +97,13 @@ pub trait Accounts: Send + Sync {
     async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>>;
     /// Whether there is any key at all.
     async fn has_keys(&self) -> Result<bool>;
+    /// From now on no account gets more than `quotas` say. Without this call nothing is limited.
+    fn set_quotas(&self, quotas: Quotas);
+    /// What the quotas say.
+    fn quotas(&self) -> Quotas;
+    /// What the account has of all that is counted here; [`Quota::EventDeliveries`] is not.
+    async fn quota_use(&self, account: AccountId) -> Result<Vec<(Quota, u64)>>;
+    /// Checks a quota outside of a transaction, against a number that the caller knows, and counts a refusal.
+    /// [`StoreError::Quota`](crate::StoreError::Quota) when the quota would be exceeded.
+    fn check_quota(&self, quota: Quota, present: u64, more: u64) -> Result<()>;
 }

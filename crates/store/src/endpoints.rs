@@ -88,6 +88,8 @@ pub trait Endpoints: Send + Sync {
     async fn endpoint_for(&self, wanted: JobEndpoint) -> Result<Endpoint>;
     /// One endpoint of the account.
     async fn endpoint(&self, account: AccountId, id: EndpointId) -> Result<Endpoint>;
+    /// Which events the registered endpoints of the account want, one filter for each.
+    async fn endpoint_filters(&self, account: AccountId) -> Result<Vec<EventFilter>>;
     /// Registered endpoints of the account, newest first.
     async fn list_endpoints(&self, account: AccountId) -> Result<Vec<Endpoint>>;
     /// Endpoints by id, of whatever account, for the delivery engine. Missing ones are left out.

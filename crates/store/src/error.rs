@@ -1,5 +1,6 @@
 //! Why the store could not do its part.
 
+use reelhook_domain::quota::QuotaExceeded;
 use reelhook_domain::{delivery, job};
 
 /// Why the store could not do its part, by what the caller does next.
@@ -31,6 +32,9 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The account has as much as it may have; nothing was changed.
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
     /// The disk is full; nothing was changed.
     #[error("the database has no room left")]
     Full,
@@ -44,6 +48,7 @@ impl StoreError {
     pub(crate) fn shared(&self) -> Self {
         match self {
             Self::Full => Self::Full,
+            Self::Quota(exceeded) => Self::Quota(*exceeded),
             other => Self::Database(other.to_string().into()),
         }
     }

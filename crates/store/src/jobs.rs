@@ -186,7 +186,7 @@ pub struct Queue {
     pub queued: u64,
     /// Jobs that run.
     pub running: u64,
-    /// Jobs that would be claimed before the one asked about.
+    /// Jobs that would be claimed before the one asked about, if nothing came or ended meanwhile.
     pub ahead: u64,
 }
 
@@ -224,8 +224,9 @@ pub trait Jobs: Send + Sync {
     /// The length of the queue, and how many wait before `job`.
     async fn queue(&self, job: Option<JobId>) -> Result<Queue>;
 
-    /// Takes up to `limit` jobs that are queued, or whose lease ran out: premium first, with one step of priority for
-    /// every minute waited; then oldest first. Sets them to `probing`, `started_at` on the first claim. A job whose
+    /// Takes up to `limit` jobs that are queued, or whose lease ran out. Accounts take turns: the next job is that of the
+    /// account that has the fewest running, and of those the one whose last turn is longest ago. Within an account premium
+    /// goes first, with one step of priority for every minute waited; then oldest first. Sets them to `probing`, `started_at` on the first claim. A job whose
     /// lease ran out goes through `queued` (release, then claim).
     async fn claim_jobs(&self, limit: u32, lease: Duration) -> Result<Vec<ClaimedJob>>;
 

@@ -1,9 +1,11 @@
 //! Which jobs this worker holds, for the heartbeat.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use reelhook_domain::failure::JobFailure;
 use reelhook_domain::id::JobId;
 use reelhook_store::Lease;
 use tokio::sync::Notify;
@@ -26,6 +28,20 @@ struct Entry {
     until: Instant,
     cancel: CancellationToken,
     gauge: Arc<Gauge>,
+    /// Where its half-made things lie, once it has such a place.
+    scratch: Option<PathBuf>,
+    /// Why the job shall end, where the worker says so.
+    verdict: Option<JobFailure>,
+}
+
+/// What the watch over the disk sees of a job.
+#[derive(Debug, Clone)]
+pub(crate) struct Holding {
+    pub(crate) job: JobId,
+    /// Where its half-made things lie.
+    pub(crate) scratch: Option<PathBuf>,
+    /// Whether it was told to end.
+    pub(crate) is_ending: bool,
 }
 
 /// The place of one journey among those held; given up when dropped, however the journey ends.
@@ -54,9 +70,16 @@ impl Held {
     ) -> Seat {
         let (cancel, gauge) = (stop.child_token(), Arc::new(gauge));
         let until = Instant::now() + span;
-        let entry = Entry { token: lease.token, until, cancel: cancel.clone(), gauge: Arc::clone(&gauge) };
+        let entry = Entry {
+            token: lease.token,
+            until,
+            cancel: cancel.clone(),
+            gauge: Arc::clone(&gauge),
+            scratch: None,
+            verdict: None,
+        };
         self.lock().insert(lease.job, entry);
-        self.taken.notify_one();
+        self.taken.notify_waiters();
         Seat { job: lease.job, held: Arc::clone(self), cancel, gauge }
     }
 
@@ -67,8 +90,13 @@ impl Held {
 
     /// Waits until a job is held.
     pub(crate) async fn wait(&self) {
-        while self.is_empty() {
-            self.taken.notified().await;
+        loop {
+            // Armed before the look, so that none slips between the look and the wait.
+            let taken = self.taken.notified();
+            if !self.is_empty() {
+                return;
+            }
+            taken.await;
         }
     }
 
@@ -80,6 +108,25 @@ impl Held {
     /// The gauges with the tokens that they are written under.
     pub(crate) fn gauges(&self) -> Vec<(JobId, i64, Arc<Gauge>)> {
         self.lock().iter().map(|(&job, entry)| (job, entry.token, Arc::clone(&entry.gauge))).collect()
+    }
+
+    /// What the watch over the disk looks at.
+    pub(crate) fn holdings(&self) -> Vec<Holding> {
+        let jobs = self.lock();
+        let holding = |(&job, entry): (&JobId, &Entry)| Holding {
+            job,
+            scratch: entry.scratch.clone(),
+            is_ending: entry.cancel.is_cancelled(),
+        };
+        jobs.iter().map(holding).collect()
+    }
+
+    /// Ends the journey of a job, which fails with that.
+    pub(crate) fn end(&self, job: JobId, verdict: JobFailure) {
+        if let Some(entry) = self.lock().get_mut(&job).filter(|entry| !entry.cancel.is_cancelled()) {
+            entry.verdict = Some(verdict);
+            entry.cancel.cancel();
+        }
     }
 
     /// The leases in `asked` were prolonged to `until`, but for those that are `lost`: their journeys end.
@@ -106,6 +153,18 @@ impl Held {
 }
 
 impl Seat {
+    /// Its half-made things lie there.
+    pub(crate) fn has_scratch(&self, folder: &std::path::Path) {
+        if let Some(entry) = self.held.lock().get_mut(&self.job) {
+            entry.scratch = Some(folder.to_owned());
+        }
+    }
+
+    /// Why the worker ended the journey, if it did.
+    pub(crate) fn verdict(&self) -> Option<JobFailure> {
+        self.held.lock().get(&self.job)?.verdict.clone()
+    }
+
     /// The seat of a walk over a job that nobody holds.
     pub(crate) fn without_lease(cancel: CancellationToken) -> Self {
         Self { job: JobId::from_bits(0), held: Arc::default(), cancel, gauge: Arc::default() }

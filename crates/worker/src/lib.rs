@@ -25,6 +25,7 @@
 //! [`Jobs::finish_job`]: reelhook_store::Jobs::finish_job
 //! [`Lease`]: reelhook_store::Lease
 
+mod disk_watch;
 mod heartbeat;
 mod held;
 mod journey;

@@ -30,6 +30,8 @@ pub struct WorkerSettings {
     pub question: Duration,
     /// What encodings cost.
     pub prices: PriceTable,
+    /// Most bytes that one job may have in its scratch folder at once. By default 50 GiB.
+    pub scratch_bytes: u64,
     /// How much a picture that is made in process may be and take.
     pub image: ImageLimits,
     /// How much an archive may hold.
@@ -50,6 +52,7 @@ impl Default for WorkerSettings {
             claims_before_giving_up: 5,
             question: Duration::from_secs(24 * 3600),
             prices: PriceTable::default(),
+            scratch_bytes: 50 << 30,
             image: ImageLimits::default(),
             archive: ArchiveLimits::default(),
         }

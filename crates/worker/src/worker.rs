@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::disk_watch::watch;
 use crate::heartbeat::beat;
 use crate::held::Held;
 use crate::journey::{Means, Parting, journey};
@@ -75,12 +76,18 @@ impl Worker {
         let _ends_with_this = at_end.clone().drop_guard();
         let mut companions = JoinSet::new();
         companions.spawn(beat(Arc::clone(&means), Arc::clone(&held), at_end.clone()));
+        companions.spawn(watch(Arc::clone(&means), Arc::clone(&held), at_end.clone()));
         companions.spawn(sweep(Arc::clone(&means), stop.clone()));
 
         let slots = Arc::new(Semaphore::new(means.settings.slots.max(1)));
         let (give, given) = mpsc::unbounded_channel();
-        let door: Arc<dyn JobTaker> =
-            Arc::new(Door { slots: Arc::clone(&slots), give, lease: means.settings.lease, stop: stop.clone() });
+        let door: Arc<dyn JobTaker> = Arc::new(Door {
+            files: means.files.clone(),
+            slots: Arc::clone(&slots),
+            give,
+            lease: means.settings.lease,
+            stop: stop.clone(),
+        });
         means.store.hand_jobs_to(&door);
         let mut shift =
             Shift { means, tracer: self.tracer, held, stop: stop.clone(), slots, given, journeys: JoinSet::new() };
@@ -103,6 +110,7 @@ type Given = (ClaimedJob, OwnedSemaphorePermit);
 /// Where the store gives jobs in that come while a slot is free.
 #[derive(Debug)]
 struct Door {
+    files: Files,
     slots: Arc<Semaphore>,
     give: mpsc::UnboundedSender<Given>,
     lease: Duration,
@@ -111,7 +119,7 @@ struct Door {
 
 impl JobTaker for Door {
     fn slot(&self) -> Option<Slot> {
-        if self.stop.is_cancelled() {
+        if self.stop.is_cancelled() || is_low(&self.files) {
             return None;
         }
         let (slot, give) = (Arc::clone(&self.slots).try_acquire_owned().ok()?, self.give.clone());
@@ -119,6 +127,11 @@ impl JobTaker for Door {
         let take = move |job| drop(give.send((job, slot)));
         Some(Slot { lease: self.lease, take: Box::new(take) })
     }
+}
+
+/// Whether the disk has no room but its reserve.
+fn is_low(files: &Files) -> bool {
+    files.room().is_ok_and(|room| room.is_low())
 }
 
 /// The journeys of one run.
@@ -143,6 +156,10 @@ impl Shift {
         let free = self.free();
         if free == 0 {
             return self.means.settings.look_again;
+        }
+        // What would be started now would be ended at once.
+        if is_low(&self.means.files) {
+            return SOON;
         }
         let limit = u32::try_from(free).unwrap_or(u32::MAX);
         // Kept while the store is asked, so that nobody gives a job in for the same slot.

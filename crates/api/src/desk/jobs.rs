@@ -41,6 +41,7 @@ impl Desk {
         input: JobInput,
         idempotency: Option<Idempotency>,
     ) -> Result<Submitted, Problem> {
+        self.check_room()?;
         let began = self.ambient().now();
         let (draft, fetch_headers) = (request.draft, fetch_headers(&request));
         let upload = match &input {

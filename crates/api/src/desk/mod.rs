@@ -7,6 +7,7 @@ mod endpoints;
 mod jobs;
 mod origins;
 mod plan;
+mod quotas;
 mod recovery;
 mod retention;
 mod secrets;
@@ -42,6 +43,7 @@ pub use deliveries::Lookout;
 pub(crate) use endpoints::{HMAC, OVERLAP};
 pub(crate) use jobs::JobInput;
 pub use plan::Planner;
+use quotas::QuotaWatch;
 pub use services::{Probe, Services};
 pub(crate) use test_call::TestOutcome;
 
@@ -135,6 +137,8 @@ struct Inner {
     known_keys: KnownKeys,
     /// Holds back what is done by hand too often.
     throttle: Throttle,
+    /// Holds accounts to their quotas, where the store cannot.
+    quotas: QuotaWatch,
     /// Ends long-lived answers when the server stops.
     stop: CancellationToken,
     /// Held while an account gets its first secrets, so that it gets them once.
@@ -154,6 +158,7 @@ impl Desk {
             metrics: Metrics::new(),
             known_keys: KnownKeys::default(),
             throttle: Throttle::new(parts.limits.by_hand),
+            quotas: QuotaWatch::default(),
             stop: CancellationToken::new(),
             first_secrets: Mutex::new(()),
             parts,
@@ -180,6 +185,10 @@ impl Desk {
     /// The text that Prometheus reads.
     pub(crate) async fn render_metrics(&self) -> Result<String, StoreError> {
         self.metrics().render(self.store(), &self.inner.parts.measures, self.ambient()).await
+    }
+
+    fn watch(&self) -> &QuotaWatch {
+        &self.inner.quotas
     }
 
     pub(crate) fn tracer(&self) -> &Tracer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use reelhook_domain::media::MediaInfo;
-use reelhook_files::Key;
+use reelhook_files::{FilesError, Key};
 use reelhook_store::Upload;
 
 use super::{Caller, Desk};
@@ -57,6 +57,8 @@ impl Desk {
     {
         let cap = cap.min(self.limits().upload_bytes);
         let id = self.ambient().id();
+        let mut incoming = self.incoming(caller.account).await?;
+        let mut refused = None;
         let patient = futures::stream::unfold(Some(stream), |stream| async {
             let mut stream = stream?;
             match tokio::time::timeout(STALL, stream.next()).await {
@@ -66,7 +68,20 @@ impl Desk {
                 Err(_) => Some((Err(std::io::ErrorKind::TimedOut.into()), None)),
             }
         });
-        let stored = self.files().put_stream(&Key::upload(id), Box::pin(patient), cap).await?;
+        let counted = patient.map(|came| {
+            let bytes: Bytes = came?;
+            incoming.take(bytes.len() as u64).map_err(|problem| {
+                refused = Some(problem);
+                std::io::Error::other("the account has all that it may have")
+            })?;
+            Ok(bytes)
+        });
+        let stored = self.files().put_stream(&Key::upload(id), Box::pin(counted), cap).await;
+        let stored = match (stored, refused) {
+            (Err(_), Some(problem)) => return Err(problem),
+            (stored, _) => stored?,
+        };
+        incoming.finish();
         fail::fail_point!("api.upload_stored");
         let now = self.ambient().now();
         Ok(Upload {
@@ -80,6 +95,15 @@ impl Desk {
             created_at: now,
             expires_at: now + self.limits().upload_keep,
         })
+    }
+
+    /// Goes on where the disk has room for files.
+    pub(crate) fn check_room(&self) -> Result<(), Problem> {
+        match self.files().room() {
+            Ok(room) if room.is_low() => Err(FilesError::Full.into()),
+            // What cannot be asked is told by the write that fails.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Notes an upload that is kept, so that jobs can name it.

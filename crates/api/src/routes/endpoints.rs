@@ -67,7 +67,7 @@ pub(crate) struct SecretReply {
 /// It gets every event of the account that its filter wants. The answer has its secret, which is not shown again. With
 /// `"pull": true` instead of a URL it is not called, but asks for its events itself (`GET /v1/endpoints/{id}/events`).
 #[utoipa::path(post, path = "/v1/endpoints", tag = "Webhooks", request_body = openapi::EndpointRequest,
-    responses((status = 201, body = EndpointReply), (status = 422, body = Problem)))]
+    responses((status = 201, body = EndpointReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_endpoint(
     State(desk): State<Desk>,
     caller: Caller,

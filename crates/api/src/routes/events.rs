@@ -29,7 +29,7 @@ pub(crate) struct Published {
 #[utoipa::path(post, path = "/v1/events", tag = "Webhooks", request_body = openapi::PublishRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Up to 255 characters; remembered for 24 hours")),
     responses((status = 202, body = Published), (status = 409, body = Problem), (status = 413, body = Problem),
-        (status = 422, body = Problem)))]
+        (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn publish_events(
     State(desk): State<Desk>,
     caller: Caller,
@@ -50,6 +50,7 @@ pub(crate) async fn publish_events(
             only: None,
         })
         .collect();
+    let deliveries = desk.admit_events(caller.account, &events).await?;
     let Some(key) = key else {
         let ids = events.iter().map(|event| event.id.to_string()).collect();
         desk.store().publish(events).await?;
@@ -58,8 +59,15 @@ pub(crate) async fn publish_events(
     fail::fail_point!("api.before_publish");
     let idempotency = Idempotency { key, fingerprint: Sha256::digest(&bytes).into() };
     let ids = match desk.store().publish_once(caller.account, events, idempotency).await? {
-        reelhook_store::Published::New(ids) | reelhook_store::Published::Repeated(ids) => ids,
-        reelhook_store::Published::Conflict => return Err(conflict()),
+        reelhook_store::Published::New(ids) => ids,
+        reelhook_store::Published::Repeated(ids) => {
+            desk.give_back_events(caller.account, deliveries);
+            ids
+        }
+        reelhook_store::Published::Conflict => {
+            desk.give_back_events(caller.account, deliveries);
+            return Err(conflict());
+        }
     };
     fail::fail_point!("api.after_publish");
     Ok((StatusCode::ACCEPTED, Json(Published { ids: ids.iter().map(ToString::to_string).collect() })))

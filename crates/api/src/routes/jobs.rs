@@ -196,7 +196,7 @@ pub(crate) async fn start_job(
 ///
 /// Queues a job again that is partial, failed, rejected or canceled: its failed outputs, or all of them.
 #[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "Jobs", params(("id" = String, Path)), request_body = Option<openapi::RetryRequest>,
-    responses((status = 202, body = JobReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 202, body = JobReply), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn retry_job(
     State(desk): State<Desk>,
     caller: Caller,

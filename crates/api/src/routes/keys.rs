@@ -57,7 +57,7 @@ fn reply(key: ApiKey, text: Option<String>) -> KeyReply {
 ///
 /// The answer has the key, which is not shown again.
 #[utoipa::path(post, path = "/v1/keys", tag = "API keys", request_body = openapi::KeyRequest,
-    responses((status = 201, body = KeyReply), (status = 422, body = Problem)))]
+    responses((status = 201, body = KeyReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_key(
     State(desk): State<Desk>,
     caller: Caller,

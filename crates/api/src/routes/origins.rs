@@ -29,7 +29,7 @@ pub(crate) struct OriginList {
 /// below the base path and removed. An origin that fails the check is kept, with the reason and the status `failed`.
 /// Credentials are sealed and never shown.
 #[utoipa::path(post, path = "/v1/origins", tag = "Origins", request_body = openapi::OriginRequest,
-    responses((status = 201, body = OriginReply), (status = 422, body = Problem)))]
+    responses((status = 201, body = OriginReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_origin(
     State(desk): State<Desk>,
     caller: Caller,

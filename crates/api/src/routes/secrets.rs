@@ -68,7 +68,7 @@ impl ServiceSecret {
 /// Signs the webhooks of jobs made in that service's API, in its own scheme. The answer has the secret, which is not shown
 /// again. `secret` brings one that your receivers know already.
 #[utoipa::path(post, path = "/v1/secrets", tag = "Settings", request_body = openapi::SecretRequest,
-    responses((status = 201, body = ServiceSecret), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = ServiceSecret), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_secret(
     State(desk): State<Desk>,
     caller: Caller,
@@ -92,7 +92,7 @@ pub(crate) async fn list_secrets(State(desk): State<Desk>, caller: Caller) -> Re
 /// that a receiver that knows either accepts it by the second attempt at the latest.
 #[utoipa::path(post, path = "/v1/secrets/{service}/rotate", tag = "Settings", params(("service" = String, Path)),
     request_body = Option<openapi::RotateSecretRequest>,
-    responses((status = 200, body = ServiceSecret), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = ServiceSecret), (status = 404, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn rotate_secret(
     State(desk): State<Desk>,
     caller: Caller,

@@ -13,7 +13,7 @@ use super::endpoints::{SecretReply, TestReply, overlap};
 use crate::body::{self, OptionalJson};
 use crate::desk::{Caller, Desk, HMAC};
 use crate::openapi;
-use crate::problem::Problem;
+use crate::problem::{Problem, QuotaReply};
 
 /// What an account has set.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,6 +21,8 @@ use crate::problem::Problem;
 pub(crate) struct SettingsReply {
     /// Where the events of jobs go that bring no webhook.
     default_webhook: Option<WebhookReply>,
+    /// What the account may have, and has; set by the operator of the server.
+    quotas: Vec<QuotaReply>,
 }
 
 /// A URL for events, with a filter.
@@ -71,14 +73,14 @@ async fn settings(desk: &Desk, caller: Caller) -> Result<SettingsReply, Problem>
             })
         }
     };
-    Ok(SettingsReply { default_webhook })
+    Ok(SettingsReply { default_webhook, quotas: desk.quotas(caller).await? })
 }
 
 /// Change the settings
 ///
 /// `{"default_webhook": null}` clears it.
 #[utoipa::path(put, path = "/v1/settings", tag = "Settings", request_body = openapi::SettingsRequest,
-    responses((status = 200, body = SettingsReply), (status = 422, body = Problem)))]
+    responses((status = 200, body = SettingsReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn put_settings(
     State(desk): State<Desk>,
     caller: Caller,
@@ -119,7 +121,7 @@ pub(crate) async fn get_webhook_secret(State(desk): State<Desk>, caller: Caller)
 ///
 /// Both the new and the old secret sign for the time of the overlap.
 #[utoipa::path(post, path = "/v1/settings/webhook/secret/rotate", tag = "Settings", request_body = Option<openapi::RotateRequest>,
-    responses((status = 200, body = SecretReply), (status = 422, body = Problem)))]
+    responses((status = 200, body = SecretReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn rotate_webhook_secret(
     State(desk): State<Desk>,
     caller: Caller,

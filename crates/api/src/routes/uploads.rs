@@ -50,7 +50,7 @@ impl From<Upload> for UploadReply {
 #[utoipa::path(post, path = "/v1/uploads", tag = "Uploads",
     params(("name" = Option<String>, Query, description = "Its name, for a raw body")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 201, body = UploadReply), (status = 413, body = Problem)))]
+    responses((status = 201, body = UploadReply), (status = 413, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_upload(
     State(desk): State<Desk>,
     caller: Caller,

@@ -46,6 +46,7 @@ const fn flagged(key: &'static str, kind: Kind, flag: &'static str, doc: &'stati
 
 const GIGA: u64 = 1_000_000_000;
 const PETABYTE: u64 = 1 << 50;
+const MOST_THINGS: u64 = 1_000_000_000;
 const DAY: u64 = 24 * 3600;
 const MOST_MONEY: f64 = 1_000_000.0;
 const MOST_FACTOR: f64 = 1000.0;
@@ -157,6 +158,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Most processes and threads of one run of ffmpeg. The kernel also holds all that the server's user runs to it while a tool starts more, unless the user is root. A run over it fails its output with `over_processes`.",
     ),
     plain(
+        "media.max_scratch_bytes",
+        Kind::Whole(1, PETABYTE),
+        "Most bytes of half-made files that one job may have on the disk at once: what it downloads, and what tools write for all of its outputs. A job that has more is ended.",
+    ),
+    plain(
         "media.stall_seconds",
         Kind::Whole(1, DAY),
         "How long ffmpeg may make no headway before it is ended and tried once more.",
@@ -191,6 +197,38 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Most bytes that come out of an archive for each byte of it, once more than 64 MiB came out.",
     ),
     plain("archive.max_depth", Kind::Whole(0, 1000), "Most folders above a member of an archive."),
+    plain(
+        "disk.reserve_bytes",
+        Kind::Whole(0, PETABYTE),
+        "Bytes of the disk that are kept free for the database, so that jobs and deliveries can be told of when it is nearly full. Uploads and jobs are refused, and running jobs are ended, before they take it. When absent, 1 GiB or 2 % of the disk, whichever is less.",
+    ),
+    plain(
+        "quota.endpoints",
+        Kind::Whole(0, MOST_THINGS),
+        "Most endpoints of an account: those that it registered and those of its default webhooks; 0 is no limit.",
+    ),
+    plain("quota.keys", Kind::Whole(0, MOST_THINGS), "Most API keys of an account that work; 0 is no limit."),
+    plain("quota.origins", Kind::Whole(0, MOST_THINGS), "Most origins of an account; 0 is no limit."),
+    plain(
+        "quota.secrets",
+        Kind::Whole(0, MOST_THINGS),
+        "Most secrets of an account that sign, those of its endpoints and of rotations that are not over included; 0 is no limit.",
+    ),
+    plain(
+        "quota.upload_bytes",
+        Kind::Whole(0, PETABYTE),
+        "Most bytes that the uploads of an account take until they are removed, whether a job read them or not; each counts for 4096 bytes at least. 0 is no limit.",
+    ),
+    plain(
+        "quota.queued_jobs",
+        Kind::Whole(0, MOST_THINGS),
+        "Most jobs of an account that wait: queued, drafts, and those that ask for confirmation; 0 is no limit.",
+    ),
+    plain(
+        "quota.event_deliveries_per_minute",
+        Kind::Whole(0, MOST_THINGS),
+        "Most deliveries that the events make that an account publishes in a minute, one for each event and each endpoint that wants it; 0 is no limit.",
+    ),
     plain("delivery.in_flight", Kind::Whole(1, 65_536), "Webhook requests at once, over all endpoints."),
     plain(
         "retention.keep_days",

@@ -228,6 +228,7 @@ fn worker_settings(settings: &Settings) -> WorkerSettings {
             ..defaults.fetch
         },
         prices: settings.price.clone(),
+        scratch_bytes: settings.media.max_scratch_bytes,
         image: ImageLimits {
             pixels: settings.image.max_pixels,
             frames: settings.image.max_frames,

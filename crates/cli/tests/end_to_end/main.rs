@@ -9,6 +9,7 @@ mod bad_input;
 mod cage;
 #[cfg(feature = "failpoints")]
 mod crashes;
+mod disk;
 mod inbox;
 mod journey;
 mod kills;
@@ -21,6 +22,7 @@ mod plan;
 mod player;
 #[cfg(feature = "failpoints")]
 mod publishing;
+mod quotas;
 mod samples;
 mod small_disk;
 mod traces;

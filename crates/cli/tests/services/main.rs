@@ -22,6 +22,7 @@ mod world;
 mod clipzy;
 mod compressor;
 mod listeners;
+mod quotas;
 mod removebgvideo;
 mod secrets;
 mod transcodely;

@@ -13,11 +13,11 @@ pub fn of(refusal: &Refusal<'_>) -> (u16, Value) {
         404 => (404, "NOT_FOUND"),
         _ if refusal.code == "unsupported_command" => (400, "UNSUPPORTED_COMMAND"),
         // The service has one code for what a caller got wrong, and one status for it; a few others keep theirs.
-        status @ (405 | 413 | 415) => (status, "VALIDATION_ERROR"),
+        status @ (405 | 413 | 415 | 429) => (status, "VALIDATION_ERROR"),
         status if status < 500 => (400, "VALIDATION_ERROR"),
         status => (status, "ENGINE_ERROR"),
     };
-    let error = json!({"code": code, "message": refusal.detail, "retryable": status >= 500});
+    let error = json!({"code": code, "message": refusal.detail, "retryable": status >= 500 || status == 429});
     (status, json!({"error": error}))
 }
 

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use reelhook_domain::id::{AccountId, AccountKind, KeyId};
+use reelhook_domain::quota::{Quota, Quotas};
 
-use super::SqliteStore;
 use super::rows::{self, key};
 use super::sql::query;
 use super::writer::Tx;
+use super::{SqliteStore, quotas};
 use crate::wakes::Topic;
 use crate::{Account, Accounts, ApiKey, KeyHash, NewApiKey, Result, StoreError};
 
@@ -56,6 +57,28 @@ impl Accounts for SqliteStore {
     async fn has_keys(&self) -> Result<bool> {
         query("select exists (select 1 from api_keys)").read_one(&self.readers).await?.only()
     }
+
+    fn set_quotas(&self, quotas: Quotas) {
+        self.partners.limits.set(quotas);
+    }
+
+    fn quotas(&self) -> Quotas {
+        self.partners.limits.get()
+    }
+
+    async fn quota_use(&self, account: AccountId) -> Result<Vec<(Quota, u64)>> {
+        let mut used = Vec::new();
+        for &quota in Quota::ALL {
+            let Some(counted) = quotas::counted(quota) else { continue };
+            let row = query(counted).bind(key(account)).read_one(&self.readers).await?;
+            used.push((quota, rows::count(&row, "present")?));
+        }
+        Ok(used)
+    }
+
+    fn check_quota(&self, quota: Quota, present: u64, more: u64) -> Result<()> {
+        self.partners.limits.check(quota, present, more)
+    }
 }
 
 fn first_account(tx: &mut Tx) -> Result<Account> {
@@ -90,6 +113,7 @@ fn insert(tx: &mut Tx, id: AccountId, name: String) -> Result<Account> {
 
 fn create_key(tx: &mut Tx, new: NewApiKey) -> Result<ApiKey> {
     let now = tx.now();
+    quotas::check(tx, Quota::Keys, new.account, 1)?;
     query("insert into api_keys (id, account, name, hint, hash, created_at) values (?, ?, ?, ?, ?, ?)")
         .bind(key(new.id))
         .bind(key(new.account))

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::quotas::Limits;
 use crate::{HandOff, JobTaker};
 
 /// A place for one who is asked.
@@ -42,4 +43,6 @@ pub(super) struct Partners {
     pub(super) hand_off: Asked<dyn HandOff>,
     /// Who works on a job.
     pub(super) job_taker: Asked<dyn JobTaker>,
+    /// Whether an account may have more.
+    pub(super) limits: Arc<Limits>,
 }

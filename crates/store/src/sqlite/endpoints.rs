@@ -3,16 +3,17 @@
 use async_trait::async_trait;
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::delivery::{DeliveryState, Signal, step};
-use reelhook_domain::endpoint::{Endpoint, EndpointState};
+use reelhook_domain::endpoint::{Endpoint, EndpointRole, EndpointState};
 use reelhook_domain::event::{EventFilter, EventType};
 use reelhook_domain::id::{AccountId, EndpointId, SecretId};
+use reelhook_domain::quota::Quota;
 use reelhook_domain::time::Timestamp;
 use serde_json::json;
 
 use super::rows::{self, hexes, key};
 use super::sql::{Query, query};
 use super::writer::Tx;
-use super::{SqliteStore, events};
+use super::{SqliteStore, events, quotas};
 use crate::vault::Vault;
 use crate::wakes::Topic;
 use crate::{EndpointChange, Endpoints, JobEndpoint, NewEvent, Result, SealedFor, SigningSecret, StoreError};
@@ -22,6 +23,7 @@ const BY_URL: &str = "
     where account = ? and role = ? and url = ? and dialect = ? and role in ('default', 'job')";
 const BY_ID: &str = "select * from endpoints where id = ?";
 const REGISTERED: &str = "select * from endpoints where account = ? and role = 'registered' order by id desc";
+const FILTERS: &str = "select events from endpoints where account = ? and role = 'registered'";
 pub(super) const BY_IDS: &str = "
     select endpoints.* from json_each(?) as wanted cross join endpoints on endpoints.id = unhex(wanted.value)";
 const SECRETS: &str = "
@@ -49,6 +51,11 @@ impl Endpoints for SqliteStore {
         let found = query(BY_ID).bind(key(id)).read_first(&self.readers).await?;
         let endpoint = rows::endpoint(&found.ok_or(StoreError::NotFound)?, &self.vault)?;
         if endpoint.account == account { Ok(endpoint) } else { Err(StoreError::NotFound) }
+    }
+
+    async fn endpoint_filters(&self, account: AccountId) -> Result<Vec<EventFilter>> {
+        let found = query(FILTERS).bind(key(account)).read_all(&self.readers).await?;
+        found.iter().map(|row| rows::read(row, "events")).collect()
     }
 
     async fn list_endpoints(&self, account: AccountId) -> Result<Vec<Endpoint>> {
@@ -99,6 +106,8 @@ fn by_url(wanted: &JobEndpoint) -> Query<'static> {
 }
 
 fn create(tx: &mut Tx, endpoint: &Endpoint, secret: SigningSecret) -> Result<()> {
+    quotas::check(tx, Quota::Endpoints, endpoint.account, 1)?;
+    quotas::check(tx, Quota::Secrets, endpoint.account, 1)?;
     insert(tx, endpoint)?;
     insert_secret(tx, secret)?;
     tx.wake(Topic::Endpoint);
@@ -112,6 +121,10 @@ fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
         return rows::endpoint(&row, tx.vault());
     }
     let JobEndpoint { account, role, url, dialect, timeout_ms } = wanted;
+    // Those of jobs are bounded by the jobs.
+    if role == EndpointRole::Default {
+        quotas::check(tx, Quota::Endpoints, account, 1)?;
+    }
     let endpoint = Endpoint {
         id: tx.ambient().id(),
         account,
@@ -297,8 +310,24 @@ const fn columns(owner: SealedFor) -> (Option<[u8; 16]>, Option<[u8; 16]>) {
     }
 }
 
+/// Whose a secret is; none where its endpoint was deleted.
+fn account_of(tx: &mut Tx, owner: SealedFor) -> Result<Option<AccountId>> {
+    match owner {
+        SealedFor::Account(account) => Ok(Some(account)),
+        SealedFor::Endpoint(id) => Ok(load(tx, id)?.map(|endpoint| endpoint.account)),
+    }
+}
+
 fn add_secret(tx: &mut Tx, secret: SigningSecret, overlap_until: Timestamp) -> Result<()> {
     let (endpoint, account) = columns(secret.owner);
+    query("delete from secrets where (endpoint = ? or account = ?) and until <= ?")
+        .bind(endpoint)
+        .bind(account)
+        .bind(tx.now().as_millis())
+        .run(tx)?;
+    if let Some(account) = account_of(tx, secret.owner)? {
+        quotas::check(tx, Quota::Secrets, account, 1)?;
+    }
     query(
         "update secrets set until = ?1
         where (endpoint = ?2 or account = ?3) and scheme = ?4 and (until is null or until > ?1)",

@@ -9,7 +9,7 @@ use crate::{Result, StoreError};
 
 const UPLOADS: &str = "delete from uploads where account = ? returning id";
 /// In this order: what names another row goes before it.
-const STATEMENTS: [&str; 17] = [
+const STATEMENTS: [&str; 18] = [
     "delete from attempts where delivery in (select id from deliveries where account = ?)",
     "delete from deliveries where account = ?",
     "delete from bodies where event in (select id from events where account = ?)",
@@ -17,6 +17,7 @@ const STATEMENTS: [&str; 17] = [
     "delete from idempotency where account = ?",
     "delete from published where account = ?",
     "delete from jobs where account = ?",
+    "delete from tallies where account = ?",
     "delete from credit_charges where account = ?",
     "delete from credits where account = ?",
     "delete from settings_changes where account = ?",

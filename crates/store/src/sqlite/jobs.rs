@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use reelhook_domain::id::{AccountId, JobId};
 use reelhook_domain::job::{Dialect, InputFacts, Job, JobSpec, JobState, Output, OutputState, Signal, step};
 use reelhook_domain::price::Estimate;
+use reelhook_domain::quota::Quota;
 use reelhook_domain::time::Timestamp;
 use serde_json::Value;
 
 use super::rows::{self, column, json, key};
 use super::sql::{Row, query};
 use super::writer::Tx;
-use super::{SqliteStore, confirm, events, submit, work};
+use super::{SqliteStore, confirm, events, quotas, submit, work};
 use crate::wakes::Topic;
 use crate::{
     ClaimedJob, JobEnd, JobFilter, JobTaker, Jobs, Lease, Page, ProgressUpdate, Queue, Result, Retry, StoreError,
@@ -58,14 +59,25 @@ const LIST_JOBS_FROM: &str = select_jobs!(
 );
 pub(super) const QUEUE: &str = "
     with asked as (
-        select priority + max(0, ?1 - queued_at) / 60000 as rank, queued_at, id from jobs where id = ?2 and state = 'queued')
-    select
-        (select count(*) from jobs where state = 'queued') as queued,
-        (select count(*) from jobs where lease_until is not null) as running,
-        (select count(*) from asked cross join jobs on jobs.state = 'queued' and (
+        select account, priority + max(0, ?1 - queued_at) / 60000 as rank, queued_at, id
+        from jobs where id = ?2 and state = 'queued'),
+    own as (
+        select asked.account, count(*) as before, tallies.running, tallies.claimed
+        from asked
+        cross join tallies on tallies.account = asked.account
+        cross join jobs on jobs.account = asked.account and jobs.state = 'queued' and (
             priority + max(0, ?1 - jobs.queued_at) / 60000 > asked.rank
             or (priority + max(0, ?1 - jobs.queued_at) / 60000 = asked.rank
-                and (jobs.queued_at, jobs.id) < (asked.queued_at, asked.id)))) as ahead";
+                and (jobs.queued_at, jobs.id) <= (asked.queued_at, asked.id)))
+        having count(*) > 0),
+    others as (
+        select sum(min(other.queued, own.before - 1
+            + ((other.running, other.claimed, other.account) < (own.running, own.claimed, own.account)))) as before
+        from own cross join tallies as other on other.queued > 0 and other.account <> own.account)
+    select
+        (select coalesce(sum(queued), 0) from tallies where queued > 0) as queued,
+        (select count(*) from jobs where lease_until is not null) as running,
+        coalesce((select own.before - 1 + coalesce(others.before, 0) from own, others), 0) as ahead";
 
 #[async_trait]
 impl Jobs for SqliteStore {
@@ -224,6 +236,7 @@ fn retry(tx: &mut Tx, account: AccountId, id: JobId, what: Retry) -> Result<Job>
     let mut kept = load_owned(tx, account, id)?;
     let prior = kept.prior();
     kept.job.state = step(&kept.job.state, Signal::Retry, now)?;
+    quotas::check(tx, Quota::QueuedJobs, account, 1)?;
     kept.job.stage = None;
     kept.job.progress = 0;
     kept.job.finished_at = None;

@@ -26,6 +26,7 @@ const STEPS: &[(i64, &str)] = steps! {
     12 "0012_recover",
     13 "0013_retention",
     14 "0014_derived_keys",
+    20 "0020_tenants",
 };
 
 /// Takes the steps that are left, within the transaction that is open.

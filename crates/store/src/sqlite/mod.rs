@@ -30,6 +30,7 @@ mod origins;
 #[cfg(test)]
 mod plans;
 mod publish;
+mod quotas;
 mod readers;
 mod recover;
 mod retention;
@@ -159,7 +160,9 @@ impl Store for SqliteStore {
     }
 
     fn families(&self) -> Vec<Family> {
-        self.meter.families()
+        let mut families = self.meter.families();
+        families.push(self.partners.limits.family());
+        families
     }
 }
 

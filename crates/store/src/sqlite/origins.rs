@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use reelhook_domain::form::Choice;
 use reelhook_domain::id::{AccountId, OriginId};
 use reelhook_domain::origin::{Credentials, Origin, OriginStatus, Permissions};
+use reelhook_domain::quota::Quota;
 
-use super::SqliteStore;
 use super::rows::{self, column, id, key, read, time};
 use super::sql::{Row, query};
 use super::writer::Tx;
+use super::{SqliteStore, quotas};
 use crate::{OriginChange, Origins, Page, Result, StoreError};
 
 const ONE: &str = "select * from origins where id = ? and account = ?";
@@ -49,6 +50,7 @@ impl Origins for SqliteStore {
 }
 
 fn create(tx: &mut Tx, origin: Origin, credentials: &Credentials) -> Result<()> {
+    quotas::check(tx, Quota::Origins, origin.account, 1)?;
     let sealed = tx.vault().seal(&origin.id.to_bytes(), &rows::json(credentials));
     query(
         "insert into origins (id, account, name, place, may_read, may_write, base_path, path_template, status, validation,

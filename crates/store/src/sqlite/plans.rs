@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::sql::query;
 use super::{
-    SqliteStore, accounts, deliveries, endpoints, events, fanout, jobs, publish, recover, retention, sending, work,
+    SqliteStore, accounts, deliveries, endpoints, events, fanout, jobs, publish, quotas, recover, retention, sending,
+    work,
 };
 use crate::MasterKey;
 
@@ -48,7 +49,7 @@ async fn plans(queries: &[(&str, &'static str)]) -> String {
 /// Steps that read a whole table: all rows that ever were. A parameter's own rows, the few that a step before it chose,
 /// and a partial index of waiting rows are no such thing.
 fn scans(plan: &str) -> Vec<&str> {
-    let partial = ["jobs_queued", "jobs_leased", "deliveries_due", "deliveries_leased"];
+    let partial = ["tallies_next", "jobs_queued", "jobs_leased", "deliveries_due", "deliveries_leased"];
     let table = |line: &&str| {
         [
             "jobs",
@@ -61,6 +62,9 @@ fn scans(plan: &str) -> Vec<&str> {
             "published",
             "idempotency",
             "uploads",
+            "origins",
+            "secrets",
+            "tallies",
             "mine",
             "waiting",
             "enveloped",
@@ -76,6 +80,7 @@ async fn no_hot_query_reads_a_whole_table() {
     let plan = plans(&[
         ("key lookup", accounts::FIND_KEY),
         ("claim_jobs", work::NEXT_QUEUED),
+        ("claim_jobs, whose turn", work::NEXT_ACCOUNT),
         ("claim_jobs, expired", work::EXPIRED),
         ("renew_jobs", work::RENEW),
         ("queue", jobs::QUEUE),
@@ -108,11 +113,19 @@ async fn no_hot_query_reads_a_whole_table() {
         ("erase_job, deliveries", retention::DELIVERIES_OF_JOB),
         ("erase_job, events", retention::EVENTS_OF_JOB),
         ("erase_job, uploads", retention::OWN_UPLOADS),
+        ("quota of endpoints", quotas::ENDPOINTS),
+        ("quota of keys", quotas::KEYS),
+        ("quota of origins", quotas::ORIGINS),
+        ("quota of secrets", quotas::SECRETS),
+        ("quota of uploads", quotas::UPLOAD_BYTES),
+        ("quota of jobs", quotas::WAITING),
     ])
     .await;
     assert!(scans(&plan).is_empty(), "{:#?}\n{plan}", scans(&plan));
     for index in [
         "jobs_queued",
+        "tallies_next",
+        "api_keys_that_work",
         "jobs_leased",
         "jobs_of_account",
         "deliveries_due",

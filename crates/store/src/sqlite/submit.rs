@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reelhook_domain::job::{InputSource, InputSpec, Job, JobState, Output};
+use reelhook_domain::quota::Quota;
 use reelhook_domain::time::Timestamp;
 
 use super::jobs::{confirm_until, inputs, load};
@@ -10,7 +11,7 @@ use super::rows::{self, column, hex, hexes, json, key, rank};
 use super::sql::query;
 use super::uploads::create_upload;
 use super::writer::Tx;
-use super::{events, work};
+use super::{events, quotas, work};
 use crate::wakes::Topic;
 use crate::{FetchHeaders, Idempotency, Result, Slot, Submission, Submitted};
 
@@ -30,6 +31,7 @@ pub(super) fn submit(tx: &mut Tx, submission: Submission) -> Result<Submitted> {
             return Ok(Submitted::Repeated(load(tx, rows::id(&row, "job")?)?.job));
         }
     }
+    quotas::check(tx, Quota::QueuedJobs, job.account, 1)?;
     if let Some(upload) = upload {
         create_upload(tx, upload)?;
     }

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use reelhook_domain::id::{AccountId, UploadId};
+use reelhook_domain::quota::Quota;
 
-use super::SqliteStore;
 use super::rows::{self, hexes, json, key, whole};
 use super::sql::query;
 use super::writer::Tx;
+use super::{SqliteStore, quotas};
 use crate::{Result, StoreError, Upload, Uploads};
 
 #[async_trait]
@@ -42,6 +43,7 @@ impl Uploads for SqliteStore {
 }
 
 pub(super) fn create_upload(tx: &mut Tx, upload: Upload) -> Result<()> {
+    quotas::check(tx, Quota::UploadBytes, upload.account, upload.size_bytes.max(quotas::LEAST_UPLOAD))?;
     query(
         "insert into uploads (id, account, name, size_bytes, sha256, sha1, said, created_at, expires_at)
         values (?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reelhook_domain::id::AccountId;
 use reelhook_domain::origin::{Credentials, Origin, OriginStatus, Permissions, Place, Validation};
 use reelhook_store::{OriginChange, Page, StoreError};
 
@@ -40,6 +41,12 @@ fn keys() -> Credentials {
         secret_access_key: "origin-key-in-the-clear".to_owned(),
         session_token: None,
     }
+}
+
+/// An origin of that account, and what opens it.
+pub(crate) fn new_origin(world: &World, account: AccountId) -> (Origin, Credentials) {
+    let [place, ..] = places();
+    (Origin { account, ..origin(world, place) }, keys())
 }
 
 /// An origin of S3 with its keys.

@@ -7,7 +7,7 @@ use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{JobFilter, Jobs, MasterKey, Rotation as _, SealedFor, StoreError};
 use rusqlite::Connection;
 
-use crate::world::{ALL, World, master_key, sqlite_at};
+use crate::world::{ALL, LEASE, World, master_key, sqlite_at};
 
 fn meddle(path: &Path, sql: &str) {
     let connection = Connection::open(path).unwrap();
@@ -137,12 +137,16 @@ async fn a_database_whose_steps_were_listed_in_a_table_goes_on_from_the_last() {
     store.close().await;
     meddle(
         &path,
-        "drop table derived_keys; pragma user_version = 0; create table _sqlx_migrations (version integer);
+        "drop trigger jobs_added; drop trigger jobs_moved; drop trigger jobs_removed; drop trigger uploads_added;
+        drop trigger uploads_removed; drop table tallies; alter table keeper drop column claims;
+        drop index api_keys_that_work;
+        drop table derived_keys; pragma user_version = 0; create table _sqlx_migrations (version integer);
         insert into _sqlx_migrations values (1), (13)",
     );
     let store = SqliteStore::open(&path, master_key(), world.ambient.clone()).await.unwrap();
     assert_eq!(store.job_by_id(job.id).await.unwrap().id, job.id);
     store.derived_key("links", [7; 32]).await.unwrap();
+    assert_eq!(store.claim_jobs(5, LEASE).await.unwrap().len(), 1, "what was queued before is claimed");
     store.close().await;
     let connection = Connection::open(&path).unwrap();
     let lists: i64 = connection

@@ -8,7 +8,7 @@ use reelhook_store::{Submission, Upload};
 use crate::conformance;
 use crate::world::{World, is_not_found};
 
-fn upload(world: &World) -> Upload {
+pub(crate) fn upload(world: &World) -> Upload {
     Upload {
         id: world.id(),
         account: world.account,

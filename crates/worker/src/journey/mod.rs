@@ -39,6 +39,7 @@ use crate::settings::WorkerSettings;
 use fetch::Input;
 pub(crate) use outline::outline;
 use route::Route;
+pub(crate) use trouble::out_of_disk;
 use trouble::{Trouble, ffmpeg_missing, machine_failed};
 
 /// Bytes of inputs that are little beside the room that the end of a job takes on the disk.
@@ -121,7 +122,10 @@ async fn walk_and_finish(walk: &mut Walk<'_>, lease: Lease, claims: u32) -> Part
         }
         Err(Trouble::Failed(failure)) => Signal::Fail(failure),
         Err(Trouble::Rejected(failure)) => Signal::Reject(failure),
-        Err(Trouble::Interrupted) => return Parting::Interrupted(lease),
+        Err(Trouble::Interrupted) => match walk.seat.verdict() {
+            Some(failure) => Signal::Fail(failure),
+            None => return Parting::Interrupted(lease),
+        },
         Err(Trouble::Store(error)) => {
             tracing::error!(%error, "the store did not do its part; the job is tried again when its lease runs out");
             return Parting::Over;
@@ -177,6 +181,7 @@ impl Walk<'_> {
         let failed = |error| Trouble::Failed(machine_failed(Stage::Fetching, &error));
         let scratch = TempDir::with_prefix_in("job-", self.means.files.scratch()).map_err(failed)?;
         let path = scratch.path().to_owned();
+        self.seat.has_scratch(&path);
         self.scratch = Some(scratch);
         self.walk_within(lease, &path).await
     }

@@ -70,7 +70,7 @@ pub(super) fn ffmpeg_missing(stage: Stage) -> JobFailure {
 pub(super) const OUT_OF_DISK: &str = "out_of_disk";
 
 /// There is no room left.
-pub(super) fn out_of_disk(stage: Stage) -> JobFailure {
+pub(crate) fn out_of_disk(stage: Stage) -> JobFailure {
     JobFailure::server(stage, OUT_OF_DISK, "the server has no room left on its disk; try again later")
 }
 
