@@ -3,12 +3,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use reelhook_domain::command::Command;
-use reelhook_domain::recipe::Format;
 
 fuzz_target!(|text: &str| {
     let arguments: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
     if let Ok(command) = Command::parse(&arguments) {
-        let _goes = command.goes_with(Format::Mp4);
         let again = Command::parse(&arguments).expect("it was read before");
         assert_eq!(format!("{command:?}"), format!("{again:?}"), "what is read is the same each time");
     }
