@@ -4,7 +4,7 @@
 //! [`crate::mp4`] and [`crate::extent`], the rest from ffprobe, which runs in the sandbox and is forced to the kind.
 
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::media::{MediaInfo, VideoInfo};
@@ -195,7 +195,7 @@ async fn mark_empty(
 }
 
 /// The kind of the file at `path` and what its bytes claim.
-pub(crate) fn look(path: &PathBuf) -> Result<Look, MediaError> {
+pub(crate) fn look(path: &Path) -> Result<Look, MediaError> {
     let mut file = plain::open(path)?;
     let size_bytes = file.metadata()?.len();
     let mut head = Vec::new();

@@ -116,7 +116,7 @@ impl Limits {
 /// less.
 fn machine_share() -> u64 {
     let machine = rustix::system::sysinfo();
-    let machine = u64::from(machine.totalram).saturating_mul(machine.mem_unit.into());
+    let machine = machine.totalram.saturating_mul(machine.mem_unit.into());
     let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|most| most.trim().parse().ok());
     (group.map_or(machine, |group: u64| group.min(machine)) / 2).max(1 << 30)
 }
