@@ -12,6 +12,7 @@ mod idempotency;
 mod known_keys;
 mod linger;
 mod metrics;
+mod multipart;
 mod openapi;
 mod problem;
 mod reference;

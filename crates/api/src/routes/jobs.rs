@@ -1,7 +1,7 @@
 //! `/v1/jobs`.
 
 use axum::Json;
-use axum::extract::{FromRequest as _, Multipart, OriginalUri, Path, Request, State};
+use axum::extract::{FromRequest as _, OriginalUri, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{ACCEPT, HeaderMap, HeaderValue, LOCATION};
@@ -24,6 +24,7 @@ use crate::body::{self, OptionalJson, is_json, is_multipart};
 use crate::content::{self, Shown};
 use crate::desk::{Caller, Desk, JobInput};
 use crate::idempotency::{IdempotencyKey, conflict};
+use crate::multipart::Multipart;
 use crate::openapi;
 use crate::problem::{Problem, missing};
 
@@ -73,18 +74,13 @@ pub(crate) async fn submit_job(
 
 /// Reads the parts `job` and `file`, in any order; the file is streamed to where uploads are kept.
 async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result<(Value, [u8; 32], JobInput), Problem> {
-    let unreadable = |error: axum::extract::multipart::MultipartError| {
-        Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
-    };
-    let mut parts = Multipart::from_request(without_limit(request), desk)
-        .await
-        .map_err(|error| Problem::malformed(error.body_text()))?;
+    let mut parts = Multipart::of(request)?;
     let mut job: Option<(Value, Bytes)> = None;
     let mut upload = None;
-    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+    while let Some(part) = parts.next().await? {
         match part.name() {
             Some("job") if job.is_none() => {
-                let bytes = body::capped(part, "`job`", desk.limits().body_bytes).await?;
+                let bytes = part.bytes("the part `job`", desk.limits().body_bytes).await?;
                 job = Some((body::parse(&bytes)?, bytes));
             }
             Some("file") if upload.is_none() => {
@@ -109,12 +105,6 @@ async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result
     };
     let fingerprint = Sha256::new().chain_update(&bytes).chain_update(upload.sha256.as_bytes()).finalize().into();
     Ok((value, fingerprint, JobInput::Sent(upload.id)))
-}
-
-/// Our own caps are counted while the body streams; the framework's would cut an upload at 2 MB.
-pub(super) fn without_limit(mut request: Request) -> Request {
-    axum::extract::DefaultBodyLimit::disable().apply(&mut request);
-    request
 }
 
 /// List jobs

@@ -6,6 +6,7 @@
 mod addresses;
 mod bad_days;
 mod bad_input;
+mod bombs;
 #[cfg(feature = "failpoints")]
 mod crashes;
 mod inbox;

@@ -1,7 +1,6 @@
 //! Clipzy's routes.
 
-use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{FromRequest as _, FromRequestParts, Multipart, OriginalUri, Path, Request, State};
+use axum::extract::{FromRequestParts, OriginalUri, Path, Request, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
@@ -18,8 +17,8 @@ use serde_json::{Map, Value, json};
 use crate::auth::{known, shown_key};
 use crate::body;
 use crate::desk::{Caller, Desk, JobInput};
+use crate::multipart::{Multipart, Part};
 use crate::problem::{Problem, missing};
-use crate::routes::jobs::without_limit;
 use crate::routes::listing::{Query, id};
 
 const SERVICE: Dialect = Dialect::Clipzy;
@@ -81,10 +80,9 @@ async fn take_upload(
     request: Request,
     kept: &mut Option<Upload>,
 ) -> Result<UploadReply, Problem> {
-    let parts = Multipart::from_request(without_limit(request), desk).await;
-    let mut parts = parts.map_err(|error| Problem::malformed(error.body_text()))?;
+    let mut parts = Multipart::of(request)?;
     let mut fields = Map::new();
-    while let Some(part) = parts.next_field().await.map_err(|error| unreadable(&error))? {
+    while let Some(part) = parts.next().await? {
         match part.name() {
             Some("file") if kept.is_none() => {
                 let name = part.file_name().unwrap_or_default().to_owned();
@@ -118,19 +116,9 @@ async fn take_upload(
 }
 
 /// Reads a small part whole.
-async fn text(mut part: Field<'_>) -> Result<String, Problem> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = part.chunk().await.map_err(|error| unreadable(&error))? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > LONGEST_TEXT {
-            return Err(Problem::too_large(format!("a part of text may have at most {LONGEST_TEXT} bytes")));
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| Problem::malformed("a part of text is not UTF-8"))
-}
-
-fn unreadable(error: &MultipartError) -> Problem {
-    Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
+async fn text(part: Part<'_>) -> Result<String, Problem> {
+    let bytes = part.bytes("a part of text", LONGEST_TEXT).await?;
+    String::from_utf8(bytes.into()).map_err(|_| Problem::malformed("a part of text is not UTF-8"))
 }
 
 fn is_taken(name: &str) -> bool {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequest as _, Multipart, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -24,8 +24,8 @@ use crate::auth::ServiceCaller;
 use crate::body;
 use crate::content::{self, Shown};
 use crate::desk::{Caller, Desk, JobInput};
+use crate::multipart::Multipart;
 use crate::problem::{Problem, missing};
-use crate::routes::jobs::without_limit;
 use crate::routes::listing::Query;
 
 /// How long a connection is held open for a result. Under the minute after which common proxies give up.
@@ -67,17 +67,12 @@ async fn upload(
 /// Reads the parts `file` and `data`, in any order; the file is streamed to where uploads are kept, and noted by nobody
 /// yet.
 async fn parts(desk: &Desk, caller: Caller, request: Request) -> Result<(JobRequest, Upload), Problem> {
-    let unreadable = |error: axum::extract::multipart::MultipartError| {
-        Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
-    };
-    let mut parts = Multipart::from_request(without_limit(request), desk)
-        .await
-        .map_err(|error| Problem::malformed(error.body_text()))?;
+    let mut parts = Multipart::of(request)?;
     let (mut options, mut upload) = (None, None);
-    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+    while let Some(part) = parts.next().await? {
         match part.name() {
             Some("data") if options.is_none() => {
-                let bytes = body::capped(part, "data", desk.limits().body_bytes).await?;
+                let bytes = part.bytes("the part data", desk.limits().body_bytes).await?;
                 options = Some(request::upload(body::parse(&bytes)?).map_err(Problem::invalid)?);
             }
             Some("file") if upload.is_none() => {

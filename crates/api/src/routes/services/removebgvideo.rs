@@ -1,6 +1,6 @@
 //! RemoveBGVideo's routes.
 
-use axum::extract::{FromRequest as _, Multipart, OriginalUri, Path, Request, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::auth::{ServiceCaller, known, shown_key};
 use crate::body;
 use crate::desk::{Caller, Desk, JobInput};
+use crate::multipart::Multipart;
 use crate::problem::{Problem, missing};
-use crate::routes::jobs::without_limit;
 use crate::routes::listing::{Query, id};
 
 const SERVICE: Dialect = Dialect::RemoveBgVideo;
@@ -48,10 +48,8 @@ async fn create_upload(
     if !body::is_multipart(request.headers()) {
         return Err(Problem::malformed("send multipart/form-data with one part, file"));
     }
-    let unreadable = |error: axum::extract::multipart::MultipartError| Problem::malformed(error.body_text());
-    let parts = Multipart::from_request(without_limit(request), &desk).await;
-    let mut parts = parts.map_err(|error| Problem::malformed(error.body_text()))?;
-    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+    let mut parts = Multipart::of(request)?;
+    while let Some(part) = parts.next().await? {
         if part.name() != Some("file") {
             continue;
         }
