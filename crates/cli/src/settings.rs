@@ -187,6 +187,8 @@ pub(crate) struct ImageSettings {
     pub(crate) max_animation_pixels: u64,
     /// Largest input.
     pub(crate) max_bytes: u64,
+    /// Memory of all in work together; 0 is a quarter of the machine's.
+    pub(crate) memory_bytes: u64,
     /// Time for one.
     pub(crate) deadline_seconds: u64,
     /// Threads of one; 0 is one a core.
@@ -309,6 +311,7 @@ impl Default for Settings {
                 max_frames: image.frames,
                 max_animation_pixels: image.animation_pixels,
                 max_bytes: image.input_bytes,
+                memory_bytes: image.memory_bytes,
                 deadline_seconds: image.time.as_secs(),
                 threads: image.threads,
             },

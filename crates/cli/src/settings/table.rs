@@ -154,6 +154,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     plain("image.max_bytes", Kind::Whole(1, 4 * GIGA), "Largest picture, in bytes; it is held in memory."),
     plain(
+        "image.memory_bytes",
+        Kind::Whole(0, PETABYTE),
+        "Memory that all pictures in work take together, in bytes, at about 16 bytes a pixel: a picture waits for those before it, and one that needs more than all of it is rejected. 0 is a quarter of the machine's memory.",
+    ),
+    plain(
         "image.deadline_seconds",
         Kind::Whole(1, DAY),
         "Time for one picture: after it no better result is looked for and no further frame begun.",

@@ -225,6 +225,7 @@ fn worker_settings(settings: &Settings) -> WorkerSettings {
             frames: settings.image.max_frames,
             animation_pixels: settings.image.max_animation_pixels,
             input_bytes: settings.image.max_bytes,
+            memory_bytes: settings.image.memory_bytes,
             time: Duration::from_secs(settings.image.deadline_seconds),
             threads: settings.image.threads,
             ..defaults.image
