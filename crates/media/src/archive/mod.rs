@@ -66,7 +66,7 @@ impl Default for ArchiveLimits {
 impl ArchiveLimits {
     /// Most bytes of memory for the names of all members and for what is told of them.
     fn memory_of_names(&self) -> usize {
-        self.entries.saturating_mul(1600)
+        self.entries.saturating_mul(800)
     }
 }
 
