@@ -16,6 +16,7 @@ mod multipart;
 mod openapi;
 mod problem;
 mod reference;
+mod room;
 mod routes;
 mod server;
 mod throttle;

@@ -228,8 +228,18 @@ const CODES: &[(&str, u16, &str)] = &[
         429,
         "Resends, replays, cancellations, recoveries and tests are counted by the minute. `Retry-After` says when there is room.",
     ),
+    (
+        "too_many_streams",
+        429,
+        "The account has as many streams of events open as it may (`api.max_streams_per_account`). Close one of them.",
+    ),
     ("internal", 500, "Our fault. The server's log has the reason under the `request_id`."),
     ("planning_busy", 503, "As many plans are being made as may be at once. Try again in a moment, or submit the job."),
+    (
+        "too_many_connections",
+        503,
+        "All connections that the server, or one address, may have are in use. Close some, or try again later.",
+    ),
     ("draining", 503, "The server is stopping. Try again in a moment."),
     ("database_unavailable", 503, "The database does not answer."),
     ("out_of_disk", 503, "The server's disk is full; nothing was kept of this request."),

@@ -252,6 +252,12 @@ pub(crate) struct ApiSettings {
     pub(crate) max_body_bytes: usize,
     /// Connections at once.
     pub(crate) max_connections: usize,
+    /// The same from one address; 0 is a quarter of all.
+    pub(crate) max_connections_per_address: usize,
+    /// Streams of events that an account has open.
+    pub(crate) max_streams_per_account: usize,
+    /// How long a caller may read nothing of an answer.
+    pub(crate) write_stall_seconds: u64,
     /// Deliveries that an account may resend, replay or cancel in a minute.
     pub(crate) resends_per_minute: u32,
     /// Endpoints that an account may recover in a minute.
@@ -328,6 +334,9 @@ impl Default for Settings {
             api: ApiSettings {
                 max_body_bytes: 1 << 20,
                 max_connections: 4096,
+                max_connections_per_address: 0,
+                max_streams_per_account: 256,
+                write_stall_seconds: 60,
                 resends_per_minute: 600,
                 recoveries_per_minute: 10,
                 tests_per_minute: 60,

@@ -23,6 +23,7 @@ mod player;
 mod publishing;
 mod samples;
 mod small_disk;
+mod sockets;
 mod traces;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

@@ -64,22 +64,13 @@ async fn create_upload(
     if !body::is_multipart(request.headers()) {
         return Err(Problem::violation("file", Value::Null, "is required, as a part of multipart/form-data"));
     }
-    let mut kept = None;
-    let noted = take_upload(&desk, caller, request, &mut kept).await;
-    if let (Err(_), Some(upload)) = (&noted, &kept) {
-        desk.forget(upload).await;
-    }
-    noted.map(|reply| Json(success("Video uploaded successfully", reply)))
+    let reply = take_upload(&desk, caller, request).await?;
+    Ok(Json(success("Video uploaded successfully", reply)))
 }
 
-/// Reads the parts in any order; passes over those that nobody documents. What was `kept` before something went wrong is
-/// for the caller to discard.
-async fn take_upload(
-    desk: &Desk,
-    caller: Caller,
-    request: Request,
-    kept: &mut Option<Upload>,
-) -> Result<UploadReply, Problem> {
+/// Reads the parts in any order; passes over those that nobody documents.
+async fn take_upload(desk: &Desk, caller: Caller, request: Request) -> Result<UploadReply, Problem> {
+    let mut kept = None;
     let mut parts = Multipart::of(request)?;
     let mut fields = Map::new();
     while let Some(part) = parts.next().await? {
@@ -89,7 +80,7 @@ async fn take_upload(
                 if !is_taken(&name) {
                     return Err(unsupported(format!("the name of a video ends with one of .{}", TAKEN.join(", ."))));
                 }
-                *kept = Some(desk.keep(caller, &name, part, desk.services().clipzy_upload_bytes).await?);
+                kept = Some(desk.keep(caller, &name, part, desk.services().clipzy_upload_bytes).await?);
             }
             Some(name @ ("template_video_id" | "webhook_url")) => {
                 let name = name.to_owned();
@@ -98,7 +89,7 @@ async fn take_upload(
             _ => {}
         }
     }
-    let Some(mut upload) = kept.clone() else {
+    let Some(mut kept) = kept else {
         return Err(Problem::violation("file", Value::Null, "is required, as a part with a file name"));
     };
     let defaults = Defaults::read(Value::Object(fields)).map_err(Problem::invalid)?;
@@ -108,9 +99,9 @@ async fn take_upload(
     if let Some(wrong) = defaults.webhook.as_ref().and_then(|url| desk.judge("webhook_url", url)) {
         return Err(Problem::invalid(vec![wrong]));
     }
-    let media = desk.look_at_video(&upload, TAKEN).await?.map_err(unsupported)?;
-    upload.said = defaults.said(media.as_ref());
-    let upload = desk.note_upload(upload).await?;
+    let media = desk.look_at_video(kept.upload(), TAKEN).await?.map_err(unsupported)?;
+    kept.say(defaults.said(media.as_ref()));
+    let upload = kept.note().await?;
     let Upload { id, name, size_bytes, created_at, .. } = &upload;
     Ok(UploadReply::of(*id, name, *size_bytes, *created_at, media.as_ref(), desk.link_to()))
 }
