@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::multipart::Field;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
@@ -96,16 +95,4 @@ pub(crate) async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
 /// Parses JSON. Nesting is bounded by the parser (128 levels).
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     serde_json::from_slice(bytes).map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))
-}
-
-/// Reads a small part of a multipart body whole; `what` names it where it is too large.
-pub(crate) async fn capped(mut part: Field<'_>, what: &str, cap: usize) -> Result<Bytes, Problem> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = part.chunk().await.map_err(|error| Problem::malformed(error.body_text()))? {
-        if bytes.len() + chunk.len() > cap {
-            return Err(Problem::too_large(format!("the part {what} may have at most {cap} bytes")));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.into())
 }

@@ -4,6 +4,9 @@
 //! at once would make the kernel reset it, since bytes lie there unread, and a reset often destroys the answer before the
 //! caller has read it: a wrong key then looks like a server that crashed, and a proxy says 502. So the answer is sent, our
 //! side is closed, and what the caller still sends is read and thrown away for a while.
+//!
+//! A caller who reads nothing of what is sent would hold the connection, and what answers on it, for as long as they like:
+//! the system on their side answers for them. So a write that makes no progress for a while ends the connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -80,6 +83,10 @@ pub(crate) struct Lingering {
     stream: TcpStream,
     unread: Unread,
     closing: Option<Closing>,
+    /// How long a write may make no progress.
+    patience: Duration,
+    /// When the write that waits is given up.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 struct Closing {
@@ -89,8 +96,19 @@ struct Closing {
 }
 
 impl Lingering {
-    pub(crate) fn new(stream: TcpStream, unread: Unread) -> Self {
-        Self { stream, unread, closing: None }
+    pub(crate) fn new(stream: TcpStream, unread: Unread, patience: Duration) -> Self {
+        Self { stream, unread, closing: None, patience, stalled: None }
+    }
+
+    /// What came of a write, or the end of our patience with one that waits.
+    fn or_stalled(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the caller reads nothing")))
     }
 
     /// Throws away what comes until there is a reason to stop.
@@ -123,7 +141,8 @@ impl AsyncRead for Lingering {
 
 impl AsyncWrite for Lingering {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.or_stalled(written, cx)
     }
 
     fn poll_write_vectored(
@@ -131,7 +150,8 @@ impl AsyncWrite for Lingering {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.or_stalled(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {

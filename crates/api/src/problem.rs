@@ -234,6 +234,10 @@ impl From<FilesError> for Problem {
             FilesError::NotFound => Self::not_found("file"),
             FilesError::TooLarge { cap } => Self::too_large(format!("a file may have at most {cap} bytes")),
             FilesError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was kept"),
+            FilesError::Broken(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                let detail = "nothing came of the upload for 60 seconds; nothing was kept";
+                Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+            }
             FilesError::Broken(_) => {
                 Self::malformed("the upload ended before all of its bytes had come; nothing was kept")
             }

@@ -233,8 +233,18 @@ const CODES: &[(&str, u16, &str)] = &[
         429,
         "The account has, or does, as much as it may have. `quota` names which one, its limit and what the account has; `GET /v1/settings` lists all of them. The operator of the server sets them.",
     ),
+    (
+        "too_many_streams",
+        429,
+        "The account has as many streams of events open as it may (`api.max_streams_per_account`). Close one of them.",
+    ),
     ("internal", 500, "Our fault. The server's log has the reason under the `request_id`."),
     ("planning_busy", 503, "As many plans are being made as may be at once. Try again in a moment, or submit the job."),
+    (
+        "too_many_connections",
+        503,
+        "All connections that the server, or one address, may have are in use. Close some, or try again later.",
+    ),
     ("draining", 503, "The server is stopping. Try again in a moment."),
     ("database_unavailable", 503, "The database does not answer."),
     (

@@ -2,26 +2,35 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::response::IntoResponse as _;
 use http::Request;
 use http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::desk::Desk;
 use crate::linger::{Lingering, Unread};
+use crate::problem::Problem;
+use crate::room::{Kind, Room, Seat};
 use crate::routes::{self, Face};
 
 /// How long a caller may take to send the head of a request, and how long a connection may rest between two.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// The same for one that is only accepted to be asked for the server's health.
+const RESERVE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long all of such a connection may last.
+const RESERVE_TIME: Duration = Duration::from_secs(10);
+/// Paths that are answered when all connections are taken.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 /// How long requests that are under way when the server stops may go on.
 const DRAIN: Duration = Duration::from_secs(15);
 
@@ -31,17 +40,20 @@ const DRAIN: Duration = Duration::from_secs(15);
 /// Never for a single connection; only when the listener itself is broken.
 pub async fn serve(listener: TcpListener, desk: Desk, face: Face, stop: CancellationToken) -> io::Result<()> {
     let router = routes::router(desk.clone(), face);
-    let room = std::sync::Arc::new(Semaphore::new(desk.limits().connections));
+    let room = Room::new(desk.limits().connections, desk.limits().connections_of_address);
+    let stall = desk.limits().write_stall;
     let connections = TaskTracker::new();
     loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, router.clone(), stop.clone(), permit));
+            Ok((stream, address)) => {
+                // Where there is no seat at all, it is closed here.
+                if let Some(seat) = room.seat(address.ip()) {
+                    connections.spawn(connection(stream, router.clone(), stop.clone(), seat, stall));
+                }
             }
             // Out of file descriptors, or the peer left already: neither is the listener's end.
             Err(error) => {
@@ -59,19 +71,26 @@ pub async fn serve(listener: TcpListener, desk: Desk, face: Face, stop: Cancella
     Ok(())
 }
 
-async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationToken, _room: OwnedSemaphorePermit) {
+async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationToken, seat: Seat, stall: Duration) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "the connection was gone at once");
         return;
     }
     let unread = Unread::default();
-    let stream = Lingering::new(stream, unread.clone());
+    let stream = Lingering::new(stream, unread.clone(), stall);
+    let (leave, seat) = (seat.leave().clone(), Arc::new(seat));
+    let is_reserve = seat.kind() == Kind::Reserve;
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (router, unread) = (router.clone(), unread.clone());
+        let (router, unread, busy) = (router.clone(), unread.clone(), seat.begin());
         async move {
             let request = request.map(|body| Body::new(unread.watch(body)));
-            let mut response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
-            if unread.is_set() && response.status().as_u16() >= 400 {
+            let mut response = if is_reserve && !HEALTH.contains(&request.uri().path()) {
+                too_many_connections().into_response()
+            } else {
+                router.oneshot(request).await.unwrap_or_else(|never| match never {})
+            };
+            response = response.map(|body| busy.until_read(body));
+            if is_reserve || unread.is_set() && response.status().as_u16() >= 400 {
                 // The rest of the body would have to be read before the next request: a new connection is quicker.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -80,12 +99,15 @@ async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationT
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(if is_reserve { RESERVE_PATIENCE } else { HEAD_PATIENCE })
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,
+        // Closed where it stands: nothing is under way on it.
+        () = leave.cancelled() => return,
+        () = tokio::time::sleep(RESERVE_TIME), if is_reserve => return,
         () = stop.cancelled() => {
             serving.as_mut().graceful_shutdown();
             serving.await
@@ -94,4 +116,9 @@ async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationT
     if let Err(error) = ended {
         tracing::debug!(error = %error, "a connection ended early");
     }
+}
+
+fn too_many_connections() -> Problem {
+    let detail = "all connections that this server or your address may have are in use; close some, or try again later";
+    Problem::unavailable("too_many_connections", detail)
 }

@@ -202,6 +202,8 @@ pub(crate) struct ImageSettings {
     pub(crate) max_animation_pixels: u64,
     /// Largest input.
     pub(crate) max_bytes: u64,
+    /// Memory of all in work together; 0 is a quarter of the machine's.
+    pub(crate) memory_bytes: u64,
     /// Time for one.
     pub(crate) deadline_seconds: u64,
     /// Threads of one; 0 is one a core.
@@ -291,6 +293,12 @@ pub(crate) struct ApiSettings {
     pub(crate) max_body_bytes: usize,
     /// Connections at once.
     pub(crate) max_connections: usize,
+    /// The same from one address; 0 is a quarter of all.
+    pub(crate) max_connections_per_address: usize,
+    /// Streams of events that an account has open.
+    pub(crate) max_streams_per_account: usize,
+    /// How long a caller may read nothing of an answer.
+    pub(crate) write_stall_seconds: u64,
     /// Deliveries that an account may resend, replay or cancel in a minute.
     pub(crate) resends_per_minute: u32,
     /// Endpoints that an account may recover in a minute.
@@ -355,6 +363,7 @@ impl Default for Settings {
                 max_frames: image.frames,
                 max_animation_pixels: image.animation_pixels,
                 max_bytes: image.input_bytes,
+                memory_bytes: image.memory_bytes,
                 deadline_seconds: image.time.as_secs(),
                 threads: image.threads,
             },
@@ -381,6 +390,9 @@ impl Default for Settings {
             api: ApiSettings {
                 max_body_bytes: 1 << 20,
                 max_connections: 4096,
+                max_connections_per_address: 0,
+                max_streams_per_account: 256,
+                write_stall_seconds: 60,
                 resends_per_minute: 600,
                 recoveries_per_minute: 10,
                 tests_per_minute: 60,

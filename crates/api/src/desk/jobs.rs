@@ -4,7 +4,7 @@ use reelhook_dialects::native::reply::{JobDeliveryReply, JobReply, WaitingReply}
 use reelhook_dialects::{InputRequest, JobRequest, NamedInput};
 use reelhook_domain::endpoint::EndpointRole;
 use reelhook_domain::form::Violation;
-use reelhook_domain::id::{JobId, UploadId};
+use reelhook_domain::id::JobId;
 use reelhook_domain::job::{InputSource, InputSpec, Job, JobSpec, JobState, JobWebhook, ONLY_INPUT, OutputSpec};
 use reelhook_domain::object_path::ObjectPath;
 use reelhook_domain::trace::Span;
@@ -23,8 +23,6 @@ use crate::problem::{Problem, missing};
 pub(crate) enum JobInput {
     /// As the request says.
     Asked,
-    /// They came with the request.
-    Sent(UploadId),
     /// They came with the request, and are noted with the job.
     Kept(Box<Upload>),
 }
@@ -46,7 +44,7 @@ impl Desk {
         let (draft, fetch_headers) = (request.draft, fetch_headers(&request));
         let upload = match &input {
             JobInput::Kept(upload) => Some(Upload::clone(upload)),
-            JobInput::Asked | JobInput::Sent(_) => None,
+            JobInput::Asked => None,
         };
         let destination = request.destination.take();
         let origin = match &destination {
@@ -141,7 +139,6 @@ impl Desk {
     ) -> Result<Vec<InputSpec>, Problem> {
         let sent = match input {
             JobInput::Asked => None,
-            JobInput::Sent(upload) => Some(upload),
             JobInput::Kept(upload) => Some(upload.id),
         };
         match (asked.is_empty(), sent) {

@@ -12,6 +12,7 @@ mod recovery;
 mod retention;
 mod secrets;
 mod services;
+mod streams;
 mod test_call;
 mod uploads;
 mod waiting;
@@ -45,7 +46,9 @@ pub(crate) use jobs::JobInput;
 pub use plan::Planner;
 use quotas::QuotaWatch;
 pub use services::{Probe, Services};
+use streams::Streams;
 pub(crate) use test_call::TestOutcome;
+pub(crate) use uploads::Kept;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +68,16 @@ pub struct Limits {
     pub upload_bytes: u64,
     /// How long an upload is kept.
     pub upload_keep: Duration,
+    /// How long a link to a result works.
+    pub links_keep: Duration,
     /// Most connections at once.
     pub connections: usize,
+    /// Most connections from one address at once.
+    pub connections_of_address: usize,
+    /// Most streams of events that an account has open.
+    pub streams_of_account: usize,
+    /// How long a caller may read nothing of an answer.
+    pub write_stall: Duration,
     /// How often an account may do what by hand.
     pub by_hand: ByHandRates,
     /// How many days deliveries and events are kept, unless their account wants less.
@@ -80,7 +91,11 @@ impl Default for Limits {
             body_bytes: 1 << 20,
             upload_bytes: 10 << 30,
             upload_keep: Duration::from_secs(DAY),
+            links_keep: Duration::from_secs(30 * DAY),
             connections: 4096,
+            connections_of_address: 1024,
+            streams_of_account: 256,
+            write_stall: Duration::from_secs(60),
             by_hand: ByHandRates::default(),
             keep_days: 30,
         }
@@ -139,6 +154,7 @@ struct Inner {
     throttle: Throttle,
     /// Holds accounts to their quotas, where the store cannot.
     quotas: QuotaWatch,
+    streams: Streams,
     /// Ends long-lived answers when the server stops.
     stop: CancellationToken,
     /// Held while an account gets its first secrets, so that it gets them once.
@@ -159,6 +175,7 @@ impl Desk {
             known_keys: KnownKeys::default(),
             throttle: Throttle::new(parts.limits.by_hand),
             quotas: QuotaWatch::default(),
+            streams: Streams::default(),
             stop: CancellationToken::new(),
             first_secrets: Mutex::new(()),
             parts,
@@ -201,6 +218,10 @@ impl Desk {
 
     pub(crate) fn known_keys(&self) -> &KnownKeys {
         &self.inner.known_keys
+    }
+
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.inner.streams
     }
 
     pub(crate) fn stop(&self) -> &CancellationToken {

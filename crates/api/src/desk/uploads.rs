@@ -14,6 +14,55 @@ use crate::problem::Problem;
 /// How long a sender may pause.
 const STALL: Duration = Duration::from_secs(60);
 
+/// An upload whose bytes are kept and which nothing names yet. Dropped, by a refusal or because the caller left, it is
+/// removed.
+pub(crate) struct Kept {
+    desk: Desk,
+    upload: Option<Upload>,
+}
+
+impl Kept {
+    /// What was kept.
+    pub(crate) fn upload(&self) -> &Upload {
+        self.upload.as_ref().expect("it is taken only by what consumes it")
+    }
+
+    /// Notes with it what its sender said.
+    pub(crate) fn say(&mut self, said: serde_json::Value) {
+        if let Some(upload) = &mut self.upload {
+            upload.said = said;
+        }
+    }
+
+    /// Notes it, so that jobs can name it.
+    pub(crate) async fn note(self) -> Result<Upload, Problem> {
+        let desk = self.desk.clone();
+        // The store may have noted it even where this is dropped before its answer came.
+        let upload = self.hand_over();
+        if let Err(error) = desk.store().create_upload(upload.clone()).await {
+            desk.forget(&upload).await;
+            return Err(error.into());
+        }
+        Ok(upload)
+    }
+
+    /// Gives it to what notes it, or [forgets](Desk::forget) it.
+    pub(crate) fn hand_over(mut self) -> Upload {
+        self.upload.take().expect("it is taken only by what consumes it")
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let Some(upload) = self.upload.take() else { return };
+        // On its own, since a drop cannot wait; the sweep finds it when the process ends first.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let desk = self.desk.clone();
+            runtime.spawn(async move { desk.forget(&upload).await });
+        }
+    }
+}
+
 impl Desk {
     /// Streams an upload to where it is kept, within the cap, and notes it.
     pub(crate) async fn receive<S, E>(&self, caller: Caller, name: &str, stream: S) -> Result<Upload, Problem>
@@ -36,8 +85,7 @@ impl Desk {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let upload = self.keep(caller, name, stream, cap).await?;
-        self.note_upload(upload).await
+        self.keep(caller, name, stream, cap).await?.note().await
     }
 
     /// Removes the bytes of an upload that was not noted: nobody will ever name them. Should this fail too, the sweep
@@ -48,9 +96,8 @@ impl Desk {
         }
     }
 
-    /// Streams an upload to where it is kept, within the cap and our own. Whoever calls notes it, with a job for instance,
-    /// or [forgets](Self::forget) it.
-    pub(crate) async fn keep<S, E>(&self, caller: Caller, name: &str, stream: S, cap: u64) -> Result<Upload, Problem>
+    /// Streams an upload to where it is kept, within the cap and our own. It is removed again unless it is noted.
+    pub(crate) async fn keep<S, E>(&self, caller: Caller, name: &str, stream: S, cap: u64) -> Result<Kept, Problem>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -84,7 +131,7 @@ impl Desk {
         incoming.finish();
         fail::fail_point!("api.upload_stored");
         let now = self.ambient().now();
-        Ok(Upload {
+        let upload = Upload {
             id,
             account: caller.account,
             name: shown_name(name),
@@ -94,7 +141,8 @@ impl Desk {
             said: serde_json::Value::Null,
             created_at: now,
             expires_at: now + self.limits().upload_keep,
-        })
+        };
+        Ok(Kept { desk: self.clone(), upload: Some(upload) })
     }
 
     /// Goes on where the disk has room for files.
@@ -104,15 +152,6 @@ impl Desk {
             // What cannot be asked is told by the write that fails.
             Ok(_) | Err(_) => Ok(()),
         }
-    }
-
-    /// Notes an upload that is kept, so that jobs can name it.
-    pub(crate) async fn note_upload(&self, upload: Upload) -> Result<Upload, Problem> {
-        if let Err(error) = self.store().create_upload(upload.clone()).await {
-            self.forget(&upload).await;
-            return Err(error.into());
-        }
-        Ok(upload)
     }
 
     /// What an uploaded video holds; nothing where this machine lacks the tools to look. Where it is no video in one of

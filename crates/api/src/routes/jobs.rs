@@ -1,7 +1,7 @@
 //! `/v1/jobs`.
 
 use axum::Json;
-use axum::extract::{FromRequest as _, Multipart, OriginalUri, Path, Request, State};
+use axum::extract::{FromRequest as _, OriginalUri, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{ACCEPT, HeaderMap, HeaderValue, LOCATION};
@@ -22,8 +22,9 @@ use super::stream;
 use crate::auth::MaybeCaller;
 use crate::body::{self, OptionalJson, is_json, is_multipart};
 use crate::content::{self, Shown};
-use crate::desk::{Caller, Desk, JobInput};
+use crate::desk::{Caller, Desk, JobInput, Kept};
 use crate::idempotency::{IdempotencyKey, conflict};
+use crate::multipart::Multipart;
 use crate::openapi;
 use crate::problem::{Problem, missing};
 
@@ -51,18 +52,33 @@ pub(crate) async fn submit_job(
     IdempotencyKey(key): IdempotencyKey,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (value, fingerprint, input) = if is_json(request.headers()) {
+    let (value, fingerprint, kept) = if is_json(request.headers()) {
         let json = body::Json::from_request(request, &desk).await?;
-        (json.value, Sha256::digest(&json.bytes).into(), JobInput::Asked)
+        (json.value, Sha256::digest(&json.bytes).into(), None)
     } else if is_multipart(request.headers()) {
-        read_multipart(&desk, caller, request).await?
+        let (value, fingerprint, kept) = read_multipart(&desk, caller, request).await?;
+        (value, fingerprint, Some(kept))
     } else {
         let detail = "the Content-Type must be application/json or multipart/form-data";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     };
     let job = native::request::job(value).map_err(Problem::invalid)?;
     let idempotency = key.map(|key| Idempotency { key, fingerprint });
-    let (status, job) = match desk.submit(caller, job, input, idempotency).await? {
+    let submitted = match kept.map(Kept::hand_over) {
+        None => desk.submit(caller, job, JobInput::Asked, idempotency).await,
+        Some(upload) => {
+            let input = JobInput::Kept(Box::new(upload.clone()));
+            let submitted = desk.submit(caller, job, input, idempotency).await;
+            // After an error of ours nobody knows whether it was noted; the sweep does.
+            if matches!(&submitted, Ok(Submitted::Repeated(_) | Submitted::Conflict))
+                || submitted.as_ref().is_err_and(Problem::is_refusal)
+            {
+                desk.forget(&upload).await;
+            }
+            submitted
+        }
+    };
+    let (status, job) = match submitted? {
         Submitted::New(job) => (StatusCode::ACCEPTED, job),
         Submitted::Repeated(job) => (StatusCode::OK, job),
         Submitted::Conflict => return Err(conflict()),
@@ -72,24 +88,19 @@ pub(crate) async fn submit_job(
 }
 
 /// Reads the parts `job` and `file`, in any order; the file is streamed to where uploads are kept.
-async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result<(Value, [u8; 32], JobInput), Problem> {
-    let unreadable = |error: axum::extract::multipart::MultipartError| {
-        Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
-    };
-    let mut parts = Multipart::from_request(without_limit(request), desk)
-        .await
-        .map_err(|error| Problem::malformed(error.body_text()))?;
+async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result<(Value, [u8; 32], Kept), Problem> {
+    let mut parts = Multipart::of(request)?;
     let mut job: Option<(Value, Bytes)> = None;
     let mut upload = None;
-    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+    while let Some(part) = parts.next().await? {
         match part.name() {
             Some("job") if job.is_none() => {
-                let bytes = body::capped(part, "`job`", desk.limits().body_bytes).await?;
+                let bytes = part.bytes("the part `job`", desk.limits().body_bytes).await?;
                 job = Some((body::parse(&bytes)?, bytes));
             }
             Some("file") if upload.is_none() => {
                 let name = part.file_name().unwrap_or_default().to_owned();
-                upload = Some(desk.receive(caller, &name, part).await?);
+                upload = Some(desk.keep(caller, &name, part, u64::MAX).await?);
             }
             other => {
                 let name = other.unwrap_or("without a name").to_owned();
@@ -107,14 +118,9 @@ async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result
     let Some(upload) = upload else {
         return Err(Problem::violation("file", Value::Null, "is a part that is required"));
     };
-    let fingerprint = Sha256::new().chain_update(&bytes).chain_update(upload.sha256.as_bytes()).finalize().into();
-    Ok((value, fingerprint, JobInput::Sent(upload.id)))
-}
-
-/// Our own caps are counted while the body streams; the framework's would cut an upload at 2 MB.
-pub(super) fn without_limit(mut request: Request) -> Request {
-    axum::extract::DefaultBodyLimit::disable().apply(&mut request);
-    request
+    let fingerprint =
+        Sha256::new().chain_update(&bytes).chain_update(upload.upload().sha256.as_bytes()).finalize().into();
+    Ok((value, fingerprint, upload))
 }
 
 /// List jobs

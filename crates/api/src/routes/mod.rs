@@ -27,8 +27,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use http::header::HeaderValue;
-use http::{HeaderName, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, StatusCode};
 use reelhook_domain::id::{RequestId, RequestKind};
 use reelhook_domain::job::Dialect;
 
@@ -125,6 +125,16 @@ async fn no_such_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take that method")
 }
 
+/// No browser guesses another type for an answer, and no cache keeps JSON, which may hold secrets.
+fn guard(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_json = kind.starts_with("application/") && kind.contains("json");
+    if is_json && !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
 /// Gives each request an id, counts and logs it, and puts the id into error bodies.
 async fn observe(State(desk): State<Desk>, mut request: Request, next: Next) -> Response {
     let id: RequestId = desk.ambient().id::<RequestKind>();
@@ -142,6 +152,7 @@ async fn observe(State(desk): State<Desk>, mut request: Request, next: Next) -> 
     }
     let shown = HeaderValue::from_str(&id.to_string()).expect("ids are visible ASCII");
     response.headers_mut().insert(REQUEST_ID, shown);
+    guard(response.headers_mut());
     let status = response.status().as_u16();
     let elapsed = began.elapsed();
     tracing::debug!(request.id = %id, http.method = method, http.route = route, http.status = status, elapsed_ms = elapsed.as_secs_f64() * 1e3, "answered");

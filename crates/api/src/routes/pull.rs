@@ -64,7 +64,7 @@ pub(crate) async fn pull_events(
     let mut puller = Puller::of(&desk, caller, endpoint, after).await?;
     if wants_stream(&headers) {
         puller.after = last_event_id(&headers)?.unwrap_or(after);
-        return Ok(follow(puller));
+        return follow(puller);
     }
     let deadline = tokio::time::Instant::now() + wait;
     let pulled = puller.next(limit, Some(deadline)).await?;
@@ -164,14 +164,15 @@ impl Puller {
     }
 }
 
-/// Streams what comes until the server stops, the endpoint is deleted, or the caller leaves.
-fn follow(puller: Puller) -> Response {
+/// Streams what comes until the server stops, the endpoint is deleted, the key is revoked, or the caller leaves.
+fn follow(puller: Puller) -> Result<Response, Problem> {
+    let (desk, caller) = (puller.desk.clone(), puller.caller);
     let frames = stream::unfold(puller, |mut puller| async move {
         let frames = puller.frames().await?;
         Some((stream::iter(frames.into_iter().map(Ok::<_, Infallible>)), puller))
     });
-    let frames = futures::StreamExt::flatten(frames);
-    Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+    let frames = desk.attended(caller, futures::StreamExt::flatten(frames))?;
+    Ok(Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 
 /// What signs for an endpoint.

@@ -43,7 +43,7 @@ struct Follower {
     fresh: bool,
 }
 
-/// Streams the events of one job after that sequence number, and its progress, until it ends.
+/// Streams the events of one job after that sequence number, and its progress, until it ends or the key is revoked.
 pub(super) async fn job(desk: &Desk, caller: Caller, job: JobId, after: i64) -> Result<Response, Problem> {
     desk.store().job(caller.account, job).await.map_err(missing("job"))?;
     let wake = desk.store().wakes().listen(Topic::JobChanged);
@@ -52,7 +52,7 @@ pub(super) async fn job(desk: &Desk, caller: Caller, job: JobId, after: i64) -> 
         let frames = follower.next().await?;
         Some((stream::iter(frames.into_iter().map(Ok::<_, Infallible>)), follower))
     });
-    let frames = futures::StreamExt::flatten(frames);
+    let frames = desk.attended(caller, futures::StreamExt::flatten(frames))?;
     Ok(Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 

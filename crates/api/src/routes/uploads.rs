@@ -1,17 +1,17 @@
 //! `/v1/uploads`.
 
 use axum::Json;
-use axum::extract::{FromRequest as _, Multipart, OriginalUri, Path, Request, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use http::StatusCode;
 use reelhook_store::Upload;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::jobs::without_limit;
 use super::listing::{Query, id};
 use crate::body::is_multipart;
 use crate::desk::{Caller, Desk};
+use crate::multipart::Multipart;
 use crate::problem::{Problem, missing};
 
 /// A file that was sent.
@@ -61,10 +61,8 @@ pub(crate) async fn create_upload(
     let name = query.text("name").unwrap_or_default();
     query.finish()?;
     let upload = if is_multipart(request.headers()) {
-        let parts = Multipart::from_request(without_limit(request), &desk).await;
-        let mut parts = parts.map_err(|error| Problem::malformed(error.body_text()))?;
-        let part = parts.next_field().await.map_err(|error| Problem::malformed(error.body_text()))?;
-        let Some(part) = part.filter(|part| part.name() == Some("file")) else {
+        let mut parts = Multipart::of(request)?;
+        let Some(part) = parts.next().await?.filter(|part| part.name() == Some("file")) else {
             return Err(Problem::violation("file", Value::Null, "is the one part that is read"));
         };
         let name = part.file_name().map_or(name, ToOwned::to_owned);

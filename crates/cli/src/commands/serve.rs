@@ -1,9 +1,12 @@
 //! `reelhook serve`: the server.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::{Settings, Sources};
@@ -19,8 +22,11 @@ Examples:
   REELHOOK_WORKER_SLOTS=4 reelhook serve
 
 The first start makes the data folder with the database, the master key and the first API key, which
-is printed once. Defaults, the file, REELHOOK_* of the environment, flags: the later wins.
+is printed once on a terminal and with --dev, and otherwise written to the file first-api-key there. Defaults, the file, REELHOOK_* of the environment, flags: the later wins.
 `reelhook settings` lists all settings. SIGTERM or Ctrl-C lets work end well; a second one does not.";
+
+/// The file of the first API key, in the data folder.
+pub(crate) const FIRST_KEY: &str = "first-api-key";
 
 const DEV_BANNER: &str = "\
 ************************************************************************
@@ -108,7 +114,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         output::note(DEV_BANNER);
     }
     let server = wiring::start(&settings, &ambient::system()).await?;
-    if let Err(error) = announce(&server) {
+    if let Err(error) = announce(&server, &settings) {
         tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create` makes another key");
     }
     let stop = CancellationToken::new();
@@ -119,12 +125,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn announce(server: &wiring::Server) -> anyhow::Result<()> {
+fn announce(server: &wiring::Server, settings: &Settings) -> anyhow::Result<()> {
     if let Some(key) = server.first_key() {
-        output::line(format_args!(
-            "Your first API key, shown this once (`reelhook keys create` makes more):\n\n  {key}\n\n\
-             Try it:  export REELHOOK_KEY={key}\n         reelhook submit clip.mov --recipe compress --wait\n"
-        ))?;
+        announce_key(key, settings)?;
     }
     if let Some(address) = server.address() {
         output::line(format_args!("Reelhook listens on http://{address}"))?;
@@ -133,6 +136,26 @@ fn announce(server: &wiring::Server) -> anyhow::Result<()> {
         output::line(format_args!("Reelhook speaks {service} on http://{address}"))?;
     }
     Ok(())
+}
+
+/// Shows the first key to whoever sits at the terminal. Where there is none, what is printed goes into a log, which more
+/// people read than may have the key: then it goes into a file of its own.
+fn announce_key(key: &str, settings: &Settings) -> anyhow::Result<()> {
+    if settings.dev || std::io::stdout().is_terminal() {
+        return output::line(format_args!(
+            "Your first API key, shown this once (`reelhook keys create` makes more):\n\n  {key}\n\n\
+             Try it:  export REELHOOK_KEY={key}\n         reelhook submit clip.mov --recipe compress --wait\n"
+        ));
+    }
+    let path = settings.data.join(FIRST_KEY);
+    let written = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    written
+        .and_then(|mut file| writeln!(file, "{key}"))
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    output::line(format_args!(
+        "Your first API key is in {}; remove the file once you have the key (`reelhook keys create` makes more)",
+        path.display()
+    ))
 }
 
 /// Why an address cannot be listened on, with what to do.

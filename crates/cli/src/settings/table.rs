@@ -180,6 +180,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     plain("image.max_bytes", Kind::Whole(1, 4 * GIGA), "Largest picture, in bytes; it is held in memory."),
     plain(
+        "image.memory_bytes",
+        Kind::Whole(0, PETABYTE),
+        "Memory that all pictures in work take together, in bytes, at about 16 bytes a pixel: a picture waits for those before it, and one that needs more than all of it is rejected. 0 is a quarter of the machine's memory.",
+    ),
+    plain(
         "image.deadline_seconds",
         Kind::Whole(1, DAY),
         "Time for one picture: after it no better result is looked for and no further frame begun.",
@@ -251,7 +256,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Whole(1024, 1 << 30),
         "Largest JSON body of a request, in bytes; uploads have their own limit.",
     ),
-    plain("api.max_connections", Kind::Whole(1, 1 << 20), "HTTP connections at once; more wait to be accepted."),
+    plain(
+        "api.max_connections",
+        Kind::Whole(1, 1 << 20),
+        "HTTP connections at once. Where all are taken, the one that has been idle for longest is closed for the next; while all are busy, only `/healthz` and `/readyz` are answered.",
+    ),
+    plain(
+        "api.max_connections_per_address",
+        Kind::Whole(0, 1 << 20),
+        "HTTP connections at once from one address (of IPv6, one /64 network); 0 is a quarter of `api.max_connections`. Behind a proxy, all come from its address.",
+    ),
+    plain(
+        "api.max_streams_per_account",
+        Kind::Whole(1, 1 << 20),
+        "Streams of events that an account may have open at once.",
+    ),
+    plain(
+        "api.write_stall_seconds",
+        Kind::Whole(1, DAY),
+        "How long a caller may read nothing of an answer before the connection is closed.",
+    ),
     plain(
         "api.resends_per_minute",
         Kind::Whole(1, 1_000_000),

@@ -81,7 +81,14 @@ pub(super) fn api(
             body_bytes: settings.api.max_body_bytes,
             upload_bytes: settings.upload.max_bytes,
             upload_keep: Duration::from_secs(settings.upload.keep_hours * HOUR),
+            links_keep: Duration::from_secs(settings.links.keep_days * 24 * HOUR),
             connections: settings.api.max_connections,
+            connections_of_address: match settings.api.max_connections_per_address {
+                0 => settings.api.max_connections.div_ceil(4),
+                most => most,
+            },
+            streams_of_account: settings.api.max_streams_per_account,
+            write_stall: Duration::from_secs(settings.api.write_stall_seconds),
             by_hand: ByHandRates {
                 deliveries: settings.api.resends_per_minute,
                 recoveries: settings.api.recoveries_per_minute,
@@ -234,6 +241,7 @@ fn worker_settings(settings: &Settings) -> WorkerSettings {
             frames: settings.image.max_frames,
             animation_pixels: settings.image.max_animation_pixels,
             input_bytes: settings.image.max_bytes,
+            memory_bytes: settings.image.memory_bytes,
             time: Duration::from_secs(settings.image.deadline_seconds),
             threads: settings.image.threads,
             ..defaults.image

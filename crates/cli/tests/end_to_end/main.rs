@@ -6,6 +6,7 @@
 mod addresses;
 mod bad_days;
 mod bad_input;
+mod bombs;
 mod cage;
 #[cfg(feature = "failpoints")]
 mod crashes;
@@ -25,6 +26,7 @@ mod publishing;
 mod quotas;
 mod samples;
 mod small_disk;
+mod sockets;
 mod traces;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Method;
 use reelhook_signature::hmac_sha256_hex;
 use reelhook_testkit::clips::{self, Clip};
-use reelhook_testkit::{Manners, Origin, Received, Receiver, Reply};
+use reelhook_testkit::{Manners, Origin, Received, Receiver, Reply, system_ambient};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -125,6 +125,17 @@ async fn a_video_is_uploaded_processed_told_of_and_downloaded() {
     let found = world.get_as_stranger(world.url(&format!("/removebgvideo/api/download/{id}")), &[]).await.expect(200);
     assert_eq!((&found["success"], &found["output_format"]), (&json!(true), &json!("mp4")));
     assert!(found["download_url"].as_str().is_some_and(|url| url.contains("/output.mp4")));
+    // Every link names the job, so what is given for its id alone works for minutes; its owner gets one for days.
+    let expires = |found: &Value| {
+        let url: Url = found["download_url"].as_str().expect("it is text").parse().expect("it is a URL");
+        let proof =
+            url.path_segments().and_then(|mut parts| parts.nth(1)).expect("the proof follows `files`").to_owned();
+        proof.split('.').next().and_then(|seconds| seconds.parse::<i64>().ok()).expect("a proof begins with a time")
+    };
+    let owners = get(&world, &format!("/removebgvideo/api/download/{id}")).await.expect(200);
+    let now = system_ambient().now().as_seconds();
+    assert!((now..=now + 600).contains(&expires(&found)), "{found:#}");
+    assert!(expires(&owners) > now + 29 * 24 * 3600, "{owners:#}");
 }
 
 #[tokio::test]

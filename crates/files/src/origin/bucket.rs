@@ -21,7 +21,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::error::OriginError;
-use super::wire::Wire;
+use super::wire::{Streamed, Wire};
 use super::{CHECK_NAME, Reading, gcs};
 
 /// Up to this size a file is written with one request; larger ones in parts of at least this size.
@@ -87,7 +87,8 @@ impl Bucket {
         version: Option<&str>,
     ) -> Result<Reading, OriginError> {
         let range = (from > 0).then_some(GetRange::Offset(from));
-        let options = GetOptions { range, if_match: version.map(ToOwned::to_owned), ..GetOptions::default() };
+        let mut options = GetOptions { range, if_match: version.map(ToOwned::to_owned), ..GetOptions::default() };
+        options.extensions.insert(Streamed);
         let found = self.objects.get_opts(&location(path)?, options).await?;
         // Not every server that speaks the protocol knows `If-Match`.
         if version.is_some_and(|version| found.meta.e_tag.as_deref().is_some_and(|there| there != version)) {

@@ -6,6 +6,9 @@
 //! Answers other than success become errors that carry their status and code as a value ([`Trouble`]): the client
 //! would otherwise render them into a text, and with it whatever a stranger's server put into its body. Which of them
 //! are tried again is said by the kind of the error.
+//!
+//! The client gathers most answers whole, as the list of a bucket. So only the answer to a request that carries
+//! [`Streamed`] may be large; all others are bounded, whatever their method.
 
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -40,6 +43,10 @@ const REPLY_CAP: u64 = 4 << 20;
 /// Most bytes of a refusal that are looked at.
 const REFUSAL_CAP: usize = 16 * 1024;
 
+/// Marks a request, among its extensions, whose answer is an object that is passed on piece by piece.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Streamed;
+
 /// Gives every bucket client the one way out.
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
@@ -70,16 +77,16 @@ impl HttpService for Wire {
             _ => RequestBody::Full(body.collect().await?.to_bytes()),
         };
         let patience = if matches!(body, RequestBody::Empty) { PATIENCE } else { PATIENCE_SENDING };
-        let reads = head.method == Method::GET;
+        let streams = head.method == Method::GET && head.extensions.get::<Streamed>().is_some();
         let request = Request {
             usual: Usual::Added,
             method: head.method,
             url,
             headers: head.headers,
             body,
-            deadline: if reads { READ_DEADLINE } else { patience },
+            deadline: if streams { READ_DEADLINE } else { patience },
             stall: Some(STALL),
-            response_cap: if reads { u64::MAX } else { REPLY_CAP },
+            response_cap: if streams { u64::MAX } else { REPLY_CAP },
             redirects: 0,
         };
         let opened = tokio::time::timeout(patience, self.egress.open(request)).await;

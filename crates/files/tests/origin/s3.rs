@@ -228,3 +228,22 @@ fn found(bytes: &[u8]) -> Reply {
         .header("last-modified", "Sun, 01 Mar 2026 09:00:00 GMT")
         .body(Bytes::copy_from_slice(bytes))
 }
+
+#[tokio::test]
+async fn an_answer_without_end_to_a_check_fails_it_and_an_object_may_be_large() {
+    let receiver = Receiver::start().await;
+    receiver
+        .otherwise(Reply::status(200).header("content-type", "application/xml").body(vec![b' '; 64 * 1024]).endless());
+    let validation = open(at(&receiver), keys(SECRET)).validate(Timestamp::from_millis(7)).await;
+    assert!(!validation.can_read, "{validation:?}");
+    let error = validation.read_error.expect("it says why");
+    assert_eq!(error, "the response is too large");
+
+    let receiver = Receiver::start().await;
+    let object = bytes(5 << 20);
+    let length = object.len().to_string();
+    let reply = Reply::status(200).header("etag", "\"1\"").header("content-length", &length);
+    receiver.otherwise(reply.header("last-modified", "Wed, 01 Jan 2025 00:00:00 GMT").body(object.clone()));
+    let reading = open(at(&receiver), keys(SECRET)).read(&path("large"), 0, None).await.unwrap();
+    assert!(all(reading).await == object);
+}

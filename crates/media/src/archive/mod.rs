@@ -63,6 +63,13 @@ impl Default for ArchiveLimits {
     }
 }
 
+impl ArchiveLimits {
+    /// Most bytes of memory for the names of all members and for what is told of them.
+    fn memory_of_names(&self) -> usize {
+        self.entries.saturating_mul(800)
+    }
+}
+
 /// An archive that was taken apart.
 #[derive(Debug)]
 pub struct Opened {

@@ -14,9 +14,13 @@
 //!   one name would refuse half of Japan's archives. A pair that is one name only to a reader that garbles both is let in.
 //!   It can at worst be unpacked one over the other, by a program that asks before it does.
 //! - A name that Info-ZIP's Unicode field gives beside the bytes is judged like them: either may be what a reader goes by.
+//!
+//! Of each name, and of each folder that leads to it, a hash is remembered. All of them, and the names themselves, have one
+//! budget of bytes, since a few KiB of archive can hold many long names.
 
 use std::collections::HashMap;
 
+use sha2::{Digest as _, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::{ArchiveLimits, over, unsafe_member};
@@ -88,9 +92,15 @@ pub(super) struct Names {
     by_bytes: Known,
     /// The same for readers that go by the Unicode beside the bytes, where there is any.
     by_unicode: Known,
+    /// About how many bytes are held for all names so far.
+    held: usize,
 }
 
-type Known = HashMap<String, Use>;
+/// By the first half of the SHA-256 of the folded path, which nobody can make two of.
+type Known = HashMap<[u8; 16], Use>;
+
+/// About how many bytes one entry of [`Known`] takes, with the room that a map keeps free.
+const ENTRY: usize = 40;
 
 /// What stands under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +126,13 @@ impl Names {
         }
         let bytes = name.identity();
         remember(&mut self.by_bytes, &bytes, shown, is_folder, limits)?;
-        remember(&mut self.by_unicode, name.unicode.as_ref().unwrap_or(&bytes), shown, is_folder, limits)
+        remember(&mut self.by_unicode, name.unicode.as_ref().unwrap_or(&bytes), shown, is_folder, limits)?;
+        self.held += name.bytes.len() + name.shown.len() + name.unicode.as_ref().map_or(0, String::len);
+        let most = limits.memory_of_names();
+        if self.held + ENTRY * (self.by_bytes.len() + self.by_unicode.len()) > most {
+            return Err(over(format!("the names of the members need more than {most} bytes of memory")));
+        }
+        Ok(())
     }
 }
 
@@ -154,10 +170,20 @@ fn remember(
     if parts.is_empty() && !is_folder {
         return Err(unsafe_member(shown, "has no name"));
     }
-    let mut key = String::new();
+    let (mut path, mut length) = (Sha256::new(), 0);
     for (at, part) in parts.iter().enumerate() {
-        key.push('/');
-        key.push_str(&folded(part));
+        let part = folded(part);
+        length += part.chars().count() + 1;
+        // Some letters stand for whole words, which a machine that ignores spelling keeps in place of them.
+        if length > limits.name + 1 {
+            let message =
+                format!("the name {} has more than {} letters when spelled out", self::shown(shown), limits.name);
+            return Err(over(message));
+        }
+        path.update(b"/");
+        path.update(part);
+        let mut key = [0; 16];
+        key.copy_from_slice(&path.clone().finalize()[..16]);
         let is_last = at + 1 == parts.len();
         let used = match (is_last, is_folder) {
             (true, false) => Use::File,
@@ -166,7 +192,7 @@ fn remember(
         };
         match (known.get(&key), used) {
             (None, _) | (Some(Use::Way), Use::Folder) => {
-                known.insert(key.clone(), used);
+                known.insert(key, used);
             }
             (Some(Use::Way | Use::Folder), Use::Way) => {}
             _ => {

@@ -44,6 +44,7 @@ impl<'a> Animation<'a> {
     /// Opens the animation that `found` was inspected as.
     pub(crate) fn open(bytes: &'a [u8], found: &Inspected, limits: &ImageLimits) -> Result<Self, MediaError> {
         let (kind, left) = (found.kind, found.frames);
+        let limits = &limits.of(found);
         let wrong = |error: image::ImageError| bad(kind, &error);
         let at = |source, plays, profile: Option<Vec<u8>>| {
             let profile = profile.filter(|profile| color::fits(profile, false));

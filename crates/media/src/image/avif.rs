@@ -19,6 +19,7 @@ use super::header::{Inspected, still};
 use super::items::{Items, child};
 use super::kind::Kind;
 use super::meaning::Meaning;
+use super::profile::sane;
 use crate::error::MediaError;
 
 const KIND: Kind = Kind::Avif;
@@ -145,6 +146,7 @@ pub(crate) fn header(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, Me
             ((picture.max_frame_width.get(), picture.max_frame_height.get()), data.alpha_item.is_some())
         }
     };
+    sane("a colour profile", found.profile.as_ref().map_or(0, |profile| profile.len() as u64))?;
     let (profile, meaning) = (found.profile.is_some(), found.meaning());
     Ok(Inspected { alpha, profile, meaning, ..still(KIND, size, found.turned.orientation()) })
 }

@@ -52,15 +52,16 @@ pub(crate) fn decode(
     channels: Channels,
     limits: &ImageLimits,
 ) -> Result<Picture, MediaError> {
+    let own = &limits.of(found);
     let picture = decoding(found.kind, || match found.kind {
         Kind::Jpeg => jpeg(bytes, channels),
         Kind::Avif => avif::decode(bytes, limits),
-        Kind::Webp => webp(bytes, limits),
-        Kind::Png => png(bytes, limits),
-        Kind::Gif => plain(found.kind, limits, GifDecoder::new(Cursor::new(bytes))),
-        Kind::Bmp => plain(found.kind, limits, BmpDecoder::new(Cursor::new(bytes))),
-        Kind::Tiff => tiff::decode(bytes, limits),
-        Kind::Ico => ico::decode(bytes, limits),
+        Kind::Webp => webp(bytes, own),
+        Kind::Png => png(bytes, own),
+        Kind::Gif => plain(found.kind, own, GifDecoder::new(Cursor::new(bytes))),
+        Kind::Bmp => plain(found.kind, own, BmpDecoder::new(Cursor::new(bytes))),
+        Kind::Tiff => tiff::decode(bytes, own),
+        Kind::Ico => ico::decode(bytes, own),
     })?;
     upright(picture, found)
 }

@@ -15,7 +15,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::guard::{damaged, decoding, rejected, unsupported};
 use super::kind::{Kind, kind};
 use super::meaning::Meaning;
-use super::{ImageFormat, ImageLimits, avif, chunks, cut, ico, tiff};
+use super::{ImageFormat, ImageLimits, avif, chunks, cut, ico, profile, tiff};
 use crate::error::MediaError;
 use crate::plain;
 
@@ -118,22 +118,23 @@ pub(crate) fn read(path: &Path, limits: &ImageLimits) -> Result<Vec<u8>, MediaEr
 /// Reads the header and holds it against the limits.
 pub(crate) fn header(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
     let kind = kind(bytes)?;
+    profile::within(kind, bytes)?;
     let found = decoding(kind, || match kind {
         Kind::Jpeg => jpeg(bytes),
-        Kind::Png => png(bytes, limits),
-        Kind::Webp => webp(bytes, limits),
+        Kind::Png => png(bytes),
+        Kind::Webp => webp(bytes),
         Kind::Avif => avif::header(bytes, limits),
         Kind::Gif => gif(bytes, limits),
         Kind::Bmp => plain(kind, BmpDecoder::new(Cursor::new(bytes))),
         Kind::Tiff => tiff::header(bytes, limits),
-        Kind::Ico => ico::header(bytes, limits),
+        Kind::Ico => ico::header(bytes),
     })?;
     let found = Inspected { size_bytes: bytes.len() as u64, ..found };
     within(&found, limits)?;
     Ok(found)
 }
 
-fn within(found: &Inspected, limits: &ImageLimits) -> Result<(), MediaError> {
+pub(crate) fn within(found: &Inspected, limits: &ImageLimits) -> Result<(), MediaError> {
     let Inspected { width, height, frames, .. } = *found;
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
@@ -193,9 +194,9 @@ fn jpeg(bytes: &[u8]) -> Result<Inspected, MediaError> {
     Ok(Inspected { profile: decoder.icc_profile().is_some(), ..still(Kind::Jpeg, size, orientation) })
 }
 
-fn png(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
+fn png(bytes: &[u8]) -> Result<Inspected, MediaError> {
     let mut decoder =
-        PngDecoder::with_limits(Cursor::new(bytes), memory(limits)).map_err(|error| bad(Kind::Png, &error))?;
+        PngDecoder::with_limits(Cursor::new(bytes), header_memory()).map_err(|error| bad(Kind::Png, &error))?;
     let exif = decoder.exif_metadata().ok().flatten();
     let size = decoder.dimensions();
     let frames = chunks::control(bytes).map_or(1, |control| control.frames.max(1));
@@ -211,9 +212,9 @@ fn png(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
     })
 }
 
-fn webp(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
+fn webp(bytes: &[u8]) -> Result<Inspected, MediaError> {
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|error| damaged(Kind::Webp, error))?;
-    decoder.set_memory_limit(memory_bytes(limits));
+    decoder.set_memory_limit(HEADER_MEMORY);
     let exif = decoder.exif_metadata().ok().flatten();
     let found = Inspected {
         alpha: decoder.has_alpha(),
@@ -244,7 +245,9 @@ fn gif(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
     if frames == 0 {
         return Err(damaged(Kind::Gif, "it has no frame"));
     }
-    let profile = decoder.icc_profile().is_some();
+    let profile = decoder.icc_profile();
+    profile::sane("a colour profile", profile.map_or(0, |profile| profile.len() as u64))?;
+    let profile = profile.is_some();
     Ok(Inspected { frames, duration_ms: Some(duration_ms), alpha, profile, ..still(Kind::Gif, size, 1) })
 }
 
@@ -267,6 +270,15 @@ pub(crate) fn bad(kind: Kind, error: &image::ImageError) -> MediaError {
 /// The same of a decoder of PNG that is asked for rows.
 pub(crate) fn bad_png(error: &png::DecodingError) -> MediaError {
     damaged(Kind::Png, error)
+}
+
+/// What a decoder may allocate while it reads a header: rows and tables, no picture.
+const HEADER_MEMORY: usize = 32 << 20;
+
+pub(crate) fn header_memory() -> image::Limits {
+    let mut memory = image::Limits::no_limits();
+    memory.max_alloc = Some(HEADER_MEMORY as u64);
+    memory
 }
 
 /// What a decoder may allocate: all pixels at 16 bits and four channels, and some room for tables.

@@ -10,11 +10,11 @@ use image::codecs::ico::IcoDecoder;
 use image::codecs::png::PngDecoder;
 use image::{DynamicImage, ImageDecoder as _};
 
-use super::ImageLimits;
 use super::decode::{Picture, png};
 use super::guard::damaged;
-use super::header::{Inspected, bad, memory, still};
+use super::header::{Inspected, bad, header_memory, still};
 use super::kind::Kind;
+use super::{ImageLimits, profile};
 use crate::error::MediaError;
 
 const KIND: Kind = Kind::Ico;
@@ -69,7 +69,7 @@ fn best(file: &[u8]) -> Result<Entry<'_>, MediaError> {
 }
 
 /// The header alone.
-pub(crate) fn header(file: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
+pub(crate) fn header(file: &[u8]) -> Result<Inspected, MediaError> {
     let (best, count) = (best(file)?, entries(file).len());
     let frames = u32::try_from(count).unwrap_or(1);
     if !best.is_png() {
@@ -78,8 +78,9 @@ pub(crate) fn header(file: &[u8], limits: &ImageLimits) -> Result<Inspected, Med
         }
         return Ok(Inspected { frames, alpha: true, ..still(KIND, (best.width, best.height), 1) });
     }
+    profile::within(Kind::Png, best.bytes)?;
     let mut decoder =
-        PngDecoder::with_limits(Cursor::new(best.bytes), memory(limits)).map_err(|error| bad(KIND, &error))?;
+        PngDecoder::with_limits(Cursor::new(best.bytes), header_memory()).map_err(|error| bad(KIND, &error))?;
     let alpha = decoder.color_type().has_alpha();
     let profile = decoder.icc_profile().ok().flatten().is_some();
     Ok(Inspected { frames, alpha, profile, ..still(KIND, decoder.dimensions(), 1) })

@@ -8,6 +8,7 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use tokio_util::sync::CancellationToken;
 
 use super::animation::{Animation, Frame};
+use super::budget::claim;
 use super::cut::Loss;
 use super::decode::{self, Channels, Picture};
 use super::encode::{self, Encoded, gif, png, webp};
@@ -39,9 +40,10 @@ pub fn make(
     limits: &ImageLimits,
     cancel: &CancellationToken,
 ) -> Result<Made, MediaError> {
-    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
     let bytes = header::read(input, limits)?;
     let source_bytes = bytes.len() as u64;
+    let _memory = claim(&cut::expected(&bytes, limits)?, limits, cancel)?;
+    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
     let began = Instant::now();
     let found = cut::look(&bytes, limits)?;
     if let (Some(loss), Damage::Strict) = (&found.loss, wish.damage) {
@@ -231,7 +233,7 @@ impl<'a> Work<'a> {
 
     fn repack(&mut self, settings: &Settings) -> Result<Encoded, MediaError> {
         let began = Instant::now();
-        let most = memory_bytes(self.limits);
+        let most = memory_bytes(&self.limits.of(&self.found));
         let made = encoding(|| png::repack(self.bytes, settings, most, self.watchman));
         self.encoding += began.elapsed();
         made

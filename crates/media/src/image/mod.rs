@@ -5,7 +5,8 @@
 //! ```
 //!
 //! [`inspect`] reads headers only and refuses what is over a limit before a pixel is decoded; [`make`] does the rest.
-//! Both block: call them where blocking is allowed. What strangers send is decoded by memory-safe Rust; libraries in C
+//! Both block: call them where blocking is allowed. [`make`] also waits for memory, of which all pictures in work have one
+//! budget. What strangers send is decoded by memory-safe Rust; libraries in C
 //! only ever see pixels that are ours already. A codec that panics costs its own picture and nothing else.
 //!
 //! # Levels
@@ -32,6 +33,7 @@
 
 mod animation;
 mod avif;
+mod budget;
 mod chunks;
 mod color;
 mod cut;
@@ -51,6 +53,7 @@ mod lab;
 mod level;
 mod make;
 mod meaning;
+mod profile;
 pub(crate) mod raw;
 #[cfg(test)]
 mod samples;
@@ -194,6 +197,8 @@ pub struct ImageLimits {
     pub animation_pixels: u64,
     /// Largest input, in bytes; it is held in memory.
     pub input_bytes: u64,
+    /// Most bytes of memory for all pictures in work together, in this process; 0 is a quarter of the machine's.
+    pub memory_bytes: u64,
     /// After this much time no better result is searched for and no further frame begun.
     pub time: Duration,
     /// Threads that one picture may use; 0 leaves it to the encoder.
@@ -209,10 +214,23 @@ impl Default for ImageLimits {
             frames: 2_000,
             animation_pixels: 1_000_000_000,
             input_bytes: 256 << 20,
+            memory_bytes: 0,
             time: Duration::from_secs(300),
             threads: 0,
             compare: true,
         }
+    }
+}
+
+impl ImageLimits {
+    fn memory(&self) -> u64 {
+        if self.memory_bytes == 0 { budget::quarter_of_the_machine() } else { self.memory_bytes }
+    }
+
+    /// The same for the decoder of a picture whose header was read, which needs no memory for a larger one.
+    fn of(&self, found: &Inspected) -> Self {
+        let pixels = u64::from(found.width) * u64::from(found.height);
+        Self { pixels: self.pixels.min(pixels), ..self.clone() }
     }
 }
 

@@ -18,6 +18,7 @@ use image::DynamicImage;
 use png::{BitDepth, BlendOp, ColorType, Compression, DisposeOp, Encoder, EncodingError};
 use tokio_util::sync::CancellationToken;
 
+use super::budget::claim;
 use super::decode::{self, Channels};
 use super::frames::{Shown, shown_for};
 use super::guard::{Watchman, not_encoded};
@@ -42,11 +43,12 @@ pub fn stand_in(
     limits: &ImageLimits,
     cancel: &CancellationToken,
 ) -> Result<Option<Inspected>, MediaError> {
-    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
     let bytes = header::read(input, limits)?;
     if kind(&bytes)? == Kind::Gif && !ends_unevenly(&bytes, limits) {
         return Ok(None);
     }
+    let _memory = claim(&cut::expected(&bytes, limits)?, limits, cancel)?;
+    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
     let bytes = cut::whole(&bytes, limits)?;
     let found = header(&bytes, limits)?;
     let file = BufWriter::with_capacity(1 << 16, File::options().read(true).write(true).create_new(true).open(output)?);

@@ -13,6 +13,7 @@ use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::Thumbnail;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::claim;
 use super::decode::{self, Channels, Picture};
 use super::encode::{self, Encoded, jpeg, png, webp};
 use super::frames::Shown;
@@ -49,9 +50,10 @@ pub fn thumbnail(
     limits: &ImageLimits,
     cancel: &CancellationToken,
 ) -> Result<Made, MediaError> {
-    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
     let limits = &ImageLimits { frames: u32::MAX, animation_pixels: u64::MAX, ..limits.clone() };
     let bytes = header::read(input, limits)?;
+    let _memory = claim(&cut::expected(&bytes, limits)?, limits, cancel)?;
+    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
     let bytes = cut::whole(&bytes, limits)?;
     let found = header(&bytes, limits)?;
     let format = ImageFormat::of(wish.format).unwrap_or(ImageFormat::Jpeg);

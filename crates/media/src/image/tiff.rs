@@ -19,6 +19,7 @@ use super::guard::{damaged, not_encoded, unsupported};
 use super::header::{Inspected, memory_bytes, still};
 use super::ifd::{COMPRESSION, Directory, NEW_SUBFILE_TYPE, PHOTOMETRIC, Tiff};
 use super::kind::Kind;
+use super::profile::sane;
 use super::{ImageLimits, color, lab};
 use crate::error::MediaError;
 
@@ -123,6 +124,7 @@ pub(crate) fn header(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, Me
     let orientation = page.directory.number(ORIENTATION).filter(|turned| (1..=8).contains(turned)).unwrap_or(1) as u8;
     let pages = Tiff::open(bytes).map_or(1, |tiff| tiff.pages(limits.frames.max(1)));
     let is_converted = matches!(page.colors, Colors::Inks | Colors::Lab { .. });
+    sane("a colour profile", page.directory.bytes(PROFILE).map_or(0, |profile| profile.len() as u64))?;
     Ok(Inspected {
         frames: pages,
         alpha: page.alpha.is_some(),
@@ -192,8 +194,9 @@ fn read(bytes: &[u8], page: &Page<'_>, limits: &ImageLimits) -> Result<Samples, 
     let plain = named_plain(bytes, page)?;
     let mut decoder = Decoder::new(Cursor::new(&plain[..])).map_err(wrong)?.with_limits({
         let mut most = Limits::default();
-        most.decoding_buffer_size = memory_bytes(limits);
-        most.intermediate_buffer_size = memory_bytes(limits);
+        // Samples may be floats, which are twice as wide as the widest that are kept.
+        most.decoding_buffer_size = memory_bytes(limits).saturating_mul(2);
+        most.intermediate_buffer_size = most.decoding_buffer_size;
         most
     });
     decoder.seek_to_image(page.index).map_err(wrong)?;

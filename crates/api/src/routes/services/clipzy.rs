@@ -1,7 +1,6 @@
 //! Clipzy's routes.
 
-use axum::extract::multipart::{Field, MultipartError};
-use axum::extract::{FromRequest as _, FromRequestParts, Multipart, OriginalUri, Path, Request, State};
+use axum::extract::{FromRequestParts, OriginalUri, Path, Request, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
@@ -18,8 +17,8 @@ use serde_json::{Map, Value, json};
 use crate::auth::{known, shown_key};
 use crate::body;
 use crate::desk::{Caller, Desk, JobInput};
+use crate::multipart::{Multipart, Part};
 use crate::problem::{Problem, missing};
-use crate::routes::jobs::without_limit;
 use crate::routes::listing::{Query, id};
 
 const SERVICE: Dialect = Dialect::Clipzy;
@@ -65,33 +64,23 @@ async fn create_upload(
     if !body::is_multipart(request.headers()) {
         return Err(Problem::violation("file", Value::Null, "is required, as a part of multipart/form-data"));
     }
-    let mut kept = None;
-    let noted = take_upload(&desk, caller, request, &mut kept).await;
-    if let (Err(_), Some(upload)) = (&noted, &kept) {
-        desk.forget(upload).await;
-    }
-    noted.map(|reply| Json(success("Video uploaded successfully", reply)))
+    let reply = take_upload(&desk, caller, request).await?;
+    Ok(Json(success("Video uploaded successfully", reply)))
 }
 
-/// Reads the parts in any order; passes over those that nobody documents. What was `kept` before something went wrong is
-/// for the caller to discard.
-async fn take_upload(
-    desk: &Desk,
-    caller: Caller,
-    request: Request,
-    kept: &mut Option<Upload>,
-) -> Result<UploadReply, Problem> {
-    let parts = Multipart::from_request(without_limit(request), desk).await;
-    let mut parts = parts.map_err(|error| Problem::malformed(error.body_text()))?;
+/// Reads the parts in any order; passes over those that nobody documents.
+async fn take_upload(desk: &Desk, caller: Caller, request: Request) -> Result<UploadReply, Problem> {
+    let mut kept = None;
+    let mut parts = Multipart::of(request)?;
     let mut fields = Map::new();
-    while let Some(part) = parts.next_field().await.map_err(|error| unreadable(&error))? {
+    while let Some(part) = parts.next().await? {
         match part.name() {
             Some("file") if kept.is_none() => {
                 let name = part.file_name().unwrap_or_default().to_owned();
                 if !is_taken(&name) {
                     return Err(unsupported(format!("the name of a video ends with one of .{}", TAKEN.join(", ."))));
                 }
-                *kept = Some(desk.keep(caller, &name, part, desk.services().clipzy_upload_bytes).await?);
+                kept = Some(desk.keep(caller, &name, part, desk.services().clipzy_upload_bytes).await?);
             }
             Some(name @ ("template_video_id" | "webhook_url")) => {
                 let name = name.to_owned();
@@ -100,7 +89,7 @@ async fn take_upload(
             _ => {}
         }
     }
-    let Some(mut upload) = kept.clone() else {
+    let Some(mut kept) = kept else {
         return Err(Problem::violation("file", Value::Null, "is required, as a part with a file name"));
     };
     let defaults = Defaults::read(Value::Object(fields)).map_err(Problem::invalid)?;
@@ -110,27 +99,17 @@ async fn take_upload(
     if let Some(wrong) = defaults.webhook.as_ref().and_then(|url| desk.judge("webhook_url", url)) {
         return Err(Problem::invalid(vec![wrong]));
     }
-    let media = desk.look_at_video(&upload, TAKEN).await?.map_err(unsupported)?;
-    upload.said = defaults.said(media.as_ref());
-    let upload = desk.note_upload(upload).await?;
+    let media = desk.look_at_video(kept.upload(), TAKEN).await?.map_err(unsupported)?;
+    kept.say(defaults.said(media.as_ref()));
+    let upload = kept.note().await?;
     let Upload { id, name, size_bytes, created_at, .. } = &upload;
     Ok(UploadReply::of(*id, name, *size_bytes, *created_at, media.as_ref(), desk.link_to()))
 }
 
 /// Reads a small part whole.
-async fn text(mut part: Field<'_>) -> Result<String, Problem> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = part.chunk().await.map_err(|error| unreadable(&error))? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > LONGEST_TEXT {
-            return Err(Problem::too_large(format!("a part of text may have at most {LONGEST_TEXT} bytes")));
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| Problem::malformed("a part of text is not UTF-8"))
-}
-
-fn unreadable(error: &MultipartError) -> Problem {
-    Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
+async fn text(part: Part<'_>) -> Result<String, Problem> {
+    let bytes = part.bytes("a part of text", LONGEST_TEXT).await?;
+    String::from_utf8(bytes.into()).map_err(|_| Problem::malformed("a part of text is not UTF-8"))
 }
 
 fn is_taken(name: &str) -> bool {

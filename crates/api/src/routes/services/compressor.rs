@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequest as _, Multipart, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -17,15 +17,15 @@ use reelhook_domain::id::{AccountId, JobId};
 use reelhook_domain::job::Job;
 use reelhook_domain::recipe::Format;
 use reelhook_files::Key;
-use reelhook_store::{Submitted, Upload};
+use reelhook_store::Submitted;
 use serde_json::{Value, json};
 
 use crate::auth::ServiceCaller;
 use crate::body;
 use crate::content::{self, Shown};
-use crate::desk::{Caller, Desk, JobInput};
+use crate::desk::{Caller, Desk, JobInput, Kept};
+use crate::multipart::Multipart;
 use crate::problem::{Problem, missing};
-use crate::routes::jobs::without_limit;
 use crate::routes::listing::Query;
 
 /// How long a connection is held open for a result. Under the minute after which common proxies give up.
@@ -53,7 +53,8 @@ async fn upload(
         let detail = "the Content-Type must be multipart/form-data with the parts file and data";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
-    let (options, upload) = parts(&desk, caller, request).await?;
+    let (options, kept) = parts(&desk, caller, request).await?;
+    let upload = kept.hand_over();
     let (input, size) = (JobInput::Kept(Box::new(upload.clone())), upload.size_bytes);
     let kept = keep(&desk, caller, options, input).await;
     // After an error of ours nobody knows whether it was noted; the sweep does.
@@ -66,18 +67,13 @@ async fn upload(
 
 /// Reads the parts `file` and `data`, in any order; the file is streamed to where uploads are kept, and noted by nobody
 /// yet.
-async fn parts(desk: &Desk, caller: Caller, request: Request) -> Result<(JobRequest, Upload), Problem> {
-    let unreadable = |error: axum::extract::multipart::MultipartError| {
-        Problem::malformed(format!("the multipart body cannot be read: {}", error.body_text()))
-    };
-    let mut parts = Multipart::from_request(without_limit(request), desk)
-        .await
-        .map_err(|error| Problem::malformed(error.body_text()))?;
+async fn parts(desk: &Desk, caller: Caller, request: Request) -> Result<(JobRequest, Kept), Problem> {
+    let mut parts = Multipart::of(request)?;
     let (mut options, mut upload) = (None, None);
-    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+    while let Some(part) = parts.next().await? {
         match part.name() {
             Some("data") if options.is_none() => {
-                let bytes = body::capped(part, "data", desk.limits().body_bytes).await?;
+                let bytes = part.bytes("the part data", desk.limits().body_bytes).await?;
                 options = Some(request::upload(body::parse(&bytes)?).map_err(Problem::invalid)?);
             }
             Some("file") if upload.is_none() => {

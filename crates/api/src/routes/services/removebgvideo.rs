@@ -1,6 +1,6 @@
 //! RemoveBGVideo's routes.
 
-use axum::extract::{FromRequest as _, Multipart, OriginalUri, Path, Request, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
@@ -15,12 +15,14 @@ use serde_json::{Value, json};
 use crate::auth::{ServiceCaller, known, shown_key};
 use crate::body;
 use crate::desk::{Caller, Desk, JobInput};
+use crate::multipart::Multipart;
 use crate::problem::{Problem, missing};
-use crate::routes::jobs::without_limit;
 use crate::routes::listing::{Query, id};
 
 const SERVICE: Dialect = Dialect::RemoveBgVideo;
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// How long a link works that is given without a key.
+const WITHOUT_KEY: std::time::Duration = std::time::Duration::from_secs(10 * 60);
 /// Media types of videos that are taken, each with its format, which is also the extension of its names.
 const TAKEN: [(&str, &str); 4] =
     [("video/mp4", "mp4"), ("video/quicktime", "mov"), ("video/webm", "webm"), ("video/x-msvideo", "avi")];
@@ -48,10 +50,8 @@ async fn create_upload(
     if !body::is_multipart(request.headers()) {
         return Err(Problem::malformed("send multipart/form-data with one part, file"));
     }
-    let unreadable = |error: axum::extract::multipart::MultipartError| Problem::malformed(error.body_text());
-    let parts = Multipart::from_request(without_limit(request), &desk).await;
-    let mut parts = parts.map_err(|error| Problem::malformed(error.body_text()))?;
-    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+    let mut parts = Multipart::of(request)?;
+    while let Some(part) = parts.next().await? {
         if part.name() != Some("file") {
             continue;
         }
@@ -60,16 +60,11 @@ async fn create_upload(
             let taken: Vec<_> = TAKEN.iter().map(|(kind, _)| *kind).collect();
             return Err(invalid_type(&format!("allowed are {}", taken.join(", "))));
         }
-        let upload = desk.keep(caller, &name, part, LARGEST_UPLOAD).await?;
+        let kept = desk.keep(caller, &name, part, LARGEST_UPLOAD).await?;
         // A name and a media type may say anything.
         let formats = TAKEN.map(|(_, format)| format);
-        if let Err(problem) =
-            desk.look_at_video(&upload, &formats).await.and_then(|seen| seen.map_err(|why| invalid_type(&why)))
-        {
-            desk.forget(&upload).await;
-            return Err(problem);
-        }
-        let upload = desk.note_upload(upload).await?;
+        desk.look_at_video(kept.upload(), &formats).await?.map_err(|why| invalid_type(&why))?;
+        let upload = kept.note().await?;
         let url = desk.link_to()(Link::Upload { upload: upload.id, name: &upload.name });
         return Ok(Json(json!({
             "success": true,
@@ -213,6 +208,8 @@ async fn usage_events(
 
 /// Where the result is. Answers without a key, as the service does: the id, of which nobody can guess the 74 random bits,
 /// is what its owner shares. Only jobs that were made here are told of so, and a key that is shown must be the owner's.
+/// Every link to the result holds the id too, so without a key the link works for minutes, and never longer than one that
+/// was made when the job ended.
 async fn download(
     State(desk): State<Desk>,
     Path(job): Path<String>,
@@ -227,7 +224,24 @@ async fn download(
     if job.spec.dialect != SERVICE && shown_key(&headers).is_none() {
         return Err(Problem::not_found("job"));
     }
-    let Some(url) = output_url(&job, desk.link_to()) else { return Err(Problem::malformed("Job not completed")) };
+    let without_key = |link: Link<'_>| match (link, job.finished_at) {
+        (Link::File { job, output, path }, Some(ended)) => {
+            let expires = (desk.ambient().now() + WITHOUT_KEY).min(ended + desk.limits().links_keep);
+            desk.links().file(job, output, path, expires).into()
+        }
+        (link, _) => desk.link_to()(link),
+    };
+    let has_key = shown_key(&headers).is_some();
+    let url = if has_key { output_url(&job, desk.link_to()) } else { output_url(&job, &without_key) };
+    let Some(url) = url else { return Err(Problem::malformed("Job not completed")) };
+    let is_over = job.finished_at.is_some_and(|ended| ended + desk.limits().links_keep <= desk.ambient().now());
+    if !has_key && is_over {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "link_not_valid",
+            "the links to this job's result have expired",
+        ));
+    }
     let format = JobReply::of(&job, desk.link_to()).output_format();
     Ok(Json(json!({"success": true, "download_url": url, "output_format": format})))
 }

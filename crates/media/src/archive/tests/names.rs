@@ -240,6 +240,51 @@ fn names_that_are_one_are_found_in_bytes_and_in_unicode() {
 }
 
 #[test]
+fn names_that_are_long_when_spelled_out_are_refused() {
+    let letters = "\u{FDFA}".repeat(60);
+    let said = refusal(&zip_of(&[(letters.as_str(), b"")]));
+    assert!(said.starts_with("over_limit: ") && said.ends_with("more than 1024 letters when spelled out"), "{said}");
+    let folders = vec!["\u{FDFA}"; 31].join("/");
+    assert!(opened(&zip_of(&[(folders.as_str(), b"")])).is_ok());
+    // A letter of a code page is one letter, though it takes more bytes where it is remembered.
+    let name = b"\x8E\xCA".repeat(500);
+    assert!(opened(&raw_zip(&[Raw { name: &name, ..Raw::default() }])).is_ok());
+}
+
+#[test]
+fn all_names_together_have_a_budget() {
+    let limits = ArchiveLimits { entries: 100, ..ArchiveLimits::default() };
+    // Each has folders of its own, so that none of them is shared.
+    let deep = |at: usize| (0..32).map(|part| format!("{at}-{part}")).collect::<Vec<_>>().join("/");
+    let names: Vec<_> = (0..100).map(deep).collect();
+    let members: Vec<_> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    let regular: Vec<_> = members.iter().map(|(name, _)| (*name, EntryType::Regular, &b""[..])).collect();
+    let mut tar = Builder::new(Vec::new());
+    for (name, kind, bytes) in &regular {
+        tar.append_data(&mut tar_header("x", *kind, bytes.len()), name, *bytes).unwrap();
+    }
+    for archive in [zip_of(&members), gz_of(&tar.into_inner().unwrap())] {
+        let said = refusal_within(&archive, &limits);
+        assert_eq!(said, "over_limit: the names of the members need more than 80000 bytes of memory");
+    }
+    let shared: Vec<_> = (0..100).map(|at| format!("{}/{at}", vec!["folder"; 31].join("/"))).collect();
+    let shared: Vec<_> = shared.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    assert!(opened_within(&zip_of(&shared), &limits).is_ok());
+}
+
+#[test]
+fn what_the_list_of_a_zip_file_tells_of_its_members_has_a_budget() {
+    let limits = ArchiveLimits { entries: 100, ..ArchiveLimits::default() };
+    let long = vec![b'x'; 60_000];
+    for count in [3, 30] {
+        let names: Vec<_> = (0..count).map(|at: u32| at.to_string().into_bytes()).collect();
+        let members = names.iter().map(|name| Raw { name, comment: &long, ..Raw::default() });
+        let said = refusal_within(&raw_zip(&members.collect::<Vec<_>>()), &limits);
+        assert!(said.starts_with("over_limit: the list of the archive's members has more than "), "{said}");
+    }
+}
+
+#[test]
 fn a_link_is_seen_whatever_system_it_says_it_is_from() {
     for made_by in [0, 3, 10, 19] {
         let said = refusal(&raw_zip(&[Raw { name: b"x", made_by, attributes: 0o120_777 << 16, ..Raw::default() }]));

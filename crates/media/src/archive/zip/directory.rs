@@ -70,7 +70,7 @@ impl Header {
 pub(super) fn list(path: &Path, start: u64, taking: &Taking<'_>) -> Result<Vec<Listed>, MediaError> {
     let mut file = BufReader::new(File::open(path)?);
     file.seek(SeekFrom::Start(start))?;
-    let (mut list, mut names, mut at) = (Vec::new(), HashSet::new(), start);
+    let (mut list, mut names, mut at, mut held) = (Vec::new(), HashSet::new(), start, 0);
     loop {
         let mut head = [0; 46];
         // Whatever stands where no further header is, ends the list.
@@ -90,6 +90,11 @@ pub(super) fn list(path: &Path, start: u64, taking: &Taking<'_>) -> Result<Vec<L
             return Err(over(format!("the archive has more than {} members", taking.limits.entries)));
         }
         let length = 46 + name.len() + extra.len() + comment.len();
+        held += length;
+        let most = taking.limits.memory_of_names();
+        if held > most {
+            return Err(over(format!("the list of the archive's members has more than {most} bytes")));
+        }
         let header = Header {
             utf8: short(8) & 1 << 11 != 0,
             made_by: head[5],

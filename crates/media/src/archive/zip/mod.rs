@@ -7,14 +7,17 @@
 mod directory;
 mod write;
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::rc::Rc;
 
 use ::zip::ZipArchive;
+use ::zip::result::ZipError;
 
 use super::name::Name;
-use super::{Modified, Taking, Traits, broken, coding, damaged, refused, too_much_memory, unsafe_member};
+use super::{Modified, Taking, Traits, broken, coding, damaged, over, refused, too_much_memory, unsafe_member};
 use crate::error::MediaError;
 
 pub(super) use directory::Header;
@@ -42,8 +45,16 @@ pub(super) fn ends_as_zip(file: &mut File) -> io::Result<bool> {
 }
 
 pub(super) fn read(path: &Path, taking: &mut Taking<'_>) -> Result<(), MediaError> {
-    let file = File::open(path)?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| broken(&error))?;
+    let most = 2 * taking.limits.memory_of_names() as u64;
+    let left = Rc::new(Cell::new(most));
+    let rationed = Rationed { file: File::open(path)?, left: Rc::clone(&left) };
+    let mut archive = ZipArchive::new(BufReader::new(rationed)).map_err(|error| match error {
+        ZipError::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            over(format!("the list of the archive's members has more than {most} bytes"))
+        }
+        error => broken(&error),
+    })?;
+    left.set(u64::MAX);
     taking.before = archive.offset();
     taking.comment = archive.comment().to_vec();
     let list = directory::list(path, archive.central_directory_start(), taking)?;
@@ -90,6 +101,27 @@ pub(super) fn read(path: &Path, taking: &mut Taking<'_>) -> Result<(), MediaErro
         taking.file(name, &mut Checked { bytes, left: size, crc, seen: flate2::Crc::new() }, traits)?;
     }
     Ok(())
+}
+
+/// A file of which so many bytes may be read: the library holds the whole list of members before any of it can be judged.
+struct Rationed {
+    file: File,
+    left: Rc<Cell<u64>>,
+}
+
+impl Read for Rationed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let left = self.left.get().checked_sub(read as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.left.set(left);
+        Ok(read)
+    }
+}
+
+impl Seek for Rationed {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
 }
 
 /// Why a member cannot be unpacked.

@@ -16,7 +16,7 @@ use ::image::DynamicImage;
 use super::ImageLimits;
 use super::decode::{Picture, upright};
 use super::guard::{damaged, decoding};
-use super::header::header;
+use super::header::{Inspected, header, still, within};
 use super::kind::{Kind, kind};
 use crate::error::MediaError;
 
@@ -71,20 +71,43 @@ pub(crate) fn look<'a>(bytes: &'a [u8], limits: &ImageLimits) -> Result<Seen<'a>
     let whole = Seen { bytes: Cow::Borrowed(bytes), pixels: None, loss: None };
     let Ok(kind) = kind(bytes) else { return Ok(whole) };
     // What is too large is refused before its pixels are touched.
-    let checked = || header(bytes, limits).map(|_| ());
+    let narrowed = || header(bytes, limits).map(|found| limits.of(&found));
     match kind {
         Kind::Jpeg if !super::jpeg::markers(bytes).has_end => {
-            checked()?;
-            decoding(kind, || jpeg::look(bytes, limits))
+            let limits = narrowed()?;
+            decoding(kind, || jpeg::look(bytes, &limits))
         }
         Kind::Png if !super::chunks::has_end(bytes) => {
-            checked()?;
-            decoding(kind, || png::look(bytes, limits))
+            let limits = narrowed()?;
+            decoding(kind, || png::look(bytes, &limits))
         }
         Kind::Gif => decoding(kind, || gif::look(bytes, limits)),
         Kind::Webp => decoding(kind, || webp::look(bytes, limits)),
         _ => Ok(whole),
     }
+}
+
+/// What is known of a picture before it is decided whether its end is missing: what its header says, or where that cannot be
+/// read before the end is written anew, what its first bytes say of its size.
+///
+/// # Errors
+/// What a whole header is refused for.
+pub(crate) fn expected(bytes: &[u8], limits: &ImageLimits) -> Result<Inspected, MediaError> {
+    let number = |at: usize, count: usize| {
+        bytes
+            .get(at..at + count)
+            .map_or(0, |bytes| bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte)))
+    };
+    let size = match (kind(bytes)?, bytes.get(12..16)) {
+        (Kind::Gif, _) => (number(6, 2), number(8, 2)),
+        (Kind::Webp, Some(b"VP8X")) => (number(24, 3) + 1, number(27, 3) + 1),
+        (Kind::Webp, Some(b"VP8 ")) => (number(26, 2) & 0x3FFF, number(28, 2) & 0x3FFF),
+        (Kind::Webp, Some(b"VP8L")) => ((number(21, 4) & 0x3FFF) + 1, (number(21, 4) >> 14 & 0x3FFF) + 1),
+        _ => return header(bytes, limits),
+    };
+    let found = Inspected { size_bytes: bytes.len() as u64, ..still(kind(bytes)?, size, 1) };
+    within(&found, limits)?;
+    Ok(found)
 }
 
 /// A still of which a part is missing, turned as its header says.

@@ -52,7 +52,8 @@ pub(super) fn look<'a>(bytes: &'a [u8], limits: &ImageLimits) -> Result<Seen<'a>
         return Ok(Seen { bytes: ended.into(), pixels: None, loss: Some(loss) });
     }
     // Nobody's file is filled up beyond what an input may have.
-    if said as u64 > limits.input_bytes {
+    // What is filled in is held too, so that a few bytes that claim to be many take no more than so many times their own.
+    if said as u64 > limits.input_bytes || said > bytes.len().saturating_mul(8).saturating_add(1 << 20) {
         return Err(nothing(Kind::Webp));
     }
     let filled = |filling: u8| {
@@ -61,7 +62,7 @@ pub(super) fn look<'a>(bytes: &'a [u8], limits: &ImageLimits) -> Result<Seen<'a>
         filled
     };
     let whole = filled(0);
-    super::super::header::header(&whole, limits)?;
+    let limits = &limits.of(&super::super::header::header(&whole, limits)?);
     let mut first = decode::webp(&whole, limits)?;
     let second = decode::webp(&filled(0xAA), limits)?;
     let same = same(&first.pixels, &second.pixels);

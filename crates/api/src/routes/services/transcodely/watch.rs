@@ -38,12 +38,12 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const COMPRESSED: u8 = 1;
 const LAST: u8 = 2;
 
-/// Streams a job until it has ended.
+/// Streams a job until it has ended or the key is revoked.
 pub(super) async fn watch(State(desk): State<Desk>, request: Request) -> Response {
     let id: Option<RequestId> = request.extensions().get().copied();
     let framed = request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(STREAM.as_bytes()));
-    match follow(&desk, request).await {
-        Ok(follower) => stream(follower),
+    match follow(&desk, request).await.and_then(stream) {
+        Ok(response) => response,
         Err(problem) if framed => {
             let refusal = problem.refusal(id.unwrap_or_else(|| desk.ambient().id()));
             let (_, code) = error::code(&refusal);
@@ -88,7 +88,8 @@ fn frame(flags: u8, message: &Value) -> Bytes {
     frame.freeze()
 }
 
-fn stream(follower: Follower) -> Response {
+fn stream(follower: Follower) -> Result<Response, Problem> {
+    let (desk, caller) = (follower.desk.clone(), follower.caller);
     let frames = futures::stream::unfold(Some(follower), |follower| async {
         let mut follower = follower?;
         match follower.next().await {
@@ -96,7 +97,7 @@ fn stream(follower: Follower) -> Response {
             None => Some((Ok(frame(LAST, &json!({}))), None)),
         }
     });
-    streamed(Body::from_stream(frames))
+    Ok(streamed(Body::from_stream(desk.attended(caller, frames)?)))
 }
 
 fn streamed(body: Body) -> Response {
