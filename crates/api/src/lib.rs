@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod content;
 mod desk;
+mod hosts;
 mod idempotency;
 mod known_keys;
 mod linger;
@@ -23,6 +24,7 @@ mod server;
 mod throttle;
 
 pub use desk::{Caller, Desk, Limits, Lookout, Parts, Planner, Probe, Services};
+pub use hosts::Hosts;
 pub use metrics::Measures;
 pub use openapi::document as openapi_document;
 pub use problem::Problem;

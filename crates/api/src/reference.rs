@@ -194,6 +194,16 @@ const CODES: &[(&str, u16, &str)] = &[
     ("unauthorized", 401, "There is no API key, or it is not known any more. Send `Authorization: Bearer rh_...`."),
     ("insufficient_credits", 402, "The account has too few credits for the job; its operator grants more."),
     ("link_not_valid", 403, "A signed link has expired or was changed. Ask for the job again: it shows a fresh link."),
+    (
+        "host_not_allowed",
+        403,
+        "While the server answers without a key (`--open`, `--dev`), callers may only name addresses, localhost, the host of `public_url` and those of `api.allowed_hosts`.",
+    ),
+    (
+        "cross_site_request",
+        403,
+        "While the server answers without a key (`--open`, `--dev`), pages of other sites may not call it, but for those of `api.allowed_hosts`.",
+    ),
     ("not_found", 404, "There is no such thing, or it is another account's."),
     ("method_not_allowed", 405, "The path exists, but does not take that method."),
     ("request_timeout", 408, "The body did not come in time."),

@@ -16,6 +16,7 @@ mod crash;
 mod data_folder;
 mod download;
 mod follow;
+mod link_key;
 mod logging;
 mod master_key;
 mod otlp;

@@ -1,7 +1,6 @@
 //! The master key: 32 random bytes in a file beside the database, from which everything secret hangs.
 //!
-//! It seals the secrets in the database, and keys for other purposes are derived from it the first time they are needed
-//! (and then kept, sealed, so that they outlive it). The file holds a line `ID:HEX`; the number tells which key sealed a
+//! It seals the secrets in the database, the key of links among them. The file holds a line `ID:HEX`; the number tells which key sealed a
 //! secret. It is made once, readable by its owner alone, and appears whole or not at all: two programs that start at once
 //! on an empty folder agree on the same key.
 //!
@@ -14,13 +13,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use reelhook_domain::ambient::Ambient;
-use reelhook_signature::hmac_sha256;
 
 /// The name of the file in the data folder.
 pub(crate) const FILE: &str = "master.key";
-
-/// The purpose of the key that signs download links.
-pub(crate) const LINKS: &str = "links";
 
 /// One line of the file.
 #[derive(Clone, PartialEq, Eq)]
@@ -151,11 +146,6 @@ impl MasterKey {
     pub(crate) fn for_store(&self) -> reelhook_store::MasterKeys {
         reelhook_store::MasterKeys::new(self.current.for_store(), self.older.iter().map(Line::for_store).collect())
     }
-
-    /// A key for one other purpose, from which the master key cannot be found.
-    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
-        hmac_sha256(&self.current.bytes, &[purpose.as_bytes()])
-    }
 }
 
 #[cfg(test)]
@@ -185,9 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn derived_keys_differ_by_purpose_and_debug_shows_none() {
+    fn debug_shows_no_key() {
         let key = MasterKey { current: Line { id: 1, bytes: [7; 32] }, older: Vec::new() };
-        assert_ne!(key.derive("links"), key.derive("other"));
         assert_eq!(format!("{key:?}"), "MasterKey { current: Line { id: 1, .. }, older: [] }");
     }
 

@@ -31,7 +31,7 @@ use url::Url;
 use crate::api_key;
 use crate::commands::serve::cannot_listen;
 use crate::data_folder::{DataFolder, Lock};
-use crate::master_key;
+use crate::link_key;
 use crate::otlp;
 use crate::settings::{Role, Settings};
 
@@ -103,7 +103,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
             "a rotation of the master key broke off; stop the server and run `reelhook keys rotate-master` again"
         );
     }
-    let links_key = store.derived_key(master_key::LINKS, master_key.derive(master_key::LINKS)).await?;
+    let (links_key, former_links_key) = link_key::load(&*store, ambient).await?;
     store.set_quotas(settings.quotas());
     void_leases(&store).await?;
     let first_key = if store.has_keys().await? {
@@ -124,7 +124,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     let shared = Shared {
         store: store.clone(),
         files: open_files(&folder, settings, ambient)?,
-        links: Links::new(public_url(settings, address)?, links_key),
+        links: Links::new(public_url(settings, address)?, links_key).with_former(former_links_key),
         egress: Client::new(egress, Arc::new(SystemResolver))?,
         ambient: ambient.clone(),
         meters: Meters::default(),

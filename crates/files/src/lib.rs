@@ -33,5 +33,5 @@ pub use digests::{Digests, Stored};
 pub use error::FilesError;
 pub use files::{Content, Files, Room};
 pub use key::{Key, NotAKey};
-pub use links::Links;
+pub use links::{FormerKey, Links};
 pub use origin::{Answer, OpenOrigin, OriginError, Reading, Written};

@@ -16,19 +16,41 @@ use url::Url;
 pub struct Links {
     base: Url,
     key: [u8; 32],
+    former: Option<FormerKey>,
+}
+
+/// A key that made links before, and still opens them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FormerKey {
+    /// The key.
+    pub key: [u8; 32],
+    /// From then on it opens nothing.
+    pub until: Timestamp,
+}
+
+impl fmt::Debug for FormerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FormerKey").field("until", &self.until).finish_non_exhaustive()
+    }
 }
 
 impl Links {
     /// Links below `base_url`, which is where this server's API is reached (a path in it is kept), signed with `key`.
     pub const fn new(base_url: Url, key: [u8; 32]) -> Self {
-        Self { base: base_url, key }
+        Self { base: base_url, key, former: None }
+    }
+
+    /// The same, which also opens what another key made.
+    #[must_use]
+    pub const fn with_former(self, former: Option<FormerKey>) -> Self {
+        Self { base: self.base, key: self.key, former }
     }
 
     /// The link to the output `name` of `job` that works until `expires` (whole seconds, rounded down):
     /// `{base}/v1/jobs/{job}/outputs/{name}?expires=UNIX_SECONDS&signature=HEX`.
     pub fn output(&self, job: JobId, name: &str, expires: Timestamp) -> Url {
         let expires = expires.as_seconds();
-        let signature = hex::encode(self.mac(job, name, expires).finalize().into_bytes());
+        let signature = hex::encode(output_mac(&self.key, job, name, expires).finalize().into_bytes());
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             // One segment each: `push` encodes what a segment may not hold, the slash included.
@@ -83,8 +105,10 @@ impl Links {
         let mut segments = path.strip_prefix("/uploads/")?.split('/');
         let (proof, upload) = (segments.next()?, segments.next()?.parse().ok()?);
         let (expires, signature) = proof.split_once('.')?;
-        let mac = self.scope_mac(&format!("upload/{upload}"), expires.parse().ok()?);
-        let ours = mac.verify_slice(&hex::decode(signature).ok()?).is_ok();
+        let (scope, expires) = (format!("upload/{upload}"), expires.parse().ok()?);
+        let signature = hex::decode(signature).ok()?;
+        let keys = [Some(self.key), self.former.map(|former| former.key)];
+        let ours = keys.iter().flatten().any(|key| scope_mac(key, &scope, expires).verify_slice(&signature).is_ok());
         (same && ours).then_some(upload)
     }
 
@@ -100,34 +124,43 @@ impl Links {
 
     fn proof(&self, scope: &str, expires: Timestamp) -> String {
         let expires = expires.as_seconds();
-        format!("{expires}.{}", hex::encode(self.scope_mac(scope, expires).finalize().into_bytes()))
+        format!("{expires}.{}", hex::encode(scope_mac(&self.key, scope, expires).finalize().into_bytes()))
     }
 
     fn opens(&self, proof: &str, scope: &str, now: Timestamp) -> bool {
         let Some((expires, signature)) = proof.split_once('.') else { return false };
         let (Ok(expires), Ok(signature)) = (expires.parse(), hex::decode(signature)) else { return false };
-        self.scope_mac(scope, expires).verify_slice(&signature).is_ok() && now.as_seconds() < expires
+        self.is_made(&signature, expires, now, |key| scope_mac(key, scope, expires))
     }
 
-    /// A scope begins with a word, so it spells no triple of [`Self::mac`], which begins with a job.
-    fn scope_mac(&self, scope: &str, expires: i64) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
-        mac.update(format!("{scope}\n{expires}").as_bytes());
-        mac
+    /// Whether one of our keys made that signature for what has not expired. Takes the same time wherever they differ.
+    fn is_made(&self, signature: &[u8], expires: i64, now: Timestamp, mac: impl Fn(&[u8; 32]) -> Hmac<Sha256>) -> bool {
+        let former = self.former.filter(|former| now < former.until).map(|former| former.key);
+        let made = [Some(self.key), former].iter().flatten().any(|key| mac(key).verify_slice(signature).is_ok());
+        made && now.as_seconds() < expires
     }
 
-    /// Whether a link with these parts was made by us and has not expired. Takes the same time wherever they differ.
+    /// Whether a link with these parts was made by us and has not expired.
     pub fn check(&self, job: JobId, name: &str, expires: i64, signature: &str, now: Timestamp) -> bool {
         let Ok(signature) = hex::decode(signature) else { return false };
-        self.mac(job, name, expires).verify_slice(&signature).is_ok() && now.as_seconds() < expires
+        self.is_made(&signature, expires, now, |key| output_mac(key, job, name, expires))
     }
+}
 
-    /// The first part has a fixed length and the last has no slash, so no two triples spell the same text.
-    fn mac(&self, job: JobId, name: &str, expires: i64) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
-        mac.update(format!("{job}/{name}/{expires}").as_bytes());
-        mac
-    }
+/// A scope begins with a word, so it spells no triple of [`output_mac`], which begins with a job.
+fn scope_mac(key: &[u8; 32], scope: &str, expires: i64) -> Hmac<Sha256> {
+    mac(key, &format!("{scope}\n{expires}"))
+}
+
+/// The first part has a fixed length and the last has no slash, so no two triples spell the same text.
+fn output_mac(key: &[u8; 32], job: JobId, name: &str, expires: i64) -> Hmac<Sha256> {
+    mac(key, &format!("{job}/{name}/{expires}"))
+}
+
+fn mac(key: &[u8; 32], text: &str) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(text.as_bytes());
+    mac
 }
 
 impl fmt::Debug for Links {

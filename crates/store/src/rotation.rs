@@ -34,6 +34,12 @@ pub trait Rotation: Send + Sync {
     /// The key for that purpose: `first` when there is none yet, which is then kept, sealed.
     async fn derived_key(&self, purpose: &'static str, first: [u8; 32]) -> Result<[u8; 32]>;
 
+    /// Keeps bytes, sealed, for each of these purposes, in place of what was kept for it; none removes that. All or nothing.
+    async fn keep_derived(&self, keys: Vec<(&'static str, Option<Vec<u8>>)>) -> Result<()>;
+
+    /// What is kept for that purpose.
+    async fn kept_derived(&self, purpose: &'static str) -> Result<Option<Vec<u8>>>;
+
     /// Looks at `limit` secrets and seals anew those that are not under the current key.
     async fn reseal(&self, from: Place, limit: u32) -> Result<Resealed>;
 

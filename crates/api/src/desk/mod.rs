@@ -35,6 +35,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::hosts::Hosts;
 use crate::known_keys::KnownKeys;
 use crate::metrics::{Measures, Metrics};
 use crate::problem::Problem;
@@ -124,6 +125,8 @@ pub struct Parts {
     pub ambient: Ambient,
     /// Numbers that bound requests.
     pub limits: Limits,
+    /// The hosts that callers may name.
+    pub hosts: Hosts,
     /// What only services need.
     pub services: Services,
     /// What the engines of this process count.
@@ -189,6 +192,10 @@ impl Desk {
 
     pub(crate) fn files(&self) -> &Files {
         &self.inner.parts.files
+    }
+
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.inner.parts.hosts
     }
 
     pub(crate) fn limits(&self) -> &Limits {

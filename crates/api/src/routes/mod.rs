@@ -143,7 +143,10 @@ async fn observe(State(desk): State<Desk>, mut request: Request, next: Next) -> 
     // The route, never the path: a path may hold a name that somebody chose, and a query may hold a signature.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     request.extensions_mut().insert(id);
-    let mut response = next.run(request).await;
+    let mut response = match desk.hosts().check(request.method(), request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let (parts, _) = response.into_parts();
         let body = Json(problem.of_request(id.to_string())).into_response().into_body();

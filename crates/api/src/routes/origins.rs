@@ -155,6 +155,7 @@ mod tests {
                 tracer: reelhook_domain::trace::Tracer::default(),
                 lookout: Arc::new(|_| Box::pin(async { std::collections::HashMap::new() })),
                 limits: Limits::default(),
+                hosts: crate::Hosts::any(),
             });
             Self { router: router(desk, Face::All), key, _folder: folder }
         }

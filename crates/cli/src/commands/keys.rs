@@ -65,6 +65,10 @@ enum Verb {
     RotateMaster {
         #[command(flatten)]
         place: Place,
+        /// Let links to results that were made before go on working for so many days, though not longer than each says.
+        /// Without it they end: whoever had the old key could have made them
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=3650))]
+        keep_links: Option<u16>,
     },
 }
 
@@ -72,7 +76,9 @@ enum Verb {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ambient = ambient::system();
     let (whose, place) = match &args.verb {
-        Verb::RotateMaster { place } => return rotate_master::run(&place.folder()?, &ambient, place.json).await,
+        Verb::RotateMaster { place, keep_links } => {
+            return rotate_master::run(&place.folder()?, &ambient, *keep_links, place.json).await;
+        }
         Verb::Create { whose, place, .. } | Verb::List { whose, place } | Verb::Revoke { whose, place, .. } => {
             (whose, place)
         }

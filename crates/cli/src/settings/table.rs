@@ -277,6 +277,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a caller may read nothing of an answer before the connection is closed.",
     ),
     plain(
+        "api.allowed_hosts",
+        Kind::Texts,
+        "Names by which the server may be called while it answers without a key (`open`, `dev`), beside addresses, localhost and the host of `public_url`; pages of these may call it too.",
+    ),
+    plain(
         "api.resends_per_minute",
         Kind::Whole(1, 1_000_000),
         "Deliveries that an account may resend, replay or cancel in a minute.",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reelhook_api::{ByHandRates, Desk, Face, Limits, Measures, Parts, Probe, Problem, Services};
+use reelhook_api::{ByHandRates, Desk, Face, Hosts, Limits, Measures, Parts, Probe, Problem, Services};
 use reelhook_delivery::{Engine, LinkTo, Retention, RetentionSettings};
 use reelhook_dialects::Link;
 use reelhook_dialects::removebgvideo::request::Terms;
@@ -96,6 +96,7 @@ pub(super) fn api(
             },
             keep_days: settings.retention.keep_days,
         },
+        hosts: hosts(settings),
         services: services(settings, shared)?,
         measures: measures(shared),
         lookout: lookout(shared),
@@ -106,6 +107,15 @@ pub(super) fn api(
         parts.spawn(async move { ("API", serving.await.map_err(Into::into)) });
     }
     Ok(())
+}
+
+/// Who may be called, where callers need no key.
+fn hosts(settings: &Settings) -> Hosts {
+    if settings.open.is_empty() && !settings.dev {
+        return Hosts::any();
+    }
+    let public = settings.public_url.as_ref().and_then(|url| url.host_str().map(str::to_owned));
+    Hosts::own(settings.api.allowed_hosts.iter().cloned().chain(public))
 }
 
 /// Asks the lanes of this process, where it delivers.

@@ -13,7 +13,7 @@ use url::Url;
 use crate::inbox;
 use crate::world::{PATIENCE, Serve, World};
 
-const ROTATE: [&str; 3] = ["keys", "rotate-master", "--json"];
+const ROTATE: [&str; 5] = ["keys", "rotate-master", "--json", "--keep-links", "30"];
 /// SIGKILL.
 #[cfg(feature = "failpoints")]
 const KILLED: i32 = 9;
@@ -76,8 +76,8 @@ async fn the_old_master_key_opens_nothing_and_the_new_one_everything() {
 
     let rotated = rotate(&world).await;
     assert_eq!((&rotated["master_key"], &rotated["resumed"]), (&json!(2), &json!(false)));
-    // The endpoint's secret and headers, the account's two, and the key of the links.
-    assert_eq!(rotated["sealed"], 5);
+    // The endpoint's secret and headers, and the account's two. The keys of links were sealed under the new one at once.
+    assert_eq!(rotated["sealed"], 4);
     let new = fs::read_to_string(&path).unwrap();
     assert!(new.starts_with("2:") && new.lines().count() == 1, "only the new key is kept");
     check(&mut world, &receiver, &sealed).await;
@@ -99,6 +99,7 @@ async fn a_rotation_that_dies_anywhere_is_taken_up_again() {
     for (point, has_both) in [
         ("keys.before_new_key", false),
         ("keys.both_keys", true),
+        ("keys.links", true),
         ("keys.resealing", true),
         ("keys.resealing:3", true),
         ("keys.resealed", true),
@@ -115,4 +116,42 @@ async fn a_rotation_that_dies_anywhere_is_taken_up_again() {
         assert_eq!((&rotated["master_key"], &rotated["resumed"]), (&json!(id), &json!(has_both)), "{point}");
     }
     check(&mut world, &receiver, &sealed).await;
+}
+
+/// The proof of a link to an output, as whoever has the key makes it.
+fn forged(key: &[u8], job: &str, expires: i64) -> String {
+    hex::encode(reelhook_signature::hmac_sha256(key, &[format!("{job}/o/{expires}").as_bytes()]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_ends_all_links_that_the_old_key_could_have_made() {
+    let mut world = World::start(Serve::dev()).await;
+    let upload = world.upload("clip.mp4", clips::bytes(Clip::Video)).await;
+    let outputs = json!([{"name": "o", "recipe": "thumbnail", "width": 64}]);
+    let id = world.submit(&json!({"input": {"upload": upload}, "outputs": outputs})).await;
+    let job = world.job_ended(&id, "completed").await;
+    let link: Url = job["outputs"][0]["file"]["url"].as_str().unwrap().parse().unwrap();
+    let link = format!("{}?{}", link.path(), link.query().unwrap());
+    assert_eq!(world.get_as_stranger(world.url(&link), &[]).await.status, 200);
+    let old = fs::read_to_string(world.data().join("master.key")).unwrap();
+    let old = hex::decode(old.trim().split_once(':').unwrap().1).unwrap();
+    world.terminate().await;
+
+    let rotated = world.command(&["keys", "rotate-master", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&rotated).unwrap()["master_key"], 2);
+    assert!(world.serve(Serve::dev()).await, "the server starts");
+    assert_eq!(world.get_as_stranger(world.url(&link), &[]).await.status, 403, "a link of before has ended");
+    let later = 4_102_444_800;
+    let derived = reelhook_signature::hmac_sha256(&old, &[b"links"]);
+    for key in [&old[..], &derived[..]] {
+        let forged = format!("/v1/jobs/{id}/outputs/o?expires={later}&signature={}", forged(key, &id, later));
+        assert_eq!(
+            world.get_as_stranger(world.url(&forged), &[]).await.status,
+            403,
+            "nobody makes links of the old key"
+        );
+    }
+    let job = world.job(&id).await;
+    let link: Url = job["outputs"][0]["file"]["url"].as_str().unwrap().parse().unwrap();
+    assert_eq!(world.get_as_stranger(link, &[]).await.status, 200, "new links work");
 }

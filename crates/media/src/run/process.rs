@@ -143,12 +143,11 @@ struct Request {
 impl Spawner {
     pub(crate) fn start() -> io::Result<Self> {
         Running::adopt_orphans();
-        let running = Running::default();
         let (requests, inbox) = mpsc::channel::<Request>();
         std::thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             while let Ok(Request { mut command, reply }) = inbox.recv() {
                 // A reply that nobody awaits any more drops the guard, which kills the child.
-                let _ = reply.send(Guard::start(&mut command, &running));
+                let _ = reply.send(Guard::start(&mut command));
             }
         })?;
         Ok(Self { requests })
@@ -167,17 +166,16 @@ impl Spawner {
 struct Guard {
     child: Option<Child>,
     id: Pid,
-    running: Running,
 }
 
 impl Guard {
-    fn start(command: &mut std::process::Command, running: &Running) -> io::Result<Self> {
-        let mut known = running.lock();
+    fn start(command: &mut std::process::Command) -> io::Result<Self> {
+        let mut known = Running::here().lock();
         let child = command.spawn()?;
         let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let id = id.ok_or_else(|| io::Error::other("a process has no id"))?;
         known.insert(id.as_raw_nonzero().get());
-        Ok(Self { child: Some(child), id, running: running.clone() })
+        Ok(Self { child: Some(child), id })
     }
 
     /// Kills the whole group. Only while the leader is unreaped: its id is not given to anyone else until then.
@@ -191,15 +189,15 @@ impl Guard {
     /// Kills all that the child started, and itself.
     async fn end(&self) -> io::Result<()> {
         self.kill();
-        let (running, id) = (self.running.clone(), self.id);
-        tokio::task::spawn_blocking(move || running.end(id)).await.map_err(io::Error::other)
+        let id = self.id;
+        tokio::task::spawn_blocking(move || Running::here().end(id)).await.map_err(io::Error::other)
     }
 
     /// Reaps a child that has ended.
     fn reap(mut self) -> io::Result<ExitStatus> {
         self.kill();
         let status = self.child.take().map_or_else(|| Err(io::Error::other("reaped twice")), |mut child| child.wait());
-        self.running.lock().remove(&self.id.as_raw_nonzero().get());
+        Running::here().lock().remove(&self.id.as_raw_nonzero().get());
         status
     }
 }
@@ -209,11 +207,11 @@ impl Drop for Guard {
         self.kill();
         if let Some(mut child) = self.child.take() {
             // A killed process may take a moment to die (in an uninterruptible read, say); nobody shall wait for that.
-            let (running, id) = (self.running.clone(), self.id);
+            let id = self.id;
             let _ = std::thread::Builder::new().name("reaper".to_owned()).spawn(move || {
-                running.end(id);
+                Running::here().end(id);
                 let status = child.wait();
-                running.lock().remove(&id.as_raw_nonzero().get());
+                Running::here().lock().remove(&id.as_raw_nonzero().get());
                 status
             });
         }

@@ -11,7 +11,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{
@@ -26,11 +26,20 @@ const MARK: &str = "1000";
 const ROUNDS: u32 = 400;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The tools that run, by the id of their process, which is that of their group. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Running(Arc<Mutex<HashSet<i32>>>);
+/// The tools that run, by the id of their process, which is that of their group.
+#[derive(Debug, Default)]
+pub(super) struct Running(Mutex<HashSet<i32>>);
+
+/// Those of this process, whichever toolbox started them: children belong to the process, and one that another toolbox
+/// waits for is no orphan.
+static RUNNING: LazyLock<Running> = LazyLock::new(Running::default);
 
 impl Running {
+    /// The tools of this process.
+    pub(super) fn here() -> &'static Self {
+        &RUNNING
+    }
+
     /// The server adopts what its tools leave behind.
     pub(super) fn adopt_orphans() {
         // Where the kernel has no such thing, groups are all there is.
@@ -63,7 +72,8 @@ impl Running {
         let running = self.lock();
         let (own, tool) = (raw(getpid()), raw(tool));
         let processes = all();
-        let mut left = 0;
+        // Until the tool itself is dead, its dead children are not ours to reap.
+        let mut left = usize::from(processes.iter().any(|process| process.id == tool && !process.is_dead));
         for process in descendants(&processes, tool) {
             left += 1;
             process.kill();

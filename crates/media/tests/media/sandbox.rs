@@ -354,3 +354,13 @@ async fn the_toolbox_knows_the_layers() {
     let rig = Rig::new().await;
     assert!(rig.toolbox.capabilities().layers.missing().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn toolboxes_of_one_process_leave_each_others_tools_alone() {
+    // Each asks its tools several questions at once, and ends what they leave.
+    for _ in 0..4 {
+        let detect = || reelhook_media::Toolbox::detect(crate::rig::settings());
+        let (first, second, third) = tokio::join!(detect(), detect(), detect());
+        assert!(first.is_ok() && second.is_ok() && third.is_ok(), "{first:?} {second:?} {third:?}");
+    }
+}

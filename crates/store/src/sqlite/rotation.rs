@@ -61,6 +61,14 @@ impl Rotation for SqliteStore {
         self.write(move |tx| derived_key(tx, purpose, first)).await
     }
 
+    async fn keep_derived(&self, keys: Vec<(&'static str, Option<Vec<u8>>)>) -> Result<()> {
+        self.write(move |tx| keys.iter().try_for_each(|(purpose, key)| keep_derived(tx, purpose, key.as_deref()))).await
+    }
+
+    async fn kept_derived(&self, purpose: &'static str) -> Result<Option<Vec<u8>>> {
+        self.write(move |tx| kept_derived(tx, purpose)).await
+    }
+
     async fn reseal(&self, from: Place, limit: u32) -> Result<Resealed> {
         self.write(move |tx| reseal(tx, from, limit)).await
     }
@@ -71,22 +79,35 @@ impl Rotation for SqliteStore {
 }
 
 fn derived_key(tx: &mut Tx, purpose: &'static str, first: [u8; 32]) -> Result<[u8; 32]> {
-    let known = query("select sealed from derived_keys where purpose = ?").bind(purpose);
-    if let Some(row) = known.first(tx)? {
-        let digits = tx.vault().open(purpose.as_bytes(), column(&row, "sealed")?)?;
-        return read_hex(&digits).ok_or_else(|| StoreError::corrupt("derived key", &"it is not 64 hexadecimal digits"));
+    if let Some(known) = kept_derived(tx, purpose)? {
+        return known.try_into().map_err(|_| StoreError::corrupt("derived key", &"it has not 32 bytes"));
     }
-    let digits: String = first.iter().map(|byte| format!("{byte:02x}")).collect();
-    let sealed = tx.vault().seal(purpose.as_bytes(), &digits);
-    let keep = query("insert into derived_keys (purpose, sealed) values (?, ?)").bind(purpose).bind(sealed);
-    keep.run(tx)?;
+    keep_derived(tx, purpose, Some(&first))?;
     Ok(first)
 }
 
-fn read_hex(digits: &str) -> Option<[u8; 32]> {
+fn kept_derived(tx: &mut Tx, purpose: &'static str) -> Result<Option<Vec<u8>>> {
+    let known = query("select sealed from derived_keys where purpose = ?").bind(purpose);
+    let Some(row) = known.first(tx)? else { return Ok(None) };
+    let digits = tx.vault().open(purpose.as_bytes(), column(&row, "sealed")?)?;
+    let bytes = read_hex(&digits).ok_or_else(|| StoreError::corrupt("derived key", &"it is not hexadecimal digits"))?;
+    Ok(Some(bytes))
+}
+
+fn keep_derived(tx: &mut Tx, purpose: &'static str, key: Option<&[u8]>) -> Result<()> {
+    // What it replaces shall not be found in pages that are free.
+    tx.forget_for_good()?;
+    query("delete from derived_keys where purpose = ?").bind(purpose).run(tx)?;
+    let Some(key) = key else { return Ok(()) };
+    let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let sealed = tx.vault().seal(purpose.as_bytes(), &digits);
+    query("insert into derived_keys (purpose, sealed) values (?, ?)").bind(purpose).bind(sealed).run(tx)?;
+    Ok(())
+}
+
+fn read_hex(digits: &str) -> Option<Vec<u8>> {
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(pair).collect();
-    bytes?.try_into().ok()
+    digits.as_bytes().chunks(2).map(pair).collect()
 }
 
 fn reseal(tx: &mut Tx, from: Place, limit: u32) -> Result<Resealed> {

@@ -4,15 +4,15 @@
 //! The lock of the data folder is held from the first step to the last, so no server runs on it or starts: a server keeps
 //! its keys in memory, and one that knew only the old key would seal with it what nobody could open afterwards.
 //!
-//! 1. Keys that were derived from the old master key (the one that signs links) are kept in the database, where they are
-//!    not yet, so that links go on working.
-//! 2. The file gets a second line: the new key above the old one. From here on both open, and the new one seals.
+//! 1. The file gets a second line: the new key above the old one. From here on both open, and the new one seals.
+//! 2. The key that signs links is replaced by a random one, once for each master key: whoever had the old master key may
+//!    have it. The one before is kept where links shall go on working.
 //! 3. Everything that the old key sealed is sealed anew, a hundred secrets in each transaction.
 //! 4. The database notes the new key as its own, once nothing is left of the old one.
 //! 5. The file loses the old key.
 //!
 //! # The bad day
-//! After a crash at any point the server starts and works: before 2 as if nothing had been, after it with both keys. Run
+//! After a crash at any point the server starts and works: before 1 as if nothing had been, after it with both keys. Run
 //! again, the command sees the two lines and goes on with them; it makes no third key.
 
 use std::process::ExitCode;
@@ -24,22 +24,30 @@ use reelhook_store::{Place, Rotation as _};
 use serde_json::json;
 
 use crate::data_folder::DataFolder;
-use crate::master_key::{LINKS, MasterKey};
+use crate::link_key;
+use crate::master_key::MasterKey;
 use crate::output;
 
 /// Most secrets in one transaction.
 const STEP: u32 = 100;
 
-pub(super) async fn run(folder: &DataFolder, ambient: &Ambient, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    folder: &DataFolder,
+    ambient: &Ambient,
+    keep_links: Option<u16>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     crate::crash::arm()?;
     let _lock = folder.lock().context("the master key is rotated while no server runs on the folder")?;
     let path = folder.master_key();
     let key = MasterKey::load(&path)?.with_context(|| format!("there is no master key {}", path.display()))?;
     let resumed = key.is_rotating();
-    let key = if resumed { key } else { begin(folder, key, ambient).await? };
+    let key = if resumed { key } else { begin(folder, key, ambient)? };
 
     let store = folder.open_with(&key, ambient).await?;
+    link_key::rotate(&*store, &key, ambient, keep_links).await?;
+    fail_point!("keys.links");
     let (mut place, mut count) = (Place::default(), 0);
     loop {
         let step = store.reseal(place, STEP).await.context("a secret cannot be sealed anew")?;
@@ -69,10 +77,7 @@ pub(super) async fn run(folder: &DataFolder, ambient: &Ambient, json: bool) -> a
 }
 
 /// Puts a new key beside the old one.
-async fn begin(folder: &DataFolder, old: MasterKey, ambient: &Ambient) -> anyhow::Result<MasterKey> {
-    let store = folder.open_with(&old, ambient).await?;
-    store.derived_key(LINKS, old.derive(LINKS)).await?;
-    store.close().await;
+fn begin(folder: &DataFolder, old: MasterKey, ambient: &Ambient) -> anyhow::Result<MasterKey> {
     fail_point!("keys.before_new_key");
     let both = old.rotated(ambient);
     both.replace(folder.path())?;
