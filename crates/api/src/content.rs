@@ -3,7 +3,6 @@
 //! # Source
 //! RFC 9110 sections 13 and 14 (conditional and range requests), RFC 6266 and 8187 (file names).
 
-
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
