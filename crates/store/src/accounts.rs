@@ -104,6 +104,8 @@ pub trait Accounts: Send + Sync {
     /// What the account has of all that is counted here; [`Quota::EventDeliveries`] is not.
     async fn quota_use(&self, account: AccountId) -> Result<Vec<(Quota, u64)>>;
     /// Checks a quota outside of a transaction, against a number that the caller knows, and counts a refusal.
+    ///
+    /// # Errors
     /// [`StoreError::Quota`](crate::StoreError::Quota) when the quota would be exceeded.
     fn check_quota(&self, quota: Quota, present: u64, more: u64) -> Result<()>;
 }

@@ -62,7 +62,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 /// A file of another user of the machine, which is media as it is expected.
 fn foreign(folder: &Path) -> PathBuf {
     let path = folder.join("foreign.mp4");
-    fs::write(&path, clips::bytes(Clip::Video)).unwrap();
+    fs::write(&path, clips::bytes(Clip::Video)).expect("the folder can be written to");
     path
 }
 
