@@ -22,7 +22,7 @@ use reelhook_domain::trace::Tracer;
 use reelhook_egress::{Client, SystemResolver};
 use reelhook_files::{Files, Links};
 use reelhook_store::sqlite::SqliteStore;
-use reelhook_store::{Accounts as _, Deliveries as _, Jobs as _, Rotation as _, Store};
+use reelhook_store::{Accounts as _, Deliveries as _, Jobs as _, Store};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;

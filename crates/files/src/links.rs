@@ -42,8 +42,8 @@ impl Links {
 
     /// The same, which also opens what another key made.
     #[must_use]
-    pub const fn with_former(self, former: Option<FormerKey>) -> Self {
-        Self { base: self.base, key: self.key, former }
+    pub fn with_former(self, former: Option<FormerKey>) -> Self {
+        Self { former, ..self }
     }
 
     /// The link to the output `name` of `job` that works until `expires` (whole seconds, rounded down):
