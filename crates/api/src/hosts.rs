@@ -1,6 +1,6 @@
 //! Which hosts a caller may have called us by, and that no page of another site calls us.
 //!
-//! Where callers need no key (a service that is open, `--dev`), being reachable from loopback alone is no guard against the
+//! Where callers of a service need no key (`--open`), being reachable from loopback alone is no guard against the
 //! operator's own browser: a page may send requests to loopback, and one whose name was made to lead there
 //! (DNS rebinding) even reads the answers. Both tell themselves by headers that pages cannot change: the name in `Host`, and
 //! `Origin` or `Sec-Fetch-Site`.

@@ -197,12 +197,12 @@ const CODES: &[(&str, u16, &str)] = &[
     (
         "host_not_allowed",
         403,
-        "While the server answers without a key (`--open`, `--dev`), callers may only name addresses, localhost, the host of `public_url` and those of `api.allowed_hosts`.",
+        "While the server answers without a key (`--open`), callers may only name addresses, localhost, the host of `public_url` and those of `api.allowed_hosts`.",
     ),
     (
         "cross_site_request",
         403,
-        "While the server answers without a key (`--open`, `--dev`), pages of other sites may not call it, but for those of `api.allowed_hosts`.",
+        "While the server answers without a key (`--open`), pages of other sites may not call it, but for those of `api.allowed_hosts`.",
     ),
     ("not_found", 404, "There is no such thing, or it is another account's."),
     ("method_not_allowed", 405, "The path exists, but does not take that method."),

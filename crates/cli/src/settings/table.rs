@@ -279,7 +279,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain(
         "api.allowed_hosts",
         Kind::Texts,
-        "Names by which the server may be called while it answers without a key (`open`, `dev`), beside addresses, localhost and the host of `public_url`; pages of these may call it too.",
+        "Names by which the server may be called while it answers without a key (`open`), beside addresses, localhost and the host of `public_url`; pages of these may call it too.",
     ),
     plain(
         "api.resends_per_minute",
