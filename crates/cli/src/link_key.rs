@@ -21,14 +21,20 @@ const MADE_FOR: &str = "links.made_for";
 
 const DAY: u64 = 24 * 3600;
 
-/// The key, made where there is none yet, and the one before it, where that still opens links.
-pub(crate) async fn load(store: &impl Rotation, ambient: &Ambient) -> anyhow::Result<([u8; 32], Option<FormerKey>)> {
+/// Bytes of a former key: its own, and the time in milliseconds until which it opens links.
+const FORMER_BYTES: usize = 40;
+
+/// The key, made where there is none yet, and those before it that still open links.
+pub(crate) async fn load(store: &impl Rotation, ambient: &Ambient) -> anyhow::Result<([u8; 32], Vec<FormerKey>)> {
     let current = store.derived_key(CURRENT, ambient.random()).await?;
-    let former = store.kept_derived(FORMER).await?.map(|bytes| read(&bytes)).transpose()?;
-    Ok((current, former.filter(|former| ambient.now() < former.until)))
+    let former = store.kept_derived(FORMER).await?.unwrap_or_default();
+    let mut former = former.chunks(FORMER_BYTES).map(read).collect::<anyhow::Result<Vec<FormerKey>>>()?;
+    former.retain(|former| ambient.now() < former.until);
+    Ok((current, former))
 }
 
-/// Replaces it, once for that master key. What it signed before goes on working for so many days.
+/// Replaces it, once for that master key. What was signed before goes on working for so many days, but for what an earlier
+/// rotation ends sooner; without days all of it ends.
 pub(crate) async fn rotate(
     store: &impl Rotation,
     master_key: &MasterKey,
@@ -39,10 +45,10 @@ pub(crate) async fn rotate(
     if store.kept_derived(MADE_FOR).await?.as_ref() == Some(&made_for) {
         return Ok(());
     }
-    let (current, _) = load(store, ambient).await?;
+    let (current, mut former) = load(store, ambient).await?;
     let former = keep_days.map(|days| {
-        let until = ambient.now() + Duration::from_secs(u64::from(days) * DAY);
-        [&current[..], &until.as_millis().to_be_bytes()].concat()
+        former.push(FormerKey { key: current, until: ambient.now() + Duration::from_secs(u64::from(days) * DAY) });
+        former.iter().flat_map(|former| [&former.key[..], &former.until.as_millis().to_be_bytes()].concat()).collect()
     });
     let new = ambient.random::<32>().to_vec();
     store.keep_derived(vec![(CURRENT, Some(new)), (FORMER, former), (MADE_FOR, Some(made_for))]).await?;

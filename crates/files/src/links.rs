@@ -16,7 +16,7 @@ use url::Url;
 pub struct Links {
     base: Url,
     key: [u8; 32],
-    former: Option<FormerKey>,
+    former: Vec<FormerKey>,
 }
 
 /// A key that made links before, and still opens them.
@@ -37,12 +37,12 @@ impl fmt::Debug for FormerKey {
 impl Links {
     /// Links below `base_url`, which is where this server's API is reached (a path in it is kept), signed with `key`.
     pub const fn new(base_url: Url, key: [u8; 32]) -> Self {
-        Self { base: base_url, key, former: None }
+        Self { base: base_url, key, former: Vec::new() }
     }
 
-    /// The same, which also opens what another key made.
+    /// The same, which also opens what other keys made.
     #[must_use]
-    pub fn with_former(self, former: Option<FormerKey>) -> Self {
+    pub fn with_former(self, former: Vec<FormerKey>) -> Self {
         Self { former, ..self }
     }
 
@@ -107,8 +107,8 @@ impl Links {
         let (expires, signature) = proof.split_once('.')?;
         let (scope, expires) = (format!("upload/{upload}"), expires.parse().ok()?);
         let signature = hex::decode(signature).ok()?;
-        let keys = [Some(self.key), self.former.map(|former| former.key)];
-        let ours = keys.iter().flatten().any(|key| scope_mac(key, &scope, expires).verify_slice(&signature).is_ok());
+        let mut keys = std::iter::once(&self.key).chain(self.former.iter().map(|former| &former.key));
+        let ours = keys.any(|key| scope_mac(key, &scope, expires).verify_slice(&signature).is_ok());
         (same && ours).then_some(upload)
     }
 
@@ -135,8 +135,8 @@ impl Links {
 
     /// Whether one of our keys made that signature for what has not expired. Takes the same time wherever they differ.
     fn is_made(&self, signature: &[u8], expires: i64, now: Timestamp, mac: impl Fn(&[u8; 32]) -> Hmac<Sha256>) -> bool {
-        let former = self.former.filter(|former| now < former.until).map(|former| former.key);
-        let made = [Some(self.key), former].iter().flatten().any(|key| mac(key).verify_slice(signature).is_ok());
+        let former = self.former.iter().filter(|former| now < former.until).map(|former| &former.key);
+        let made = std::iter::once(&self.key).chain(former).any(|key| mac(key).verify_slice(signature).is_ok());
         made && now.as_seconds() < expires
     }
 

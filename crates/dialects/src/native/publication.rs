@@ -18,12 +18,17 @@ use crate::request::PublishRequest;
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Publications<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "there")]
     events: Option<Vec<Publication<'a>>>,
-    #[serde(borrow, rename = "type")]
+    #[serde(borrow, default, deserialize_with = "there", rename = "type")]
     kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "there")]
     payload: Option<&'a RawValue>,
+}
+
+/// A field that is there has a value: null is none of these, and takes a closer look.
+fn there<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(serde::Deserialize)]
@@ -165,6 +170,17 @@ mod tests {
         let request = format!(r#"{{"payload": {payload}, "type": "invoice.paid"}}"#);
         let read = read(request.as_bytes()).unwrap();
         assert_eq!((read[0].kind.as_str(), read[0].payload.as_str()), ("invoice.paid", payload));
+    }
+
+    #[test]
+    fn a_field_that_is_null_is_left_to_a_closer_look() {
+        for request in [
+            r#"{"events":null,"payload":false,"type":"a.a"}"#,
+            r#"{"events":[{"type":"a.a","payload":1}],"payload":null}"#,
+            r#"{"events":[{"type":"a.a","payload":1}],"type":null}"#,
+        ] {
+            assert!(read(request.as_bytes()).is_none(), "{request}");
+        }
     }
 
     #[test]
