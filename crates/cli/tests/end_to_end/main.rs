@@ -11,6 +11,7 @@ mod cage;
 #[cfg(feature = "failpoints")]
 mod crashes;
 mod disk;
+mod foreign;
 mod hosts;
 mod inbox;
 mod journey;
