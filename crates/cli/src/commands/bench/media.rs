@@ -61,7 +61,8 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
              receipt and without ffprobe's time over the input and both outputs, which is measured by hand with the \
              same arguments and the same low priority right after each job; the median of {jobs} jobs one after \
              another (compress and thumbnail of {} s of {}). The receipt's `wall_ms` begins before the sandbox is put \
-             on, so the cost of the sandbox is measured by itself and counts, for all four starts of a tool, as the server's.",
+             on, so the cost of the sandbox is measured by itself and counts, for all four starts of a tool, as the server's. \
+             So does comparing the outputs with their source, one more run of ffmpeg.",
             SMALL.1, SMALL.0
         ),
         format!(
