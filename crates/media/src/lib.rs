@@ -24,6 +24,7 @@ mod heard;
 pub mod heif;
 pub mod image;
 mod loudness;
+mod machine;
 pub mod matte;
 mod mp4;
 mod package;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::machine;
 use crate::sandbox::SandboxMode;
 
 /// Which tools are used, and how.
@@ -95,7 +96,7 @@ impl Default for Limits {
             streams: 64,
             chapters: 10_000,
             output_bytes: 10 << 30,
-            memory_bytes: machine_share(),
+            memory_bytes: (machine::memory_bytes() / 2).max(1 << 30),
             processes: 4096,
             wall_factor: 120.0,
             wall_floor: Duration::from_secs(600),
@@ -110,13 +111,4 @@ impl Limits {
         let extra = (seconds * self.wall_factor * outputs as f64).clamp(0.0, 1e9);
         (self.wall_floor + Duration::from_secs_f64(extra)).min(self.wall_cap)
     }
-}
-
-/// Half of the memory that this process may use, at least 1 GiB: the machine's, or that of the control group where it is
-/// less.
-fn machine_share() -> u64 {
-    let machine = rustix::system::sysinfo();
-    let machine = machine.totalram.saturating_mul(machine.mem_unit.into());
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|most| most.trim().parse().ok());
-    (group.map_or(machine, |group: u64| group.min(machine)) / 2).max(1 << 30)
 }

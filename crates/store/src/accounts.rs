@@ -101,8 +101,8 @@ pub trait Accounts: Send + Sync {
     fn set_quotas(&self, quotas: Quotas);
     /// What the quotas say.
     fn quotas(&self) -> Quotas;
-    /// What the account has of all that is counted here; [`Quota::EventDeliveries`] is not.
-    async fn quota_use(&self, account: AccountId) -> Result<Vec<(Quota, u64)>>;
+    /// What the account has of these, as far as it is counted here; [`Quota::EventDeliveries`] is not.
+    async fn quota_use(&self, account: AccountId, of: &[Quota]) -> Result<Vec<(Quota, u64)>>;
     /// Checks a quota outside of a transaction, against a number that the caller knows, and counts a refusal.
     ///
     /// # Errors

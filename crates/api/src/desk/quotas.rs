@@ -63,7 +63,7 @@ impl Desk {
     /// What the account may have and has.
     pub(crate) async fn quotas(&self, caller: Caller) -> Result<Vec<QuotaReply>, Problem> {
         let quotas = self.store().quotas();
-        let mut used = self.store().quota_use(caller.account).await?;
+        let mut used = self.store().quota_use(caller.account, Quota::ALL).await?;
         used.push((Quota::EventDeliveries, self.published(caller.account)));
         let reply = |(quota, used): (Quota, u64)| QuotaReply {
             name: quota.as_str(),
@@ -137,8 +137,8 @@ impl Desk {
         let kept = match self.store().quotas().limit(Quota::UploadBytes) {
             None => 0,
             Some(_) => {
-                let used = self.store().quota_use(account).await?;
-                used.into_iter().find(|(quota, _)| *quota == Quota::UploadBytes).map_or(0, |(_, bytes)| bytes)
+                let used = self.store().quota_use(account, &[Quota::UploadBytes]).await?;
+                used.first().map_or(0, |&(_, bytes)| bytes)
             }
         };
         let mut coming = lock(&self.watch().coming);
@@ -165,9 +165,7 @@ impl Incoming {
         self.bytes += bytes;
         Ok(())
     }
-}
 
-impl Incoming {
     /// All of it came.
     pub(super) fn finish(mut self) {
         self.is_whole = true;

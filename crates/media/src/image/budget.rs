@@ -19,8 +19,6 @@ use crate::error::MediaError;
 const BYTES_A_PIXEL: u64 = 16;
 /// How often a claim that waits looks whether its job was canceled.
 const LOOK: Duration = Duration::from_millis(50);
-/// What a machine is taken to have that does not tell.
-const UNKNOWN_MACHINE: u64 = 4 << 30;
 
 /// What is claimed of this process's memory, which is one whatever settings its parts have.
 static CLAIMS: Claims = Claims { state: Mutex::new(State::new()), changed: Condvar::new() };
@@ -97,17 +95,6 @@ pub(crate) fn claim(found: &Inspected, limits: &ImageLimits, cancel: &Cancellati
 fn needed(found: &Inspected) -> u64 {
     let pixels = u64::from(found.width) * u64::from(found.height);
     pixels.saturating_mul(BYTES_A_PIXEL).saturating_add(found.size_bytes.saturating_mul(2))
-}
-
-/// A quarter of the memory of this machine, or of what its control group may take.
-pub(super) fn quarter_of_the_machine() -> u64 {
-    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? << 10)
-    });
-    let allowed = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let allowed = allowed.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(u64::MAX);
-    total.unwrap_or(UNKNOWN_MACHINE).min(allowed) / 4
 }
 
 #[cfg(test)]

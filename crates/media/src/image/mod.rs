@@ -72,6 +72,7 @@ use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::{Format, Image};
 use serde::{Deserialize, Serialize};
 
+use crate::machine;
 use crate::plan::Damage;
 use crate::step::StreamPlan;
 use crate::verify::Check;
@@ -224,7 +225,7 @@ impl Default for ImageLimits {
 
 impl ImageLimits {
     fn memory(&self) -> u64 {
-        if self.memory_bytes == 0 { budget::quarter_of_the_machine() } else { self.memory_bytes }
+        if self.memory_bytes == 0 { machine::memory_bytes() / 4 } else { self.memory_bytes }
     }
 
     /// The same for the decoder of a picture whose header was read, which needs no memory for a larger one.

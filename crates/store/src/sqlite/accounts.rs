@@ -66,9 +66,9 @@ impl Accounts for SqliteStore {
         self.partners.limits.get()
     }
 
-    async fn quota_use(&self, account: AccountId) -> Result<Vec<(Quota, u64)>> {
+    async fn quota_use(&self, account: AccountId, of: &[Quota]) -> Result<Vec<(Quota, u64)>> {
         let mut used = Vec::new();
-        for &quota in Quota::ALL {
+        for &quota in of {
             let Some(counted) = quotas::counted(quota) else { continue };
             let row = query(counted).bind(key(account)).read_one(&self.readers).await?;
             used.push((quota, rows::count(&row, "present")?));

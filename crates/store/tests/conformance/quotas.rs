@@ -68,7 +68,7 @@ fn kept() -> impl Iterator<Item = Quota> {
 }
 
 async fn used(world: &World, quota: Quota) -> u64 {
-    let all = world.store.quota_use(world.account).await.unwrap();
+    let all = world.store.quota_use(world.account, Quota::ALL).await.unwrap();
     all.into_iter().find(|(known, _)| *known == quota).unwrap().1
 }
 
