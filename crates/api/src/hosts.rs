@@ -1,9 +1,9 @@
 //! Which hosts a caller may have called us by, and that no page of another site calls us.
 //!
-//! Where callers of a service need no key (`--open`), being reachable from loopback alone is no guard against the
-//! operator's own browser: a page may send requests to loopback, and one whose name was made to lead there
-//! (DNS rebinding) even reads the answers. Both tell themselves by headers that pages cannot change: the name in `Host`, and
-//! `Origin` or `Sec-Fetch-Site`.
+//! A service that is opened (`--open`) answers callers without a key and listens on loopback. The operator's own browser
+//! reaches loopback too: any web page may send requests there, and a page whose host name was made to lead there (DNS
+//! rebinding) also reads the answers. The browser tells on both in headers that a page cannot change: it writes the name
+//! into `Host`, and the page's site into `Origin` or `Sec-Fetch-Site`.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ impl Hosts {
     pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let Some(names) = &self.0 else { return Ok(()) };
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).or_else(|| Some(uri.authority()?.as_str()));
-        // Who names none is no browser.
+        // Every browser sends a host. A request without one comes from another program.
         if let Some(host) = host
             && !is_own(names, &format!("http://{host}"))
         {
@@ -47,7 +47,7 @@ impl Hosts {
         let word = |name: HeaderName| headers.get(name).and_then(|word| word.to_str().ok());
         let origin = headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
         let is_foreign = origin.map_or_else(|| word(FETCH_SITE) == Some("cross-site"), |origin| !is_own(names, origin));
-        // Somebody who follows a link to a page of ours: the other site learns nothing of it.
+        // The user followed a link to one of our pages. The site with the link cannot read what we answer.
         let follows = [Method::GET, Method::HEAD].contains(method) && word(FETCH_MODE) == Some("navigate");
         if is_foreign && !follows {
             let detail = format!(

@@ -54,7 +54,7 @@ pub(crate) struct ProblemDetails {
 pub(crate) struct QuotaReply {
     /// Its name; the setting of the server is named `quota.` and this.
     pub(crate) name: &'static str,
-    /// The most; null is no limit.
+    /// The most that the account may have; null where the server sets no limit.
     pub(crate) limit: Option<u64>,
     /// What the account has.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -50,7 +50,7 @@ pub async fn serve(listener: TcpListener, desk: Desk, face: Face, stop: Cancella
         };
         match accepted {
             Ok((stream, address)) => {
-                // Where there is no seat at all, it is closed here.
+                // Without a seat the stream is dropped, which closes the connection.
                 if let Some(seat) = room.seat(address.ip()) {
                     connections.spawn(connection(stream, router.clone(), stop.clone(), seat, stall));
                 }

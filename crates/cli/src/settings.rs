@@ -230,7 +230,7 @@ pub(crate) struct DiskSettings {
     pub(crate) reserve_bytes: Option<u64>,
 }
 
-/// The most that one account may have; 0 is no limit.
+/// How much one account may have of each thing; 0 sets no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct QuotaSettings {
     /// Endpoints that are registered, or of default webhooks.

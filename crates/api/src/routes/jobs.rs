@@ -69,7 +69,7 @@ pub(crate) async fn submit_job(
         Some(upload) => {
             let input = JobInput::Kept(Box::new(upload.clone()));
             let submitted = desk.submit(caller, job, input, idempotency).await;
-            // After an error of ours nobody knows whether it was noted; the sweep does.
+            // After an error of the server, the store may have noted the upload or not. The sweep removes it in the latter case.
             if matches!(&submitted, Ok(Submitted::Repeated(_) | Submitted::Conflict))
                 || submitted.as_ref().is_err_and(Problem::is_refusal)
             {

@@ -66,7 +66,7 @@ enum Verb {
         #[command(flatten)]
         place: Place,
         /// Let links to results that were made before go on working for so many days, though not longer than each says.
-        /// Without it they end: whoever had the old key could have made them
+        /// Without it they stop working, because a person who had the old key could have made them
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=3650))]
         keep_links: Option<u16>,
     },

@@ -138,8 +138,8 @@ fn announce(server: &wiring::Server, settings: &Settings) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Shows the first key to whoever sits at the terminal. Where there is none, what is printed goes into a log, which more
-/// people read than may have the key: then it goes into a file of its own.
+/// Prints the first key when standard output is a terminal. Otherwise the output goes into a log, which people read who may
+/// not have the key; so the key is written to a file of its own.
 fn announce_key(key: &str, settings: &Settings) -> anyhow::Result<()> {
     if settings.dev || std::io::stdout().is_terminal() {
         return output::line(format_args!(

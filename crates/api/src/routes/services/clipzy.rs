@@ -68,7 +68,7 @@ async fn create_upload(
     Ok(Json(success("Video uploaded successfully", reply)))
 }
 
-/// Reads the parts in any order; passes over those that nobody documents.
+/// Reads the parts in any order, and skips those that Clipzy does not document.
 async fn take_upload(desk: &Desk, caller: Caller, request: Request) -> Result<UploadReply, Problem> {
     let mut kept = None;
     let mut parts = Multipart::of(request)?;

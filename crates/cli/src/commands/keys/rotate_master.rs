@@ -5,8 +5,8 @@
 //! its keys in memory, and one that knew only the old key would seal with it what nobody could open afterwards.
 //!
 //! 1. The file gets a second line: the new key above the old one. From here on both open, and the new one seals.
-//! 2. The key that signs links is replaced by a random one, once for each master key: whoever had the old master key may
-//!    have it. The one before is kept where links shall go on working.
+//! 2. The key that signs links is replaced by a random one, once for each master key, because a person who had the old
+//!    master key may have it. With `--keep-links` the former one is kept too, so that its links go on working.
 //! 3. Everything that the old key sealed is sealed anew, a hundred secrets in each transaction.
 //! 4. The database notes the new key as its own, once nothing is left of the old one.
 //! 5. The file loses the old key.
