@@ -6,7 +6,6 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use reelhook_media::archive::{self, ArchiveLimits};
-use tokio_util::sync::CancellationToken;
 
 const LIMITS: ArchiveLimits =
     ArchiveLimits { entries: 50, bytes: 1 << 20, ratio: 100, ratio_floor: 1 << 16, depth: 8, name: 256 };
@@ -27,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (path, folder) = (place.path().join("archive"), place.path().join("folder"));
     std::fs::File::create(&path).and_then(|mut file| file.write_all(bytes)).expect("there is memory");
     std::fs::create_dir(&folder).expect("there is memory");
-    let _opened = archive::open(&path, &folder, &LIMITS, &CancellationToken::new());
+    let _opened = archive::open(&path, &folder, &LIMITS);
     // Nothing beside the folder, and no more in it than may be.
     assert_eq!(std::fs::read_dir(place.path()).expect("it is there").count(), 2);
     assert!(bytes_below(&folder) <= LIMITS.bytes, "more came out than may");

@@ -21,6 +21,7 @@ use reelhook_domain::job::Dialect;
 use reelhook_domain::trace::Tracer;
 use reelhook_egress::{Client, SystemResolver};
 use reelhook_files::{Files, Links};
+use reelhook_media::Readers;
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{Accounts as _, Deliveries as _, Jobs as _, Store};
 use tokio::net::TcpListener;
@@ -71,6 +72,7 @@ struct Shared {
     files: Files,
     links: Links,
     egress: Client,
+    readers: Readers,
     ambient: Ambient,
     meters: Meters,
     lookout: Arc<Lookout>,
@@ -126,6 +128,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         files: open_files(&folder, settings, ambient)?,
         links: Links::new(public_url(settings, address)?, links_key).with_former(former_links_key),
         egress: Client::new(egress, Arc::new(SystemResolver))?,
+        readers: engines::readers(settings)?,
         ambient: ambient.clone(),
         meters: Meters::default(),
         lookout: Arc::default(),

@@ -35,15 +35,21 @@ impl Promise {
         }
     }
 
-    /// Measures the product at `file` as a whole, where it is no media to ffprobe.
-    pub(crate) async fn measure(&self, expect: &Expectation, file: &Path) -> Result<Option<Receipt>, MediaError> {
-        let (expect, file) = (expect.clone(), file.to_owned());
-        let work: Box<dyn FnOnce() -> Result<Receipt, MediaError> + Send> = match self.clone() {
-            Self::Loudness(_) => return Ok(None),
-            Self::Storyboard(board) => Box::new(move || board.measure(&file)),
-            Self::Waveform(wave) => Box::new(move || waveform::measure(&expect, &wave, &file)),
-        };
-        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?.map(Some)
+    /// Whether the product is measured as a whole, for it is no media to ffprobe.
+    pub(crate) const fn is_measured_whole(&self) -> bool {
+        match self {
+            Self::Loudness(_) => false,
+            Self::Storyboard(_) | Self::Waveform(_) => true,
+        }
+    }
+
+    /// Measures the product at `file` as a whole. Blocks.
+    pub(crate) fn measure(&self, expect: &Expectation, file: &Path) -> Result<Receipt, MediaError> {
+        match self {
+            Self::Loudness(_) => Err(io::Error::other("a loudness is not measured as a whole").into()),
+            Self::Storyboard(board) => board.measure(file),
+            Self::Waveform(wave) => waveform::measure(expect, wave, file),
+        }
     }
 
     /// Measures what is promised of a product whose format and streams are as they have to be.

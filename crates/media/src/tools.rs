@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::archive::ArchiveLimits;
 use crate::beside::{self, Compared};
 use crate::capabilities::{self, Capabilities};
 use crate::error::MediaError;
@@ -14,11 +15,12 @@ use crate::further::Further;
 use crate::heif::{self, HeifTool};
 use crate::image::ImageLimits;
 use crate::probe::{self, Source};
+use crate::reader::{Reader, Readers};
 use crate::report::Report;
 use crate::run::process::{self, Collector, Ended, Ending, Listener, Most, Order, Spawner, option};
 use crate::run::{self, StepReport, Watch};
 use crate::sandbox::{LAUNCH_FAILED, Layers, SandboxMode};
-use crate::settings::{Launcher, ToolSettings};
+use crate::settings::ToolSettings;
 use crate::step::Step;
 use crate::survey::Survey;
 use crate::verify::{self, Expectation, Receipt};
@@ -60,6 +62,7 @@ struct Inner {
     heif: Option<HeifTool>,
     capabilities: Capabilities,
     spawner: Spawner,
+    readers: Readers,
 }
 
 /// What a tool may say about itself or about an input, in bytes.
@@ -70,12 +73,6 @@ const ASKED: Duration = Duration::from_secs(120);
 
 /// How long it may take to read an input through, where only that tells how long it is.
 const READ_THROUGH: Duration = Duration::from_secs(600);
-
-/// Memory that a tool may reserve beyond what it may use, in bytes: the stacks of its threads, mostly.
-const RESERVED: u64 = 2 << 30;
-/// Addresses that a tool may map beyond that: libraries, files, what an allocator sets aside, and that for each core.
-const MAPPED: u64 = 16 << 30;
-const MAPPED_PER_CORE: u64 = 1 << 30;
 
 impl Toolbox {
     /// Finds the tools and asks them what they can do.
@@ -93,7 +90,8 @@ impl Toolbox {
         let (ffmpeg, ffprobe) = (found(&settings.ffmpeg, "ffmpeg")?, found(&settings.ffprobe, "ffprobe")?);
         let spawner = Spawner::start()?;
         let capabilities = Capabilities::default();
-        let mut inner = Inner { settings, ffmpeg, ffprobe, heif: None, capabilities, spawner };
+        let readers = Readers::new(settings.clone(), ImageLimits::default(), ArchiveLimits::default())?;
+        let mut inner = Inner { settings, ffmpeg, ffprobe, heif: None, capabilities, spawner, readers };
         inner.capabilities = inner.ask().await?;
         inner.heif = inner.find_heif().await?;
         inner.capabilities.heif = inner.heif.as_ref().map(|tool| tool.version.clone());
@@ -154,6 +152,11 @@ impl Toolbox {
         cancel: &CancellationToken,
     ) -> Result<PathBuf, MediaError> {
         heif::decode(self, input, scratch, limits, cancel).await
+    }
+
+    /// A reader of a product in `scratch`.
+    pub(crate) fn reader(&self, product: &Path, scratch: &Path) -> Reader {
+        self.inner.readers.reader(vec![product.to_owned()], scratch)
     }
 
     pub(crate) fn heif(&self) -> Option<&HeifTool> {
@@ -279,7 +282,7 @@ impl Inner {
         cancel: &CancellationToken,
     ) -> Result<Ended, MediaError> {
         let scratch = std::path::absolute(errand.scratch)?;
-        let mut line = self.launch(&errand.inputs, errand.wall);
+        let mut line = self.settings.launch(&errand.inputs, errand.wall);
         let files = match errand.writes {
             Writes::Nothing => 0,
             Writes::Scratch => 1,
@@ -297,44 +300,13 @@ impl Inner {
         line.extend(errand.arguments);
         // What comes before an output (frames, logs, the parts of a package) may lie beside it for a while.
         let files_bytes = self.settings.limits.output_bytes.saturating_mul(files + 2);
-        let most = Most { files_bytes, ..self.most(is_alone) };
-        let order = Order { line, scratch, wall: errand.wall, stall: errand.stall, most };
+        let most = Most { files_bytes, ..self.settings.most(is_alone) };
+        let order = Order { line, scratch, wall: errand.wall, stall: errand.stall, most, is_asked: false };
         let ended = process::run(&self.spawner, &order, listener, cancel).await?;
         if ended.ending == Ending::Exited(LAUNCH_FAILED) {
             return Err(MediaError::Sandbox { reason: ended.stderr.last_line() });
         }
         Ok(ended)
-    }
-
-    /// The launcher and its orders.
-    fn launch(&self, inputs: &[&Path], wall: Duration) -> Vec<OsString> {
-        let Launcher { program, args } = &self.settings.launcher;
-        let limits = &self.settings.limits;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-        let mut line: Vec<OsString> = vec![program.into()];
-        line.extend(args.iter().cloned());
-        option(&mut line, "--mode", self.settings.sandbox.as_str());
-        option(&mut line, "--parent", std::process::id().to_string());
-        // The watchdog counts what is in use; the kernel's own limits count what is reserved, stacks of threads too, and
-        // are for what grows faster than the watchdog looks. An allocator reserves for each core much more than it uses.
-        let data = limits.memory_bytes.saturating_add(RESERVED);
-        let mapped = data.saturating_add(MAPPED).saturating_add(MAPPED_PER_CORE.saturating_mul(cores));
-        option(&mut line, "--data", data.to_string());
-        option(&mut line, "--address-space", mapped.to_string());
-        option(&mut line, "--processes", limits.processes.to_string());
-        option(&mut line, "--file-size", limits.output_bytes.to_string());
-        option(&mut line, "--cpu-seconds", wall.as_secs().saturating_mul(cores).to_string());
-        for input in inputs {
-            option(&mut line, "--read", input);
-        }
-        line
-    }
-
-    /// How much a tool may take.
-    fn most(&self, is_alone: bool) -> Most {
-        let limits = &self.settings.limits;
-        let (memory_bytes, processes) = (limits.memory_bytes, limits.processes);
-        Most { memory_bytes, processes, files_bytes: limits.output_bytes, is_alone }
     }
 
     async fn ask(&self) -> Result<Capabilities, MediaError> {
@@ -363,10 +335,10 @@ impl Inner {
     /// What the launcher says of the sandbox.
     async fn layers(&self) -> Result<Layers, MediaError> {
         let folder = tempfile::tempdir()?;
-        let mut line = self.launch(&[], ASKED);
+        let mut line = self.settings.launch(&[], ASKED);
         line.push("--report".into());
-        let most = self.most(true);
-        let order = Order { line, scratch: folder.path().to_owned(), wall: ASKED, stall: ASKED, most };
+        let most = self.settings.most(true);
+        let order = Order { line, scratch: folder.path().to_owned(), wall: ASKED, stall: ASKED, most, is_asked: false };
         let mut said = Collector::new(4096);
         let ended =
             process::run(&self.spawner, &order, &mut said, &CancellationToken::new()).await.map_err(|error| {

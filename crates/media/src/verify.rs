@@ -227,11 +227,13 @@ pub(crate) async fn measure(
             .map(|receipt| (receipt, None));
     }
     if let Some(promise) = &expect.promise
-        && let Some(receipt) = promise.measure(expect, file).await?
+        && promise.is_measured_whole()
     {
-        return Ok((receipt, None));
+        return Ok((toolbox.reader(file, scratch).measure(expect, promise, file).await?, None));
     }
-    if let Some((info, size_bytes)) = read_pictures(expect, file).await? {
+    if matches!(expect.format, Format::PngSequence | Format::Webp)
+        && let Some((info, size_bytes)) = toolbox.reader(file, scratch).measure_pictures(expect.format, file).await?
+    {
         return receipt(expect, info, size_bytes, Vec::new()).map(|receipt| (receipt, None));
     }
     let path = file.to_owned();
@@ -299,19 +301,17 @@ fn shown(source: &Source) -> Option<f64> {
 }
 
 /// What holds many pictures and is no media to ffprobe, measured by our own reading of it.
-async fn read_pictures(expect: &Expectation, file: &Path) -> Result<Option<(MediaInfo, u64)>, MediaError> {
-    let read = match expect.format {
+pub(crate) fn read_pictures(format: Format, file: &Path) -> Result<Option<(MediaInfo, u64)>, MediaError> {
+    let read = match format {
         Format::PngSequence => sequence::measure,
         Format::Webp => webp::measure,
         _ => return Ok(None),
     };
-    let path = file.to_owned();
-    let work = move || -> io::Result<_> {
-        let mut file = plain::open_made(&path)?;
+    let measured = plain::open_made(file).and_then(|mut file| {
         let size_bytes = file.metadata()?.len();
         Ok(read(&mut file)?.map(|info| (info, size_bytes)))
-    };
-    match tokio::task::spawn_blocking(work).await.map_err(io::Error::other)? {
+    });
+    match measured {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(broken("it is not there")),
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
             Err(broken(&error.to_string()))

@@ -39,5 +39,5 @@ mod worker;
 
 pub use meter::Meter;
 pub use planner::{MOST_PLANS, PlanError, Planner};
-pub use settings::{FetchLimits, WorkerSettings};
+pub use settings::{FetchLimits, Tools, WorkerSettings};
 pub use worker::Worker;

@@ -11,14 +11,13 @@ use reelhook_domain::job::Job;
 use reelhook_domain::outline::Outline;
 use reelhook_egress::Client;
 use reelhook_files::Files;
-use reelhook_media::Toolbox;
 use reelhook_store::{FetchHeaders, Store, StoreError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::held::Seat;
 use crate::journey::{Means, outline};
-use crate::settings::WorkerSettings;
+use crate::settings::{Tools, WorkerSettings};
 
 /// Most walks at once.
 pub const MOST_PLANS: usize = 2;
@@ -51,12 +50,13 @@ impl Planner {
         store: Arc<dyn Store>,
         files: Files,
         egress: Client,
-        toolbox: Option<Toolbox>,
+        tools: Tools,
         ambient: Ambient,
         settings: WorkerSettings,
         stop: CancellationToken,
     ) -> Self {
-        let means = Means { store, files, egress, toolbox, ambient, settings, meter: Arc::default() };
+        let Tools { toolbox, readers } = tools;
+        let means = Means { store, files, egress, toolbox, readers, ambient, settings, meter: Arc::default() };
         Self { means, places: Semaphore::new(MOST_PLANS), stop }
     }
 

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use reelhook_domain::price::PriceTable;
-use reelhook_media::archive::ArchiveLimits;
-use reelhook_media::image::ImageLimits;
+use reelhook_media::{Readers, Toolbox};
 
 /// How a worker works. The defaults suit one machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,10 +31,6 @@ pub struct WorkerSettings {
     pub prices: PriceTable,
     /// Most bytes that one job may have in its scratch folder at once. By default 50 GiB.
     pub scratch_bytes: u64,
-    /// How much a picture that is made in process may be and take.
-    pub image: ImageLimits,
-    /// How much an archive may hold.
-    pub archive: ArchiveLimits,
 }
 
 impl Default for WorkerSettings {
@@ -53,10 +48,17 @@ impl Default for WorkerSettings {
             question: Duration::from_secs(24 * 3600),
             prices: PriceTable::default(),
             scratch_bytes: 50 << 30,
-            image: ImageLimits::default(),
-            archive: ArchiveLimits::default(),
         }
     }
+}
+
+/// What media is read and made with.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// Those of this machine; absent where there is no ffmpeg.
+    pub toolbox: Option<Toolbox>,
+    /// Those for pictures and archives.
+    pub readers: Readers,
 }
 
 /// How inputs are downloaded.

@@ -8,7 +8,6 @@ use reelhook_domain::time::Timestamp;
 use reelhook_domain::trace::{Span, Tracer};
 use reelhook_egress::Client;
 use reelhook_files::Files;
-use reelhook_media::Toolbox;
 use reelhook_store::{ClaimedJob, JobTaker, Lease, Slot, Store, Topic, Wake};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
@@ -22,7 +21,7 @@ use crate::held::Held;
 use crate::journey::{Means, Parting, journey};
 use crate::meter::Meter;
 use crate::progress::Gauge;
-use crate::settings::WorkerSettings;
+use crate::settings::{Tools, WorkerSettings};
 use crate::stage_clock::StageClock;
 use crate::sweep::sweep;
 
@@ -43,11 +42,12 @@ impl Worker {
         store: Arc<dyn Store>,
         files: Files,
         egress: Client,
-        toolbox: Option<Toolbox>,
+        tools: Tools,
         ambient: Ambient,
         settings: WorkerSettings,
     ) -> Self {
-        let means = Means { store, files, egress, toolbox, ambient, settings, meter: Arc::default() };
+        let Tools { toolbox, readers } = tools;
+        let means = Means { store, files, egress, toolbox, readers, ambient, settings, meter: Arc::default() };
         Self { means, tracer: Tracer::default() }
     }
 

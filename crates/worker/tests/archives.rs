@@ -152,8 +152,8 @@ async fn names_in_a_code_page_come_through_a_job_of_every_format() {
 async fn the_limits_of_the_settings_are_kept_by_pictures_and_archives() {
     let mut bench = Bench::new().await;
     bench.tools = None;
-    bench.settings.image = ImageLimits { pixels: 320 * 180 - 1, ..ImageLimits::default() };
-    bench.settings.archive = ArchiveLimits { entries: 1, ..ArchiveLimits::default() };
+    bench.image = ImageLimits { pixels: 320 * 180 - 1, ..ImageLimits::default() };
+    bench.archive = ArchiveLimits { entries: 1, ..ArchiveLimits::default() };
     bench.start();
     let picture = json!({"recipe": "image", "level": "high"});
     let expected = [

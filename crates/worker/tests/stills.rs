@@ -426,7 +426,7 @@ async fn of_a_burst_the_primary_picture_is_read_and_exif_does_not_turn_it_again(
 #[tokio::test]
 async fn a_heic_that_cannot_be_read_is_refused_by_name() {
     let mut bench = Bench::new().await;
-    bench.settings.image.pixels = 64 * 64;
+    bench.image.pixels = 64 * 64;
     bench.start();
     let room = room();
     let bytes = heic(room.path(), "a.heic", &[]);

@@ -12,8 +12,8 @@ use reelhook_dialects::removebgvideo::request::Terms;
 use reelhook_domain::recipe::CHROMA;
 use reelhook_media::archive::ArchiveLimits;
 use reelhook_media::image::ImageLimits;
-use reelhook_media::{Launcher, MediaError, ToolSettings, Toolbox, matte};
-use reelhook_worker::{FetchLimits, PlanError, Planner, Worker, WorkerSettings};
+use reelhook_media::{Launcher, MediaError, Readers, ToolSettings, Toolbox, matte};
+use reelhook_worker::{FetchLimits, PlanError, Planner, Tools, Worker, WorkerSettings};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
@@ -194,8 +194,8 @@ fn planner(settings: &Settings, shared: &Shared, stop: &CancellationToken) -> an
                     tracing::error!(%error, "plans cannot be made");
                     None
                 });
-                let Shared { store, files, egress, ambient, .. } = shared;
-                Planner::new(store, files, egress, toolbox, ambient, settings, stop)
+                let Shared { store, files, egress, readers, ambient, .. } = shared;
+                Planner::new(store, files, egress, Tools { toolbox, readers }, ambient, settings, stop)
             };
             let planner = found.get_or_init(begin).await;
             planner.outline(&job, &fetch_headers).await.map_err(|error| match error {
@@ -215,7 +215,7 @@ pub(super) fn worker(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (tools, settings) = (tool_settings(settings)?, worker_settings(settings));
-    let Shared { store, files, egress, ambient, meters, tracer, .. } = shared.clone();
+    let Shared { store, files, egress, readers, ambient, meters, tracer, .. } = shared.clone();
     parts.spawn(async move {
         let found = tokio::select! {
             found = find_tools(tools) => found,
@@ -223,7 +223,7 @@ pub(super) fn worker(
         };
         match found {
             Ok(toolbox) => {
-                let worker = Worker::new(store, files, egress, toolbox, ambient, settings);
+                let worker = Worker::new(store, files, egress, Tools { toolbox, readers }, ambient, settings);
                 worker.metered(meters.worker).traced(tracer).run(stop).await;
             }
             Err(error) => return ("worker", Err(error)),
@@ -246,25 +246,30 @@ fn worker_settings(settings: &Settings) -> WorkerSettings {
         },
         prices: settings.price.clone(),
         scratch_bytes: settings.media.max_scratch_bytes,
-        image: ImageLimits {
-            pixels: settings.image.max_pixels,
-            frames: settings.image.max_frames,
-            animation_pixels: settings.image.max_animation_pixels,
-            input_bytes: settings.image.max_bytes,
-            memory_bytes: settings.image.memory_bytes,
-            time: Duration::from_secs(settings.image.deadline_seconds),
-            threads: settings.image.threads,
-            ..defaults.image
-        },
-        archive: ArchiveLimits {
-            entries: settings.archive.max_members,
-            bytes: settings.archive.max_bytes,
-            ratio: settings.archive.max_ratio,
-            depth: settings.archive.max_depth,
-            ..defaults.archive
-        },
         ..defaults
     }
+}
+
+/// What reads strangers' pictures and archives.
+pub(super) fn readers(settings: &Settings) -> anyhow::Result<Readers> {
+    let image = ImageLimits {
+        pixels: settings.image.max_pixels,
+        frames: settings.image.max_frames,
+        animation_pixels: settings.image.max_animation_pixels,
+        input_bytes: settings.image.max_bytes,
+        memory_bytes: settings.image.memory_bytes,
+        time: Duration::from_secs(settings.image.deadline_seconds),
+        threads: settings.image.threads,
+        ..ImageLimits::default()
+    };
+    let archive = ArchiveLimits {
+        entries: settings.archive.max_members,
+        bytes: settings.archive.max_bytes,
+        ratio: settings.archive.max_ratio,
+        depth: settings.archive.max_depth,
+        ..ArchiveLimits::default()
+    };
+    Ok(Readers::new(tool_settings(settings)?, image, archive)?)
 }
 
 /// Without ffmpeg the server stays up and tells each caller so; without a sandbox that is required it does not.

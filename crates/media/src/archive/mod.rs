@@ -11,8 +11,8 @@
 //! claim are never believed: bytes are counted as they come, against [`ArchiveLimits`]. An archive within an archive is a
 //! file like any other and stays closed.
 //!
-//! [`pack`] writes the members in their order, with their names (as bytes: what code page they are in, an archive does not
-//! say), times and permissions. Both block: call them where blocking is allowed.
+//! [`pack()`] writes the members in their order, with their names (as bytes: what code page they are in, an archive does not
+//! say), times and permissions. The server calls neither: a sandboxed child does, a [`Reader`](crate::Reader).
 //!
 //! # Source
 //! ZIP: PKWARE's APPNOTE 6.3.10. tar: POSIX.1-2017 `pax`, and GNU tar's manual for long names.
@@ -29,19 +29,19 @@ use std::path::{Path, PathBuf};
 
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::recipe::Format;
-use tokio_util::sync::CancellationToken;
+use serde::{Deserialize, Serialize};
 
 use self::name::Name;
 use crate::error::MediaError;
 use crate::sniff::{self, Sniffed};
 
-pub use pack::pack;
+pub use pack::{pack, pack_and_compare};
 
 /// What is taken apart here.
 const TAKEN: &str = "the archives that are taken are zip, tar, tar.gz, tar.bz2, tar.xz and tar.zst";
 
 /// How much an archive may hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveLimits {
     /// Most members, folders included.
     pub entries: usize,
@@ -65,7 +65,7 @@ impl Default for ArchiveLimits {
 
 impl ArchiveLimits {
     /// Most bytes of memory for the names of all members and for what is told of them.
-    fn memory_of_names(&self) -> usize {
+    pub(crate) fn memory_of_names(&self) -> usize {
         self.entries.saturating_mul(800)
     }
 }
@@ -81,6 +81,76 @@ pub struct Opened {
     pub before: u64,
     /// The comment on the whole, in whatever code page; only a ZIP file has one.
     comment: Vec<u8>,
+}
+
+impl Opened {
+    /// What is told of it to those who do not open it themselves.
+    pub(crate) fn listing(&self) -> Listing {
+        let listed = |member: &Member| ListedMember {
+            name: member.name().to_owned(),
+            size_bytes: match member.kind {
+                MemberKind::Folder => None,
+                MemberKind::File { size_bytes, .. } => Some(size_bytes),
+            },
+        };
+        Listing { format: self.format, before: self.before, members: self.members.iter().map(listed).collect() }
+    }
+}
+
+/// What is told of an archive that was taken apart elsewhere.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Listing {
+    format: Format,
+    before: u64,
+    members: Vec<ListedMember>,
+}
+
+/// The same of a member.
+#[derive(Debug, Serialize, Deserialize)]
+struct ListedMember {
+    name: String,
+    /// Absent for a folder.
+    size_bytes: Option<u64>,
+}
+
+impl Listing {
+    /// The same, with the places where the files lie in the folder that they were taken apart into.
+    pub(crate) fn within(self, folder: &Path) -> Contents {
+        let content = |(number, member): (usize, ListedMember)| Content {
+            name: member.name,
+            kind: member.size_bytes.map_or(MemberKind::Folder, |size_bytes| MemberKind::File {
+                path: member_path(folder, number),
+                size_bytes,
+            }),
+        };
+        let members = self.members.into_iter().enumerate().map(content).collect();
+        Contents { format: self.format, before: self.before, members }
+    }
+}
+
+/// An archive that a reader has taken apart.
+#[derive(Debug)]
+pub struct Contents {
+    /// What it is: [`Format::Zip`] or one of the tars.
+    pub format: Format,
+    /// How many bytes there were before its first member.
+    pub before: u64,
+    /// Its members, in its order.
+    pub members: Vec<Content>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct Content {
+    /// Its name as it can be shown.
+    pub name: String,
+    /// What it is.
+    pub kind: MemberKind,
+}
+
+/// Where the bytes of a member lie.
+fn member_path(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("member-{number}"))
 }
 
 /// A member of an archive.
@@ -142,39 +212,64 @@ enum Modified {
     Unix(u64),
 }
 
-/// Whether a file is an archive that we open, told from its bytes. A compressed file without a tar in it is none.
+/// What a file is among archives, as far as its first and last bytes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// An archive that we open.
+    Archive(Format),
+    /// Something compressed: an archive of that format if there is a tar in it.
+    Compressed(Format),
+    /// None of both.
+    Other,
+}
+
+/// Looks at the first and last bytes of a file; nothing is unpacked.
 ///
 /// # Errors
 /// Those of the operating system.
-pub fn kind(path: &Path) -> io::Result<Option<Format>> {
+pub fn look(path: &Path) -> io::Result<Look> {
     let mut head = Vec::new();
     let mut file = File::open(path)?;
     Read::by_ref(&mut file).take(sniff::HEAD as u64).read_to_end(&mut head)?;
     Ok(match head.as_slice() {
         // An archive in one part may begin with the mark of one in several.
-        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', 7, 8, b'P', b'K', 3, 4, ..] => Some(Format::Zip),
-        [b'P', b'K', b'0', b'0', b'P', b'K', 3, 4, ..] => Some(Format::Zip),
-        _ if head.starts_with(b"\x1F\x8B") => holds_tar(Format::TarGz, path)?,
-        _ if head.starts_with(b"BZh") => holds_tar(Format::TarBz2, path)?,
-        _ if head.starts_with(b"\xFD7zXZ\0") => holds_tar(Format::TarXz, path)?,
-        _ if head.starts_with(b"\x28\xB5\x2F\xFD") => holds_tar(Format::TarZst, path)?,
-        _ if tar::begins(&head) => Some(Format::Tar),
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', 7, 8, b'P', b'K', 3, 4, ..] => {
+            Look::Archive(Format::Zip)
+        }
+        [b'P', b'K', b'0', b'0', b'P', b'K', 3, 4, ..] => Look::Archive(Format::Zip),
+        _ if head.starts_with(b"\x1F\x8B") => Look::Compressed(Format::TarGz),
+        _ if head.starts_with(b"BZh") => Look::Compressed(Format::TarBz2),
+        _ if head.starts_with(b"\xFD7zXZ\0") => Look::Compressed(Format::TarXz),
+        _ if head.starts_with(b"\x28\xB5\x2F\xFD") => Look::Compressed(Format::TarZst),
+        _ if tar::begins(&head) => Look::Archive(Format::Tar),
         // A program or a script that unpacks itself, or bytes that mean nothing to us. A picture that has an archive at
         // its end is a picture.
-        _ if may_be_before(&head) && zip::ends_as_zip(&mut file)? => Some(Format::Zip),
-        _ => None,
+        _ if may_be_before(&head) && zip::ends_as_zip(&mut file)? => Look::Archive(Format::Zip),
+        _ => Look::Other,
+    })
+}
+
+/// Whether a file is an archive that we open, told from its bytes. A compressed file without a tar in it is none.
+fn kind(path: &Path) -> io::Result<Option<Format>> {
+    Ok(match look(path)? {
+        Look::Archive(format) => Some(format),
+        Look::Compressed(format) => holds_tar(format, path)?.then_some(format),
+        Look::Other => None,
     })
 }
 
 /// Whether there is a tar in a file that is compressed as one of that format is.
-fn holds_tar(format: Format, path: &Path) -> io::Result<Option<Format>> {
+///
+/// # Errors
+/// Those of the operating system.
+pub(crate) fn holds_tar(format: Format, path: &Path) -> io::Result<bool> {
     let mut first = Vec::new();
     let read = coding::tar_in(format, path).and_then(|bytes| bytes.take(512).read_to_end(&mut first));
     match read {
         // It says what it is; why it is not unpacked is told by `open`.
-        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Ok(Some(format)),
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => Ok(true),
         // What cannot be read is not an archive; the next reader says why.
-        _ => Ok(tar::begins(&first).then_some(format)),
+        _ => Ok(tar::begins(&first)),
     }
 }
 
@@ -202,13 +297,8 @@ pub fn not_opened(path: &Path) -> io::Result<String> {
 ///
 /// # Errors
 /// [`MediaError::Rejected`] with `archive_not_safe`, `archive_not_supported` or `over_limit` and the member named;
-/// [`MediaError::Failed`] with `input_damaged`; [`MediaError::Canceled`].
-pub fn open(
-    path: &Path,
-    folder: &Path,
-    limits: &ArchiveLimits,
-    cancel: &CancellationToken,
-) -> Result<Opened, MediaError> {
+/// [`MediaError::Failed`] with `input_damaged`.
+pub fn open(path: &Path, folder: &Path, limits: &ArchiveLimits) -> Result<Opened, MediaError> {
     let Some(format) = kind(path)? else {
         return Err(refused("unsupported_media", not_opened(path)?));
     };
@@ -216,7 +306,6 @@ pub fn open(
     let mut taking = Taking {
         folder,
         limits,
-        cancel,
         archive_bytes: size,
         total: 0,
         names: name::Names::default(),
@@ -235,7 +324,6 @@ pub fn open(
 struct Taking<'a> {
     folder: &'a Path,
     limits: &'a ArchiveLimits,
-    cancel: &'a CancellationToken,
     archive_bytes: u64,
     /// Bytes that came out so far.
     total: u64,
@@ -261,7 +349,7 @@ impl Taking<'_> {
 
     /// Writes the bytes of a member to a file of ours.
     fn file(&mut self, name: Name, bytes: &mut dyn Read, traits: Traits) -> Result<(), MediaError> {
-        let path = self.folder.join(format!("member-{}", self.members.len()));
+        let path = member_path(self.folder, self.members.len());
         let mut file = File::create_new(&path)?;
         let mut size_bytes = 0;
         let mut buffer = vec![0; 64 * 1024];
@@ -284,9 +372,6 @@ impl Taking<'_> {
     }
 
     fn count(&mut self, bytes: u64, name: &str) -> Result<(), MediaError> {
-        if self.cancel.is_cancelled() {
-            return Err(MediaError::Canceled);
-        }
         self.total += bytes;
         let ArchiveLimits { bytes: most, ratio, ratio_floor, .. } = *self.limits;
         let name = name::shown(name);

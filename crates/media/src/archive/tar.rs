@@ -58,12 +58,11 @@ pub(super) fn read(open: impl Fn() -> io::Result<Box<dyn Read>>, taking: &mut Ta
 /// Walks the raw headers, and refuses what must not be interpreted.
 fn survey(decoder: Box<dyn Read>, taking: &Taking<'_>) -> Result<(), MediaError> {
     let mut total = 0;
-    let counted = Counted { inner: decoder, total: &mut total, most: most(taking), cancel: taking.cancel };
+    let counted = Counted { inner: decoder, total: &mut total, most: most(taking) };
     let mut archive = Archive::new(counted);
     let mut members = 0;
     for entry in archive.entries().map_err(|error| broken(&error))?.raw(true) {
-        let mut entry =
-            entry.map_err(|error| if taking.cancel.is_cancelled() { MediaError::Canceled } else { stopped(&error) })?;
+        let mut entry = entry.map_err(|error| stopped(&error))?;
         let kind = entry.header().entry_type();
         let is_extension = kind.is_gnu_longname()
             || kind.is_gnu_longlink()
@@ -118,14 +117,10 @@ struct Counted<'a> {
     inner: Box<dyn Read>,
     total: &'a mut u64,
     most: u64,
-    cancel: &'a tokio_util::sync::CancellationToken,
 }
 
 impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cancel.is_cancelled() {
-            return Err(io::Error::other("canceled"));
-        }
         let read = self.inner.read(buffer)?;
         *self.total += read as u64;
         if *self.total > self.most {

@@ -42,7 +42,7 @@ pub(crate) async fn decode(
         let message = format!("HEIC needs heif-convert (Debian: {PACKAGE}), which is not installed on this server");
         return Err(rejected("unsupported_media", message));
     };
-    let (from, to, limits) = (input.to_owned(), scratch.join(COPY), limits.clone());
+    let (from, to, limits) = (input.to_owned(), scratch.join(COPY), *limits);
     let most_pixels = limits.pixels;
     let colors = blocking(move || copy(&from, &to, &limits)).await?;
     let errand = Errand {

@@ -5,25 +5,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use reelhook_domain::failure::{JobFailure, Stage};
-use tokio_util::sync::CancellationToken;
 
 use super::kind::Kind;
 use crate::error::MediaError;
 
-/// Whether the work is still wanted, and how long it may go on.
+/// How long the work on a picture may go on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Watchman<'a> {
-    pub(crate) cancel: &'a CancellationToken,
+pub(crate) struct Deadline {
     pub(crate) began: Instant,
     pub(crate) time: Duration,
 }
 
-impl Watchman<'_> {
+impl Deadline {
     /// Asked between two pieces of work.
-    pub(crate) fn go_on(&self) -> Result<(), MediaError> {
-        if self.cancel.is_cancelled() {
-            return Err(MediaError::Canceled);
-        }
+    pub(crate) fn check(&self) -> Result<(), MediaError> {
         if self.is_late() {
             let message = format!("the picture took longer than {} seconds", self.time.as_secs());
             return Err(MediaError::Failed(JobFailure::server(Stage::Encoding, "timed_out", message)));

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use image_webp::WebPDecoder;
 use reelhook_domain::failure::{JobFailure, Stage};
-use tokio_util::sync::CancellationToken;
 
 use super::animation::{Animation, Frame};
-use super::budget::claim;
+use super::budget::{self, Claim};
 use super::cut::Loss;
 use super::decode::{self, Channels, Picture};
 use super::encode::{self, Encoded, gif, png, webp};
-use super::guard::{Watchman, damaged, encoding};
+use super::guard::{Deadline, damaged, encoding};
 use super::header::{self, Inspected, header, memory_bytes};
 use super::kind::{Kind, kind};
 use super::level::{LOWEST, Settings, settings};
@@ -30,20 +29,19 @@ use crate::verify::Check;
 ///
 /// # Errors
 /// What [`inspect`](super::inspect) refuses; [`MediaError::Failed`] with `input_damaged`, with `target_too_small` where
-/// no quality fits `max_bytes`, with `size_not_supported` where the format cannot hold the size, with `timed_out`;
-/// [`MediaError::Canceled`] soon after `cancel` was canceled: between rows, frames and tries, not within an encoder's
-/// call. Nothing is written then.
+/// no quality fits `max_bytes`, with `size_not_supported` where the format cannot hold the size, with `timed_out`.
+/// Nothing is written then.
 pub fn make(
     input: &Path,
     wish: &Wish,
     output: &Path,
     limits: &ImageLimits,
-    cancel: &CancellationToken,
+    claim: Claim<'_>,
 ) -> Result<Made, MediaError> {
     let bytes = header::read(input, limits)?;
     let source_bytes = bytes.len() as u64;
-    let _memory = claim(&cut::expected(&bytes, limits)?, limits, cancel)?;
-    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
+    budget::claim(&cut::expected(&bytes, limits)?, limits, claim)?;
+    let deadline = Deadline { began: Instant::now(), time: limits.time };
     let began = Instant::now();
     let found = cut::look(&bytes, limits)?;
     if let (Some(loss), Damage::Strict) = (&found.loss, wish.damage) {
@@ -51,13 +49,13 @@ pub fn make(
         return Err(damaged(kind, format!("its end is missing: {}", loss.words)));
     }
     let looked = began.elapsed();
-    let mut work = Work::begin(&found.bytes, *wish, limits, watchman)?;
+    let mut work = Work::begin(&found.bytes, *wish, limits, deadline)?;
     (work.there, work.loss, work.decoding) = (found.pixels, found.loss, looked);
     let (made, bytes) = work.make()?;
-    watchman.go_on()?;
+    deadline.check()?;
     plain::write(output, bytes)?;
     let input_bytes = wish.origin.map_or(source_bytes, |origin| origin.size_bytes);
-    Ok(Made { input_bytes, wall: watchman.began.elapsed(), ..made })
+    Ok(Made { input_bytes, wall: deadline.began.elapsed(), ..made })
 }
 
 /// Gives pixels back beside the work: to the system, that is, which takes as long as all else that is left to do.
@@ -75,7 +73,7 @@ struct Work<'a> {
     bytes: &'a [u8],
     wish: Wish,
     limits: &'a ImageLimits,
-    watchman: Watchman<'a>,
+    deadline: Deadline,
     found: Inspected,
     format: ImageFormat,
     size: (u32, u32),
@@ -92,7 +90,7 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn begin(bytes: &'a [u8], wish: Wish, limits: &'a ImageLimits, watchman: Watchman<'a>) -> Result<Self, MediaError> {
+    fn begin(bytes: &'a [u8], wish: Wish, limits: &'a ImageLimits, deadline: Deadline) -> Result<Self, MediaError> {
         let found = header(bytes, limits)?;
         let format = wish.format.or_else(|| own_format(&found, wish.origin)).unwrap_or(ImageFormat::Png);
         let size = wish.fit.map_or((found.width, found.height), |fit| fit.size(found.width, found.height));
@@ -121,7 +119,7 @@ impl<'a> Work<'a> {
             bytes,
             wish,
             limits,
-            watchman,
+            deadline,
             found,
             format,
             size,
@@ -201,7 +199,7 @@ impl<'a> Work<'a> {
         if self.is_animated() && !self.repacks() {
             return self.animate(&settings);
         }
-        self.watchman.go_on()?;
+        self.deadline.check()?;
         let is_reel = self.found.is_reel();
         // An exact PNG needs no pixels; one with a palette does, but is always a still.
         if self.repacks() && (is_reel || settings.png_palette_floor.is_none()) {
@@ -213,7 +211,7 @@ impl<'a> Work<'a> {
         };
         let began = Instant::now();
         let made = if self.repacks() {
-            let reduced = encoding(|| png::reduced(picture, &settings, self.watchman))?;
+            let reduced = encoding(|| png::reduced(picture, &settings, self.deadline))?;
             self.encoding += began.elapsed();
             let exact = self.repack(&if reduced.is_some() {
                 Settings { png_preset: settings.png_preset.min(2), ..settings }
@@ -225,7 +223,7 @@ impl<'a> Work<'a> {
                 None => exact,
             });
         } else {
-            encode::still(picture, self.format, &settings, self.limits.threads, self.watchman)
+            encode::still(picture, self.format, &settings, self.limits.threads, self.deadline)
         };
         self.encoding += began.elapsed();
         made
@@ -234,7 +232,7 @@ impl<'a> Work<'a> {
     fn repack(&mut self, settings: &Settings) -> Result<Encoded, MediaError> {
         let began = Instant::now();
         let most = memory_bytes(&self.limits.of(&self.found));
-        let made = encoding(|| png::repack(self.bytes, settings, most, self.watchman));
+        let made = encoding(|| png::repack(self.bytes, settings, most, self.deadline));
         self.encoding += began.elapsed();
         made
     }
@@ -249,7 +247,7 @@ impl<'a> Work<'a> {
         };
         self.decoding += began.elapsed();
         let mut picture = decoded?;
-        self.watchman.go_on()?;
+        self.deadline.check()?;
         let began = Instant::now();
         if self.limits.compare && self.sketch.is_none() {
             self.sketch = Some(Sketch::of(&picture, self.drawn()));
@@ -275,7 +273,7 @@ impl<'a> Work<'a> {
         let mut before = None;
         self.distinct = 0;
         loop {
-            self.watchman.go_on()?;
+            self.deadline.check()?;
             let began = Instant::now();
             let next = animation.next();
             self.decoding += began.elapsed();
@@ -326,7 +324,7 @@ impl<'a> Work<'a> {
         }
         // `good` fits, `bad` does not.
         let (mut good, mut bad) = (LOWEST, 0);
-        while good - bad > 1 && !self.watchman.is_late() {
+        while good - bad > 1 && !self.deadline.is_late() {
             let middle = u32::midpoint(good, bad);
             let made = self.attempt(source, middle)?;
             if fits(&made) {
@@ -354,7 +352,7 @@ impl<'a> Work<'a> {
             return StreamPlan::new("image", "keep", reason);
         }
         let (format, to) = (self.format.extension(), made.bytes.len());
-        let mut words = vec![match self.wish.origin.map_or(self.found.kind.word(), |origin| origin.format) {
+        let mut words = vec![match self.wish.origin.map_or(self.found.kind.word(), |origin| origin.format.word()) {
             same if same == format => format!("{format}: {}", made.how),
             other => format!("{other} to {format}: {}", made.how),
         }];
@@ -532,9 +530,8 @@ mod tests {
     fn a_result_without_its_animation_does_not_pass() {
         let bytes = std::fs::read(reelhook_testkit::field("ff.png")).unwrap();
         let limits = ImageLimits::default();
-        let cancel = CancellationToken::new();
-        let watchman = Watchman { cancel: &cancel, began: Instant::now(), time: limits.time };
-        let work = Work::begin(&bytes, Wish::default(), &limits, watchman).unwrap();
+        let deadline = Deadline { began: Instant::now(), time: limits.time };
+        let work = Work::begin(&bytes, Wish::default(), &limits, deadline).unwrap();
         let without = |name: &[u8]| {
             let chunk = |found: &[u8], content: &[u8]| {
                 [&(content.len() as u32).to_be_bytes(), found, content, &[0; 4]].concat()

@@ -1,13 +1,13 @@
-//! Pictures, made smaller in process: no tool is started.
+//! Pictures, made smaller by our own code: no tool is started.
 //!
 //! ```text
 //! bytes --kind, header--> Inspected --decode--> pixels --turn, resize, colours--> pixels --encode--> bytes --header--> Made
 //! ```
 //!
 //! [`inspect`] reads headers only and refuses what is over a limit before a pixel is decoded; [`make`] does the rest.
-//! Both block: call them where blocking is allowed. [`make`] also waits for memory, of which all pictures in work have one
-//! budget. What strangers send is decoded by memory-safe Rust; libraries in C
-//! only ever see pixels that are ours already. A codec that panics costs its own picture and nothing else.
+//! The server calls none of this itself: it starts a sandboxed child that does, a [`Reader`](crate::Reader). [`make`] also
+//! waits for memory, of which all pictures in work have one budget. What strangers send is decoded by memory-safe Rust;
+//! libraries in C only ever see pixels that are ours already. A codec that panics costs its own picture and nothing else.
 //!
 //! # Levels
 //!
@@ -77,6 +77,7 @@ use crate::plan::Damage;
 use crate::step::StreamPlan;
 use crate::verify::Check;
 
+pub use budget::{Claim, unclaimed};
 pub(crate) use header::read;
 pub use header::{Inspected, inspect};
 pub use kind::is_picture;
@@ -138,7 +139,7 @@ impl ImageFormat {
 }
 
 /// A box that the picture is fitted into. Its shape stays and it is never enlarged; a side that is absent is free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fit {
     /// Most pixels in width.
     pub width: Option<u32>,
@@ -147,7 +148,7 @@ pub struct Fit {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     /// How small.
     pub level: Level,
@@ -164,12 +165,29 @@ pub struct Wish {
 }
 
 /// What a picture was made of that is read in its place: one in a format that a tool decodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The word for its format.
-    pub format: &'static str,
+    /// Its format.
+    pub format: OriginFormat,
     /// Its size in bytes.
     pub size_bytes: u64,
+}
+
+/// A format that a tool decodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OriginFormat {
+    /// HEIF with pictures in HEVC.
+    Heic,
+}
+
+impl OriginFormat {
+    /// The word for it in [`MediaInfo::format`].
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Heic => crate::heif::HEIC,
+        }
+    }
 }
 
 impl Default for Wish {
@@ -188,7 +206,7 @@ impl From<&Image> for Wish {
 }
 
 /// How much a picture may be and take. An input over one of them is refused before any work.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ImageLimits {
     /// Most pixels of a picture or of a frame.
     pub pixels: u64,
@@ -198,7 +216,7 @@ pub struct ImageLimits {
     pub animation_pixels: u64,
     /// Largest input, in bytes; it is held in memory.
     pub input_bytes: u64,
-    /// Most bytes of memory for all pictures in work together, in this process; 0 is a quarter of the machine's.
+    /// Most bytes of memory for all pictures in work together; 0 is a quarter of the machine's.
     pub memory_bytes: u64,
     /// After this much time no better result is searched for and no further frame begun.
     pub time: Duration,
@@ -224,19 +242,19 @@ impl Default for ImageLimits {
 }
 
 impl ImageLimits {
-    fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         if self.memory_bytes == 0 { machine::memory_bytes() / 4 } else { self.memory_bytes }
     }
 
     /// The same for the decoder of a picture whose header was read, which needs no memory for a larger one.
     fn of(&self, found: &Inspected) -> Self {
         let pixels = u64::from(found.width) * u64::from(found.height);
-        Self { pixels: self.pixels.min(pixels), ..self.clone() }
+        Self { pixels: self.pixels.min(pixels), ..*self }
     }
 }
 
 /// A picture that was made, measured and written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Made {
     /// Its format.
     pub format: ImageFormat,

@@ -8,7 +8,7 @@ use mozjpeg::{ColorSpace, Compress};
 
 use super::animation::Frame;
 use super::encode::{self, gif, webp};
-use super::guard::Watchman;
+use super::guard::Deadline;
 use super::level::settings;
 use super::{ImageFormat, Level, decode::Picture};
 
@@ -93,13 +93,12 @@ pub(crate) fn other(pixels: &DynamicImage, format: image::ImageFormat) -> Vec<u8
 
 /// By our own encoders.
 pub(crate) fn own(pixels: DynamicImage, format: ImageFormat, profile: Option<Vec<u8>>) -> Vec<u8> {
-    let cancel = tokio_util::sync::CancellationToken::new();
     let time = std::time::Duration::from_secs(600);
-    let watchman = Watchman { cancel: &cancel, began: std::time::Instant::now(), time };
+    let deadline = Deadline { began: std::time::Instant::now(), time };
     let picture = encode::prepare(Picture::plain(pixels, profile), format);
     let mut best = settings(Level::Medium);
     (best.jpeg_quality, best.webp_quality, best.avif_quality) = (95.0, 95.0, 95.0);
-    encode::still(&picture, format, &best, 1, watchman).unwrap().bytes
+    encode::still(&picture, format, &best, 1, deadline).unwrap().bytes
 }
 
 /// A profile with wider colours than sRGB; always the same bytes, though the time is written into one that is made.

@@ -16,12 +16,11 @@ use std::time::Instant;
 
 use image::DynamicImage;
 use png::{BitDepth, BlendOp, ColorType, Compression, DisposeOp, Encoder, EncodingError};
-use tokio_util::sync::CancellationToken;
 
-use super::budget::claim;
+use super::budget::{self, Claim};
 use super::decode::{self, Channels};
 use super::frames::{Shown, shown_for};
-use super::guard::{Watchman, not_encoded};
+use super::guard::{Deadline, not_encoded};
 use super::header::{self, Inspected, header};
 use super::kind::{Kind, kind};
 use super::thumbnail::upright;
@@ -35,26 +34,25 @@ const TAIL: u32 = 20;
 /// have the picture itself. Blocks.
 ///
 /// # Errors
-/// What [`inspect`](super::inspect) refuses; [`MediaError::Failed`] with `input_damaged` or `timed_out`;
-/// [`MediaError::Canceled`] soon after `cancel` was canceled.
+/// What [`inspect`](super::inspect) refuses; [`MediaError::Failed`] with `input_damaged` or `timed_out`.
 pub fn stand_in(
     input: &Path,
     output: &Path,
     limits: &ImageLimits,
-    cancel: &CancellationToken,
+    claim: Claim<'_>,
 ) -> Result<Option<Inspected>, MediaError> {
     let bytes = header::read(input, limits)?;
     if kind(&bytes)? == Kind::Gif && !ends_unevenly(&bytes, limits) {
         return Ok(None);
     }
-    let _memory = claim(&cut::expected(&bytes, limits)?, limits, cancel)?;
-    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
+    budget::claim(&cut::expected(&bytes, limits)?, limits, claim)?;
+    let deadline = Deadline { began: Instant::now(), time: limits.time };
     let bytes = cut::whole(&bytes, limits)?;
     let found = header(&bytes, limits)?;
     let file = BufWriter::with_capacity(1 << 16, File::options().read(true).write(true).create_new(true).open(output)?);
     if found.is_reel() {
         // Not every header tells how long the animation is, and none tells how long it is shown.
-        let duration_ms = Some(animation(&bytes, &found, limits, watchman, file)?);
+        let duration_ms = Some(animation(&bytes, &found, limits, deadline, file)?);
         return Ok(Some(Inspected { duration_ms, ..found }));
     }
     still(&bytes, &found, limits, file)?;
@@ -84,7 +82,7 @@ fn animation(
     bytes: &[u8],
     found: &Inspected,
     limits: &ImageLimits,
-    watchman: Watchman<'_>,
+    deadline: Deadline,
     mut file: BufWriter<File>,
 ) -> Result<u64, MediaError> {
     let mut shown = Shown::open(bytes, found, limits)?;
@@ -99,7 +97,7 @@ fn animation(
     writer.set_dispose_op(DisposeOp::None).map_err(failed)?;
     let mut next = shown.next()?;
     while let Some(frame) = next {
-        watchman.go_on()?;
+        deadline.check()?;
         next = shown.next()?;
         let mut pixels = upright(frame.pixels, found);
         if let Some(profile) = &profile {

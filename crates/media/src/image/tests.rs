@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use image::{DynamicImage, GenericImageView as _, ImageFormat as Other, Rgba};
 use mozjpeg::ColorSpace;
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
 use super::animation::Animation;
 use super::decode::{Channels, decode};
@@ -37,7 +36,7 @@ impl Room {
 
     fn make(&self, bytes: &[u8], wish: Wish) -> Result<(Made, Vec<u8>), MediaError> {
         let (input, output) = (self.write(bytes), self.folder.path().join("out"));
-        let made = make(&input, &wish, &output, &self.limits, &CancellationToken::new())?;
+        let made = make(&input, &wish, &output, &self.limits, &unclaimed)?;
         Ok((made, std::fs::read(output).unwrap()))
     }
 
@@ -541,17 +540,6 @@ fn an_animated_avif_is_refused_and_not_shown_as_its_first_frame() {
         assert_eq!(code(&error), "unsupported_media");
         assert!(error.failure().unwrap().message.contains("image sequence"), "{error}");
     }
-}
-
-#[test]
-fn a_picture_that_is_no_longer_wanted_is_not_written() {
-    let room = Room::new();
-    let cancel = CancellationToken::new();
-    cancel.cancel();
-    let output = room.folder.path().join("out");
-    let input = room.write(&camera(&photo(64, 64)));
-    let error = make(&input, &Wish::default(), &output, &room.limits, &cancel).unwrap_err();
-    assert!(matches!(error, MediaError::Canceled) && !output.exists());
 }
 
 #[test]

@@ -11,13 +11,12 @@ use image::DynamicImage;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::media::VideoInfo;
 use reelhook_domain::recipe::Thumbnail;
-use tokio_util::sync::CancellationToken;
 
-use super::budget::claim;
+use super::budget::{self, Claim};
 use super::decode::{self, Channels, Picture};
 use super::encode::{self, Encoded, jpeg, png, webp};
 use super::frames::Shown;
-use super::guard::{Watchman, encoding};
+use super::guard::{Deadline, encoding};
 use super::header::{self, Inspected, header};
 use super::level::{Settings, settings};
 use super::make::{broken, is_whole};
@@ -41,27 +40,27 @@ const WEBP_QUALITY: f32 = 80.0;
 /// # Errors
 /// What [`inspect`](super::inspect) refuses, but for the number of frames: only those up to the one that is shown are
 /// decoded. [`MediaError::Failed`] with `input_damaged`, with `beyond_end` where an animation is over by then, with
-/// `timed_out`; [`MediaError::Canceled`] soon after `cancel` was canceled. Nothing is written then.
+/// `timed_out`. Nothing is written then.
 pub fn thumbnail(
     input: &Path,
     wish: &Thumbnail,
     origin: Option<Origin>,
     output: &Path,
     limits: &ImageLimits,
-    cancel: &CancellationToken,
+    claim: Claim<'_>,
 ) -> Result<Made, MediaError> {
-    let limits = &ImageLimits { frames: u32::MAX, animation_pixels: u64::MAX, ..limits.clone() };
+    let limits = &ImageLimits { frames: u32::MAX, animation_pixels: u64::MAX, ..*limits };
     let bytes = header::read(input, limits)?;
-    let _memory = claim(&cut::expected(&bytes, limits)?, limits, cancel)?;
-    let watchman = Watchman { cancel, began: Instant::now(), time: limits.time };
+    budget::claim(&cut::expected(&bytes, limits)?, limits, claim)?;
+    let deadline = Deadline { began: Instant::now(), time: limits.time };
     let bytes = cut::whole(&bytes, limits)?;
     let found = header(&bytes, limits)?;
     let format = ImageFormat::of(wish.format).unwrap_or(ImageFormat::Jpeg);
-    let work = Work { bytes: &bytes, wish, origin, format, found, limits, watchman };
+    let work = Work { bytes: &bytes, wish, origin, format, found, limits, deadline };
     let (made, bytes) = work.make()?;
-    watchman.go_on()?;
+    deadline.check()?;
     plain::write(output, bytes)?;
-    Ok(Made { wall: watchman.began.elapsed(), ..made })
+    Ok(Made { wall: deadline.began.elapsed(), ..made })
 }
 
 /// One thumbnail at work.
@@ -72,7 +71,7 @@ struct Work<'a> {
     format: ImageFormat,
     found: Inspected,
     limits: &'a ImageLimits,
-    watchman: Watchman<'a>,
+    deadline: Deadline,
 }
 
 impl Work<'_> {
@@ -80,7 +79,7 @@ impl Work<'_> {
         let began = Instant::now();
         let (picture, shown) = self.frame()?;
         let decoding = began.elapsed();
-        self.watchman.go_on()?;
+        self.deadline.check()?;
         let began = Instant::now();
         let size = self.size();
         let small = self.small(picture, size)?;
@@ -117,7 +116,7 @@ impl Work<'_> {
         let mut shown = Shown::open(self.bytes, &self.found, self.limits)?;
         let mut last = None;
         while let Some(frame) = shown.next()? {
-            self.watchman.go_on()?;
+            self.deadline.check()?;
             let is_it = frame.end() > asked;
             last = Some(frame);
             if is_it {
@@ -154,7 +153,7 @@ impl Work<'_> {
         encoding(|| match self.format {
             ImageFormat::Png => png::fast(picture),
             ImageFormat::Webp => webp::encode(picture, &self.settings()),
-            _ => jpeg::fast(picture, JPEG_QUALITY, self.watchman),
+            _ => jpeg::fast(picture, JPEG_QUALITY, self.deadline),
         })
     }
 
@@ -167,7 +166,8 @@ impl Work<'_> {
     }
 
     fn told(&self, made: &Encoded, size: (u32, u32), shown: &str) -> StreamPlan {
-        let (format, from) = (self.format.extension(), self.origin.map_or(self.found.kind.word(), |from| from.format));
+        let (format, from) =
+            (self.format.extension(), self.origin.map_or(self.found.kind.word(), |from| from.format.word()));
         let mut words = vec![if from == format {
             format!("{format}: {}", made.how)
         } else {

@@ -5,6 +5,7 @@
 //! [`crate::plan`] computes them.
 
 mod blame;
+mod launch;
 mod loudness;
 mod matte;
 pub(crate) mod process;

@@ -1,7 +1,7 @@
 //! A child process, tamed: the only place that starts one.
 //!
 //! A tool is started through the launcher (see [`crate::sandbox`]) as the leader of its own process group, with an
-//! empty environment, nothing on standard input and pipes for the rest. It ends in one of several ways ([`Ending`]), and
+//! empty environment, nothing on standard input unless it is to be asked, and pipes for the rest. It ends in one of several ways ([`Ending`]), and
 //! however it ends all that it started is gone and reaped when [`Toolbox`](crate::Toolbox) is told; dropping the future
 //! kills the same. See [`survivors`](super::survivors).
 //!
@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::AsyncReadExt as _;
 use tokio::io::unix::AsyncFd;
-use tokio::net::unix::pipe::Receiver;
+use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,8 @@ pub(crate) struct Order {
     /// Longest it may show no sign of life.
     pub(crate) stall: Duration,
     pub(crate) most: Most,
+    /// Whether it is asked things on its standard input, which is empty otherwise.
+    pub(crate) is_asked: bool,
 }
 
 /// How much a tool may take.
@@ -55,7 +57,7 @@ pub(crate) struct Most {
     pub(crate) memory_bytes: u64,
     /// Processes and threads.
     pub(crate) processes: u64,
-    /// What all files in the scratch folder together may grow by.
+    /// What all files in the scratch folder together may grow by; they are not looked at where that is all there can be.
     pub(crate) files_bytes: u64,
     /// Whether it has no process but itself, so that its group need not be looked for.
     pub(crate) is_alone: bool,
@@ -231,9 +233,50 @@ pub(crate) async fn run(
     listener: &mut dyn Listener,
     cancel: &CancellationToken,
 ) -> io::Result<Ended> {
+    stay(start(spawner, order).await?, order, listener, cancel).await
+}
+
+/// A tool that was started. Dropping it kills the tool and all its children.
+#[derive(Debug)]
+pub(crate) struct Started {
+    guard: Guard,
+    began: Instant,
+    size_before: u64,
+}
+
+impl Started {
+    /// Its standard input, where the order says that it has one; once.
+    pub(crate) fn stdin(&mut self) -> io::Result<Sender> {
+        let end = self.guard.child.as_mut().and_then(|child| child.stdin.take());
+        Sender::from_owned_fd(end.ok_or_else(missing)?.into())
+    }
+}
+
+/// Starts the tool.
+///
+/// # Errors
+/// When the launcher cannot be started.
+pub(crate) async fn start(spawner: &Spawner, order: &Order) -> io::Result<Started> {
     let began = Instant::now();
-    let size_before = size_of(&order.scratch);
-    let mut guard = spawner.spawn(command(order)?).await?;
+    let size_before = order.size();
+    let guard = spawner.spawn(command(order)?).await?;
+    Ok(Started { guard, began, size_before })
+}
+
+/// Stays with a tool to its end.
+///
+/// # Errors
+/// When a pipe fails.
+///
+/// # Cancel safety
+/// Dropping the future kills the tool and all its children.
+pub(crate) async fn stay(
+    started: Started,
+    order: &Order,
+    listener: &mut dyn Listener,
+    cancel: &CancellationToken,
+) -> io::Result<Ended> {
+    let Started { mut guard, began, size_before } = started;
     let child = guard.child.as_mut().ok_or_else(|| io::Error::other("no child"))?;
     let group = guard.id;
     let mut stdout = pipe(child.stdout.take().map(OwnedFd::from))?;
@@ -304,6 +347,11 @@ pub(crate) async fn run(
 }
 
 impl Order {
+    /// What the files in its folder take, where that is watched.
+    fn size(&self) -> u64 {
+        if self.most.files_bytes == u64::MAX { 0 } else { size_of(&self.scratch) }
+    }
+
     /// How the tool is to end, if it takes more than it may.
     fn over(&self, tool: Pid, size_before: u64) -> Option<Ending> {
         let look = if self.most.is_alone { survivors::taken_alone } else { survivors::taken };
@@ -313,7 +361,7 @@ impl Order {
         } else if processes > self.most.processes {
             Some(Ending::OverProcesses)
         } else {
-            let grown = size_of(&self.scratch).saturating_sub(size_before);
+            let grown = self.size().saturating_sub(size_before);
             (grown > self.most.files_bytes).then_some(Ending::OverSize)
         }
     }
@@ -340,7 +388,7 @@ fn command(order: &Order) -> io::Result<std::process::Command> {
         .env_clear()
         .envs([("LC_ALL", "C"), ("AV_LOG_FORCE_NOCOLOR", "1"), ("SVT_LOG", "1")])
         .env("TMPDIR", &order.scratch)
-        .stdin(Stdio::null())
+        .stdin(if order.is_asked { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
@@ -348,7 +396,11 @@ fn command(order: &Order) -> io::Result<std::process::Command> {
 }
 
 fn pipe(end: Option<OwnedFd>) -> io::Result<Receiver> {
-    Receiver::from_owned_fd(end.ok_or_else(|| io::Error::other("a pipe is missing"))?)
+    Receiver::from_owned_fd(end.ok_or_else(missing)?)
+}
+
+fn missing() -> io::Error {
+    io::Error::other("a pipe is missing")
 }
 
 /// How often the watchdog looks: often enough for the wall-clock cap and for a tool that grows, and several times in a

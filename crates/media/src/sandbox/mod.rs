@@ -6,7 +6,10 @@
 //!
 //! ```text
 //! LAUNCHER --mode auto --parent 4711 --read INPUT --write SCRATCH --file-size N ... -- /usr/bin/ffmpeg ...
+//! LAUNCHER --mode auto --parent 4711 --read INPUT --write SCRATCH --file-size N ... --reader
 //! ```
+//!
+//! With `--reader` it becomes no tool but does itself what a [`Reader`](crate::Reader) asks.
 //!
 //! In order: death with the parent, resource limits and lowest priority, Landlock, seccomp, `exec`. Landlock and
 //! seccomp both set `no_new_privs`. A layer that the kernel lacks is left out in mode `auto` and is an end in mode
@@ -119,6 +122,7 @@ pub(crate) const LAUNCH_FAILED: i32 = 125;
 struct Orders {
     mode: SandboxMode,
     report: bool,
+    reader: bool,
     parent: Option<i32>,
     reads: Vec<PathBuf>,
     writes: Vec<PathBuf>,
@@ -127,13 +131,13 @@ struct Orders {
     tool: Vec<OsString>,
 }
 
-/// Puts the sandbox on this process and becomes the tool named after `--`. Comes back only when that failed, or
-/// after `--report`.
+/// Puts the sandbox on this process and becomes the tool named after `--`. Comes back only when that failed, after
+/// `--report`, and when a reader is no longer needed.
 ///
 /// The whole life of the launcher: call it from `main`, before any thread is started.
 pub fn enter(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let failure = match Orders::read(arguments.into_iter()).and_then(|orders| obey(&orders)) {
-        Ok(()) => return ExitCode::SUCCESS,
+        Ok(code) => return code,
         Err(failure) => failure,
     };
     // Standard error is all that a launcher has; when even that is gone, the exit code still tells.
@@ -141,7 +145,7 @@ pub fn enter(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(125)
 }
 
-fn obey(orders: &Orders) -> Result<(), String> {
+fn obey(orders: &Orders) -> Result<ExitCode, String> {
     limits::die_with(orders.parent)?;
     // A rule of Landlock holds for what a link points to: one that a tool left would open the file behind it to the next.
     if let Some(link) = orders.reads.iter().chain(&orders.writes).find(|path| path.is_symlink()) {
@@ -171,7 +175,13 @@ fn obey(orders: &Orders) -> Result<(), String> {
             said.push_str("seccomp\n");
         }
         std::io::stdout().write_all(said.as_bytes()).map_err(|error| error.to_string())?;
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if orders.reader {
+        return Ok(match crate::reader::serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        });
     }
     let (program, arguments) = orders.tool.split_first().ok_or("no program is named after --")?;
     #[expect(clippy::disallowed_methods, reason = "no process is started: this one becomes the tool")]
@@ -184,6 +194,7 @@ impl Orders {
         let mut orders = Self {
             mode: SandboxMode::Auto,
             report: false,
+            reader: false,
             parent: None,
             reads: Vec::new(),
             writes: Vec::new(),
@@ -199,6 +210,7 @@ impl Orders {
                     break;
                 }
                 "--report" => orders.report = true,
+                "--reader" => orders.reader = true,
                 "--no-processes" => orders.starts = Starts::Threads,
                 _ => {
                     let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;

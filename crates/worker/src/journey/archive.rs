@@ -5,7 +5,6 @@
 //! became of each.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use fail::fail_point;
@@ -13,10 +12,10 @@ use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::job::OutputSpec;
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::{Auto, Format, IMAGE_FORMATS, Recipe};
-use reelhook_media::archive::{self, ArchiveLimits, Member, MemberKind, Opened};
+use reelhook_media::archive::{self, Content, Contents, Look, MemberKind};
 use reelhook_media::heif;
 use reelhook_media::image::{self, Wish};
-use reelhook_media::{Compared, Damage, MediaError, Progress, Samples, StepReport, StreamPlan, Watch, plan};
+use reelhook_media::{Compared, Damage, MediaError, Progress, Reader, Samples, StepReport, StreamPlan, Watch, plan};
 use reelhook_store::{Lease, OutputEnd};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -49,7 +48,26 @@ enum Outcome {
     Failed(JobFailure),
 }
 
+/// An archive that was taken apart, with the reader that remembers how it was.
+pub(super) struct Unpacked {
+    reader: Reader,
+    pub(super) contents: Contents,
+}
+
 impl Walk<'_> {
+    /// The format of the archive at `path`, where it is one.
+    pub(super) async fn archive_format(&self, path: &Path) -> Result<Option<Format>, Trouble> {
+        let file = path.to_owned();
+        let look = move || archive::look(&file).map_err(MediaError::Io);
+        Ok(match self.aside(Stage::Probing, look).await? {
+            Look::Archive(format) => Some(format),
+            Look::Compressed(format) => {
+                self.media_work(Stage::Probing, self.reader.holds_tar(path, format)).await?.then_some(format)
+            }
+            Look::Other => None,
+        })
+    }
+
     /// The walk of outputs that are archives.
     pub(super) async fn walk_archives(
         &mut self,
@@ -58,35 +76,34 @@ impl Walk<'_> {
         input: &Input,
         scratch: &Path,
     ) -> Result<Way, Trouble> {
-        let opened = self.unpack(&input.path, scratch.join("members")).await?;
-        self.inputs[0].media = Some(media_of(opened.format));
+        let unpacked = self.unpack(&input.path, scratch).await?;
+        self.inputs[0].media = Some(media_of(unpacked.contents.format));
         fail_point!("worker.probed");
-        let estimate = self.estimate_archives(&opened);
+        let estimate = self.estimate_archives(&unpacked.contents);
         if self.asks() {
             return Ok(Way::Ask(estimate));
         }
         self.start(lease, Some(estimate)).await?;
         self.fail_strays(routes);
-        self.make_archives(&opened, routes, input, scratch).await?;
+        self.make_archives(&unpacked, routes, input, scratch).await?;
         self.deliver(scratch).await?;
         Ok(Way::End(self.signal(None)))
     }
 
-    /// Takes an archive apart into `folder`, which is made for it.
-    pub(super) async fn unpack(&self, input: &Path, folder: PathBuf) -> Result<Arc<Opened>, Trouble> {
-        let (input, cancel) = (input.to_owned(), self.seat.cancel.clone());
-        let limits = self.means.settings.archive.clone();
-        let work = move || {
-            std::fs::create_dir(&folder)?;
-            archive::open(&input, &folder, &limits, &cancel)
-        };
-        self.aside(Stage::Probing, work).await.map(Arc::new)
+    /// Takes an archive apart into a folder in `scratch`. Its reader is one of its own, which outlives a crash over a
+    /// picture in it.
+    pub(super) async fn unpack(&self, input: &Path, scratch: &Path) -> Result<Unpacked, Trouble> {
+        let folder = scratch.join("members");
+        make_folder(&folder, Stage::Probing).await?;
+        let reader = self.means.readers.reader(vec![input.to_owned()], scratch);
+        let contents = self.media_work(Stage::Probing, reader.open(input, &folder)).await?;
+        Ok(Unpacked { reader, contents })
     }
 
     /// Makes the archives that no earlier run made; how each ended is noted in `ends`.
     async fn make_archives(
         &mut self,
-        opened: &Arc<Opened>,
+        unpacked: &Unpacked,
         routes: &[Route],
         input: &Input,
         scratch: &Path,
@@ -96,7 +113,7 @@ impl Walk<'_> {
             let Some(Route::Archive(format, auto)) = routes.get(place) else { continue };
             let spec = &job.outputs[place].spec;
             let folder = scratch.join(format!("archive-{place}"));
-            match self.archive(spec, format.unwrap_or(opened.format), auto, opened, input, &folder).await {
+            match self.archive(spec, format.unwrap_or(unpacked.contents.format), auto, unpacked, input, &folder).await {
                 Ok(end) => self.ends[place] = Some(end),
                 Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => {
                     self.fail(place, Value::Array(Vec::new()), failure);
@@ -112,16 +129,16 @@ impl Walk<'_> {
         spec: &OutputSpec,
         format: Format,
         auto: &Auto,
-        opened: &Arc<Opened>,
+        unpacked: &Unpacked,
         input: &Input,
         folder: &Path,
     ) -> Result<OutputEnd, Trouble> {
         let began = Instant::now();
-        let failed = |error| Trouble::Failed(machine_failed(Stage::Encoding, &error));
-        tokio::fs::create_dir(folder).await.map_err(failed)?;
+        make_folder(folder, Stage::Encoding).await?;
+        let contents = &unpacked.contents;
         let (mut receipts, mut instead) = (Vec::new(), Vec::new());
-        let members = opened.members.len();
-        for (number, member) in opened.members.iter().enumerate() {
+        let members = contents.members.len();
+        for (number, member) in contents.members.iter().enumerate() {
             self.seat.gauge.note(Stage::Encoding, Share::of(number, members).at(0.0));
             self.seat.gauge.note_output(Stage::Encoding, spec.id, ENCODED * number as f64 / members as f64);
             let (receipt, file) = self.member(auto, member, &folder.join(format!("work-{number}"))).await?;
@@ -129,11 +146,14 @@ impl Walk<'_> {
             instead.push(file);
         }
         let packed = folder.join("packed");
-        self.pack(opened, instead, format, &packed, folder).await?;
+        let again = folder.join("again");
+        make_folder(&again, Stage::Verifying).await?;
+        self.media_work(Stage::Verifying, unpacked.reader.pack(instead, format, &packed, &again)).await?;
         fail_point!("worker.encoded");
         self.seat.gauge.note_output(Stage::Verifying, spec.id, ENCODED);
         fail_point!("worker.verified");
 
+        let failed = |error| Trouble::Failed(machine_failed(Stage::Encoding, &error));
         let made_bytes = tokio::fs::metadata(&packed).await.map_err(failed)?.len();
         let smaller = receipts.iter().filter(|receipt| receipt.state == "compressed").count();
         let reason = format!("{smaller} of {} files made smaller, packed as {format}", receipts.len());
@@ -143,12 +163,12 @@ impl Walk<'_> {
             reason,
         };
         let mut plan = vec![line("archive", "encode", reason)];
-        if opened.before > 0 {
+        if contents.before > 0 {
             let reason =
-                format!("the {} bytes before the archive are a program, which is not packed again", opened.before);
+                format!("the {} bytes before the archive are a program, which is not packed again", contents.before);
             plan.push(line("program", "drop", reason));
         }
-        let is_larger = format == opened.format && made_bytes >= input.facts.size_bytes;
+        let is_larger = format == contents.format && made_bytes >= input.facts.size_bytes;
         let media = media_of(format);
         let made = make::Made {
             file: if is_larger { Kept::Source(&input.path) } else { Kept::Product(&packed) },
@@ -171,49 +191,15 @@ impl Walk<'_> {
         Ok(end)
     }
 
-    /// Puts the archive together, and takes it apart once more to see that every member is in it.
-    async fn pack(
-        &self,
-        opened: &Arc<Opened>,
-        instead: Vec<Option<PathBuf>>,
-        format: Format,
-        packed: &Path,
-        folder: &Path,
-    ) -> Result<(), Trouble> {
-        let (opened, packed, again) = (Arc::clone(opened), packed.to_owned(), folder.join("again"));
-        let cancel = self.seat.cancel.clone();
-        // What was let in may be let out: packing again may only have made it denser.
-        let limits = ArchiveLimits { ratio: u64::MAX, ..self.means.settings.archive.clone() };
-        let work = move || {
-            archive::pack(&opened, &instead, format, &packed, &cancel)?;
-            std::fs::create_dir(&again)?;
-            let seen = archive::open(&packed, &again, &limits, &cancel)?;
-            std::fs::remove_dir_all(&again)?;
-            let size = |member: &Member, instead: Option<&PathBuf>| match (&member.kind, instead) {
-                (_, Some(path)) => std::fs::metadata(path).map_or(0, |file| file.len()),
-                (MemberKind::File { size_bytes, .. }, None) => *size_bytes,
-                (MemberKind::Folder, None) => 0,
-            };
-            let told = |member: &Member, instead| (member.name_in(format).to_owned(), size(member, instead));
-            let expected = opened.members.iter().zip(&instead).map(|(member, file)| told(member, file.as_ref()));
-            if !seen.members.iter().map(|member| told(member, None)).eq(expected) {
-                let message = "the output's members are not those of the input";
-                return Err(MediaError::Failed(JobFailure::server(Stage::Verifying, "output_invalid", message)));
-            }
-            Ok(())
-        };
-        self.aside(Stage::Verifying, work).await
-    }
-
     /// Makes one member smaller, if that is possible. `folder` is one of its own, made where it is needed.
     async fn member<'m>(
         &self,
         auto: &Auto,
-        member: &'m Member,
+        member: &'m Content,
         folder: &Path,
     ) -> Result<(MemberReceipt<'m>, Option<PathBuf>), Trouble> {
         let receipt = |kind, state, before, after, error| MemberReceipt {
-            name: member.name(),
+            name: &member.name,
             kind,
             state,
             size_bytes_before: before,
@@ -248,17 +234,13 @@ impl Walk<'_> {
 
     /// A picture stays in its format, as its name may say it.
     async fn picture_member(&self, auto: &Auto, path: &Path, to: PathBuf) -> Result<Outcome, Trouble> {
-        let (from, wish, cancel) = (path.to_owned(), Wish::from(&auto.for_picture()), self.seat.cancel.clone());
-        let limits = self.means.settings.image.clone();
-        let work = move || {
-            let format = image::inspect(&from, &limits)?.info().format;
-            if !IMAGE_FORMATS.iter().any(|written| written.as_str() == format) {
-                return Ok(Outcome::Kept);
-            }
-            let made = image::make(&from, &wish, &to, &limits, &cancel)?;
-            Ok(Outcome::Compressed(to, made.output_bytes))
-        };
-        self.aside(Stage::Encoding, work).await
+        let format = self.media_work(Stage::Encoding, self.reader.inspect(path)).await?.format;
+        if !IMAGE_FORMATS.iter().any(|written| written.as_str() == format) {
+            return Ok(Outcome::Kept);
+        }
+        let made =
+            self.media_work(Stage::Encoding, self.reader.make(path, &Wish::from(&auto.for_picture()), &to)).await?;
+        Ok(Outcome::Compressed(to, made.output_bytes))
     }
 
     /// Video and sound go the way of a job of their own; they too stay in their format.
@@ -299,6 +281,11 @@ impl Walk<'_> {
         };
         (kind, work.await.map_err(|error| Trouble::with_media(Stage::Encoding, error)))
     }
+}
+
+async fn make_folder(folder: &Path, stage: Stage) -> Result<(), Trouble> {
+    let made = tokio::fs::create_dir(folder).await;
+    made.map_err(|error| Trouble::Failed(machine_failed(stage, &error)))
 }
 
 /// What is told of an archive: its format.

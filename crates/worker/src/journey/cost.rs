@@ -6,7 +6,7 @@
 use fail::fail_point;
 use reelhook_domain::job::{OutputFile, OutputState};
 use reelhook_domain::price::{Cost, Encoding, Estimate};
-use reelhook_media::archive::{Member, MemberKind, Opened};
+use reelhook_media::archive::{Content, Contents, MemberKind};
 use reelhook_media::{Plan, Source, Toolbox, forecast, plan};
 use reelhook_store::{Lease, StoreError};
 
@@ -60,12 +60,12 @@ impl Walk<'_> {
 
     /// The same for archives, which are free too: each about as large as its input. What the members are is not known
     /// before each is worked on; they are taken for pictures.
-    pub(super) fn estimate_archives(&self, opened: &Opened) -> Estimate {
-        let size = |member: &Member| match &member.kind {
+    pub(super) fn estimate_archives(&self, contents: &Contents) -> Estimate {
+        let size = |member: &Content| match &member.kind {
             MemberKind::File { size_bytes, .. } => *size_bytes,
             MemberKind::Folder => 0,
         };
-        let bytes: u64 = opened.members.iter().map(size).sum();
+        let bytes: u64 = contents.members.iter().map(size).sum();
         self.estimate_free(round(bytes as f64 / PICTURE_BYTES * PICTURE_SECONDS))
     }
 

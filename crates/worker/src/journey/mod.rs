@@ -27,7 +27,7 @@ use reelhook_domain::job::{InputFacts, Job, OnDamage, OutputState, Signal};
 use reelhook_domain::price::{Encoding, Estimate};
 use reelhook_egress::Client;
 use reelhook_files::Files;
-use reelhook_media::{Damage, MediaError, Source, Toolbox, image};
+use reelhook_media::{Damage, MediaError, Reader, Readers, Source, Toolbox};
 use reelhook_store::{ClaimedJob, FetchHeaders, JobEnd, Lease, OutputEnd, Store, StoreError};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -51,6 +51,7 @@ pub(crate) struct Means {
     pub(crate) files: Files,
     pub(crate) egress: Client,
     pub(crate) toolbox: Option<Toolbox>,
+    pub(crate) readers: Readers,
     pub(crate) ambient: Ambient,
     pub(crate) settings: WorkerSettings,
     pub(crate) meter: Arc<Meter>,
@@ -97,6 +98,8 @@ struct Walk<'a> {
     missing_share: f64,
     /// Where half-made things lie, once there are any.
     scratch: Option<TempDir>,
+    /// Reads the job's pictures. It knows of the inputs once they are here.
+    reader: Reader,
 }
 
 /// Walks one job to its end.
@@ -167,6 +170,7 @@ impl<'a> Walk<'a> {
             lost_seconds: 0.0,
             missing_share: 0.0,
             scratch: None,
+            reader: means.readers.reader(Vec::new(), means.files.scratch()),
         }
     }
 }
@@ -197,8 +201,7 @@ impl Walk<'_> {
     }
 
     async fn walk_within(&mut self, lease: &Lease, scratch: &Path) -> Result<Way, Trouble> {
-        let mut inputs = self.fetch(scratch).await?;
-        self.inputs = inputs.iter().map(|input| input.facts.clone()).collect();
+        let mut inputs = self.take_in(scratch).await?;
         fail_point!("worker.fetched");
 
         self.seat.gauge.note(Stage::Probing, FETCHED);
@@ -216,6 +219,15 @@ impl Walk<'_> {
             return self.walk_pictures(lease, &routes, &inputs, scratch).await;
         }
         self.walk_tools(lease, routes, &mut inputs, scratch).await
+    }
+
+    /// Fetches the inputs, which are known to the walk then.
+    async fn take_in(&mut self, scratch: &Path) -> Result<Vec<Input>, Trouble> {
+        let inputs = self.fetch(scratch).await?;
+        self.inputs = inputs.iter().map(|input| input.facts.clone()).collect();
+        let paths = inputs.iter().map(|input| input.path.clone()).collect();
+        self.reader = self.means.readers.reader(paths, scratch);
+        Ok(inputs)
     }
 
     /// The walk of outputs of which some need a tool.
@@ -257,20 +269,13 @@ impl Walk<'_> {
         Ok(Way::End(self.signal(sources.into_iter().find_map(|source| source.damage))))
     }
 
-    /// Which route each output takes. Where all lead through pictures and the input is one, it is known afterwards.
-    async fn routes(&mut self, first: &Input) -> Result<Vec<Route>, Trouble> {
+    /// Which route each output takes.
+    async fn routes(&self, first: &Input) -> Result<Vec<Route>, Trouble> {
         let recipes: Vec<_> = self.job.outputs.iter().map(|output| output.spec.recipe.clone()).collect();
-        let (path, limits) = (first.path.clone(), self.means.settings.image.clone());
-        let look = move || {
-            let routes = Route::of_all(&recipes, &path).map_err(MediaError::Io)?;
-            let is_picture = Route::all(&routes, Route::is_picture);
-            // What is wrong with it is told by whoever reads it next.
-            let known = is_picture.then(|| image::inspect(&path, &limits).ok()).flatten();
-            Ok((routes, known))
-        };
-        let (routes, known) = self.aside(Stage::Probing, look).await?;
-        self.inputs[0].media = known.map(|known| known.info());
-        Ok(routes)
+        let opened = self.archive_format(&first.path).await?;
+        let path = first.path.clone();
+        let look = move || Route::of_all(&recipes, &path, opened).map_err(MediaError::Io);
+        self.aside(Stage::Probing, look).await
     }
 
     /// Notes the outputs for which nothing is made.

@@ -12,6 +12,7 @@ use reelhook_store::FetchHeaders;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::archive::Unpacked;
 use super::route::Route;
 use super::trouble::{Trouble, ffmpeg_missing, machine_failed};
 use super::{Means, Walk, archive};
@@ -52,18 +53,17 @@ impl Walk<'_> {
     }
 
     async fn look_within(&mut self, scratch: &Path) -> Result<Found, Trouble> {
-        let mut inputs = self.fetch(scratch).await?;
-        self.inputs = inputs.iter().map(|input| input.facts.clone()).collect();
+        let mut inputs = self.take_in(scratch).await?;
         let Some(first) = inputs.first() else {
             let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
             return Err(Trouble::Rejected(failure));
         };
         let routes = self.routes(first).await?;
         if Route::all(&routes, Route::is_archive) {
-            let opened = self.unpack(&first.path, scratch.join("members")).await?;
-            self.inputs[0].media = Some(archive::media_of(opened.format));
+            let Unpacked { contents, .. } = self.unpack(&first.path, scratch).await?;
+            self.inputs[0].media = Some(archive::media_of(contents.format));
             let outputs = routes.iter().map(made_in_process).collect();
-            return Ok(Found { outputs, estimate: Some(self.estimate_archives(&opened)) });
+            return Ok(Found { outputs, estimate: Some(self.estimate_archives(&contents)) });
         }
         self.develop(&mut inputs, scratch).await?;
         if Route::all(&routes, Route::is_picture) {

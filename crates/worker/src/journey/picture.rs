@@ -1,4 +1,5 @@
-//! Outputs that are pictures of a picture (`image`, `thumbnail`, `auto`): made in process, one after another; no tool is started for them.
+//! Outputs that are pictures of a picture (`image`, `thumbnail`, `auto`): made by the job's reader, one after another; no
+//! tool is started for them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use reelhook_domain::failure::Stage;
 use reelhook_domain::job::OutputSpec;
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::recipe::{Image, Thumbnail};
-use reelhook_media::image::{self, Made, Wish};
+use reelhook_media::image::{Made, Wish};
 use reelhook_media::{MediaError, StepReport, StreamPlan};
 use reelhook_store::{Lease, OutputEnd};
 use serde_json::{Value, json};
@@ -69,9 +70,8 @@ impl Walk<'_> {
 
     /// Looks at the header of a picture.
     async fn inspect(&self, input: &Input) -> Result<MediaInfo, Trouble> {
-        let (path, limits) = (input.as_picture().to_owned(), self.means.settings.image.clone());
-        let inspected = self.aside(Stage::Probing, move || image::inspect(&path, &limits)).await?;
-        Ok(still::told(inspected.info(), input))
+        let known = self.media_work(Stage::Probing, self.reader.inspect(input.as_picture())).await?;
+        Ok(still::told(known, input))
     }
 
     /// Makes the pictures that no earlier run made; how each ended is noted in `ends`.
@@ -118,11 +118,7 @@ impl Walk<'_> {
     ) -> Result<OutputEnd, Trouble> {
         self.seat.gauge.note_output(Stage::Encoding, spec.id, 0.0);
         let wish = Wish { origin: input.origin(), damage: self.damage(), ..Wish::from(recipe) };
-        let (from, to) = (input.as_picture().to_owned(), file.to_owned());
-        let cancel = self.seat.cancel.clone();
-        let limits = self.means.settings.image.clone();
-        let work = move || image::make(&from, &wish, &to, &limits, &cancel);
-        let made = self.aside(Stage::Encoding, work).await?;
+        let made = self.media_work(Stage::Encoding, self.reader.make(input.as_picture(), &wish, file)).await?;
         self.keep_picture(spec, made, when_larger, input, file).await
     }
 
@@ -134,11 +130,8 @@ impl Walk<'_> {
         file: &Path,
     ) -> Result<OutputEnd, Trouble> {
         self.seat.gauge.note_output(Stage::Encoding, spec.id, 0.0);
-        let (from, to, origin) = (input.as_picture().to_owned(), file.to_owned(), input.origin());
-        let (recipe, cancel) = (recipe.clone(), self.seat.cancel.clone());
-        let limits = self.means.settings.image.clone();
-        let work = move || image::thumbnail(&from, &recipe, origin, &to, &limits, &cancel);
-        let made = self.aside(Stage::Encoding, work).await?;
+        let making = self.reader.thumbnail(input.as_picture(), recipe, input.origin(), file);
+        let made = self.media_work(Stage::Encoding, making).await?;
         self.keep_picture(spec, made, WhenLarger::Taken, input, file).await
     }
 
@@ -200,6 +193,15 @@ impl Walk<'_> {
         }
         fail_point!("worker.stored_one");
         Ok(end)
+    }
+
+    /// Waits for a reader's work unless it is not wanted any more; then the reader is killed.
+    pub(super) async fn media_work<T>(
+        &self,
+        stage: Stage,
+        work: impl Future<Output = Result<T, MediaError>>,
+    ) -> Result<T, Trouble> {
+        self.unless_interrupted(work).await?.map_err(|error| Trouble::with_media(stage, error))
     }
 
     /// Does `work` where blocking is allowed, unless it is not wanted any more: then it ends by itself, at the next

@@ -27,7 +27,7 @@ pub(super) enum Route {
 /// What an input is, as far as routes part there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A picture that is decoded in process, perhaps after a tool unwrapped it.
+    /// A picture that our own code decodes, perhaps after a tool unwrapped it.
     Picture,
     /// Pictures on a timeline that only tools read.
     Sequence,
@@ -49,13 +49,12 @@ impl Kind {
 }
 
 impl Route {
-    /// The routes of the recipes of one job over the input at `path`, which is looked at where that decides. Blocks for a
-    /// moment.
+    /// The routes of the recipes of one job over the input at `path`, an archive of the format `opened` or none. Blocks for
+    /// a moment.
     ///
     /// An archive is read by other recipes than all else. Where the outputs want both, those that fit the input are made;
     /// where none of them fits, they keep their routes, at whose beginning the whole job is refused.
-    pub(super) fn of_all(recipes: &[Recipe], path: &Path) -> io::Result<Vec<Self>> {
-        let opened = archive::kind(path)?;
+    pub(super) fn of_all(recipes: &[Recipe], path: &Path, opened: Option<Format>) -> io::Result<Vec<Self>> {
         let kind = Kind::of(path)?;
         let routes: Vec<_> = recipes.iter().map(|recipe| Self::of(recipe, kind, opened)).collect();
         let fits = |route: &Self| route.is_archive() == opened.is_some();

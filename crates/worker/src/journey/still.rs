@@ -5,7 +5,7 @@ use std::path::Path;
 
 use reelhook_domain::failure::Stage;
 use reelhook_domain::media::MediaInfo;
-use reelhook_media::image::{self, Origin};
+use reelhook_media::image::{Origin, OriginFormat};
 use reelhook_media::{MediaError, Source, heif};
 
 use super::Walk;
@@ -28,11 +28,11 @@ impl Walk<'_> {
             let folder = scratch.join(format!("heif-{number}"));
             let created = tokio::fs::create_dir(&folder).await;
             created.map_err(|error| Trouble::Failed(machine_failed(Stage::Probing, &error)))?;
-            let (limits, cancel) = (&self.means.settings.image, &self.seat.cancel);
+            let (limits, cancel) = (self.means.readers.image_limits(), &self.seat.cancel);
             let decoding = toolbox.decode_heif(&input.path, &folder, limits, cancel);
             let decoded = self.unless_interrupted(decoding).await?;
             let path = decoded.map_err(|error| Trouble::with_media(Stage::Probing, error))?;
-            let origin = Origin { format: heif::HEIC, size_bytes: input.facts.size_bytes };
+            let origin = Origin { format: OriginFormat::Heic, size_bytes: input.facts.size_bytes };
             input.developed = Some(Developed { path, origin });
         }
         Ok(())
@@ -49,22 +49,20 @@ impl Walk<'_> {
     /// Writes what stands in for a picture where tools read it to `file`, and gives what the picture is; `None` for what
     /// the tool that probes it next tells itself.
     pub(super) async fn stand_in(&self, input: &mut Input, file: &Path) -> Result<Option<MediaInfo>, Trouble> {
-        let (original, path, to) = (input.path.clone(), input.as_picture().to_owned(), file.to_owned());
-        let (limits, cancel) = (self.means.settings.image.clone(), self.seat.cancel.clone());
-        let work = move || {
-            Ok(match Kind::of(&original)? {
-                Kind::Picture => {
-                    let found = image::stand_in(&path, &to, &limits, &cancel)?;
-                    (found.is_some(), found.map(|found| found.info()))
-                }
-                Kind::Sequence => {
-                    heif::without_items(&original, &to)?;
-                    (true, None)
-                }
-                Kind::Other => (false, None),
-            })
+        let (original, to) = (input.path.clone(), file.to_owned());
+        let look = move || {
+            let kind = Kind::of(&original)?;
+            if kind == Kind::Sequence {
+                heif::without_items(&original, &to)?;
+            }
+            Ok(kind)
         };
-        let (stands, known) = self.aside(Stage::Probing, work).await?;
+        let kind = self.aside(Stage::Probing, look).await?;
+        let known = match kind {
+            Kind::Picture => self.media_work(Stage::Probing, self.reader.stand_in(input.as_picture(), file)).await?,
+            Kind::Sequence | Kind::Other => None,
+        };
+        let stands = known.is_some() || kind == Kind::Sequence;
         input.stand_in = stands.then(|| file.to_owned());
         Ok(known.map(|known| told(known, input)))
     }
@@ -73,7 +71,7 @@ impl Walk<'_> {
 /// What is told of a picture: of the one that came, not of what was made of it to read it.
 pub(super) fn told(mut known: MediaInfo, input: &Input) -> MediaInfo {
     let Some(origin) = input.origin() else { return known };
-    known.format = origin.format.to_owned();
+    known.format = origin.format.word().to_owned();
     if let Some(video) = &mut known.video {
         "hevc".clone_into(&mut video.codec);
     }

@@ -17,13 +17,15 @@ use reelhook_domain::job::{
 };
 use reelhook_egress::{Client, Policy, SystemResolver};
 use reelhook_files::{Files, Key};
-use reelhook_media::{Launcher, ToolSettings, Toolbox};
+use reelhook_media::archive::ArchiveLimits;
+use reelhook_media::image::ImageLimits;
+use reelhook_media::{Launcher, Readers, ToolSettings, Toolbox};
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{
     Accounts as _, Events as _, Jobs as _, MasterKey, Store as _, Submitted, Topic, Upload, Uploads as _,
 };
 use reelhook_testkit::system_ambient;
-use reelhook_worker::{FetchLimits, Worker, WorkerSettings};
+use reelhook_worker::{FetchLimits, Tools, Worker, WorkerSettings};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +41,8 @@ pub(crate) struct Bench {
     pub(crate) settings: WorkerSettings,
     pub(crate) policy: Policy,
     pub(crate) tools: Option<Toolbox>,
+    pub(crate) image: ImageLimits,
+    pub(crate) archive: ArchiveLimits,
     folder: tempfile::TempDir,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
@@ -56,7 +60,8 @@ impl Bench {
         let settings = WorkerSettings { slots: 1, heartbeat, fetch, ..WorkerSettings::default() };
         let tools = Some(Toolbox::detect(ToolSettings::new(launcher())).await.unwrap());
         let policy = Policy::development();
-        Self { store, files, account, ambient, settings, policy, tools, folder, running: None }
+        let (image, archive) = (ImageLimits::default(), ArchiveLimits::default());
+        Self { store, files, account, ambient, settings, policy, tools, image, archive, folder, running: None }
     }
 
     /// Makes the server one on which no decoder of HEIC is installed.
@@ -69,12 +74,14 @@ impl Bench {
     pub(crate) fn start(&mut self) {
         let settings = reelhook_egress::Settings { policy: self.policy.clone(), ..Default::default() };
         let egress = Client::new(settings, Arc::new(SystemResolver)).unwrap();
-        let (files, tools) = (self.files.clone(), self.tools.clone());
+        let (files, toolbox) = (self.files.clone(), self.tools.clone());
+        let (image, archive) = (self.image, self.archive.clone());
+        let readers = Readers::new(ToolSettings::new(launcher()), image, archive).unwrap();
         let worker = Worker::new(
             Arc::clone(&self.store) as _,
             files,
             egress,
-            tools,
+            Tools { toolbox, readers },
             self.ambient.clone(),
             self.settings.clone(),
         );

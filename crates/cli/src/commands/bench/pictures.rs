@@ -12,9 +12,8 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use reelhook_domain::id::JobId;
-use reelhook_media::image::{Fit, ImageFormat, ImageLimits, Level, Wish, make};
+use reelhook_media::image::{Fit, ImageFormat, ImageLimits, Level, Wish, make, unclaimed};
 use tokio::process::Command;
-use tokio_util::sync::CancellationToken;
 
 use super::Effort;
 use super::page::{Figure, Section, Target, median};
@@ -224,7 +223,7 @@ impl Contest {
 /// One picture as the server makes it, without the server.
 async fn here(input: PathBuf, wish: Wish, output: PathBuf) -> anyhow::Result<()> {
     let limits = ImageLimits { threads: 1, ..ImageLimits::default() };
-    let work = move || make(&input, &wish, &output, &limits, &CancellationToken::new());
+    let work = move || make(&input, &wish, &output, &limits, &unclaimed);
     tokio::task::spawn_blocking(work).await??;
     Ok(())
 }

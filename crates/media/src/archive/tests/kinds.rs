@@ -111,7 +111,7 @@ fn each_kind_of_tar_is_read_and_written_again() {
         let source = packed_as(format, &tar);
         let (first, folder) = opened(&source).unwrap();
         let out = folder.path().join("out");
-        pack(&first, &[], first.format, &out, &CancellationToken::new()).unwrap();
+        pack(&first, &[], first.format, &out).unwrap();
         let (second, _folder) = opened(&std::fs::read(&out).unwrap()).unwrap();
         let names = ["d/", "d/a.txt", long.as_str()];
         let right = first.format == format
@@ -204,7 +204,7 @@ fn a_zip_behind_a_program_is_read_and_the_program_is_told_of() {
             "{program:?}"
         );
         let out = folder.path().join("out");
-        pack(&seen, &[], Format::Zip, &out, &CancellationToken::new()).unwrap();
+        pack(&seen, &[], Format::Zip, &out).unwrap();
         assert_eq!(kind(&out).unwrap(), Some(Format::Zip));
     }
     verdict(

@@ -59,7 +59,7 @@ fn opened_within(bytes: &[u8], limits: &ArchiveLimits) -> Result<(Opened, TempDi
     std::fs::write(&path, bytes).unwrap();
     let inside = folder.path().join("inside");
     std::fs::create_dir(&inside).unwrap();
-    open(&path, &inside, limits, &CancellationToken::new()).map(|opened| (opened, folder))
+    open(&path, &inside, limits).map(|opened| (opened, folder))
 }
 
 fn opened(bytes: &[u8]) -> Result<(Opened, TempDir), MediaError> {
@@ -110,7 +110,7 @@ fn names_order_times_and_permissions_survive_and_contents_may_change() {
         let other = folder.path().join("other");
         std::fs::write(&other, b"three").unwrap();
         let packed = folder.path().join("packed");
-        pack(&first, &[None, Some(other), None], format, &packed, &CancellationToken::new()).unwrap();
+        pack(&first, &[None, Some(other), None], format, &packed).unwrap();
         let (second, _kept) = opened(&std::fs::read(&packed).unwrap()).unwrap();
         let mut expected = listed(&first);
         expected[1].1 = Some(b"three".to_vec());

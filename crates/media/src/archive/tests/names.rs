@@ -69,7 +69,7 @@ fn headers(zip: &[u8]) -> Vec<Seen> {
 fn repacked(archive: &[u8], format: Format) -> Vec<u8> {
     let (first, folder) = opened(archive).unwrap();
     let packed = folder.path().join("packed");
-    pack(&first, &[], format, &packed, &CancellationToken::new()).unwrap();
+    pack(&first, &[], format, &packed).unwrap();
     let bytes = std::fs::read(&packed).unwrap();
     let (second, _kept) = opened(&bytes).unwrap();
     let named = |opened: &Opened| -> Vec<Vec<u8>> {

@@ -10,7 +10,6 @@ use std::path::Path;
 
 use ::zip::write::{FullFileOptions, SimpleFileOptions};
 use ::zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter};
-use tokio_util::sync::CancellationToken;
 
 use super::super::pack::contents;
 use super::super::{Member, MemberKind, Modified, Opened, coding};
@@ -32,12 +31,11 @@ pub(in super::super) fn write(
     opened: &Opened,
     instead: &[Option<std::path::PathBuf>],
     output: &Path,
-    cancel: &CancellationToken,
 ) -> Result<(), MediaError> {
     let mut writer = ZipWriter::new(BufWriter::new(File::create_new(output)?));
     writer.set_raw_comment(opened.comment.clone().into_boxed_slice()).map_err(io::Error::other)?;
     for (at, member) in opened.members.iter().enumerate() {
-        write_member(&mut writer, member, instead.get(at).and_then(Option::as_deref), cancel)?;
+        write_member(&mut writer, member, instead.get(at).and_then(Option::as_deref))?;
     }
     writer.finish().map_err(io::Error::other)?.flush()?;
     Ok(mend(output, &opened.members)?)
@@ -47,11 +45,10 @@ fn write_member<W: Write + io::Seek>(
     writer: &mut ZipWriter<W>,
     member: &Member,
     instead: Option<&Path>,
-    cancel: &CancellationToken,
 ) -> Result<(), MediaError> {
     let options = options(member).map_err(io::Error::other)?;
     let name = folder_name(member);
-    let Some((mut file, size)) = contents(member, instead, cancel)? else {
+    let Some((mut file, size)) = contents(member, instead)? else {
         let options = options.compression_method(CompressionMethod::Stored).name(&name);
         return Ok(writer.start_file_with_options(options).map_err(io::Error::other)?);
     };

@@ -6,7 +6,7 @@ use image::DynamicImage;
 use mozjpeg::{ColorSpace, Compress, Marker};
 
 use super::super::decode::{Channels, Picture};
-use super::super::guard::{Watchman, not_encoded};
+use super::super::guard::{Deadline, not_encoded};
 use super::super::level::Settings;
 use super::Encoded;
 use crate::error::MediaError;
@@ -14,7 +14,7 @@ use crate::error::MediaError;
 /// Rows between two questions whether to go on.
 const ROWS: usize = 256;
 
-pub(crate) fn encode(picture: &Picture, settings: &Settings, watchman: Watchman<'_>) -> Result<Encoded, MediaError> {
+pub(crate) fn encode(picture: &Picture, settings: &Settings, deadline: Deadline) -> Result<Encoded, MediaError> {
     let flat;
     let pixels = if picture.pixels.color().has_alpha() {
         flat = DynamicImage::ImageRgb8(on_white(&picture.pixels));
@@ -30,13 +30,13 @@ pub(crate) fn encode(picture: &Picture, settings: &Settings, watchman: Watchman<
         let chroma = if settings.keep_chroma { (1, 1) } else { (2, 2) };
         compress.set_chroma_sampling_pixel_sizes(chroma, chroma);
     }
-    let bytes = write(compress, pixels, channels, picture.profile.as_deref(), watchman)?;
+    let bytes = write(compress, pixels, channels, picture.profile.as_deref(), deadline)?;
     let chroma = if channels == 3 && settings.keep_chroma { ", full chroma" } else { "" };
     Ok(Encoded::new(bytes, format!("progressive at quality {:.0}{chroma}", settings.jpeg_quality)))
 }
 
 /// Encodes without looking for the smallest file: baseline, with Huffman tables made for the picture.
-pub(crate) fn fast(picture: &Picture, quality: f32, watchman: Watchman<'_>) -> Result<Encoded, MediaError> {
+pub(crate) fn fast(picture: &Picture, quality: f32, deadline: Deadline) -> Result<Encoded, MediaError> {
     let flat = picture.pixels.color().has_alpha().then(|| DynamicImage::ImageRgb8(on_white(&picture.pixels)));
     let pixels = flat.as_ref().unwrap_or(&picture.pixels);
     let (space, channels) = space(pixels, picture.channels);
@@ -48,7 +48,7 @@ pub(crate) fn fast(picture: &Picture, quality: f32, watchman: Watchman<'_>) -> R
     if channels == 3 {
         compress.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
     }
-    let bytes = write(compress, pixels, channels, picture.profile.as_deref(), watchman)?;
+    let bytes = write(compress, pixels, channels, picture.profile.as_deref(), deadline)?;
     Ok(Encoded::new(bytes, format!("baseline at quality {quality:.0}")))
 }
 
@@ -65,7 +65,7 @@ fn write(
     pixels: &DynamicImage,
     channels: usize,
     profile: Option<&[u8]>,
-    watchman: Watchman<'_>,
+    deadline: Deadline,
 ) -> Result<Vec<u8>, MediaError> {
     let failed = |error: io::Error| not_encoded(error);
     let mut started = compress.start_compress(Vec::with_capacity(pixels.as_bytes().len() / 8)).map_err(failed)?;
@@ -75,7 +75,7 @@ fn write(
         }
     }
     for rows in pixels.as_bytes().chunks(pixels.width() as usize * channels * ROWS) {
-        watchman.go_on()?;
+        deadline.check()?;
         started.write_scanlines(rows).map_err(failed)?;
     }
     started.finish().map_err(failed)

@@ -11,7 +11,7 @@ use image::DynamicImage;
 
 use super::ImageFormat;
 use super::decode::{Channels, Picture};
-use super::guard::{Watchman, encoding};
+use super::guard::{Deadline, encoding};
 use super::level::Settings;
 use super::meaning::{Hdr, Meaning};
 use crate::error::MediaError;
@@ -38,12 +38,12 @@ pub(crate) fn still(
     format: ImageFormat,
     settings: &Settings,
     threads: usize,
-    watchman: Watchman<'_>,
+    deadline: Deadline,
 ) -> Result<Encoded, MediaError> {
-    watchman.go_on()?;
+    deadline.check()?;
     encoding(|| match format {
-        ImageFormat::Jpeg => jpeg::encode(picture, settings, watchman),
-        ImageFormat::Png => png::encode(picture, settings, watchman),
+        ImageFormat::Jpeg => jpeg::encode(picture, settings, deadline),
+        ImageFormat::Png => png::encode(picture, settings, deadline),
         ImageFormat::Webp => webp::encode(picture, settings),
         ImageFormat::Avif => avif::encode(picture, settings, threads),
         ImageFormat::Gif => gif::still(picture, settings),

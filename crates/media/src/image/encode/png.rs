@@ -7,7 +7,7 @@ use image::DynamicImage;
 use oxipng::{BitDepth, ColorType, Options, PngError, RGBA8, RawImage, StripChunks};
 
 use super::super::decode::Picture;
-use super::super::guard::{Watchman, damaged, not_encoded};
+use super::super::guard::{Deadline, damaged, not_encoded};
 use super::super::kind::Kind;
 use super::super::level::Settings;
 use super::super::meaning::{Hdr, Meaning};
@@ -19,12 +19,12 @@ use crate::error::MediaError;
 const KEPT: [[u8; 4]; 10] =
     [*b"iCCP", *b"sRGB", *b"gAMA", *b"cHRM", *b"cICP", *b"mDCV", *b"cLLI", *b"acTL", *b"fcTL", *b"fdAT"];
 
-fn options(settings: &Settings, watchman: Watchman<'_>) -> Options {
+fn options(settings: &Settings, deadline: Deadline) -> Options {
     Options {
         strip: StripChunks::Keep(KEPT.into_iter().collect()),
         optimize_alpha: settings.png_palette_floor.is_some(),
         force: true,
-        timeout: Some(watchman.left()),
+        timeout: Some(deadline.left()),
         ..Options::from_preset(settings.png_preset)
     }
 }
@@ -34,9 +34,9 @@ pub(crate) fn repack(
     bytes: &[u8],
     settings: &Settings,
     most: usize,
-    watchman: Watchman<'_>,
+    deadline: Deadline,
 ) -> Result<Encoded, MediaError> {
-    let options = Options { max_decompressed_size: Some(most), ..options(settings, watchman) };
+    let options = Options { max_decompressed_size: Some(most), ..options(settings, deadline) };
     let bytes = oxipng::optimize_from_memory(bytes, &options).map_err(|error| match error {
         PngError::Other(_) => not_encoded(error),
         error => damaged(Kind::Png, error),
@@ -44,13 +44,13 @@ pub(crate) fn repack(
     Ok(Encoded { bytes, how: format!("packed exactly with preset {}", settings.png_preset), repacked: true })
 }
 
-pub(crate) fn encode(picture: &Picture, settings: &Settings, watchman: Watchman<'_>) -> Result<Encoded, MediaError> {
+pub(crate) fn encode(picture: &Picture, settings: &Settings, deadline: Deadline) -> Result<Encoded, MediaError> {
     let exact = |preset: u8| {
         let settings = Settings { png_preset: preset, ..*settings };
-        let bytes = pack(raw(&picture.pixels)?, picture, &settings, watchman)?;
+        let bytes = pack(raw(&picture.pixels)?, picture, &settings, deadline)?;
         Ok(Encoded::new(bytes, format!("packed exactly with preset {preset}")))
     };
-    let Some(reduced) = reduced(picture, settings, watchman)? else { return exact(settings.png_preset) };
+    let Some(reduced) = reduced(picture, settings, deadline)? else { return exact(settings.png_preset) };
     // The exact one is small where little is in the picture; there is no need to look hard for it.
     let exact = exact(settings.png_preset.min(2))?;
     Ok(if exact.bytes.len() <= reduced.bytes.len() { exact } else { reduced })
@@ -85,7 +85,7 @@ pub(crate) fn fast(picture: &Picture) -> Result<Encoded, MediaError> {
 pub(crate) fn reduced(
     picture: &Picture,
     settings: &Settings,
-    watchman: Watchman<'_>,
+    deadline: Deadline,
 ) -> Result<Option<Encoded>, MediaError> {
     let Some(floor) = settings.png_palette_floor else { return Ok(None) };
     // How far colours are apart is measured as sRGB shows them.
@@ -93,27 +93,22 @@ pub(crate) fn reduced(
         return Ok(None);
     }
     let pixels = picture.pixels.to_rgba8();
-    watchman.go_on()?;
+    deadline.check()?;
     let Some(Indexed { colors, indices, .. }) = palette::reduce(&pixels, settings.png_colors) else { return Ok(None) };
     let distance = palette::psnr(&pixels, &colors, &indices);
     if distance < floor {
         return Ok(None);
     }
-    watchman.go_on()?;
+    deadline.check()?;
     let colors: Vec<RGBA8> = colors.iter().map(|&[r, g, b, a]| RGBA8::new(r, g, b, a)).collect();
     let how = format!("a palette of {} colours, {distance:.1} dB from the source", colors.len());
     let kind = ColorType::Indexed { palette: colors };
     let raw = RawImage::new(pixels.width(), pixels.height(), kind, BitDepth::Eight, indices).map_err(not_encoded)?;
-    let bytes = pack(raw, picture, settings, watchman)?;
+    let bytes = pack(raw, picture, settings, deadline)?;
     Ok(Some(Encoded::new(bytes, how)))
 }
 
-fn pack(
-    mut raw: RawImage,
-    picture: &Picture,
-    settings: &Settings,
-    watchman: Watchman<'_>,
-) -> Result<Vec<u8>, MediaError> {
+fn pack(mut raw: RawImage, picture: &Picture, settings: &Settings, deadline: Deadline) -> Result<Vec<u8>, MediaError> {
     if let Some(profile) = &picture.profile {
         raw.add_icc_profile(profile);
     }
@@ -122,7 +117,7 @@ fn pack(
         tags.mastering.iter().for_each(|content| raw.add_png_chunk(*b"mDCV", content.to_vec()));
         tags.light_levels.iter().for_each(|content| raw.add_png_chunk(*b"cLLI", content.to_vec()));
     }
-    raw.create_optimized_png(&options(settings, watchman)).map_err(not_encoded)
+    raw.create_optimized_png(&options(settings, deadline)).map_err(not_encoded)
 }
 
 fn raw(pixels: &DynamicImage) -> Result<RawImage, MediaError> {

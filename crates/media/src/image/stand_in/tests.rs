@@ -6,8 +6,8 @@ use image::ImageFormat as Other;
 use reelhook_testkit::verdict;
 use tempfile::TempDir;
 
-use super::super::ImageFormat;
 use super::super::samples::*;
+use super::super::{ImageFormat, unclaimed};
 use super::*;
 
 struct Room {
@@ -23,7 +23,7 @@ impl Room {
     fn stand_in(&self, bytes: &[u8]) -> (Inspected, Vec<u8>) {
         let (input, output): (PathBuf, PathBuf) = (self.folder.path().join("in"), self.folder.path().join("out"));
         std::fs::write(&input, bytes).unwrap();
-        let found = stand_in(&input, &output, &self.limits, &CancellationToken::new()).unwrap().unwrap();
+        let found = stand_in(&input, &output, &self.limits, &unclaimed).unwrap().unwrap();
         let made = std::fs::read(&output).unwrap();
         std::fs::remove_file(output).unwrap();
         (found, made)
@@ -100,7 +100,7 @@ fn a_gif_is_left_to_the_tool_unless_its_end_is_uneven() {
         frames.iter_mut().for_each(|frame| frame.delay = 100);
         frames[3].delay = last;
         std::fs::write(&input, animated_gif(&frames, 0)).unwrap();
-        let found = stand_in(&input, &output, &room.limits, &CancellationToken::new()).unwrap();
+        let found = stand_in(&input, &output, &room.limits, &unclaimed).unwrap();
         assert_eq!(found.map(|found| found.duration_ms), stands.then_some(Some(300 + u64::from(last))), "{last}");
         assert_eq!(output.exists(), stands);
         if stands {
@@ -109,10 +109,10 @@ fn a_gif_is_left_to_the_tool_unless_its_end_is_uneven() {
     }
     // One frame, and more frames than are held.
     std::fs::write(&input, animated_gif(&frames[..1], 0)).unwrap();
-    assert_eq!(stand_in(&input, &output, &room.limits, &CancellationToken::new()).unwrap(), None);
+    assert_eq!(stand_in(&input, &output, &room.limits, &unclaimed).unwrap(), None);
     std::fs::write(&input, animated_gif(&frames, 0)).unwrap();
     let few = ImageLimits { frames: 2, ..ImageLimits::default() };
-    assert_eq!(stand_in(&input, &output, &few, &CancellationToken::new()).unwrap(), None);
+    assert_eq!(stand_in(&input, &output, &few, &unclaimed).unwrap(), None);
 }
 
 #[test]

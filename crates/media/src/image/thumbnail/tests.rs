@@ -8,7 +8,7 @@ use reelhook_testkit::{field, verdict};
 use tempfile::TempDir;
 
 use super::super::samples::*;
-use super::super::{Wish, make};
+use super::super::{Wish, make, unclaimed};
 use super::*;
 
 const FORMATS: [Format; 3] = [Format::Jpg, Format::Png, Format::Webp];
@@ -31,7 +31,7 @@ impl Room {
 
     fn make(&self, bytes: &[u8], wish: &Thumbnail) -> Result<(Made, Vec<u8>), MediaError> {
         let (input, output) = (self.write(bytes), self.folder.path().join("out"));
-        let made = thumbnail(&input, wish, None, &output, &self.limits, &CancellationToken::new())?;
+        let made = thumbnail(&input, wish, None, &output, &self.limits, &unclaimed)?;
         Ok((made, std::fs::read(output).unwrap()))
     }
 
@@ -171,7 +171,7 @@ fn an_animation_shows_the_frame_of_that_second() {
     let webp = animated_webp(&frames, 0, None);
     let apng = {
         let (input, output) = (room.write(&webp), room.folder.path().join("a.png"));
-        super::super::stand_in(&input, &output, &room.limits, &CancellationToken::new()).unwrap();
+        super::super::stand_in(&input, &output, &room.limits, &unclaimed).unwrap();
         std::fs::read(output).unwrap()
     };
     for (kind, bytes) in [("gif", animated_gif(&frames, 0)), ("webp", webp), ("apng", apng)] {
@@ -204,14 +204,7 @@ fn more_frames_than_are_taken_elsewhere_do_not_matter() {
     let room = Room { limits: ImageLimits { frames: 2, ..ImageLimits::default() }, ..Room::new() };
     let bytes = animated_gif(&walk(64, 6, false), 0);
     assert!(
-        make(
-            &room.write(&bytes),
-            &Wish::default(),
-            &room.folder.path().join("o"),
-            &room.limits,
-            &CancellationToken::new()
-        )
-        .is_err()
+        make(&room.write(&bytes), &Wish::default(), &room.folder.path().join("o"), &room.limits, &unclaimed).is_err()
     );
     assert!(room.make(&bytes, &at(0.08)).is_ok());
 }

@@ -8,10 +8,9 @@ use image::codecs::png::PngDecoder;
 use image::{AnimationDecoder as _, DynamicImage, GenericImageView as _};
 use reelhook_domain::recipe::Level;
 use reelhook_media::MediaError;
-use reelhook_media::image::{Fit, ImageFormat, ImageLimits, Made, Wish, make};
+use reelhook_media::image::{Fit, ImageFormat, ImageLimits, Made, Wish, make, unclaimed};
 use reelhook_testkit::{field, verdict};
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
 /// A folder to work in.
 struct Room {
@@ -33,7 +32,7 @@ impl Room {
 
     fn make(&self, input: &Path, wish: Wish) -> Result<(Made, Vec<u8>), MediaError> {
         let output = self.folder.path().join("out");
-        let made = make(input, &wish, &output, &self.limits, &CancellationToken::new())?;
+        let made = make(input, &wish, &output, &self.limits, &unclaimed)?;
         Ok((made, std::fs::read(output).unwrap()))
     }
 }
