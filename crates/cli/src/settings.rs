@@ -58,7 +58,7 @@ pub(crate) struct Settings {
     pub(crate) upload: UploadSettings,
     /// Processing media.
     pub(crate) media: MediaSettings,
-    /// Making pictures smaller in process.
+    /// Making pictures smaller without ffmpeg.
     pub(crate) image: ImageSettings,
     /// Taking archives apart.
     pub(crate) archive: ArchiveSettings,
@@ -191,7 +191,7 @@ pub(crate) struct MediaSettings {
     pub(crate) stall_seconds: u64,
 }
 
-/// Making pictures smaller in process.
+/// Making pictures smaller without ffmpeg.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImageSettings {
     /// Largest picture or frame.

@@ -38,7 +38,7 @@ use crate::settings::{Role, Settings};
 
 mod engines;
 
-pub(crate) use engines::tool_settings;
+pub(crate) use engines::{readers, tool_settings};
 
 /// How long what is under way may take to end: requests in flight have 20 s, and what became of them is then written.
 const DRAIN: Duration = Duration::from_secs(25);

@@ -20,7 +20,7 @@ use rustix::io::Errno;
 
 /// Most bytes of a list that a tool writes, such as a playlist: twelve hours of segments are a twentieth of it.
 pub(crate) const LIST: u64 = 64 << 20;
-/// Most bytes of frames and sounds that are taken to be looked at in process: all samples are much smaller.
+/// Most bytes of frames and sounds that are taken to be looked at by the server: all samples are much smaller.
 pub(crate) const SAMPLE: u64 = 64 << 20;
 
 /// What is not a plain file, or is larger than it may be: the work of a tool that did not do as it was told.

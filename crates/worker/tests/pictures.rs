@@ -1,4 +1,4 @@
-//! Journeys of pictures: made in process, with no tool on the machine, and beside what tools make.
+//! Journeys of pictures: made by a reader, with no tool on the machine, and beside what tools make.
 
 mod bench;
 

@@ -1,4 +1,4 @@
-//! How pictures reach every recipe: in process where that is enough, as a stand-in where a tool is needed.
+//! How pictures reach every recipe: decoded by our own code where that is enough, as a stand-in where a tool is needed.
 
 #![expect(clippy::unwrap_used, reason = "what a test makes for itself is there")]
 #![expect(clippy::needless_pass_by_value, reason = "values are written out where they are passed")]

@@ -170,7 +170,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain(
         "image.max_pixels",
         Kind::Whole(1, GIGA),
-        "Largest picture that is made smaller in process, width times height, each frame of an animation too. It takes up to 8 bytes of memory a pixel.",
+        "Largest picture that is made smaller without ffmpeg, width times height, each frame of an animation too. It takes up to 8 bytes of memory a pixel.",
     ),
     plain("image.max_frames", Kind::Whole(1, 100_000), "Most frames of an animated picture."),
     plain(

@@ -251,7 +251,7 @@ fn worker_settings(settings: &Settings) -> WorkerSettings {
 }
 
 /// What reads strangers' pictures and archives.
-pub(super) fn readers(settings: &Settings) -> anyhow::Result<Readers> {
+pub(crate) fn readers(settings: &Settings) -> anyhow::Result<Readers> {
     let image = ImageLimits {
         pixels: settings.image.max_pixels,
         frames: settings.image.max_frames,

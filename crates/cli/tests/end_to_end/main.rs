@@ -26,6 +26,7 @@ mod player;
 #[cfg(feature = "failpoints")]
 mod publishing;
 mod quotas;
+mod readers;
 mod samples;
 mod small_disk;
 mod sockets;

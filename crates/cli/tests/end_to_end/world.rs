@@ -393,18 +393,24 @@ impl World {
 
     /// The encoders among the processes that the server started.
     pub(crate) fn encoders(&self) -> Vec<u32> {
-        let processes = processes();
-        let mut family = vec![self.pid()];
-        let mut encoders = Vec::new();
-        while let Some(parent) = family.pop() {
-            for process in processes.iter().filter(|process| process.parent == parent) {
-                family.push(process.pid);
-                if process.name == "ffmpeg" {
-                    encoders.push(process.pid);
-                }
+        self.family().into_iter().filter(|process| process.name == "ffmpeg").map(|process| process.pid).collect()
+    }
+
+    /// The processes that the server started, and those that they started.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        self.family().into_iter().map(|process| process.pid).collect()
+    }
+
+    fn family(&self) -> Vec<Process> {
+        let (mut family, mut rest) = (Vec::new(), processes());
+        let mut parents = vec![self.pid()];
+        while let Some(parent) = parents.pop() {
+            for child in rest.extract_if(.., |process| process.parent == parent) {
+                parents.push(child.pid);
+                family.push(child);
             }
         }
-        encoders
+        family
     }
 }
 

@@ -18,7 +18,7 @@ choice! {
     }
 }
 
-/// `image`: a smaller picture, in process. Never larger than the source where format and size stay.
+/// `image`: a smaller picture, made without ffmpeg. Never larger than the source where format and size stay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Image {
     /// How hard it is squeezed.

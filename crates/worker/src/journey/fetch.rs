@@ -41,7 +41,7 @@ impl Input {
         Self { path, facts, developed: None, stand_in: None }
     }
 
-    /// What is read where a picture is made of it in process.
+    /// What is read where a reader makes a picture of it.
     pub(super) fn as_picture(&self) -> &Path {
         self.developed.as_ref().map_or(&self.path, |developed| &developed.path)
     }

@@ -244,7 +244,7 @@ impl Walk<'_> {
         };
         let (toolbox, sources) = match probed {
             Ok(probed) => probed,
-            // What is made of the picture in process does not share the fate of what tools would have made.
+            // What the reader makes of the picture does not share the fate of what tools would have made.
             Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) if self.is_picture(inputs).await? => {
                 let Some(routes) = Route::without_tools(&routes, &failure) else {
                     return Err(Trouble::Rejected(failure));

@@ -31,7 +31,7 @@ enum WhenLarger {
 }
 
 impl Walk<'_> {
-    /// The walk of outputs that are pictures made in process.
+    /// The walk of outputs that are pictures made by the job's reader.
     pub(super) async fn walk_pictures(
         &mut self,
         lease: &Lease,

@@ -1,4 +1,4 @@
-//! Which route an output takes: through the tools, through the pictures made in process, or through an archive.
+//! Which route an output takes: through the tools, through the pictures that a reader makes, or through an archive.
 
 use std::io;
 use std::path::Path;
@@ -12,11 +12,11 @@ use reelhook_media::{archive, heif, image};
 pub(super) enum Route {
     /// Through ffmpeg.
     Tools,
-    /// Through the pictures made in process.
+    /// Through a picture that a reader makes.
     Picture(Image),
     /// The same, small, and made fast.
     Thumbnail(Thumbnail),
-    /// Through the pictures made in process, where the source itself does when the result is not smaller.
+    /// The same, where the source itself does when the result is not smaller.
     AutoPicture(Image),
     /// Through an archive, whose members go the way of `auto`; its format where another is asked for.
     Archive(Option<Format>, Auto),

@@ -14,7 +14,7 @@ use super::route::Kind;
 use super::trouble::{Trouble, ffmpeg_missing, machine_failed};
 
 impl Walk<'_> {
-    /// Decodes the inputs that come in a format for which there is no decoder in process.
+    /// Decodes the inputs that come in a format for which we have no decoder of our own.
     pub(super) async fn develop(&mut self, inputs: &mut [Input], scratch: &Path) -> Result<(), Trouble> {
         for (number, input) in inputs.iter_mut().enumerate() {
             let path = input.path.clone();
@@ -38,7 +38,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether the first input is a picture that is made in process.
+    /// Whether the first input is a picture that its reader makes.
     pub(super) async fn is_picture(&self, inputs: &[Input]) -> Result<bool, Trouble> {
         let Some(first) = inputs.first() else { return Ok(false) };
         let path = first.path.clone();

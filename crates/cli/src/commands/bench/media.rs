@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
 use reelhook_dialects::native;
 use reelhook_domain::time::Timestamp;
+use reelhook_media::image::{self, Wish};
 use reelhook_media::{Damage, Toolbox, plan};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -53,6 +54,8 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
     for size in PHOTOS {
         figures.push(bench.thumbnail(size, jobs).await?);
     }
+    let photos = effort.pick(5, 15);
+    figures.extend(bench.reader(photos).await?);
     server.stop().await?;
     careless.stop().await?;
     let method = vec![
@@ -78,6 +81,11 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
         format!(
             "A thumbnail is 640 pixels wide. The job's time is `finished_at - created_at`, all commits and checks \
              included; the median of {jobs} jobs and of as many runs by hand, in turns."
+        ),
+        format!(
+            "A photograph is looked at and made smaller (jpg, high) {photos} times by a reader, a sandboxed child that is \
+             started for it, and as often by the same code in this process, in turns. Time is the median, CPU that of all \
+             of them together, of this process and its children."
         ),
     ];
     Ok(Section { title: "Media", figures, method })
@@ -229,6 +237,49 @@ impl Bench<'_> {
         let name = format!("Thumbnail of a photograph of {width} x {height}, a whole job");
         let figure = Figure::new(name, median(ours), "ms", "ffprobe, ffmpeg and ffprobe by hand", median(theirs));
         Ok(figure.target(Target::Ratio(THUMBNAIL)))
+    }
+
+    /// A photograph that a sandboxed child reads, beside the same in this process.
+    async fn reader(&self, photos: usize) -> anyhow::Result<Vec<Figure>> {
+        let readers = wiring::readers(self.tools)?;
+        let size = PHOTOS[0];
+        let (photo, made) = (self.folder.join("photo.jpg"), self.folder.join("made"));
+        pictures::write(&scenes::photo(8, size), size, &["-q:v", "2"], &photo).await?;
+        let (mut walls, mut cpus) = ([Vec::new(), Vec::new()], [Duration::ZERO; 2]);
+        for photo_number in 0..=photos {
+            for (place, in_child) in [true, false].into_iter().enumerate() {
+                let (cpu, began) = (subject::all_cpu()?, Instant::now());
+                if in_child {
+                    let reader = readers.reader(vec![photo.clone()], self.folder);
+                    reader.inspect(&photo).await?;
+                    reader.make(&photo, &Wish::default(), &made).await?;
+                } else {
+                    let (photo, made, limits) = (photo.clone(), made.clone(), *readers.image_limits());
+                    let work = move || {
+                        image::inspect(&photo, &limits)?;
+                        image::make(&photo, &Wish::default(), &made, &limits, &image::unclaimed)
+                    };
+                    tokio::task::spawn_blocking(work).await??;
+                }
+                let wall = began.elapsed();
+                // A reader that was dropped is killed and counted a moment later.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                // The first of each is not counted.
+                if photo_number > 0 {
+                    walls[place].push(milliseconds(wall));
+                    cpus[place] += subject::all_cpu()?.saturating_sub(cpu);
+                }
+            }
+        }
+        let [[child, here], [child_cpu, here_cpu]] = [walls.map(median), cpus.map(milliseconds)];
+        let name = format!("A photograph of {} x {} through a reader", size.0, size.1);
+        Ok(vec![
+            Figure::new(&name, child, "ms", "in this process", here),
+            Figure::new("of that, the reader", child - here, "ms", "the 5 ms that it may take", 5.0)
+                .target(Target::Ratio(1.0)),
+            Figure::new(format!("CPU of {photos} such photographs"), child_cpu, "ms", "in this process", here_cpu)
+                .target(Target::Ratio(1.05)),
+        ])
     }
 
     /// Runs by hand, in a folder of its own, the single command that the plan makes of these outputs.
