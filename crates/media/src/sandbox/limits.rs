@@ -1,6 +1,7 @@
 //! Resource limits, priority, and death: with the parent, and before all others when memory runs out.
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, nice, set_parent_process_death_signal, setrlimit};
+use rustix::thread::disable_transparent_huge_pages;
 
 /// How much a tool may take. Absent means the machine's own limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ impl Bounds {
         limit(Resource::Core, 0)?;
         limit(Resource::Nofile, OPEN_FILES)?;
         die_first();
+        // The server does without huge pages, and children inherit that; pixels are worth them.
+        let _ = disable_transparent_huge_pages(false);
         for (resource, value) in [
             (Resource::Data, self.data_bytes),
             (Resource::Nproc, self.processes),

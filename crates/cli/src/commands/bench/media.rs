@@ -55,7 +55,9 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
         figures.push(bench.thumbnail(size, jobs).await?);
     }
     let photos = effort.pick(5, 15);
-    figures.extend(bench.reader(photos).await?);
+    for size in PHOTOS {
+        figures.extend(bench.reader(size, photos).await?);
+    }
     server.stop().await?;
     careless.stop().await?;
     let method = vec![
@@ -240,11 +242,10 @@ impl Bench<'_> {
     }
 
     /// A photograph that a sandboxed child reads, beside the same in this process.
-    async fn reader(&self, photos: usize) -> anyhow::Result<Vec<Figure>> {
+    async fn reader(&self, size: (u32, u32), photos: usize) -> anyhow::Result<Vec<Figure>> {
         let readers = wiring::readers(self.tools)?;
-        let size = PHOTOS[0];
         let (photo, made) = (self.folder.join("photo.jpg"), self.folder.join("made"));
-        pictures::write(&scenes::photo(8, size), size, &["-q:v", "2"], &photo).await?;
+        pictures::write(&scenes::photo(8, size), size, &["-y", "-q:v", "2"], &photo).await?;
         let (mut walls, mut cpus) = ([Vec::new(), Vec::new()], [Duration::ZERO; 2]);
         for photo_number in 0..=photos {
             for (place, in_child) in [true, false].into_iter().enumerate() {
