@@ -44,6 +44,9 @@ impl EventType {
     /// Somebody asked for a sample.
     pub const WEBHOOK_TEST: &'static str = "webhook.test";
 
+    /// Most characters of a type.
+    pub const LONGEST: usize = 128;
+
     /// All types that we raise.
     pub const OURS: &'static [&'static str] = &[
         Self::JOB_CREATED,
@@ -112,7 +115,11 @@ impl FromStr for EventType {
     type Err = NotAnEventType;
 
     fn from_str(text: &str) -> Result<Self, NotAnEventType> {
-        if text.len() <= 128 && text.split('.').all(is_word) { Ok(Self(text.to_owned())) } else { Err(NotAnEventType) }
+        if text.len() <= Self::LONGEST && text.split('.').all(is_word) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotAnEventType)
+        }
     }
 }
 

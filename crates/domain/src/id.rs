@@ -171,6 +171,13 @@ impl<K> Ord for Id<K> {
     }
 }
 
+impl<K: Kind> Id<K> {
+    /// The regular expression (ECMA-262) of its text.
+    pub fn pattern() -> String {
+        format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", K::PREFIX)
+    }
+}
+
 impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(K::PREFIX)?;

@@ -8,7 +8,7 @@ use http::StatusCode;
 use reelhook_dialects::native;
 use reelhook_dialects::native::reply::{AttemptReply, EndpointReply, WaitingReply};
 use reelhook_domain::endpoint::EndpointState;
-use reelhook_domain::form::Form;
+use reelhook_domain::form::{Form, Shape};
 use reelhook_store::SealedFor;
 use serde::Serialize;
 use serde_json::Value;
@@ -157,7 +157,13 @@ pub(super) fn overlap(value: Value) -> Result<Duration, Problem> {
 
 /// Takes how long an old secret goes on signing.
 pub(super) fn take_overlap(form: &mut Form) -> Duration {
-    form.integer("overlap_seconds", 0..=7 * 24 * 3600).map_or(OVERLAP, Duration::from_secs)
+    let seconds = form.integer("overlap_seconds", 0..=7 * 24 * 3600);
+    Duration::from_secs(form.or("overlap_seconds", seconds, OVERLAP.as_secs()))
+}
+
+/// What the body of a rotation may hold.
+pub(crate) fn rotate_shape() -> Shape {
+    Form::shape(|form| Some(take_overlap(form)))
 }
 
 /// Rotate an endpoint's secret

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::problem::Problem;
 
 /// Most items of a page, and how many there are where the caller says nothing.
-const PAGE: (u32, u32) = (100, 20);
+pub(crate) const PAGE: (u32, u32) = (100, 20);
 
 /// Reads an id from a path; whatever is not one names nothing.
 pub(super) fn id<K: Kind>(text: &str, what: &str) -> Result<Id<K>, Problem> {
@@ -31,8 +31,16 @@ pub(super) struct Query {
 
 impl Query {
     pub(super) fn of(uri: &Uri) -> Self {
-        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-        Self { pairs, known: Vec::new(), violations: Vec::new() }
+        let mut query = Self { pairs: BTreeMap::new(), known: Vec::new(), violations: Vec::new() };
+        for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned() {
+            if query.pairs.contains_key(&name) {
+                let name: String = name.chars().take(120).collect();
+                query.refuse(&name, &value, "must be there once".to_owned());
+            } else {
+                query.pairs.insert(name, value);
+            }
+        }
+        query
     }
 
     fn refuse(&mut self, name: &str, value: &str, message: String) {

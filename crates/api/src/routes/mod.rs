@@ -36,6 +36,7 @@ use crate::desk::Desk;
 use crate::metrics::{RequestLabels, method_label};
 use crate::problem::Problem;
 
+pub(crate) use listing::PAGE;
 pub(crate) use {
     deliveries::*, endpoints::*, events::*, jobs::*, keys::*, operations::*, origins::*, plan::*, pull::*, recovery::*,
     retention::*, secrets::*, settings::*, uploads::*,

@@ -37,6 +37,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How many events a stream reads at once: what it holds in memory.
 const STREAM_BATCH: u32 = 32;
 
+/// Most events of one answer, and how many there are where nothing is asked.
+pub(crate) const PULLED: (u32, u32) = (500, 100);
+
 /// Pull events
 ///
 /// The same signed headers and bodies that would be sent, in order, after that sequence number. With `wait` the answer comes
@@ -58,7 +61,7 @@ pub(crate) async fn pull_events(
     let endpoint: EndpointId = id(&endpoint, "endpoint")?;
     let mut query = Query::of(&uri);
     let after = query.integer("after", 0..=i64::MAX as u64).unwrap_or(0) as i64;
-    let limit = query.integer("limit", 1..=500).unwrap_or(100) as u32;
+    let limit = query.integer("limit", 1..=u64::from(PULLED.0)).map_or(PULLED.1, |limit| limit as u32);
     let wait = query.parsed::<Wait>("wait").map_or(Duration::ZERO, |wait| wait.0);
     query.finish()?;
     let mut puller = Puller::of(&desk, caller, endpoint, after).await?;

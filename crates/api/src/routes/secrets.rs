@@ -1,10 +1,12 @@
 //! `/v1/secrets`: what signs for the services that have a scheme of their own.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use reelhook_dialects::{SecretRequest, has_own_secrets, native};
-use reelhook_domain::form::Form;
+use reelhook_domain::form::{Form, Shape};
 use reelhook_domain::job::Dialect;
 use reelhook_store::SigningSecret;
 use serde::Serialize;
@@ -102,13 +104,19 @@ pub(crate) async fn rotate_secret(
     let Some(service) = Dialect::from_word(&service).filter(|service| has_own_secrets(*service)) else {
         return Err(Problem::not_found("service with secrets of its own"));
     };
-    let (text, overlap) = Form::read(value, |form| {
-        let text = native::request::secret_text(form);
-        Some((text, take_overlap(form)))
-    })
-    .map_err(Problem::invalid)?;
+    let (text, overlap) = Form::read(value, read_rotation).map_err(Problem::invalid)?;
     let secret = desk.add_service_secret(caller, SecretRequest { service, text }, overlap).await?;
     Ok(Json(ServiceSecret::shown(secret)))
+}
+
+fn read_rotation(form: &mut Form) -> Option<(Option<String>, Duration)> {
+    let text = native::request::secret_text(form);
+    Some((text, take_overlap(form)))
+}
+
+/// What the body of such a rotation may hold.
+pub(crate) fn rotate_service_shape() -> Shape {
+    Form::shape(read_rotation)
 }
 
 /// Revoke a service's secret

@@ -1,13 +1,13 @@
 //! Origins: what callers of the native API may say of them, and what it answers.
 
-use reelhook_domain::form::{Form, Violation};
+use reelhook_domain::form::{Form, Shape, Violation};
 use reelhook_domain::origin::{Credentials, Origin, Permissions, Place, Validation, check_bucket, check_region};
 use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 
-use super::request::{custom_headers, url};
+use super::request::{headers, url};
 use crate::request::OriginRequest;
 
 /// Longest text of a credential: a service account's key has some 2,400 bytes.
@@ -20,48 +20,46 @@ const PROVIDERS: [&str; 4] = ["http", "s3", "r2", "gcs"];
 /// # Errors
 /// Everything that is wrong with it; credentials are never repeated.
 pub fn read(value: Value) -> Result<OriginRequest, Vec<Violation>> {
-    Form::read(value, |form| {
-        let name = form.text("name", 100);
-        let name = form.require("name", name);
-        let place = place(form);
-        let permissions = permissions(form);
-        let base_path = form.parsed("base_path").unwrap_or_default();
-        let path_template = form.parsed("path_template").unwrap_or_default();
-        let (place, credentials) = place?;
-        let can_write = !matches!(place, Place::Http { .. });
-        let permissions = match permissions {
-            Some(Permissions { write: true, .. }) if !can_write => {
-                form.refuse("permissions", Value::Null, "must be [\"read\"] where the origin is a web server");
-                return None;
-            }
-            permissions => permissions.unwrap_or(Permissions { read: true, write: can_write }),
-        };
-        Some(OriginRequest { name: name?, place, credentials, permissions, base_path, path_template })
-    })
+    Form::read(value, read_origin)
+}
+
+/// What the reader takes.
+pub fn shape() -> Shape {
+    Form::shape(read_origin)
+}
+
+fn read_origin(form: &mut Form) -> Option<OriginRequest> {
+    let name = form.text("name", 100);
+    let name = form.require("name", name);
+    let place = place(form);
+    let permissions = permissions(form);
+    let base_path = form.parsed("base_path").unwrap_or_default();
+    let path_template = form.parsed("path_template").unwrap_or_default();
+    let (place, credentials) = place?;
+    let can_write = !matches!(place, Place::Http { .. });
+    let permissions = match permissions {
+        Some(Permissions { write: true, .. }) if !can_write => {
+            form.refuse("permissions", Value::Null, "must be [\"read\"] where the origin is a web server");
+            return None;
+        }
+        permissions => permissions.unwrap_or(Permissions { read: true, write: can_write }),
+    };
+    Some(OriginRequest { name: name?, place, credentials, permissions, base_path, path_template })
 }
 
 /// Takes the one provider that is named, with what opens it.
 fn place(form: &mut Form) -> Option<(Place, Credentials)> {
-    if PROVIDERS.iter().filter(|provider| form.has(provider)).count() != 1 {
-        for provider in PROVIDERS {
-            // Take all, so that they are not called unknown as well.
-            form.value(provider);
-        }
-        form.refuse_whole("needs exactly one of http, s3, r2 and gcs");
-        return None;
-    }
+    form.exactly_one(&PROVIDERS);
     let [http, s3, r2, gcs] = PROVIDERS;
     let http = form.object(http, |form| {
         let base_url = plain_url(form, "base_url");
         let base_url = form.require("base_url", base_url);
-        let headers = form.secrets("credentials", |form| {
-            Some(form.pairs("headers", 20, 4000).map(|pairs| custom_headers(form, pairs)).unwrap_or_default())
-        });
+        let headers = form.secrets("credentials", |form| Some(headers(form, 4000).unwrap_or_default()));
         Some((Place::Http { base_url: base_url? }, Credentials::Headers(headers.unwrap_or_default())))
     });
     let s3 = form.object(s3, |form| {
         let (bucket, endpoint) = (bucket(form), plain_url(form, "endpoint"));
-        let region = checked(form, "region", check_region);
+        let region = checked(form, "region", "^[a-z0-9-]{2,32}$", check_region);
         let region = form.require("region", region);
         let keys = keys(form);
         Some((Place::S3 { bucket: bucket?, region: region?, endpoint }, keys?))
@@ -90,6 +88,7 @@ fn permissions(form: &mut Form) -> Option<Permissions> {
         "write" => Ok(Permissions { read: false, write: true }),
         _ => Err("must be read or write"),
     };
+    form.items("permissions", "^(read|write)$");
     let given = form.texts("permissions", 1..=2, known)?;
     let all = |one: Permissions, other: &Permissions| Permissions {
         read: one.read || other.read,
@@ -99,11 +98,17 @@ fn permissions(form: &mut Form) -> Option<Permissions> {
 }
 
 fn bucket(form: &mut Form) -> Option<String> {
-    let bucket = checked(form, "bucket", check_bucket);
+    let bucket = checked(form, "bucket", "^(?!.*\\.\\.)[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", check_bucket);
     form.require("bucket", bucket)
 }
 
-fn checked(form: &mut Form, name: &'static str, check: fn(&str) -> Result<(), &'static str>) -> Option<String> {
+fn checked(
+    form: &mut Form,
+    name: &'static str,
+    pattern: &'static str,
+    check: fn(&str) -> Result<(), &'static str>,
+) -> Option<String> {
+    form.pattern(name, pattern);
     let text = form.text(name, 300)?;
     match check(&text) {
         Ok(()) => Some(text),
@@ -127,14 +132,15 @@ fn plain_url(form: &mut Form, name: &'static str) -> Option<Url> {
 
 /// Takes `account_id`, or `endpoint` where the account has another one, such as that of a jurisdiction.
 fn r2_endpoint(form: &mut Form) -> Option<Url> {
-    let is_one = form.has("account_id") != form.has("endpoint");
-    let account = checked(form, "account_id", |id| match id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
-        true => Ok(()),
-        false => Err("must be the id of an account: 32 hexadecimal digits"),
+    let is_one = form.exactly_one(&["account_id", "endpoint"]).is_some();
+    let account = checked(form, "account_id", "^[0-9a-fA-F]{32}$", |id| {
+        match id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            true => Ok(()),
+            false => Err("must be the id of an account: 32 hexadecimal digits"),
+        }
     });
     let endpoint = plain_url(form, "endpoint");
     if !is_one {
-        form.refuse_whole("needs exactly one of account_id and endpoint");
         return None;
     }
     let of_account =
@@ -156,6 +162,7 @@ fn keys(form: &mut Form) -> Option<Credentials> {
 
 /// Takes a text that stands in a header, or signs one.
 fn credential(form: &mut Form, name: &'static str) -> Option<String> {
+    form.pattern(name, "^[!-~]+$");
     let text = form.text(name, LONGEST_CREDENTIAL)?;
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         form.refuse(name, Value::Null, "must be printable ASCII without spaces");

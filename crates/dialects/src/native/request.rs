@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use http::header::{HeaderName, HeaderValue};
+use reelhook_domain::choice;
 use reelhook_domain::endpoint::Rate;
-use reelhook_domain::event::{Data, EventFilter};
-use reelhook_domain::form::{Form, Violation};
-use reelhook_domain::id::EventId;
+use reelhook_domain::event::{Data, EventFilter, EventType};
+use reelhook_domain::form::{Form, Shape, Violation};
+use reelhook_domain::id::{EventId, Id, Kind};
 use reelhook_domain::job::{Dialect, MOST_INPUTS, OnDamage, Priority};
 use reelhook_domain::recipe::{FEWEST_TO_JOIN, Recipe};
 use reelhook_domain::retry::{LONGEST_WAIT, MOST_WAITS, RetrySchedule};
@@ -31,108 +32,122 @@ pub const MOST_EVENTS: usize = 500;
 /// Largest payload of a caller's own event, in bytes of JSON.
 pub const LARGEST_PAYLOAD: usize = 256 * 1024;
 
+/// Types of events, and patterns of them, as regular expressions.
+const EVENT_TYPE: &str = "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$";
+const EVENT_PATTERN: &str = "^(\\*|[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*(\\.\\*)?)$";
+
+/// What the readers of requests take, by the names that they have in the document.
+pub fn shapes() -> Vec<(&'static str, Shape)> {
+    vec![
+        ("JobRequest", Form::shape(read_job)),
+        ("EndpointRequest", Form::shape(read_endpoint)),
+        ("EndpointPatch", Form::shape(read_endpoint_patch)),
+        ("SettingsRequest", Form::shape(read_settings)),
+        ("RetentionRequest", Form::shape(|form| read_retention(form, u32::MAX))),
+        ("PublishRequest", Form::shape(read_publish)),
+        ("RecoverRequest", Form::shape(read_recover)),
+        ("ReplayRequest", Form::shape(read_replay)),
+        ("KeyRequest", Form::shape(read_key)),
+        ("SecretRequest", Form::shape(read_secret)),
+        ("RetryRequest", Form::shape(read_retry)),
+    ]
+}
+
 /// Reads `POST /v1/jobs`.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
-    Form::read(value, |form| {
-        let inputs = inputs(form);
-        let outputs = form.objects("outputs", 1..=MOST_OUTPUTS, |output, _| {
-            let name = plain_name(output);
-            Some((name, Recipe::read(output)?))
-        });
-        let outputs = form.require("outputs", outputs);
-        let webhook = form.object("webhook", webhook);
-        let metadata = form.pairs("metadata", METADATA.0, METADATA.1).unwrap_or_default();
-        let priority = form.choice("priority").unwrap_or(Priority::Standard);
-        let on_damage = form.choice("on_damage").unwrap_or(OnDamage::Strict);
-        let confirm = form.boolean("confirm").unwrap_or(false);
-        let draft = form.boolean("draft").unwrap_or(false);
-        let joins = |(_, recipe): &(_, Recipe)| matches!(recipe, Recipe::Concat(_));
-        if let (Some(inputs), Some(outputs)) = (&inputs, &outputs)
-            && inputs.len() < FEWEST_TO_JOIN
-            && let Some(place) = outputs.iter().position(joins)
-        {
-            let message = format_args!("needs a job with inputs, at least {FEWEST_TO_JOIN} of them").to_string();
-            form.refuse(&format!("outputs[{place}].recipe"), "concat".into(), message);
-        }
-        let outputs = named(form, outputs?)?;
-        Some(JobRequest {
-            webhook,
-            metadata: metadata.into_iter().collect(),
-            priority,
-            on_damage,
-            confirm,
-            draft,
-            ..JobRequest::new(Dialect::Native, inputs?, outputs)
-        })
+    Form::read(value, read_job)
+}
+
+fn read_job(form: &mut Form) -> Option<JobRequest> {
+    let inputs = inputs(form);
+    let outputs = form.objects("outputs", 1..=MOST_OUTPUTS, |output, _| {
+        let name = plain_name(output);
+        Some((name, Recipe::read(output)?))
+    });
+    let outputs = form.require("outputs", outputs);
+    let webhook = form.object("webhook", webhook);
+    let metadata = form.pairs("metadata", METADATA.0, METADATA.1).unwrap_or_default();
+    let priority = form.choice_or("priority", Priority::Standard);
+    let on_damage = form.choice_or("on_damage", OnDamage::Strict);
+    let confirm = form.boolean_or("confirm", false);
+    let draft = form.boolean_or("draft", false);
+    let joins = |(_, recipe): &(_, Recipe)| matches!(recipe, Recipe::Concat(_));
+    if let (Some(inputs), Some(outputs)) = (&inputs, &outputs)
+        && inputs.len() < FEWEST_TO_JOIN
+        && let Some(place) = outputs.iter().position(joins)
+    {
+        let message = format_args!("needs a job with inputs, at least {FEWEST_TO_JOIN} of them").to_string();
+        form.refuse(&format!("outputs[{place}].recipe"), "concat".into(), message);
+    }
+    let outputs = named(form, outputs?)?;
+    Some(JobRequest {
+        webhook,
+        metadata: metadata.into_iter().collect(),
+        priority,
+        on_damage,
+        confirm,
+        draft,
+        ..JobRequest::new(Dialect::Native, inputs?, outputs)
     })
 }
 
 /// Takes `input` or `inputs`; an empty list when neither is there, as with a file that comes along.
 fn inputs(form: &mut Form) -> Option<Vec<NamedInput>> {
-    match (form.has("input"), form.has("inputs")) {
-        (false, false) => {
-            form.value("input");
-            form.value("inputs");
-            Some(Vec::new())
-        }
-        (true, false) => {
-            form.value("inputs");
-            form.object("input", input).map(|source| vec![NamedInput::only(source)])
-        }
-        (false, true) => {
-            form.value("input");
-            let inputs = form.objects("inputs", 1..=MOST_INPUTS, |form, index| {
-                let name = plain_name(form);
-                let source = input(form)?;
-                let name = name.unwrap_or_else(|| format!("in_{}", index + 1));
-                Some(NamedInput { name, source, headers: BTreeMap::new() })
-            })?;
-            let mut taken = BTreeSet::new();
-            for (index, input) in inputs.iter().enumerate() {
-                if !taken.insert(input.name.clone()) {
-                    form.refuse(
-                        &format!("inputs[{index}].name"),
-                        input.name.clone().into(),
-                        "must be unique in the job",
-                    );
-                }
-            }
-            (taken.len() == inputs.len()).then_some(inputs)
-        }
-        (true, true) => {
-            form.value("input");
-            form.value("inputs");
-            form.refuse_whole("takes either input or inputs, not both");
-            None
-        }
+    let given = (form.has("input"), form.has("inputs"));
+    let only = form.object("input", input).map(|source| vec![NamedInput::only(source)]);
+    let several = form.objects("inputs", 1..=MOST_INPUTS, |form, index| {
+        let name = plain_name(form);
+        let source = input(form)?;
+        let name = name.unwrap_or_else(|| format!("in_{}", index + 1));
+        Some(NamedInput { name, source, headers: BTreeMap::new() })
+    });
+    form.at_least_one(vec![("input", None), ("inputs", None)]);
+    form.at_most_one(&["input", "inputs"]);
+    match given {
+        (false, false) => Some(Vec::new()),
+        (true, false) => only,
+        (false, true) => several.filter(|inputs| are_named_apart(form, inputs)),
+        (true, true) => None,
     }
 }
 
-fn input(form: &mut Form) -> Option<InputRequest> {
-    match (form.has("url"), form.has("upload"), form.has("origin")) {
-        (true, false, false) => url(form, "url").map(InputRequest::Url),
-        (false, true, false) => form.parsed("upload").map(InputRequest::Upload),
-        (false, false, true) => {
-            let (origin, path) = (form.parsed("origin"), form.text("path", 1024));
-            let path = form.require("path", path);
-            Some(InputRequest::Origin(origin?, path?))
-        }
-        _ => {
-            // Take all, so that they are not called unknown as well.
-            for name in ["url", "upload", "origin", "path"] {
-                form.value(name);
-            }
-            form.refuse_whole("needs exactly one of url, upload and origin");
-            None
+fn are_named_apart(form: &Form, inputs: &[NamedInput]) -> bool {
+    let mut taken = BTreeSet::new();
+    for (index, input) in inputs.iter().enumerate() {
+        if !taken.insert(&input.name) {
+            form.refuse(&format!("inputs[{index}].name"), input.name.clone().into(), "must be unique in the job");
         }
     }
+    taken.len() == inputs.len()
+}
+
+fn input(form: &mut Form) -> Option<InputRequest> {
+    let given = form.exactly_one(&["url", "upload", "origin"]);
+    let url = url(form, "url").map(InputRequest::Url);
+    let upload = id(form, "upload").map(InputRequest::Upload);
+    let (origin, path) = (id(form, "origin"), form.text("path", 1024));
+    let path = form.require_with("path", "origin", path);
+    form.not_empty("path");
+    match given? {
+        "url" => url,
+        "upload" => upload,
+        _ => Some(InputRequest::Origin(origin?, path?)),
+    }
+}
+
+/// Takes an id.
+fn id<K: Kind>(form: &mut Form, name: &'static str) -> Option<Id<K>> {
+    form.pattern(name, &Id::<K>::pattern());
+    form.parsed(name)
 }
 
 /// Takes a URL that a stranger wrote; whether it may be reached is judged where the policy is.
 pub(super) fn url(form: &mut Form, name: &'static str) -> Option<Url> {
+    form.format(name, "uri");
+    form.pattern(name, "^[Hh][Tt][Tt][Pp][Ss]?://");
     let text = form.text(name, LONGEST_URL)?;
     match Url::parse(&text) {
         Ok(url) => Some(url),
@@ -155,18 +170,16 @@ fn webhook(form: &mut Form) -> Option<WebhookRequest> {
 }
 
 fn events(form: &mut Form) -> Option<EventFilter> {
+    form.items("events", EVENT_PATTERN);
     form.texts("events", 1..=EventFilter::MOST, EventFilter::check_pattern).map(EventFilter::new)
 }
 
 /// Takes the name of an input or output: it stands in paths and file names, so it is plain.
 fn plain_name(form: &mut Form) -> Option<String> {
-    let name = form.text("name", 64)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if !name.is_empty() && name.bytes().all(plain) && !name.starts_with(['.', '-']) {
-        return Some(name);
-    }
-    form.refuse("name", name.into(), "must be 1 to 64 letters, digits, '_', '-' or '.', not starting with '.' or '-'");
-    None
+    let fits = |name: &str| !name.is_empty() && name.bytes().all(plain) && !name.starts_with(['.', '-']);
+    let allowed = "must be 1 to 64 letters, digits, '_', '-' or '.', not starting with '.' or '-'";
+    form.text_like("name", 64, "^[A-Za-z0-9_][A-Za-z0-9_.-]*$", allowed, fits)
 }
 
 /// Gives every output a name: its own, or that of its recipe, numbered when repeated.
@@ -202,31 +215,36 @@ fn fresh(plain: &str, taken: &BTreeSet<String>) -> String {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
-    Form::read(value, |form| {
-        let address = match (form.boolean("pull").unwrap_or(false), form.has("url")) {
-            (true, true) => {
-                form.value("url");
-                form.refuse_whole("takes either url or pull, not both");
-                None
-            }
-            (true, false) => Some(EndpointAddress::Pull),
-            (false, _) => {
-                let url = url(form, "url");
-                form.require("url", url).map(EndpointAddress::Push)
-            }
-        };
-        let patch = endpoint_fields(form);
-        let dialect = form.choice("dialect").unwrap_or(Dialect::Native);
-        Some(EndpointRequest {
-            dialect,
-            address: address?,
-            events: patch.events.unwrap_or_default(),
-            description: patch.description.unwrap_or_default(),
-            headers: patch.headers.unwrap_or_default(),
-            retry: patch.retry.flatten(),
-            rate: patch.rate.flatten(),
-            timeout_ms: patch.timeout_ms.unwrap_or(crate::timeout(dialect).as_millis() as u32),
-        })
+    Form::read(value, read_endpoint)
+}
+
+fn read_endpoint(form: &mut Form) -> Option<EndpointRequest> {
+    form.at_least_one(vec![("url", None), ("pull", Some(true.into()))]);
+    let (pull, had_url) = (form.boolean_or("pull", false), form.has("url"));
+    let url = url(form, "url");
+    let address = match (pull, had_url) {
+        (true, true) => {
+            form.refuse_whole("takes either url or pull, not both");
+            None
+        }
+        (true, false) => Some(EndpointAddress::Pull),
+        (false, true) => url.map(EndpointAddress::Push),
+        (false, false) => {
+            form.refuse("url", Value::Null, "is required");
+            None
+        }
+    };
+    let patch = endpoint_fields(form);
+    let dialect = form.choice_or("dialect", Dialect::Native);
+    Some(EndpointRequest {
+        dialect,
+        address: address?,
+        events: patch.events.unwrap_or_default(),
+        description: patch.description.unwrap_or_default(),
+        headers: patch.headers.unwrap_or_default(),
+        retry: patch.retry.flatten(),
+        rate: patch.rate.flatten(),
+        timeout_ms: patch.timeout_ms.unwrap_or(crate::timeout(dialect).as_millis() as u32),
     })
 }
 
@@ -235,58 +253,34 @@ pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn endpoint_patch(value: Value) -> Result<EndpointPatch, Vec<Violation>> {
-    Form::read(value, |form| {
-        let url = url(form, "url");
-        Some(EndpointPatch { url, ..endpoint_fields(form) })
-    })
+    Form::read(value, read_endpoint_patch)
+}
+
+fn read_endpoint_patch(form: &mut Form) -> Option<EndpointPatch> {
+    let url = url(form, "url");
+    Some(EndpointPatch { url, ..endpoint_fields(form) })
 }
 
 /// The fields that a new endpoint and a change of one share.
 fn endpoint_fields(form: &mut Form) -> EndpointPatch {
     let events = events(form);
     let description = form.text("description", 500);
-    let headers = form.pairs("headers", 20, 2000).map(|pairs| custom_headers(form, pairs));
-    let retry = clearable(form, "retry_seconds", waits);
-    let rate = clearable(form, "rate", |form| form.object("rate", rate));
+    let headers = headers(form, 2000);
+    let retry = form.clearable("retry_seconds", waits);
+    let rate = form.clearable("rate", |form| form.object("rate", rate));
     let timeout_ms = form.number("timeout_seconds", 1.0..=60.0).map(|seconds| (seconds * 1000.0).round() as u32);
     EndpointPatch { url: None, events, description, headers, retry, rate, timeout_ms }
 }
 
-/// Takes a field that null clears.
-fn clearable<T>(form: &mut Form, name: &'static str, take: impl FnOnce(&mut Form) -> Option<T>) -> Option<Option<T>> {
-    if form.is_null(name) {
-        form.value(name);
-        return Some(None);
-    }
-    take(form).map(Some)
-}
-
 fn waits(form: &mut Form) -> Option<RetrySchedule> {
-    let items = match form.value("retry_seconds")? {
-        Value::Array(items) => items,
-        other => {
-            form.refuse("retry_seconds", other, "must be an array of seconds");
-            return None;
-        }
-    };
-    let longest = LONGEST_WAIT.as_secs();
-    let waits: Option<Vec<u64>> =
-        items.iter().map(|item| item.as_u64().filter(|seconds| *seconds <= longest)).collect();
-    match waits {
-        Some(waits) if (1..=MOST_WAITS).contains(&waits.len()) => Some(RetrySchedule::seconds(&waits)),
-        _ => {
-            let message =
-                format!("must be 1 to {MOST_WAITS} waits in whole seconds, each 0 to {longest}; one attempt for each");
-            form.refuse("retry_seconds", Value::Array(items), message);
-            None
-        }
-    }
+    let seconds = form.integers("retry_seconds", 1..=MOST_WAITS, 0..=LONGEST_WAIT.as_secs())?;
+    Some(RetrySchedule::seconds(&seconds))
 }
 
 fn rate(form: &mut Form) -> Option<Rate> {
     let per_second = form.number("per_second", 0.1..=10_000.0);
     let per_second = form.require("per_second", per_second);
-    let burst = form.integer32("burst", 1..=10_000).unwrap_or(1);
+    let burst = form.integer32_or("burst", 1..=10_000, 1);
     Some(Rate { per_second: per_second?, burst })
 }
 
@@ -311,7 +305,14 @@ const RESERVED_HEADERS: &[&str] = &[
     "cookie",
 ];
 
-pub(super) fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
+/// Takes headers of a caller's own.
+pub(super) fn headers(form: &mut Form, longest: usize) -> Option<BTreeMap<String, String>> {
+    let pairs = form.pairs("headers", 20, longest);
+    form.pair_patterns("headers", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "^[\\t -~\\u0080-\\u00ff]*$");
+    pairs.map(|pairs| custom_headers(form, pairs))
+}
+
+fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
     let mut headers = BTreeMap::new();
     for (name, value) in pairs {
         let path = format!("headers.{}", name.chars().take(64).collect::<String>());
@@ -337,11 +338,13 @@ pub(super) fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTree
 /// # Errors
 /// Everything that is wrong with it.
 pub fn settings(value: Value) -> Result<SettingsRequest, Vec<Violation>> {
-    Form::read(value, |form| {
-        let given = form.has("default_webhook");
-        let default_webhook = form.object("default_webhook", webhook);
-        (given == default_webhook.is_some()).then_some(SettingsRequest { default_webhook })
-    })
+    Form::read(value, read_settings)
+}
+
+fn read_settings(form: &mut Form) -> Option<SettingsRequest> {
+    let given = form.has("default_webhook");
+    let default_webhook = form.object("default_webhook", webhook);
+    (given == default_webhook.is_some()).then_some(SettingsRequest { default_webhook })
 }
 
 /// Reads `PUT /v1/settings/retention`: so many days, at most `most`, or null for the server's time.
@@ -349,14 +352,12 @@ pub fn settings(value: Value) -> Result<SettingsRequest, Vec<Violation>> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn retention(value: Value, most: u32) -> Result<Option<u32>, Vec<Violation>> {
-    Form::read(value, |form| {
-        if form.is_null("keep_days") {
-            form.value("keep_days");
-            return Some(None);
-        }
-        let days = form.integer32("keep_days", 1..=most);
-        form.require("keep_days", days).map(Some)
-    })
+    Form::read(value, |form| read_retention(form, most))
+}
+
+fn read_retention(form: &mut Form, most: u32) -> Option<Option<u32>> {
+    let days = form.clearable("keep_days", |form| form.integer32("keep_days", 1..=most));
+    form.require("keep_days", days)
 }
 
 /// Reads `POST /v1/events`: one event, or up to [`MOST_EVENTS`].
@@ -364,27 +365,41 @@ pub fn retention(value: Value, most: u32) -> Result<Option<u32>, Vec<Violation>>
 /// # Errors
 /// Everything that is wrong with it.
 pub fn publish(value: Value) -> Result<Vec<PublishRequest>, Vec<Violation>> {
-    Form::read(value, |form| {
-        if form.has("events") {
-            form.objects("events", 1..=MOST_EVENTS, |event, _| publication(event))
-        } else {
-            publication(form).map(|event| vec![event])
-        }
-    })
+    Form::read(value, read_publish)
 }
 
-fn publication(form: &mut Form) -> Option<PublishRequest> {
+fn read_publish(form: &mut Form) -> Option<Vec<PublishRequest>> {
+    let given = form.exactly_one(&["type", "events"]);
+    let several = form.objects("events", 1..=MOST_EVENTS, |event, _| {
+        let (kind, payload) = (event_type(event), event.value("payload"));
+        let (kind, payload) = (event.require("type", kind), event.require("payload", payload));
+        event.not_null("payload");
+        publication(event, kind?, payload?)
+    });
+    let (kind, payload) = (event_type(form), form.value("payload"));
+    let payload = form.require_with("payload", "type", payload);
+    form.not_null("payload");
+    if given? == "events" {
+        return several;
+    }
+    publication(form, kind?, payload?).map(|event| vec![event])
+}
+
+fn event_type(form: &mut Form) -> Option<EventType> {
     let kind = form.parsed("type");
-    let kind = form.require("type", kind);
-    let payload = form.value("payload");
-    let payload = form.require("payload", payload)?;
+    form.pattern("type", EVENT_TYPE);
+    form.longest("type", EventType::LONGEST);
+    kind
+}
+
+fn publication(form: &Form, kind: EventType, payload: Value) -> Option<PublishRequest> {
     let text = payload.to_string();
     let size = text.len();
     if size > LARGEST_PAYLOAD {
         form.refuse("payload", payload, format_args!("must be at most {LARGEST_PAYLOAD} bytes of JSON, is {size}"));
         return None;
     }
-    Some(PublishRequest { kind: kind?, payload: Data::from_json(text) })
+    Some(PublishRequest { kind, payload: Data::from_json(text) })
 }
 
 /// Reads `POST /v1/endpoints/{id}/recover`: since when.
@@ -392,10 +407,13 @@ fn publication(form: &mut Form) -> Option<PublishRequest> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn recover(value: Value) -> Result<Timestamp, Vec<Violation>> {
-    Form::read(value, |form| {
-        let since = form.parsed("since");
-        form.require("since", since)
-    })
+    Form::read(value, read_recover)
+}
+
+fn read_recover(form: &mut Form) -> Option<Timestamp> {
+    form.format("since", "date-time");
+    let since = form.parsed("since");
+    form.require("since", since)
 }
 
 /// Reads `POST /v1/endpoints/{id}/replay`: which event.
@@ -403,10 +421,12 @@ pub fn recover(value: Value) -> Result<Timestamp, Vec<Violation>> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn replay(value: Value) -> Result<EventId, Vec<Violation>> {
-    Form::read(value, |form| {
-        let event = form.parsed("event");
-        form.require("event", event)
-    })
+    Form::read(value, read_replay)
+}
+
+fn read_replay(form: &mut Form) -> Option<EventId> {
+    let event = id(form, "event");
+    form.require("event", event)
 }
 
 /// Reads `POST /v1/keys`: the name of a new key.
@@ -414,10 +434,12 @@ pub fn replay(value: Value) -> Result<EventId, Vec<Violation>> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn key(value: Value) -> Result<String, Vec<Violation>> {
-    Form::read(value, |form| {
-        let name = form.text("name", 100);
-        form.require("name", name)
-    })
+    Form::read(value, read_key)
+}
+
+fn read_key(form: &mut Form) -> Option<String> {
+    let name = form.text("name", 100);
+    form.require("name", name)
 }
 
 /// Shortest and longest text of a service's secret that a caller brings.
@@ -428,37 +450,22 @@ const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 16..=256;
 /// # Errors
 /// Everything that is wrong with it. The text is never repeated.
 pub fn secret(value: Value) -> Result<SecretRequest, Vec<Violation>> {
-    Form::read(value, |form| {
-        let service: Option<Dialect> = form.choice("service");
-        if let Some(service) = service.filter(|service| !crate::has_own_secrets(*service)) {
-            form.refuse(
-                "service",
-                service.as_str().into(),
-                "must be transcodely or removebgvideo: others have no scheme of their own",
-            );
-        }
-        let service = form.require("service", service);
-        let text = secret_text(form);
-        Some(SecretRequest { service: service?, text })
-    })
+    Form::read(value, read_secret)
+}
+
+fn read_secret(form: &mut Form) -> Option<SecretRequest> {
+    let service = form.choice_where("service", crate::has_own_secrets);
+    let service = form.require("service", service);
+    let text = secret_text(form);
+    Some(SecretRequest { service: service?, text })
 }
 
 /// Takes the text of a secret that receivers know already: visible ASCII.
 pub fn secret_text(form: &mut Form) -> Option<String> {
-    let Value::String(text) = form.value("secret")? else {
-        form.refuse("secret", Value::Null, "must be a text");
-        return None;
-    };
-    if SECRET_LENGTH.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some(text);
-    }
-    let (least, most) = (SECRET_LENGTH.start(), SECRET_LENGTH.end());
-    form.refuse(
-        "secret",
-        Value::Null,
-        format_args!("must be {least} to {most} visible ASCII characters without spaces"),
-    );
-    None
+    let (least, most) = (*SECRET_LENGTH.start(), *SECRET_LENGTH.end());
+    let allowed = format!("must be {least} to {most} visible ASCII characters without spaces");
+    let fits = |text: &str| SECRET_LENGTH.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    form.secret_like("secret", most, "^[!-~]{16,256}$", &allowed, fits)
 }
 
 /// Reads `POST /v1/jobs/{id}/retry`: whether all of it is done again, not only what failed.
@@ -466,17 +473,21 @@ pub fn secret_text(form: &mut Form) -> Option<String> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn retry(value: Value) -> Result<bool, Vec<Violation>> {
-    Form::read(value, |form| {
-        let word = form.text("outputs", 16).unwrap_or_else(|| "failed".to_owned());
-        match word.as_str() {
-            "failed" => Some(false),
-            "all" => Some(true),
-            _ => {
-                form.refuse("outputs", word.into(), "must be failed or all");
-                None
-            }
-        }
-    })
+    Form::read(value, read_retry)
+}
+
+fn read_retry(form: &mut Form) -> Option<bool> {
+    Some(form.choice_or("outputs", RetryOutputs::Failed) == RetryOutputs::All)
+}
+
+choice! {
+    /// What of a job is done again.
+    RetryOutputs {
+        /// The outputs that failed.
+        Failed = "failed",
+        /// All outputs.
+        All = "all",
+    }
 }
 
 #[cfg(test)]

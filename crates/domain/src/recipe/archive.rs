@@ -18,10 +18,7 @@ pub struct Archive {
 
 impl Archive {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let format: Option<Format> = form.choice("format");
-        if let Some(format) = format.filter(|format| !format.is_archive()) {
-            form.refuse("format", format.as_str().into(), "must be one of zip, tar, tar.gz, tar.bz2, tar.xz, tar.zst");
-        }
-        Some(Self { format, level: form.choice("level").unwrap_or(Level::High) })
+        let format = form.choice_where("format", Format::is_archive);
+        Some(Self { format, level: form.choice_or("level", Level::High) })
     }
 }

@@ -51,7 +51,7 @@ impl Auto {
 
     pub(super) fn read(form: &mut Form) -> Option<Self> {
         let image = form.object("image", |form| {
-            let level = form.choice("level").unwrap_or(Level::High);
+            let level = form.choice_or("level", Level::High);
             Some(AutoImage { level, width: side(form, "width", 1), height: side(form, "height", 1) })
         });
         let video = form

@@ -31,10 +31,8 @@ impl Compress {
         let crf = form.integer32("crf", 0..=51);
         let max_bytes = form.integer("max_bytes", 10_000..=1 << 40);
         let quality = form.choice("quality");
-        if [crf.is_some(), max_bytes.is_some(), quality.is_some()].into_iter().filter(|&given| given).count() > 1 {
-            form.refuse_whole("takes only one of crf, max_bytes and quality");
-        }
-        let (format, codec) = read_container(form, Format::is_video, "mp4, webm, mkv, mov")?;
+        form.at_most_one(&["crf", "max_bytes", "quality"]);
+        let (format, codec) = read_container(form, Format::is_video)?;
         Some(Self { crf, max_bytes, quality, codec: codec?, format })
     }
 }

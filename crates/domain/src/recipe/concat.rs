@@ -23,13 +23,9 @@ pub struct Concat {
 
 impl Concat {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let quality = form.choice("quality").unwrap_or(Quality::Standard);
+        let quality = form.choice_or("quality", Quality::Standard);
         let had_codec = form.has("codec");
-        let (format, codec) = read_container(
-            form,
-            |format| format.is_video() || format.is_audio(),
-            "mp4, webm, mkv, mov, mp3, aac, adts, wav, flac, opus, ogg",
-        )?;
+        let (format, codec) = read_container(form, |format| format.is_video() || format.is_audio())?;
         Some(Self { format, codec: codec.filter(|_| had_codec), quality })
     }
 }

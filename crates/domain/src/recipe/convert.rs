@@ -56,19 +56,14 @@ impl Subtitles {
 
 impl Convert {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let required = form.has("format");
-        if !required {
-            form.refuse("format", serde_json::Value::Null, "is required");
-        }
-        let (format, codec) = read_container(
-            form,
-            |format| format.is_video() || format.is_audio() || format == Format::Gif,
-            "mp4, webm, mkv, mov, gif, mp3, aac, adts, wav, flac, opus, ogg",
-        )?;
+        let given = form.has("format").then_some(());
+        form.require("format", given);
+        let (format, codec) =
+            read_container(form, |format| format.is_video() || format.is_audio() || format == Format::Gif)?;
         let size = Size::read(form);
         let frame_rate = form.number("frame_rate", 1.0..=240.0);
         let bitrate_kbps = form.integer32("bitrate_kbps", 8..=400_000);
-        let quality = form.choice("quality").unwrap_or(Quality::Standard);
+        let quality = form.choice_or("quality", Quality::Standard);
         if format.is_audio() && (frame_rate.is_some() || size != Size::default()) {
             form.refuse_whole(format_args!(
                 "format {format} has no picture: leave out resolution, width, height and frame_rate"
@@ -78,17 +73,9 @@ impl Convert {
         if subtitles.is_some() && !format.is_video() {
             form.refuse_whole(format_args!("format {format} has no place for subtitles: leave out subtitles"));
         }
-        let subtitle_language = form.text("subtitle_language", 3).filter(|language| {
-            let fits = language.len() >= 2 && language.bytes().all(|byte| byte.is_ascii_lowercase());
-            if !fits {
-                form.refuse(
-                    "subtitle_language",
-                    language.as_str().into(),
-                    "must be two or three small letters, such as en",
-                );
-            }
-            fits
-        });
+        let is_code = |code: &str| code.len() >= 2 && code.bytes().all(|byte| byte.is_ascii_lowercase());
+        let allowed = "must be two or three small letters, such as en";
+        let subtitle_language = form.text_like("subtitle_language", 3, "^[a-z]{2,3}$", allowed, is_code);
         let subtitles = subtitles.unwrap_or_default();
         Some(Self { format, codec, size, frame_rate, bitrate_kbps, quality, subtitles, subtitle_language })
     }

@@ -30,18 +30,12 @@ pub struct ExtractAudio {
 
 impl ExtractAudio {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let mut sound = |name| {
-            let format: Option<Format> = form.choice(name);
-            if let Some(format) = format.filter(|format| !format.is_audio()) {
-                form.refuse(name, format.as_str().into(), "must be one of mp3, aac, adts, wav, flac, opus, ogg");
-            }
-            format
-        };
+        let mut sound = |name| form.choice_where(name, Format::is_audio);
         let (format, fallback) = (sound("format"), sound("fallback"));
         Some(Self {
             format,
             fallback,
-            bare: form.boolean("bare").unwrap_or(false),
+            bare: form.boolean_or("bare", false),
             bitrate_kbps: form.integer32("bitrate_kbps", 8..=512),
             start_seconds: form.number("start_seconds", 0.0..=LATEST_SECOND),
             duration_seconds: form.number("duration_seconds", 0.001..=LATEST_SECOND),

@@ -49,8 +49,9 @@ impl Ffmpeg {
             }
         };
         let args = form.texts("args", 1..=MOST_ARGS, fits);
-        let format = form.choice("format");
-        let output = form.text("output", 64).unwrap_or_else(only_output);
+        let format = form.choice_where("format", Self::writes);
+        let output = form.text("output", 64);
+        let output = form.or("output", output, only_output());
         let (args, format) = (form.require("args", args), form.require("format", format));
         let ffmpeg = Self { args: args?, format: format?, output };
         match ffmpeg.check() {

@@ -285,7 +285,7 @@ impl Size {
         let resolution = form.choice("resolution");
         let width = form.integer32("width", 2..=LARGEST_SIDE);
         let height = form.integer32("height", 2..=LARGEST_SIDE);
-        let enlarge = form.boolean("enlarge").unwrap_or(false);
+        let enlarge = form.boolean_or("enlarge", false);
         if resolution.is_some() && (width.is_some() || height.is_some()) {
             form.refuse_whole("takes either resolution or width and height, not both");
         }
@@ -294,19 +294,11 @@ impl Size {
 }
 
 /// Takes `format` (mp4 where absent) and `codec` (the container's first where absent), and checks that they go together.
-pub(super) fn read_container(
-    form: &mut Form,
-    fits: fn(Format) -> bool,
-    allowed: &str,
-) -> Option<(Format, Option<VideoCodec>)> {
+pub(super) fn read_container(form: &mut Form, fits: fn(Format) -> bool) -> Option<(Format, Option<VideoCodec>)> {
     let had_format = form.has("format");
-    let format: Option<Format> = form.choice("format");
+    let format = form.choice_where("format", fits);
     let codec: Option<VideoCodec> = form.choice("codec");
-    let format = if had_format { format? } else { Format::Mp4 };
-    if !fits(format) {
-        form.refuse("format", format.as_str().into(), format_args!("must be one of {allowed}"));
-        return None;
-    }
+    let format = if had_format { format? } else { form.or("format", None, Format::Mp4) };
     match codec {
         Some(codec) if !format.codecs().contains(&codec) => {
             let words: Vec<_> = format.codecs().iter().map(|codec| codec.as_str()).collect();

@@ -42,12 +42,9 @@ pub const IMAGE_FORMATS: &[Format] = &[Format::Jpg, Format::Png, Format::Webp, F
 
 impl Image {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let format: Option<Format> = form.choice("format");
-        if let Some(format) = format.filter(|format| !IMAGE_FORMATS.contains(format)) {
-            form.refuse("format", format.as_str().into(), "must be one of jpg, png, webp, avif, gif");
-        }
+        let format = form.choice_where("format", |format| IMAGE_FORMATS.contains(&format));
         Some(Self {
-            level: form.choice("level").unwrap_or(Level::High),
+            level: form.choice_or("level", Level::High),
             format,
             width: form.integer32("width", 1..=LARGEST_SIDE),
             height: form.integer32("height", 1..=LARGEST_SIDE),

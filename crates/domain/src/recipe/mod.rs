@@ -73,15 +73,10 @@ macro_rules! recipes {
 
             /// Takes `recipe` and its parameters from an output of a request.
             pub fn read(form: &mut Form) -> Option<Self> {
-                let name = form.text("recipe", 64);
-                let name = form.require("recipe", name)?;
-                match name.as_str() {
+                form.variant("recipe", Self::NAMES, |form, name| match name {
                     $($word => $variant::read(form).map(Self::$variant),)+
-                    _ => {
-                        form.refuse("recipe", name.into(), format_args!("must be one of {}", Self::NAMES.join(", ")));
-                        None
-                    }
-                }
+                    _ => None,
+                })
             }
         }
     };

@@ -27,13 +27,9 @@ pub const DEFAULT_TRUE_PEAK: f64 = -1.5;
 
 impl NormalizeAudio {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let target_lufs = form.number("target_lufs", -70.0..=-5.0).unwrap_or(DEFAULT_LOUDNESS);
-        let true_peak_dbtp = form.number("true_peak_dbtp", -9.0..=0.0).unwrap_or(DEFAULT_TRUE_PEAK);
-        let format: Option<Format> = form.choice("format");
-        if let Some(format) = format.filter(|format| !format.is_video() && !format.is_audio()) {
-            let allowed = "must be one of mp4, webm, mkv, mov, mp3, aac, adts, wav, flac, opus, ogg";
-            form.refuse("format", format.as_str().into(), allowed);
-        }
+        let target_lufs = form.number_or("target_lufs", -70.0..=-5.0, DEFAULT_LOUDNESS);
+        let true_peak_dbtp = form.number_or("true_peak_dbtp", -9.0..=0.0, DEFAULT_TRUE_PEAK);
+        let format = form.choice_where("format", |format: Format| format.is_video() || format.is_audio());
         Some(Self { target_lufs, true_peak_dbtp, format })
     }
 }

@@ -68,11 +68,11 @@ pub const DEFAULT_SEGMENT_SECONDS: u32 = 6;
 impl Rendition {
     fn read(form: &mut Form) -> Self {
         Self {
-            codec: form.choice("codec").unwrap_or(VideoCodec::H264),
+            codec: form.choice_or("codec", VideoCodec::H264),
             size: Size::read(form),
             frame_rate: form.number("frame_rate", 1.0..=240.0),
             bitrate_kbps: form.integer32("bitrate_kbps", 100..=240_000),
-            quality: form.choice("quality").unwrap_or(Quality::Standard),
+            quality: form.choice_or("quality", Quality::Standard),
         }
     }
 }
@@ -83,8 +83,8 @@ impl Package {
         let kind = form.require("type", kind);
         let video = form.objects("video", 1..=MOST_RENDITIONS, |rendition, _| Some(Rendition::read(rendition)));
         let video = form.require("video", video);
-        let segment_seconds = form.integer32("segment_seconds", 1..=30).unwrap_or(DEFAULT_SEGMENT_SECONDS);
-        let segment_format = form.choice("segment_format").unwrap_or(SegmentFormat::Fmp4);
+        let segment_seconds = form.integer32_or("segment_seconds", 1..=30, DEFAULT_SEGMENT_SECONDS);
+        let segment_format = form.choice_or("segment_format", SegmentFormat::Fmp4);
         let (kind, video) = (kind?, video?);
         let plain = |rendition: &Rendition| matches!(rendition.codec, VideoCodec::H264 | VideoCodec::H265);
         if segment_format == SegmentFormat::Ts && (kind != PackageType::Hls || !video.iter().all(plain)) {

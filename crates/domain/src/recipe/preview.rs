@@ -25,16 +25,14 @@ pub struct Preview {
 
 impl Preview {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let format: Format = form.choice("format").unwrap_or(Format::Webp);
-        if !matches!(format, Format::Webp | Format::Gif) {
-            form.refuse("format", format.as_str().into(), "must be one of webp, gif");
-        }
+        let format = form.choice_where("format", |format| matches!(format, Format::Webp | Format::Gif));
+        let format = form.or("format", format, Format::Webp);
         let preview = Self {
             format,
-            duration_seconds: form.number("duration_seconds", 0.2..=30.0).unwrap_or(3.0),
-            segments: form.integer32("segments", 1..=10).unwrap_or(3),
-            width: form.integer32("width", 16..=1920).unwrap_or(480),
-            frame_rate: form.number("frame_rate", 1.0..=30.0).unwrap_or(10.0),
+            duration_seconds: form.number_or("duration_seconds", 0.2..=30.0, 3.0),
+            segments: form.integer32_or("segments", 1..=10, 3),
+            width: form.integer32_or("width", 16..=1920, 480),
+            frame_rate: form.number_or("frame_rate", 1.0..=30.0, 10.0),
             start_seconds: form.number("start_seconds", 0.0..=LATEST_SECOND),
         };
         let least = f64::from(preview.segments) / preview.frame_rate;

@@ -47,9 +47,9 @@ impl Proxy {
             form.refuse("enlarge", true.into(), "must be left out: a proxy is never larger than its source");
         }
         Some(Self {
-            crf: form.integer32("crf", 0..=51).unwrap_or(DEFAULT_PROXY_CRF),
+            crf: form.integer32_or("crf", 0..=51, DEFAULT_PROXY_CRF),
             bitrate_kbps: form.integer32("bitrate_kbps", 50..=400_000),
-            gop: form.choice("gop").unwrap_or(Gop::PerSecond),
+            gop: form.choice_or("gop", Gop::PerSecond),
             size,
             start_seconds: form.number("start_seconds", 0.0..=LATEST_SECOND),
             duration_seconds: form.number("duration_seconds", 0.001..=LATEST_SECOND),

@@ -131,14 +131,14 @@ pub const CHROMA: &str = "chroma";
 
 impl RemoveBackground {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let model = form.text("model", 64).unwrap_or_else(|| CHROMA.to_owned());
-        let key_color = form.parsed("key_color");
-        let background =
-            if form.has("background") { form.object("background", background) } else { Some(Background::Transparent) };
-        let format: Format = form.choice("format").unwrap_or(Format::Webm);
-        if !MATTED_FORMATS.contains(&format) {
-            form.refuse("format", format.as_str().into(), "must be one of webm, mov, mp4, gif, webp, png_sequence");
-        }
+        let model = form.text("model", 64);
+        let model = form.or("model", model, CHROMA.to_owned());
+        let key_color = color(form, "key_color");
+        let had_background = form.has("background");
+        let background = form.object("background", background);
+        let background = if had_background { background } else { Some(Background::Transparent) };
+        let format = form.choice_where("format", |format| MATTED_FORMATS.contains(&format));
+        let format = form.or("format", format, Format::Webm);
         if format == Format::Mp4 && background == Some(Background::Transparent) {
             form.refuse("background", "transparent".into(), "must be a colour or an image: mp4 carries no alpha");
         }
@@ -147,23 +147,24 @@ impl RemoveBackground {
     }
 }
 
+/// Takes a colour such as `#33cc66`.
+pub(super) fn color(form: &mut Form, name: &'static str) -> Option<Rgb> {
+    form.pattern(name, "^#[0-9a-fA-F]{6}$");
+    form.parsed(name)
+}
+
 fn background(form: &mut Form) -> Option<Background> {
-    let kind = form.text("type", 32);
-    match form.require("type", kind)?.as_str() {
-        "transparent" => Some(Background::Transparent),
+    form.variant("type", &["transparent", "color", "image"], |form, kind| match kind {
         "color" => {
-            let color = form.parsed("color");
+            let color = color(form, "color");
             form.require("color", color).map(|color| Background::Color { color })
         }
         "image" => {
             let input = form.text("input", 64);
             form.require("input", input).map(|input| Background::Image { input })
         }
-        other => {
-            form.refuse("type", other.into(), "must be one of transparent, color, image");
-            None
-        }
-    }
+        _ => Some(Background::Transparent),
+    })
 }
 
 fn composition(form: &mut Form) -> Composition {
@@ -172,8 +173,8 @@ fn composition(form: &mut Form) -> Composition {
     Composition {
         canvas_width: form.integer32("canvas_width", 2..=LARGEST_SIDE),
         canvas_height: form.integer32("canvas_height", 2..=LARGEST_SIDE),
-        anchor: form.choice("anchor").unwrap_or(Anchor::Center),
-        scale: form.number("scale", 0.01..=10.0).unwrap_or(1.0),
+        anchor: form.choice_or("anchor", Anchor::Center),
+        scale: form.number_or("scale", 0.01..=10.0, 1.0),
         offset_x,
         offset_y,
     }

@@ -28,12 +28,12 @@ impl Resize {
         if !asked {
             form.refuse_whole("needs width, height or resolution");
         }
-        let fit = form.choice("fit").unwrap_or(Fit::Inside);
+        let fit = form.choice_or("fit", Fit::Inside);
         if fit == Fit::Exact && asked && (size.width.is_none() || size.height.is_none()) {
             form.refuse_whole("needs both width and height when fit is exact");
         }
-        let quality = form.choice("quality").unwrap_or(Quality::Standard);
-        let (format, codec) = read_container(form, Format::is_video, "mp4, webm, mkv, mov")?;
+        let quality = form.choice_or("quality", Quality::Standard);
+        let (format, codec) = read_container(form, Format::is_video)?;
         Some(Self { size, fit, format, codec: codec?, quality })
     }
 }

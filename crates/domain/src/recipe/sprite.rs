@@ -24,15 +24,13 @@ pub struct Sprite {
 
 impl Sprite {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let format: Format = form.choice("format").unwrap_or(Format::Jpg);
-        if !matches!(format, Format::Jpg | Format::Png | Format::Webp) {
-            form.refuse("format", format.as_str().into(), "must be one of jpg, png, webp");
-        }
+        let format = form.choice_where("format", |format| matches!(format, Format::Jpg | Format::Png | Format::Webp));
+        let format = form.or("format", format, Format::Jpg);
         Some(Self {
             interval_seconds: form.number("interval_seconds", 0.1..=3600.0),
-            columns: form.integer32("columns", 1..=20).unwrap_or(10),
-            rows: form.integer32("rows", 1..=20).unwrap_or(10),
-            width: form.integer32("width", 16..=640).unwrap_or(160),
+            columns: form.integer32_or("columns", 1..=20, 10),
+            rows: form.integer32_or("rows", 1..=20, 10),
+            width: form.integer32_or("width", 16..=640, 160),
             format,
         })
     }

@@ -25,8 +25,8 @@ pub struct Style {
 impl Style {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
         let template = form.text("template", 64);
-        let quality = form.choice("quality").unwrap_or(Quality::Standard);
-        let (format, codec) = read_container(form, Format::is_video, "mp4, webm, mkv, mov")?;
+        let quality = form.choice_or("quality", Quality::Standard);
+        let (format, codec) = read_container(form, Format::is_video)?;
         Some(Self { template, quality, format, codec: codec? })
     }
 }

@@ -19,12 +19,10 @@ pub struct Thumbnail {
 
 impl Thumbnail {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let at_seconds = form.number("at_seconds", 0.0..=LATEST_SECOND).unwrap_or(0.0);
+        let at_seconds = form.number_or("at_seconds", 0.0..=LATEST_SECOND, 0.0);
         let size = Size::read(form);
-        let format = form.choice("format").unwrap_or(Format::Jpg);
-        if !matches!(format, Format::Jpg | Format::Png | Format::Webp) {
-            form.refuse("format", format.as_str().into(), "must be one of jpg, png, webp");
-        }
+        let format = form.choice_where("format", |format| matches!(format, Format::Jpg | Format::Png | Format::Webp));
+        let format = form.or("format", format, Format::Jpg);
         Some(Self { at_seconds, format, size })
     }
 }

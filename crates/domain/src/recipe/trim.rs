@@ -24,7 +24,7 @@ pub struct Trim {
 
 impl Trim {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let start_seconds = form.number("start_seconds", 0.0..=LATEST_SECOND).unwrap_or(0.0);
+        let start_seconds = form.number_or("start_seconds", 0.0..=LATEST_SECOND, 0.0);
         let mut duration_seconds = form.number("duration_seconds", 0.001..=LATEST_SECOND);
         if let Some(end) = form.number("end_seconds", 0.001..=LATEST_SECOND) {
             if duration_seconds.is_some() {
@@ -34,12 +34,8 @@ impl Trim {
             }
             duration_seconds = Some(end - start_seconds);
         }
-        let quality = form.choice("quality").unwrap_or(Quality::Standard);
-        let (format, codec) = read_container(
-            form,
-            |format| format.is_video() || format.is_audio(),
-            "mp4, webm, mkv, mov, mp3, aac, adts, wav, flac, opus, ogg",
-        )?;
+        let quality = form.choice_or("quality", Quality::Standard);
+        let (format, codec) = read_container(form, |format| format.is_video() || format.is_audio())?;
         Some(Self { start_seconds, duration_seconds, format, codec, quality })
     }
 }

@@ -69,22 +69,22 @@ impl Watermark {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
         let image = form.text("image", 64);
         let image = form.require("image", image);
-        let place = form.choice("place").unwrap_or(MarkPlace::BottomRight);
+        let place = form.choice_or("place", MarkPlace::BottomRight);
         let percent = form.number("margin_percent", 0.0..=50.0);
         let pixels = form.integer32("margin_pixels", 0..=LARGEST_SIDE);
         if percent.is_some() && pixels.is_some() {
             form.refuse_whole("takes margin_percent or margin_pixels, not both");
         }
         let margin = pixels.map_or(Margin::Percent(percent.unwrap_or(3.0)), Margin::Pixels);
-        let opacity = form.number("opacity", 0.0..=1.0).unwrap_or(1.0);
-        let width_percent = form.number("width_percent", 0.1..=100.0).unwrap_or(15.0);
-        let quality = form.choice("quality").unwrap_or(Quality::Standard);
+        let opacity = form.number_or("opacity", 0.0..=1.0, 1.0);
+        let width_percent = form.number_or("width_percent", 0.1..=100.0, 15.0);
+        let quality = form.choice_or("quality", Quality::Standard);
+        let fits = |format: Format| format.is_video() || matches!(format, Format::Jpg | Format::Png | Format::Webp);
         let (format, codec) = if form.has("format") {
-            let fits = |format: Format| format.is_video() || matches!(format, Format::Jpg | Format::Png | Format::Webp);
-            let (format, codec) = read_container(form, fits, "mp4, webm, mkv, mov, jpg, png, webp")?;
+            let (format, codec) = read_container(form, fits)?;
             (Some(format), codec)
         } else {
-            (None, form.choice("codec"))
+            (form.choice_where("format", fits), form.choice("codec"))
         };
         if let (None, Some(codec)) = (format, codec)
             && !Format::Mp4.codecs().contains(&codec)

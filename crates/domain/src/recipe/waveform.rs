@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::format::*;
-use super::remove_background::Rgb;
+use super::remove_background::{Rgb, color};
 use crate::choice;
 use crate::form::Form;
 
@@ -37,27 +37,26 @@ pub struct Waveform {
 
 impl Waveform {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
-        let format: Format = form.choice("format").unwrap_or(Format::Png);
-        if !matches!(format, Format::Png | Format::Svg | Format::Json) {
-            form.refuse("format", format.as_str().into(), "must be one of png, svg, json");
-        }
+        let format = form.choice_where("format", |format| matches!(format, Format::Png | Format::Svg | Format::Json));
+        let format = form.or("format", format, Format::Png);
         if format == Format::Json {
             for name in ["height", "color", "background"].into_iter().filter(|name| form.has(name)) {
                 form.refuse(name, serde_json::Value::Null, "does not go with format json, which holds no picture");
             }
         }
-        let color = form.parsed("color").unwrap_or(Rgb([0x33, 0x66, 0xcc]));
-        let background: Option<Rgb> = form.parsed("background");
-        if background == Some(color) {
-            form.refuse("background", color.to_string().into(), "must not be the colour of the wave");
+        let wave = color(form, "color");
+        let wave = form.or("color", wave, Rgb([0x33, 0x66, 0xcc]));
+        let background = color(form, "background");
+        if background == Some(wave) {
+            form.refuse("background", wave.to_string().into(), "must not be the colour of the wave");
         }
         Some(Self {
             format,
-            width: form.integer32("width", 16..=LARGEST_SIDE).unwrap_or(1800),
-            height: form.integer32("height", 16..=4320).unwrap_or(280),
-            color,
+            width: form.integer32_or("width", 16..=LARGEST_SIDE, 1800),
+            height: form.integer32_or("height", 16..=4320, 280),
+            color: wave,
             background,
-            channels: form.choice("channels").unwrap_or(WaveformChannels::Mono),
+            channels: form.choice_or("channels", WaveformChannels::Mono),
         })
     }
 }

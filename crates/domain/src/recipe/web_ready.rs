@@ -23,9 +23,7 @@ impl WebReady {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
         let crf = form.integer32("crf", 0..=51);
         let bitrate_kbps = form.integer32("bitrate_kbps", 50..=400_000);
-        if crf.is_some() && bitrate_kbps.is_some() {
-            form.refuse_whole("takes only one of crf and bitrate_kbps");
-        }
+        form.at_most_one(&["crf", "bitrate_kbps"]);
         Some(Self { crf, bitrate_kbps, size: Size::read(form) })
     }
 }

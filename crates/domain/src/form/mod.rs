@@ -3,6 +3,8 @@
 //! A [`Form`] is one JSON object on its way into a typed value. Each field is taken by name with its limits; what does
 //! not fit becomes a [`Violation`] with the path, the value and what is allowed, and reading goes on. Fields that
 //! nobody took are violations too, so a misspelt option is never silently ignored.
+//!
+//! The same reader tells what it takes: [`Form::shape`] lets it read a form that has no fields and notes what it asks for.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "JSON has six kinds of values and gets no seventh")]
 
@@ -12,7 +14,11 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+mod shape;
+
+pub use shape::Shape;
 
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -46,9 +52,13 @@ pub struct Form {
     path: String,
     fields: Map<String, Value>,
     known: Vec<&'static str>,
+    /// Of those, the ones that were there.
+    given: Vec<&'static str>,
     violations: Rc<RefCell<Vec<Violation>>>,
     /// Whether its values are secrets, which no violation repeats.
     is_secret: bool,
+    /// Where it is noted what is taken; then there are no fields, and nothing is refused.
+    shape: Option<Rc<RefCell<Shape>>>,
 }
 
 impl Form {
@@ -73,11 +83,35 @@ impl Form {
         }
     }
 
+    /// What `read` takes, whether or not it is there.
+    pub fn shape<T>(read: impl FnOnce(&mut Self) -> Option<T>) -> Shape {
+        let shape = Rc::new(RefCell::new(Shape::default()));
+        let mut form = Self {
+            path: String::new(),
+            fields: Map::new(),
+            known: Vec::new(),
+            given: Vec::new(),
+            violations: Rc::default(),
+            is_secret: false,
+            shape: Some(Rc::clone(&shape)),
+        };
+        read(&mut form);
+        drop(form);
+        shape.take()
+    }
+
+    /// Notes what is taken, where that is wanted.
+    fn note(&self, name: &'static str, schema: impl FnOnce() -> Value) {
+        if let Some(shape) = &self.shape {
+            shape.borrow_mut().note(name, schema());
+        }
+    }
+
     fn of(path: String, value: Value, violations: &Rc<RefCell<Vec<Violation>>>, is_secret: bool) -> Option<Self> {
         match value {
             Value::Object(fields) => {
                 let violations = Rc::clone(violations);
-                Some(Self { path, fields, known: Vec::new(), violations, is_secret })
+                Some(Self { path, fields, known: Vec::new(), given: Vec::new(), violations, is_secret, shape: None })
             }
             other => {
                 let value = if is_secret { Value::Null } else { shown(other) };
@@ -97,12 +131,18 @@ impl Form {
     }
 
     fn complain(&self, path: String, value: Value, message: String) {
+        if self.shape.is_some() {
+            return;
+        }
         let value = if self.is_secret { Value::Null } else { shown(value) };
         self.violations.borrow_mut().push(Violation { path, value, message });
     }
 
     /// Notes that something is wrong with the object as a whole.
     pub fn refuse_whole(&self, message: impl Display) {
+        if self.shape.is_some() {
+            return;
+        }
         let violation = Violation { path: self.path.clone(), value: Value::Null, message: message.to_string() };
         self.violations.borrow_mut().push(violation);
     }
@@ -115,7 +155,24 @@ impl Form {
     /// Takes a field of any type; null counts as absent.
     pub fn value(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
-        self.fields.remove(name).filter(|value| !value.is_null())
+        self.note(name, || json!({}));
+        let value = self.fields.remove(name).filter(|value| !value.is_null());
+        if value.is_some() {
+            self.given.push(name);
+        }
+        value
+    }
+
+    /// Takes a field that null clears.
+    pub fn clearable<T>(&mut self, name: &'static str, take: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        if self.fields.get(name).is_some_and(Value::is_null) {
+            self.value(name);
+            return Some(None);
+        }
+        if let Some(shape) = &self.shape {
+            shape.borrow_mut().clear(name);
+        }
+        take(self).map(Some)
     }
 
     /// Whether the field is there and null, where that means "clear". Does not take it.
@@ -123,11 +180,12 @@ impl Form {
         self.fields.get(name).is_some_and(Value::is_null)
     }
 
-    /// Takes a text of at most `longest` bytes, without NUL.
+    /// Takes a text of at most `longest` characters, without NUL.
     pub fn text(&mut self, name: &'static str, longest: usize) -> Option<String> {
+        self.note(name, || json!({"type": "string", "maxLength": longest}));
         match self.value(name)? {
-            Value::String(text) if text.len() > longest => {
-                self.refuse(name, Value::String(text), format_args!("must be at most {longest} bytes long"));
+            Value::String(text) if is_longer(&text, longest) => {
+                self.refuse(name, Value::String(text), format_args!("must be at most {longest} characters long"));
                 None
             }
             Value::String(text) if text.contains('\0') => {
@@ -140,6 +198,77 @@ impl Form {
                 None
             }
         }
+    }
+
+    /// Takes a text that `pattern`, a regular expression of ECMA-262, describes and `fits` judges. `allowed` is what is
+    /// said of others: `must be ...`.
+    pub fn text_like(
+        &mut self,
+        name: &'static str,
+        longest: usize,
+        pattern: &'static str,
+        allowed: &str,
+        fits: impl FnOnce(&str) -> bool,
+    ) -> Option<String> {
+        self.note(name, || json!({"pattern": pattern}));
+        let text = self.text(name, longest)?;
+        if fits(&text) {
+            return Some(text);
+        }
+        self.refuse(name, text.into(), allowed);
+        None
+    }
+
+    /// The same of a secret, which no refusal repeats.
+    pub fn secret_like(
+        &mut self,
+        name: &'static str,
+        longest: usize,
+        pattern: &'static str,
+        allowed: &str,
+        fits: impl FnOnce(&str) -> bool,
+    ) -> Option<String> {
+        let outside = std::mem::replace(&mut self.is_secret, true);
+        let text = self.text_like(name, longest, pattern, allowed, fits);
+        self.is_secret = outside;
+        text
+    }
+
+    /// Notes the pattern of the texts in an array, a regular expression of ECMA-262.
+    pub fn items(&self, name: &'static str, pattern: &str) {
+        self.note(name, || json!({"items": {"type": "string", "pattern": pattern}}));
+    }
+
+    /// Notes the patterns of names and texts in an object of pairs.
+    pub fn pair_patterns(&self, name: &'static str, names: &str, texts: &str) {
+        self.note(name, || {
+            json!({"propertyNames": {"pattern": names}, "additionalProperties": {"type": "string", "pattern": texts}})
+        });
+    }
+
+    /// Notes of what form a text is that is parsed: a format of JSON Schema.
+    pub fn format(&self, name: &'static str, format: &'static str) {
+        self.note(name, || json!({"format": format}));
+    }
+
+    /// Notes the pattern of a text that is parsed, a regular expression of ECMA-262.
+    pub fn pattern(&self, name: &'static str, pattern: &str) {
+        self.note(name, || json!({"pattern": pattern}));
+    }
+
+    /// Notes that a field of any type is not null, which a reader takes for absent.
+    pub fn not_null(&self, name: &'static str) {
+        self.note(name, || json!({"not": {"type": "null"}}));
+    }
+
+    /// Notes that a text is not empty, which is seen to elsewhere.
+    pub fn not_empty(&self, name: &'static str) {
+        self.note(name, || json!({"minLength": 1}));
+    }
+
+    /// Notes how many characters a text has at most that is parsed.
+    pub fn longest(&self, name: &'static str, longest: usize) {
+        self.note(name, || json!({"maxLength": longest}));
     }
 
     /// Takes a text and parses it.
@@ -160,14 +289,11 @@ impl Form {
 
     /// Takes a whole number within `range`.
     pub fn integer(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.note(name, || json!({"type": "integer", "minimum": range.start(), "maximum": range.end()}));
         let value = self.value(name)?;
-        // 720.0 is a whole number too: JSON has only one kind of number.
-        let whole = value
-            .as_u64()
-            .or_else(|| value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n)).map(|n| n as u64));
-        match whole {
-            Some(number) if range.contains(&number) => Some(number),
-            _ => {
+        match whole(&value).filter(|number| range.contains(number)) {
+            Some(number) => Some(number),
+            None => {
                 let message = format!("must be a whole number, {} to {}", range.start(), range.end());
                 self.refuse(name, value, message);
                 None
@@ -183,6 +309,7 @@ impl Form {
 
     /// Takes a number within `range`.
     pub fn number(&mut self, name: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
+        self.note(name, || json!({"type": "number", "minimum": range.start(), "maximum": range.end()}));
         let value = self.value(name)?;
         match value.as_f64() {
             Some(number) if range.contains(&number) => Some(number),
@@ -195,6 +322,7 @@ impl Form {
 
     /// Takes true or false.
     pub fn boolean(&mut self, name: &'static str) -> Option<bool> {
+        self.note(name, || json!({"type": "boolean"}));
         match self.value(name)? {
             Value::Bool(boolean) => Some(boolean),
             other => {
@@ -206,17 +334,111 @@ impl Form {
 
     /// Takes one of a closed list of words.
     pub fn choice<T: Choice>(&mut self, name: &'static str) -> Option<T> {
+        self.choice_where(name, |_| true)
+    }
+
+    /// Takes one of those words of a closed list that fit.
+    pub fn choice_where<T: Choice>(&mut self, name: &'static str, fits: impl Fn(T) -> bool) -> Option<T> {
+        let allowed: Vec<T> = T::ALL.iter().copied().filter(|choice| fits(*choice)).collect();
+        let words = || allowed.iter().map(|choice| choice.word()).collect::<Vec<_>>();
+        self.note(name, || json!({"type": "string", "enum": words()}));
         let value = self.value(name)?;
-        if let Some(choice) = value.as_str().and_then(|text| T::ALL.iter().find(|choice| choice.word() == text)) {
+        if let Some(choice) = value.as_str().and_then(|text| allowed.iter().find(|choice| choice.word() == text)) {
             return Some(*choice);
         }
-        let allowed: Vec<_> = T::ALL.iter().map(|choice| choice.word()).collect();
-        self.refuse(name, value, format_args!("must be one of {}", allowed.join(", ")));
+        self.refuse(name, value, format_args!("must be one of {}", words().join(", ")));
         None
+    }
+
+    /// Gives what was taken, or what stands for it where it is absent.
+    pub fn or<T: Serialize>(&self, name: &'static str, taken: Option<T>, default: T) -> T {
+        self.note(name, || json!({"default": default}));
+        taken.unwrap_or(default)
+    }
+
+    /// Takes one of a closed list of words; `default` where it is absent.
+    pub fn choice_or<T: Choice + Serialize>(&mut self, name: &'static str, default: T) -> T {
+        let taken = self.choice(name);
+        self.or(name, taken, default)
+    }
+
+    /// Takes true or false; `default` where it is absent.
+    pub fn boolean_or(&mut self, name: &'static str, default: bool) -> bool {
+        let taken = self.boolean(name);
+        self.or(name, taken, default)
+    }
+
+    /// Takes a number within `range`; `default` where it is absent.
+    pub fn number_or(&mut self, name: &'static str, range: RangeInclusive<f64>, default: f64) -> f64 {
+        let taken = self.number(name, range);
+        self.or(name, taken, default)
+    }
+
+    /// Takes a whole number within `range` that fits 32 bits; `default` where it is absent.
+    pub fn integer32_or(&mut self, name: &'static str, range: RangeInclusive<u32>, default: u32) -> u32 {
+        let taken = self.integer32(name, range);
+        self.or(name, taken, default)
+    }
+
+    /// Which one of these fields is there. Where it is none, or several, that is refused and all are taken.
+    pub fn exactly_one(&mut self, names: &[&'static str]) -> Option<&'static str> {
+        if let Some(shape) = &self.shape {
+            shape.borrow_mut().exactly_one(names);
+        }
+        let mut given = names.iter().copied().filter(|name| self.has(name));
+        let only = given.next().filter(|_| given.next().is_none());
+        drop(given);
+        if only.is_none() {
+            for name in names {
+                self.value(name);
+            }
+            let (last, others) = names.split_last()?;
+            self.refuse_whole(format_args!("needs exactly one of {} and {last}", others.join(", ")));
+        }
+        only
+    }
+
+    /// Refuses more than one of these fields.
+    pub fn at_most_one(&self, names: &[&'static str]) {
+        if let Some(shape) = &self.shape {
+            shape.borrow_mut().at_most_one(names);
+        }
+        if names.iter().filter(|name| self.given.contains(*name)).count() > 1
+            && let Some((last, others)) = names.split_last()
+        {
+            self.refuse_whole(format_args!("takes only one of {} and {last}", others.join(", ")));
+        }
+    }
+
+    /// Takes a word that says what the other fields are, and reads those.
+    pub fn variant<T>(
+        &mut self,
+        name: &'static str,
+        words: &'static [&'static str],
+        mut read: impl FnMut(&mut Self, &'static str) -> Option<T>,
+    ) -> Option<T> {
+        if let Some(shape) = self.shape.clone() {
+            let variants = words.iter().map(|word| (*word, Self::shape(|form| read(form, word)))).collect();
+            shape.borrow_mut().vary(name, variants);
+            return None;
+        }
+        let given = self.text(name, 64);
+        let given = self.require(name, given)?;
+        match words.iter().find(|word| **word == given) {
+            Some(word) => read(self, word),
+            None => {
+                self.refuse(name, given.into(), format_args!("must be one of {}", words.join(", ")));
+                None
+            }
+        }
     }
 
     /// Takes an object and reads it.
     pub fn object<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.shape.is_some() {
+            self.note(name, || Self::shape(read).schema());
+            return None;
+        }
         let value = self.value(name)?;
         let mut form = Self::of(self.path_of(name), value, &self.violations, self.is_secret)?;
         let made = read(&mut form);
@@ -239,6 +461,10 @@ impl Form {
         count: RangeInclusive<usize>,
         mut read: impl FnMut(&mut Self, usize) -> Option<T>,
     ) -> Option<Vec<T>> {
+        if self.shape.is_some() {
+            self.note(name, || list(&count, &Self::shape(|form| read(form, 0)).schema()));
+            return None;
+        }
         let items = self.array(name, count)?;
         let mut made = Vec::with_capacity(items.len());
         let expected = items.len();
@@ -258,6 +484,7 @@ impl Form {
         count: RangeInclusive<usize>,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
+        self.note(name, || list(&count, &Value::Null));
         let items = self.array(name, count)?;
         let expected = items.len();
         let mut made = Vec::with_capacity(expected);
@@ -292,8 +519,35 @@ impl Form {
         }
     }
 
+    /// Takes an array of whole numbers within `range`.
+    pub fn integers(
+        &mut self,
+        name: &'static str,
+        count: RangeInclusive<usize>,
+        range: RangeInclusive<u64>,
+    ) -> Option<Vec<u64>> {
+        self.note(name, || list(&count, &json!({"type": "integer", "minimum": range.start(), "maximum": range.end()})));
+        let items = self.array(name, count)?;
+        let expected = items.len();
+        let mut made = Vec::with_capacity(expected);
+        for (index, item) in items.into_iter().enumerate() {
+            match whole(&item).filter(|number| range.contains(number)) {
+                Some(number) => made.push(number),
+                None => {
+                    let message = format!("must be a whole number, {} to {}", range.start(), range.end());
+                    self.complain(format!("{}[{index}]", self.path_of(name)), item, message);
+                }
+            }
+        }
+        (made.len() == expected).then_some(made)
+    }
+
     /// Takes an object of at most `most` pairs of texts, such as metadata or headers.
     pub fn pairs(&mut self, name: &'static str, most: usize, longest: usize) -> Option<Vec<(String, String)>> {
+        self.note(name, || {
+            let text = json!({"type": "string", "maxLength": longest});
+            json!({"type": "object", "maxProperties": most, "propertyNames": text, "additionalProperties": text})
+        });
         let pairs = match self.value(name)? {
             Value::Object(pairs) if pairs.len() <= most => pairs,
             Value::Object(pairs) => {
@@ -309,11 +563,13 @@ impl Form {
         let mut made = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
             match value {
-                Value::String(text) if text.len() <= longest && key.len() <= longest => made.push((key, text)),
+                Value::String(text) if !is_longer(&text, longest) && !is_longer(&key, longest) => {
+                    made.push((key, text))
+                }
                 other => {
                     let shown_key: String = key.chars().take(SHOWN).collect();
                     let path = format!("{}.{shown_key}", self.path_of(name));
-                    let message = format!("must be a text of at most {longest} bytes, its name too");
+                    let message = format!("must be a text of at most {longest} characters, its name too");
                     self.complain(path, other, message);
                 }
             }
@@ -328,6 +584,10 @@ impl Form {
 
     /// Notes that a required field is missing, when it is `None` for want of the field.
     pub fn require<T>(&self, name: &'static str, taken: Option<T>) -> Option<T> {
+        if let Some(shape) = &self.shape {
+            shape.borrow_mut().require(name);
+            return taken;
+        }
         let path = self.path_of(name);
         let complained = || {
             self.violations.borrow().iter().any(|violation| {
@@ -340,6 +600,28 @@ impl Form {
         taken
     }
 
+    /// The same where the field `other` is there; without it the field is refused.
+    pub fn require_with<T>(&self, name: &'static str, other: &'static str, taken: Option<T>) -> Option<T> {
+        if let Some(shape) = &self.shape {
+            shape.borrow_mut().depend(name, other);
+            return taken;
+        }
+        if self.given.contains(&other) {
+            return self.require(name, taken);
+        }
+        if self.given.contains(&name) {
+            self.refuse(name, Value::Null, format_args!("goes with {other} alone"));
+        }
+        None
+    }
+
+    /// Notes that one of these fields has to be there, with that value where one is told. The reader sees to it.
+    pub fn at_least_one(&self, fields: Vec<(&'static str, Option<Value>)>) {
+        if let Some(shape) = &self.shape {
+            shape.borrow_mut().at_least_one(fields);
+        }
+    }
+
     /// Notes every field that nobody took.
     fn finish(&mut self) {
         let mut known = std::mem::take(&mut self.known);
@@ -350,6 +632,26 @@ impl Form {
             self.refuse(&name, value, format_args!("is not known here; known are {}", known.join(", ")));
         }
     }
+}
+
+/// A number without a fraction. 720.0 is one too: JSON has only one kind of number.
+fn whole(value: &Value) -> Option<u64> {
+    let whole = |number: &f64| number.fract() == 0.0 && (0.0..9e15).contains(number);
+    value.as_u64().or_else(|| value.as_f64().filter(whole).map(|number| number as u64))
+}
+
+/// Whether a text has more characters. One of at most so many bytes need not be counted.
+fn is_longer(text: &str, longest: usize) -> bool {
+    text.len() > longest && text.chars().count() > longest
+}
+
+/// The schema of an array; of texts, where the items are not told.
+fn list(count: &RangeInclusive<usize>, items: &Value) -> Value {
+    let mut list = json!({"type": "array", "minItems": count.start(), "maxItems": count.end()});
+    if !items.is_null() {
+        list["items"] = items.clone();
+    }
+    list
 }
 
 /// A closed list of words.
@@ -365,7 +667,7 @@ pub trait Choice: Copy + 'static {
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name {
             $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
         }
@@ -385,6 +687,16 @@ macro_rules! choice {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
             }
         }
+        // Written out: what is derived would take the names of Rust for the words, which the macro hands over.
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::schema::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .enum_values(Some([$($word),+]))
+                    .into()
+            }
+        }
+        impl utoipa::ToSchema for $name {}
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())

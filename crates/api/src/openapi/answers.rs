@@ -1,0 +1,92 @@
+//! Answers that every operation may give, and the form of errors.
+
+use reelhook_domain::id::{EndpointId, JobId};
+use serde_json::{Map, Value, json};
+
+use crate::routes::{PAGE, PULLED};
+
+/// Where the schema of errors is.
+const PROBLEM: &str = "#/components/schemas/Problem";
+
+/// A time of RFC 3339.
+const TIME: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})";
+
+/// Adds the refusals that an operation may answer with, by what it takes. Refusals are `application/problem+json`.
+pub(super) fn describe(paths: &mut Map<String, Value>) {
+    for (path, operations) in paths {
+        let is_pull = path == "/v1/endpoints/{id}/events";
+        for (method, operation) in operations.as_object_mut().into_iter().flatten() {
+            let mut expected = vec![(503, "The server stops, or lacks something that it needs. Try again later.")];
+            if path.starts_with("/v1/") {
+                expected.push((401, "There is no key, or one that is not known."));
+                expected.push((403, "Not allowed."));
+                expected.push((400, "The request is not well-formed."));
+                expected.push((429, "Too many requests, or a quota is used up."));
+                expected.push((422, "What is wrong with each field."));
+            }
+            if path.contains('{') {
+                expected.push((404, "There is no such thing, or it belongs to another account."));
+            }
+            if path.contains('{') && method != "get" {
+                expected.push((409, "It is not in a state in which this can be done."));
+            }
+            if operation.get("requestBody").is_some() {
+                expected.push((413, "The body is too large."));
+                expected.push((415, "The body has a type that is not read here."));
+            }
+            if let Some(body) = operation.get_mut("requestBody") {
+                loosen(body);
+            }
+            for found in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+                if let Some(schema) = found["name"].as_str().and_then(|name| parameter(name, is_pull)) {
+                    found["schema"] = schema;
+                }
+            }
+            let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) else { continue };
+            for (status, text) in expected {
+                answers.entry(status.to_string()).or_insert_with(|| json!({"description": text}));
+            }
+            for (status, answer) in answers {
+                if status.starts_with(['4', '5']) {
+                    answer["content"] = json!({"application/problem+json": {"schema": {"$ref": PROBLEM}}});
+                }
+            }
+        }
+    }
+}
+
+/// What a parameter takes, which has the same meaning wherever it has that name. An empty text is as good as none.
+fn parameter(name: &str, is_pull: bool) -> Option<Value> {
+    let text =
+        |pattern: &str| json!({"type": "string", "pattern": format!("^({})?$", pattern.trim_matches(['^', '$']))});
+    Some(match name {
+        "limit" => {
+            let (most, usual) = if is_pull { PULLED } else { PAGE };
+            json!({"type": "integer", "minimum": 1, "maximum": most, "default": usual})
+        }
+        "after" => json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
+        // 16 bytes in Base64 for URLs.
+        "cursor" => text("[A-Za-z0-9_-]{21}[AQgw]"),
+        "since" | "until" => text(TIME),
+        "endpoint" => text(&EndpointId::pattern()),
+        "job" => text(&JobId::pattern()),
+        "Idempotency-Key" => json!({"type": "string", "pattern": "^[!-~]{1,255}$"}),
+        _ => return None,
+    })
+}
+
+/// A body that may be left out: that is another thing than null. So is an upload of no bytes.
+fn loosen(body: &mut Value) {
+    let Some(content) = body["content"].as_object_mut() else { return };
+    let mut is_optional = content.contains_key("application/octet-stream");
+    for media in content.values_mut() {
+        let Some(parts) = media["schema"]["oneOf"].as_array() else { continue };
+        if let Some(only) = parts.iter().find(|part| part.get("$ref").is_some()).cloned() {
+            media["schema"] = only;
+            is_optional = true;
+        }
+    }
+    if is_optional {
+        body["required"] = false.into();
+    }
+}

@@ -1,0 +1,184 @@
+//! The schemas of requests: what the readers take, with a sentence for each field.
+
+use reelhook_dialects::native::{origin, request};
+use reelhook_domain::form::Shape;
+use reelhook_domain::recipe::Recipe;
+use serde_json::{Map, Value, json};
+
+use super::prose::{FIELDS, REQUESTS};
+use crate::routes::{rotate_service_shape, rotate_shape};
+
+/// The field of an output that names its recipe.
+const RECIPE: &str = "recipe";
+
+/// The shapes of all requests, by the names of their schemas.
+pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
+    let mut shapes = request::shapes();
+    shapes.push(("OriginRequest", origin::shape()));
+    shapes.push(("RotateRequest", rotate_shape()));
+    shapes.push(("RotateSecretRequest", rotate_service_shape()));
+    shapes
+}
+
+/// Puts the schemas of requests into those of the document, in the place of what stands for them there. Every recipe
+/// becomes a schema of its own, so that clients which are made of the document have a type for it.
+pub(super) fn describe(schemas: &mut Map<String, Value>) {
+    for (name, shape) in shapes() {
+        let mut schema = shape.schema();
+        say(&mut schema, name, schemas);
+        if let Some((_, text)) = REQUESTS.iter().find(|(request, _)| *request == name) {
+            schema["description"] = (*text).into();
+        }
+        schemas.insert(name.to_owned(), schema);
+    }
+    name_recipes(schemas);
+    let Some(outputs) = schemas.get_mut("JobRequest").and_then(|job| job["properties"]["outputs"].get_mut("items"))
+    else {
+        return;
+    };
+    let variants = outputs["oneOf"].take();
+    *outputs = json!({"$ref": "#/components/schemas/OutputRequest"});
+    let (mut references, mut mapping) = (Vec::new(), Map::new());
+    for mut variant in variants.as_array().cloned().unwrap_or_default() {
+        let recipe = variant["properties"][RECIPE]["const"].as_str().unwrap_or_default().to_owned();
+        let name = format!("{}Output", pascal(&recipe));
+        let reference = format!("#/components/schemas/{name}");
+        references.push(json!({"$ref": reference}));
+        mapping.insert(recipe.clone(), reference.into());
+        adopt(&mut variant, &pascal(&recipe), schemas);
+        schemas.insert(name, variant);
+    }
+    let output = json!({
+        "description": "One thing to make: a recipe with its parameters, and a name.",
+        "oneOf": references,
+        "discriminator": {"propertyName": RECIPE, "mapping": mapping},
+    });
+    schemas.insert("OutputRequest".to_owned(), output);
+}
+
+/// Spells the names of recipes as they are written where a job's outputs are shown: what is derived has those of Rust.
+fn name_recipes(schemas: &mut Map<String, Value>) {
+    let variants = schemas.get_mut("Recipe").and_then(|recipe| recipe["oneOf"].as_array_mut());
+    for (variant, name) in variants.into_iter().flatten().zip(Recipe::NAMES) {
+        for part in variant["allOf"].as_array_mut().into_iter().flatten() {
+            if let Some(word) = part.get_mut("properties").and_then(|fields| fields.get_mut(RECIPE)) {
+                *word = json!({"type": "string", "const": name});
+            }
+        }
+    }
+}
+
+/// The words of a recipe's schema, as it is kept with jobs, for its fields in a request.
+fn adopt(variant: &mut Value, recipe: &str, schemas: &Map<String, Value>) {
+    let Some(kept) = schemas.get(recipe) else { return };
+    if let Some(text) = kept.get("description") {
+        variant["description"] = text.clone();
+    }
+    let Some(fields) = variant["properties"].as_object_mut() else { return };
+    for (name, field) in fields {
+        if let Some(text) = described(kept, name, schemas)
+            && field.get("description").is_none()
+        {
+            field["description"] = text;
+        }
+    }
+}
+
+/// What a schema, or one that it holds, says of a field.
+fn described(schema: &Value, field: &str, schemas: &Map<String, Value>) -> Option<Value> {
+    let kept = &schema["properties"][field];
+    // Of a field that may be absent it is said beside the reference to its type.
+    let within = || kept["oneOf"].as_array()?.iter().find_map(|part| part.get("description"));
+    let own = kept.get("description").or_else(within).cloned();
+    let referred = || {
+        let name = schema["$ref"].as_str()?.rsplit('/').next()?;
+        described(schemas.get(name)?, field, schemas)
+    };
+    let parts = || ["allOf", "oneOf"].iter().filter_map(|part| schema[part].as_array()).flatten();
+    own.or_else(referred).or_else(|| parts().find_map(|part| described(part, field, schemas)))
+}
+
+/// Puts a sentence to each field: by the schema's own name for it where it has one, by that of all requests otherwise.
+fn say(schema: &mut Value, request: &str, schemas: &Map<String, Value>) {
+    if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        for (name, field) in fields {
+            let own = format!("{request}.{name}");
+            let text = FIELDS.iter().find(|(path, _)| *path == own);
+            let text = text.or_else(|| FIELDS.iter().find(|(path, _)| path == name));
+            if let Some((_, text)) = text {
+                field["description"] = (*text).into();
+            }
+            say(field, name, schemas);
+        }
+    }
+    for part in ["items", "anyOf", "oneOf"] {
+        match schema.get_mut(part) {
+            Some(Value::Array(parts)) => parts.iter_mut().for_each(|part| say(part, request, schemas)),
+            Some(items @ Value::Object(_)) => say(items, request, schemas),
+            _ => {}
+        }
+    }
+}
+
+/// `extract_audio` as `ExtractAudio`.
+fn pascal(word: &str) -> String {
+    let capital = |part: &str| part.chars().take(1).flat_map(char::to_uppercase).chain(part.chars().skip(1)).collect();
+    word.split('_').map(capital).collect::<Vec<String>>().concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(schema: &Value, at: &str, found: &mut Vec<String>) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            if field.get("description").is_none() && name != RECIPE {
+                found.push(format!("{at}.{name}"));
+            }
+            paths(field, &format!("{at}.{name}"), found);
+        }
+        for part in ["items", "anyOf", "oneOf"] {
+            match &schema[part] {
+                Value::Array(parts) => parts.iter().for_each(|part| paths(part, at, found)),
+                items @ Value::Object(_) => paths(items, at, found),
+                _ => {}
+            }
+        }
+    }
+
+    fn words(schema: &Value, found: &mut Vec<String>) {
+        match schema {
+            Value::Object(fields) => {
+                for word in ["enum", "const"].iter().filter_map(|name| fields.get(*name)) {
+                    let words = word.as_array().cloned().unwrap_or_else(|| vec![word.clone()]);
+                    found.extend(words.iter().filter_map(|word| word.as_str().map(ToOwned::to_owned)));
+                }
+                fields.values().for_each(|value| words(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| words(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn words_are_spelled_as_they_are_sent() {
+        let document: Value = serde_json::from_str(&super::super::document()).unwrap();
+        let mut found = Vec::new();
+        words(&document["components"], &mut found);
+        assert!(found.contains(&"extract_audio".to_owned()) && found.contains(&"480p".to_owned()));
+        let names_of_rust: Vec<_> = found.iter().filter(|word| word.contains(char::is_uppercase)).collect();
+        assert_eq!(names_of_rust, Vec::<&String>::new());
+    }
+
+    #[test]
+    fn every_field_of_a_request_has_a_sentence() {
+        let document: Value = serde_json::from_str(&super::super::document()).unwrap();
+        let mut bare = Vec::new();
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            if name.ends_with("Request") || name.ends_with("Patch") || name.ends_with("Output") {
+                paths(schema, name, &mut bare);
+            }
+        }
+        assert_eq!(bare, Vec::<String>::new());
+    }
+}
