@@ -371,14 +371,14 @@ pub fn publish(value: Value) -> Result<Vec<PublishRequest>, Vec<Violation>> {
 fn read_publish(form: &mut Form) -> Option<Vec<PublishRequest>> {
     let given = form.exactly_one(&["type", "events"]);
     let several = form.objects("events", 1..=MOST_EVENTS, |event, _| {
+        event.not_null("payload");
         let (kind, payload) = (event_type(event), event.value("payload"));
         let (kind, payload) = (event.require("type", kind), event.require("payload", payload));
-        event.not_null("payload");
         publication(event, kind?, payload?)
     });
+    form.not_null("payload");
     let (kind, payload) = (event_type(form), form.value("payload"));
     let payload = form.require_with("payload", "type", payload);
-    form.not_null("payload");
     if given? == "events" {
         return several;
     }

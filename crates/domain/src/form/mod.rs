@@ -256,9 +256,12 @@ impl Form {
         self.note(name, || json!({"pattern": pattern}));
     }
 
-    /// Notes that a field of any type is not null, which a reader takes for absent.
+    /// Refuses null for a field of any other type. Does not take it.
     pub fn not_null(&self, name: &'static str) {
         self.note(name, || json!({"not": {"type": "null"}}));
+        if self.is_null(name) {
+            self.refuse(name, Value::Null, "must not be null");
+        }
     }
 
     /// Notes that a text is not empty, which is seen to elsewhere.

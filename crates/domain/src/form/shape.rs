@@ -109,15 +109,14 @@ impl Shape {
         if !self.required.is_empty() {
             schema["required"] = json!(self.required);
         }
-        let alone =
-            |names: &Vec<&'static str>| json!(names.iter().map(|name| json!({"required": [name]})).collect::<Vec<_>>());
+        let alone = |names: &Vec<&'static str>| json!(names.iter().copied().map(not_null).collect::<Vec<_>>());
         if let [names] = self.one_of.as_slice() {
             schema["oneOf"] = alone(names);
         }
         if !self.any_of.is_empty() {
             let there = |(name, value): &(&'static str, Option<Value>)| match value {
                 Some(value) => json!({"required": [name], "properties": {*name: {"const": value}}}),
-                None => json!({"required": [name]}),
+                None => not_null(name),
             };
             schema["anyOf"] = json!(self.any_of.iter().map(there).collect::<Vec<_>>());
         }
@@ -153,4 +152,9 @@ fn nullable(mut schema: Value) -> Value {
         words.push(Value::Null);
     }
     schema
+}
+
+/// The field is there, and is not null.
+fn not_null(name: &str) -> Value {
+    json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}})
 }
