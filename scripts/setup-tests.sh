@@ -11,7 +11,11 @@ scripts/need.sh nasm || echo "pictures will be encoded without assembly" >&2
 
 venv=target/venv
 python_packages=(standardwebhooks svix cryptography flask==3.1.3 transcodely==0.3.13 imageio-ffmpeg)
-if ! "$venv/bin/python" -c 'import standardwebhooks, svix, cryptography, flask, transcodely, imageio_ffmpeg' 2>/dev/null; then
+# The schema fuzzer, and what makes a typed client of the document and what that client stands on.
+python_packages+=(schemathesis==4.32.5 openapi-python-client ruff httpx attrs python-dateutil)
+wanted='import standardwebhooks, svix, cryptography, flask, transcodely, imageio_ffmpeg'
+wanted+=', schemathesis, openapi_python_client, httpx, attr, dateutil'
+if ! "$venv/bin/python" -c "$wanted" 2>/dev/null; then
   echo "installing ${python_packages[*]} into $venv" >&2
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check "${python_packages[@]}"
@@ -35,3 +39,4 @@ node_packages() {
 }
 node_packages examples/services express
 node_packages examples/verifiers svix
+node_packages examples/typed/typescript openapi-fetch

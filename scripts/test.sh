@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test: Rust, the examples in the docs of Rust, the example receivers, the signatures as published libraries see
-# them, the five services from outside, the table of real inputs, the documentation.
+# them, the five services from outside, typed clients made of the document, the server held to its document by a fuzzer, the
+# table of real inputs, the documentation.
 #
 #   scripts/test.sh
 set -euo pipefail
@@ -38,5 +39,7 @@ target/venv/bin/python examples/test_receivers.py --require-all
 target/venv/bin/python examples/test_verifiers.py --require-all
 target/venv/bin/python examples/test_services.py --require-all
 target/venv/bin/python examples/test_published_clients.py --require-all
+target/venv/bin/python examples/test_typed_clients.py
+target/venv/bin/python scripts/check-contract.py
 target/venv/bin/python scripts/media-table.py --check
 target/venv/bin/python scripts/check-docs.py --require-binary

@@ -6,6 +6,7 @@
 pub mod addresses;
 mod ambient;
 pub mod clips;
+mod contract;
 mod field;
 mod origin;
 mod receiver;
@@ -13,6 +14,7 @@ mod reply;
 mod serve;
 
 pub use ambient::{MovedClock, SeededDice, ambient, system_ambient};
+pub use contract::Contract;
 pub use field::{Verdict, field, verdict};
 pub use origin::{Manners, Origin};
 pub use receiver::{Received, Receiver};

@@ -70,6 +70,8 @@ fn parameter(name: &str, is_pull: bool) -> Option<Value> {
         "since" | "until" => text(TIME),
         "endpoint" => text(&EndpointId::pattern()),
         "job" => text(&JobId::pattern()),
+        // Anything that is no number is as good as none.
+        "Last-Event-ID" => json!({"type": "string"}),
         "Idempotency-Key" => json!({"type": "string", "pattern": "^[!-~]{1,255}$"}),
         _ => return None,
     })

@@ -1,5 +1,7 @@
 //! The schemas of requests: what the readers take, with a sentence for each field.
 
+use std::collections::BTreeSet;
+
 use reelhook_dialects::native::{origin, request};
 use reelhook_domain::form::Shape;
 use reelhook_domain::recipe::Recipe;
@@ -31,7 +33,7 @@ pub(super) fn describe(schemas: &mut Map<String, Value>) {
         }
         schemas.insert(name.to_owned(), schema);
     }
-    name_recipes(schemas);
+    open_outputs(schemas);
     let Some(outputs) = schemas.get_mut("JobRequest").and_then(|job| job["properties"]["outputs"].get_mut("items"))
     else {
         return;
@@ -56,15 +58,54 @@ pub(super) fn describe(schemas: &mut Map<String, Value>) {
     schemas.insert("OutputRequest".to_owned(), output);
 }
 
-/// Spells the names of recipes as they are written where a job's outputs are shown: what is derived has those of Rust.
-fn name_recipes(schemas: &mut Map<String, Value>) {
-    let variants = schemas.get_mut("Recipe").and_then(|recipe| recipe["oneOf"].as_array_mut());
-    for (variant, name) in variants.into_iter().flatten().zip(Recipe::NAMES) {
-        for part in variant["allOf"].as_array_mut().into_iter().flatten() {
-            if let Some(word) = part.get_mut("properties").and_then(|fields| fields.get_mut(RECIPE)) {
-                *word = json!({"type": "string", "const": name});
+/// An output as it is shown has its recipe's parameters among its own fields. Those of each recipe stand with the
+/// requests; here they are what else there is.
+fn open_outputs(schemas: &mut Map<String, Value>) {
+    for output in schemas.values_mut() {
+        let parts = output["allOf"].as_array().cloned().unwrap_or_default();
+        let [recipe, own] = parts.as_slice() else { continue };
+        if recipe["$ref"] != "#/components/schemas/Recipe" {
+            continue;
+        }
+        let text = output["description"].take();
+        *output = own.clone();
+        output["description"] = text;
+        output["properties"][RECIPE] = json!({"type": "string", "enum": Recipe::NAMES, "description": "What is done; its parameters stand beside it."});
+        if let Some(required) = output["required"].as_array_mut() {
+            required.push(RECIPE.into());
+        }
+        output["additionalProperties"] = true.into();
+    }
+}
+
+/// Leaves the schemas that something refers to.
+pub(super) fn prune(document: &mut Value) {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<Value> = vec![document["paths"].clone(), document["webhooks"].clone()];
+    while let Some(part) = open.pop() {
+        let mut names = Vec::new();
+        references(&part, &mut names);
+        for name in names {
+            if found.insert(name.clone()) {
+                open.push(document["components"]["schemas"][&name].clone());
             }
         }
+    }
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.retain(|name, _| found.contains(name));
+    }
+}
+
+fn references(part: &Value, found: &mut Vec<String>) {
+    match part {
+        Value::Object(fields) => {
+            if let Some(name) = fields.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next()) {
+                found.push(name.to_owned());
+            }
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
     }
 }
 

@@ -69,7 +69,9 @@ impl Query {
     }
 
     pub(super) fn integer(&mut self, name: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
-        let text = self.text(name)?;
+        self.known.push(name);
+        // Other than a text, a number that is empty is none.
+        let text = self.pairs.remove(name)?;
         match text.parse() {
             Ok(number) if range.contains(&number) => Some(number),
             _ => {

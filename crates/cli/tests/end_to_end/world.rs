@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use reelhook_egress::{Client, Failure, Policy, Request, RequestBody, Settings, SystemResolver};
+use reelhook_testkit::Contract;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -273,8 +274,33 @@ impl World {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Answer, Failure> {
+        let contract = if self.is_native(&url) { Some(self.contract().await?) } else { None };
+        let (named, path) = (method.to_string(), url.path().to_owned());
         let exchange = self.http.send(self.request(method, url, headers, body)).await?;
-        Ok(Answer { status: exchange.status.as_u16(), headers: exchange.headers, body: exchange.body })
+        let answer = Answer { status: exchange.status.as_u16(), headers: exchange.headers, body: exchange.body };
+        if let Some(contract) = contract {
+            let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+            let wrong = contract.judge(&named, &path, answer.status, kind, &answer.body);
+            assert_eq!(wrong, None, "an answer is not as the document has it");
+        }
+        Ok(answer)
+    }
+
+    /// Whether a URL is one of the native API.
+    fn is_native(&self, url: &Url) -> bool {
+        let own = self.server.as_ref().map(|server| &server.url);
+        own.is_some_and(|own| own.port() == url.port()) && url.path().starts_with("/v1/")
+    }
+
+    /// The document of the server, which is the same for all servers of a test.
+    async fn contract(&self) -> Result<&'static Contract, Failure> {
+        static CONTRACT: OnceLock<Contract> = OnceLock::new();
+        if let Some(contract) = CONTRACT.get() {
+            return Ok(contract);
+        }
+        let request = self.request(Method::GET, self.url("/openapi.json"), &[], Bytes::new());
+        let document = self.http.send(request).await?;
+        Ok(CONTRACT.get_or_init(|| Contract::new(&String::from_utf8_lossy(&document.body))))
     }
 
     fn request(&self, method: Method, url: Url, headers: &[(&str, &str)], body: Bytes) -> Request {

@@ -88,8 +88,9 @@ fn permissions(form: &mut Form) -> Option<Permissions> {
         "write" => Ok(Permissions { read: false, write: true }),
         _ => Err("must be read or write"),
     };
+    let given = form.texts("permissions", 1..=2, known);
     form.items("permissions", "^(read|write)$");
-    let given = form.texts("permissions", 1..=2, known)?;
+    let given = given?;
     let all = |one: Permissions, other: &Permissions| Permissions {
         read: one.read || other.read,
         write: one.write || other.write,

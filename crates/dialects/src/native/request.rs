@@ -104,7 +104,6 @@ fn inputs(form: &mut Form) -> Option<Vec<NamedInput>> {
         let name = name.unwrap_or_else(|| format!("in_{}", index + 1));
         Some(NamedInput { name, source, headers: BTreeMap::new() })
     });
-    form.at_least_one(vec![("input", None), ("inputs", None)]);
     form.at_most_one(&["input", "inputs"]);
     match given {
         (false, false) => Some(Vec::new()),
@@ -170,8 +169,9 @@ fn webhook(form: &mut Form) -> Option<WebhookRequest> {
 }
 
 fn events(form: &mut Form) -> Option<EventFilter> {
+    let events = form.texts("events", 1..=EventFilter::MOST, EventFilter::check_pattern);
     form.items("events", EVENT_PATTERN);
-    form.texts("events", 1..=EventFilter::MOST, EventFilter::check_pattern).map(EventFilter::new)
+    events.map(EventFilter::new)
 }
 
 /// Takes the name of an input or output: it stands in paths and file names, so it is plain.
@@ -219,7 +219,6 @@ pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
 }
 
 fn read_endpoint(form: &mut Form) -> Option<EndpointRequest> {
-    form.at_least_one(vec![("url", None), ("pull", Some(true.into()))]);
     let (pull, had_url) = (form.boolean_or("pull", false), form.has("url"));
     let url = url(form, "url");
     let address = match (pull, had_url) {
@@ -376,6 +375,7 @@ fn read_publish(form: &mut Form) -> Option<Vec<PublishRequest>> {
         let (kind, payload) = (event.require("type", kind), event.require("payload", payload));
         publication(event, kind?, payload?)
     });
+    form.not_null("type");
     form.not_null("payload");
     let (kind, payload) = (event_type(form), form.value("payload"));
     let payload = form.require_with("payload", "type", payload);

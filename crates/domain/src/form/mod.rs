@@ -234,7 +234,7 @@ impl Form {
         text
     }
 
-    /// Notes the pattern of the texts in an array, a regular expression of ECMA-262.
+    /// Notes the pattern of the texts of an array that was taken, a regular expression of ECMA-262.
     pub fn items(&self, name: &'static str, pattern: &str) {
         self.note(name, || json!({"items": {"type": "string", "pattern": pattern}}));
     }
@@ -487,7 +487,7 @@ impl Form {
         count: RangeInclusive<usize>,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
-        self.note(name, || list(&count, &Value::Null));
+        self.note(name, || list(&count, &json!({"type": "string"})));
         let items = self.array(name, count)?;
         let expected = items.len();
         let mut made = Vec::with_capacity(expected);
@@ -618,13 +618,6 @@ impl Form {
         None
     }
 
-    /// Notes that one of these fields has to be there, with that value where one is told. The reader sees to it.
-    pub fn at_least_one(&self, fields: Vec<(&'static str, Option<Value>)>) {
-        if let Some(shape) = &self.shape {
-            shape.borrow_mut().at_least_one(fields);
-        }
-    }
-
     /// Notes every field that nobody took.
     fn finish(&mut self) {
         let mut known = std::mem::take(&mut self.known);
@@ -648,13 +641,9 @@ fn is_longer(text: &str, longest: usize) -> bool {
     text.len() > longest && text.chars().count() > longest
 }
 
-/// The schema of an array; of texts, where the items are not told.
+/// The schema of an array.
 fn list(count: &RangeInclusive<usize>, items: &Value) -> Value {
-    let mut list = json!({"type": "array", "minItems": count.start(), "maxItems": count.end()});
-    if !items.is_null() {
-        list["items"] = items.clone();
-    }
-    list
+    json!({"type": "array", "minItems": count.start(), "maxItems": count.end(), "items": items})
 }
 
 /// A closed list of words.

@@ -17,8 +17,6 @@ pub struct Shape {
     one_of: Vec<Vec<&'static str>>,
     /// Of each list, at most one field is there.
     exclusive: Vec<Vec<&'static str>>,
-    /// One of these fields is there, with that value where one is told.
-    any_of: Vec<(&'static str, Option<Value>)>,
     /// Pairs of fields that are both there or not.
     together: Vec<(&'static str, &'static str)>,
     /// The field that says which of some shapes the rest has, and those shapes by its values.
@@ -49,10 +47,6 @@ impl Shape {
 
     pub(super) fn at_most_one(&mut self, names: &[&'static str]) {
         self.exclusive.push(names.to_vec());
-    }
-
-    pub(super) fn at_least_one(&mut self, fields: Vec<(&'static str, Option<Value>)>) {
-        self.any_of = fields;
     }
 
     pub(super) fn depend(&mut self, name: &'static str, other: &'static str) {
@@ -101,7 +95,8 @@ impl Shape {
             }
             let has_to_be = self.required.contains(name) && !self.cleared.contains(name);
             let is_of_other = self.together.iter().any(|(own, _)| own == name);
-            let schema = if has_to_be || is_of_other { schema } else { nullable(schema) };
+            let is_not_null = schema["not"]["type"] == "null";
+            let schema = if has_to_be || is_of_other || is_not_null { schema } else { nullable(schema) };
             ((*name).to_owned(), schema)
         };
         let fields: Map<String, Value> = self.fields.iter().map(field).collect();
@@ -109,34 +104,30 @@ impl Shape {
         if !self.required.is_empty() {
             schema["required"] = json!(self.required);
         }
-        let alone = |names: &Vec<&'static str>| json!(names.iter().copied().map(not_null).collect::<Vec<_>>());
-        if let [names] = self.one_of.as_slice() {
-            schema["oneOf"] = alone(names);
-        }
-        if !self.any_of.is_empty() {
-            let there = |(name, value): &(&'static str, Option<Value>)| match value {
-                Some(value) => json!({"required": [name], "properties": {*name: {"const": value}}}),
-                None => not_null(name),
-            };
-            schema["anyOf"] = json!(self.any_of.iter().map(there).collect::<Vec<_>>());
-        }
         let both = self.together.iter().flat_map(|(name, other)| [(*name, [*other]), (*other, [*name])]);
         let both: BTreeMap<_, _> = both.collect();
         if !both.is_empty() {
             schema["dependentRequired"] = json!(both);
         }
-        let pairs = |names: &Vec<&'static str>| {
-            let names = names.clone();
-            (1..names.len()).flat_map(move |at| {
-                let (name, before) = (names[at], names[..at].to_vec());
-                before.into_iter().map(move |other| json!({"not": {"required": [other, name]}}))
-            })
-        };
-        let excluded: Vec<Value> = self.exclusive.iter().flat_map(pairs).collect();
-        if !excluded.is_empty() {
-            schema["allOf"] = excluded.into();
+        let wrong: Vec<Value> = self.wrong().collect();
+        if !wrong.is_empty() {
+            schema["not"] = json!({"anyOf": wrong});
         }
         schema
+    }
+
+    /// What must not be: two fields that exclude each other, and none of those of which one has to be there. It stands in
+    /// the schema as what is not allowed, which clients that are made of it pass over, as they should.
+    fn wrong(&self) -> impl Iterator<Item = Value> {
+        let there = |name: &str| json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}});
+        let both = move |(one, other): (&str, &str)| json!({"allOf": [there(one), there(other)]});
+        let pairs = |names: &Vec<&'static str>| {
+            let names = names.clone();
+            (1..names.len()).flat_map(move |at| names[..at].iter().map(|one| (*one, names[at])).collect::<Vec<_>>())
+        };
+        let none = move |names: &Vec<&'static str>| json!({"allOf": names.iter().map(|name| json!({"not": there(name)})).collect::<Vec<_>>()});
+        let excluded = self.exclusive.iter().chain(&self.one_of).flat_map(pairs).map(both);
+        excluded.chain(self.one_of.iter().map(none))
     }
 }
 
@@ -152,9 +143,4 @@ fn nullable(mut schema: Value) -> Value {
         words.push(Value::Null);
     }
     schema
-}
-
-/// The field is there, and is not null.
-fn not_null(name: &str) -> Value {
-    json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}})
 }
