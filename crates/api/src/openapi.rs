@@ -219,7 +219,7 @@ pub(crate) struct EndpointRequest {
     timeout_seconds: Option<f64>,
 }
 
-/// A change of an endpoint: fields that are left out stay; null clears `retry_seconds` and `rate`.
+/// A change of an endpoint: fields that are left out stay; null restores the default of each but `url`.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "a schema")]
 pub(crate) struct EndpointPatch {

@@ -217,6 +217,12 @@ impl From<StoreError> for Problem {
             StoreError::BodyGone => {
                 Self::conflict("body_gone", "its body is no longer kept: the time that deliveries are kept is over")
             }
+            StoreError::EndpointGone(endpoint) => Self::conflict(
+                "endpoint_deleted",
+                format!(
+                    "its endpoint {endpoint} was deleted; to send the event elsewhere, replay it to another endpoint"
+                ),
+            ),
             StoreError::AlreadyExists => Self::conflict("already_exists", "that exists already"),
             StoreError::Quota(exceeded) => Self::quota_exceeded(exceeded),
             StoreError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was kept"),

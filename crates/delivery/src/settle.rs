@@ -167,6 +167,7 @@ impl<S: Deliveries + ?Sized> Settler<S> {
                     | StoreError::AlreadyExists
                     | StoreError::Quota(_)
                     | StoreError::BodyGone
+                    | StoreError::EndpointGone(_)
                     | StoreError::Corrupt { .. }),
                 ) => return Err(error),
             };

@@ -174,23 +174,23 @@ pub struct EndpointRequest {
     pub timeout_ms: u32,
 }
 
-/// A change of an endpoint: absent fields stay.
+/// A change of an endpoint: absent fields stay; `Some(None)` restores the default.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EndpointPatch {
     /// Another URL.
     pub url: Option<Url>,
-    /// Another filter.
-    pub events: Option<EventFilter>,
-    /// Other words.
-    pub description: Option<String>,
-    /// Other headers.
-    pub headers: Option<BTreeMap<String, String>>,
+    /// Another filter, or the default one again.
+    pub events: Option<Option<EventFilter>>,
+    /// Other words, or none.
+    pub description: Option<Option<String>>,
+    /// Other headers, or none.
+    pub headers: Option<Option<BTreeMap<String, String>>>,
     /// Another schedule, or the default one again.
     pub retry: Option<Option<RetrySchedule>>,
     /// Another rate, or none.
     pub rate: Option<Option<Rate>>,
-    /// Another deadline, in milliseconds.
-    pub timeout_ms: Option<u32>,
+    /// Another deadline, in milliseconds, or the dialect's again.
+    pub timeout_ms: Option<Option<u32>>,
 }
 
 /// A new origin.

@@ -1,5 +1,6 @@
 //! Why the store could not do its part.
 
+use reelhook_domain::id::EndpointId;
 use reelhook_domain::quota::QuotaExceeded;
 use reelhook_domain::{delivery, job};
 
@@ -21,6 +22,9 @@ pub enum StoreError {
     /// What it carried is no longer kept.
     #[error("its body is no longer kept")]
     BodyGone,
+    /// Where it would be sent was deleted.
+    #[error("its endpoint {0} was deleted")]
+    EndpointGone(EndpointId),
     /// The name is taken.
     #[error("already exists")]
     AlreadyExists,

@@ -74,14 +74,22 @@ impl Desk {
             all_right(self.judge("url", url))?;
             self.refuse_pull(caller, id).await?;
         }
+        let timeout_ms = match patch.timeout_ms {
+            None => None,
+            Some(Some(timeout_ms)) => Some(timeout_ms),
+            Some(None) => {
+                let endpoint = self.store().endpoint(caller.account, id).await.map_err(missing("endpoint"))?;
+                Some(timeout_ms(endpoint.dialect))
+            }
+        };
         let change = EndpointChange {
             url: patch.url,
-            events: patch.events,
-            description: patch.description,
-            headers: patch.headers,
+            events: patch.events.map(Option::unwrap_or_default),
+            description: patch.description.map(Option::unwrap_or_default),
+            headers: patch.headers.map(Option::unwrap_or_default),
             retry: patch.retry,
             rate: patch.rate,
-            timeout_ms: patch.timeout_ms,
+            timeout_ms,
             state: None,
         };
         let endpoint = self.store().change_endpoint(caller.account, id, change).await.map_err(missing("endpoint"))?;

@@ -220,12 +220,12 @@ pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
         Some(EndpointRequest {
             dialect,
             address: address?,
-            events: patch.events.unwrap_or_default(),
-            description: patch.description.unwrap_or_default(),
-            headers: patch.headers.unwrap_or_default(),
+            events: patch.events.flatten().unwrap_or_default(),
+            description: patch.description.flatten().unwrap_or_default(),
+            headers: patch.headers.flatten().unwrap_or_default(),
             retry: patch.retry.flatten(),
             rate: patch.rate.flatten(),
-            timeout_ms: patch.timeout_ms.unwrap_or(crate::timeout(dialect).as_millis() as u32),
+            timeout_ms: patch.timeout_ms.flatten().unwrap_or(crate::timeout(dialect).as_millis() as u32),
         })
     })
 }
@@ -236,19 +236,24 @@ pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
 /// Everything that is wrong with it.
 pub fn endpoint_patch(value: Value) -> Result<EndpointPatch, Vec<Violation>> {
     Form::read(value, |form| {
+        if form.is_null("url") {
+            form.refuse("url", Value::Null, "cannot be cleared; an endpoint without a URL is created with pull");
+        }
         let url = url(form, "url");
         Some(EndpointPatch { url, ..endpoint_fields(form) })
     })
 }
 
-/// The fields that a new endpoint and a change of one share.
+/// The fields that a new endpoint and a change of one share. Null restores the default of each.
 fn endpoint_fields(form: &mut Form) -> EndpointPatch {
-    let events = events(form);
-    let description = form.text("description", 500);
-    let headers = form.pairs("headers", 20, 2000).map(|pairs| custom_headers(form, pairs));
+    let events = clearable(form, "events", events);
+    let description = clearable(form, "description", |form| form.text("description", 500));
+    let headers = clearable(form, "headers", headers);
     let retry = clearable(form, "retry_seconds", waits);
     let rate = clearable(form, "rate", |form| form.object("rate", rate));
-    let timeout_ms = form.number("timeout_seconds", 1.0..=60.0).map(|seconds| (seconds * 1000.0).round() as u32);
+    let timeout_ms = clearable(form, "timeout_seconds", |form| {
+        form.number("timeout_seconds", 1.0..=60.0).map(|seconds| (seconds * 1000.0).round() as u32)
+    });
     EndpointPatch { url: None, events, description, headers, retry, rate, timeout_ms }
 }
 
@@ -259,6 +264,11 @@ fn clearable<T>(form: &mut Form, name: &'static str, take: impl FnOnce(&mut Form
         return Some(None);
     }
     take(form).map(Some)
+}
+
+/// Takes the extra headers of a request to an endpoint.
+fn headers(form: &mut Form) -> Option<BTreeMap<String, String>> {
+    form.pairs("headers", 20, 2000).map(|pairs| custom_headers(form, pairs))
 }
 
 fn waits(form: &mut Form) -> Option<RetrySchedule> {
