@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 use crate::desk::Desk;
 use crate::linger::{Lingering, Unread};
 use crate::problem::Problem;
-use crate::room::{Kind, Room, Seat};
+use crate::room::{Kind, Room, Seat, until_read};
 use crate::routes::{self, Face};
 
 /// How long a caller may take to send the head of a request, and how long a connection may rest between two.
@@ -84,6 +84,7 @@ async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationT
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (router, unread, busy) = (router.clone(), unread.clone(), seat.begin());
         async move {
+            let under_way = unread.answering();
             let request = request.map(|body| Body::new(unread.watch(body)));
             let names_host = names_host(request.version(), request.headers());
             let mut response = if !names_host {
@@ -94,7 +95,7 @@ async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationT
             } else {
                 router.oneshot(request).await.unwrap_or_else(|never| match never {})
             };
-            response = response.map(|body| busy.until_read(body));
+            response = response.map(|body| until_read(body, (busy, under_way)));
             if is_reserve || !names_host || unread.is_set() && response.status().as_u16() >= 400 {
                 // The rest of the body would have to be read before the next request: a new connection is quicker.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

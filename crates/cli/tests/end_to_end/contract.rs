@@ -1,11 +1,12 @@
 //! What the API promises of every request, whatever its path: nothing is silently ignored.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use reelhook_testkit::Receiver;
+use reelhook_testkit::{Receiver, Reply};
 use serde_json::{Value, json};
 
 use crate::world::{Answer, PATIENCE, Serve, World, eventually};
@@ -197,12 +198,24 @@ async fn a_delivery_whose_endpoint_was_deleted_is_refused_as_that() {
 
 /// What the server says to bytes that no client of ours would send, until it closes the connection.
 async fn said(world: &World, request: String) -> String {
+    exchange(world, request, false).await
+}
+
+/// What the server says to a caller who closes their side once all is sent.
+async fn said_to_half_closed(world: &World, request: String) -> String {
+    exchange(world, request, true).await
+}
+
+async fn exchange(world: &World, request: String, closes: bool) -> String {
     let url = world.url("/");
     let address = (url.host_str().expect("an address").to_owned(), url.port().expect("a port"));
     let talk = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("it can be set");
         stream.write_all(request.as_bytes()).expect("the server reads");
+        if closes {
+            stream.shutdown(Shutdown::Write).expect("it can be closed");
+        }
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("the server answers and closes");
         String::from_utf8_lossy(&answer).into_owned()
@@ -235,4 +248,31 @@ async fn a_request_says_once_which_host_it_is_for() {
             assert_eq!(status == 400, answer.contains("malformed_request"), "{request}{answer}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_closed_their_side_is_answered() {
+    // Answers after a while: the receiver of the test call takes its time.
+    let slow = Reply::status(200).delay(Duration::from_millis(300));
+    let receiver = Receiver::scripted([slow]).await;
+    let world = World::start(Serve::dev()).await;
+    let endpoint = world.post("/v1/endpoints", &json!({"url": receiver.url("/hook")})).await.expect(201);
+    let test = format!("POST /v1/endpoints/{}/test", endpoint["id"].as_str().expect("an endpoint has an id"));
+    let key = world.key();
+    for (request, status) in
+        [("GET /healthz", 200), ("GET /v1/jobs", 200), (test.as_str(), 200), ("POST /v1/jobs", 422)]
+    {
+        let body = "{}";
+        let head = format!(
+            "{request} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+        );
+        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        let answer = said_to_half_closed(&world, request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head}{answer}");
+        assert!(answer.ends_with('}') || answer.ends_with("ok"), "all of it comes: {answer}");
+    }
+    // A request that broke off is not one.
+    let cut =
+        format!("POST /v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Length: 99\r\n\r\n{{");
+    assert!(!said_to_half_closed(&world, cut).await.starts_with("HTTP/1.1 2"));
 }
