@@ -116,7 +116,7 @@ impl Puller {
             let pulled = store.pull(self.caller.account, self.endpoint.id, self.after, limit).await?;
             if let Some((last, _)) = pulled.last() {
                 self.after = last.sequence;
-                return Ok(pulled);
+                return self.with_fresh_links(pulled).await;
             }
             let now = Instant::now();
             if stop.is_cancelled() || deadline.is_some_and(|deadline| now >= deadline) {
@@ -129,6 +129,25 @@ impl Puller {
                 () = stop.cancelled() => {}
             }
         }
+    }
+
+    /// The same, with links of this moment in what is asked for late, as the delivery engine would send it.
+    async fn with_fresh_links(
+        &self,
+        mut pulled: Vec<(Delivery, Arc<str>)>,
+    ) -> Result<Vec<(Delivery, Arc<str>)>, StoreError> {
+        let (now, links_keep) = (self.desk.ambient().now(), self.desk.limits().links_keep);
+        for (delivery, body) in pulled.iter_mut().filter(|(delivery, _)| delivery.needs_fresh_links(now, links_keep)) {
+            let event = self.desk.store().event(delivery.account, delivery.event).await?;
+            match reelhook_dialects::payload(self.endpoint.dialect, &event, self.desk.link_to()) {
+                Ok(Some(fresh)) => *body = fresh.into(),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, delivery.id = %delivery.id, "a late delivery cannot be rendered")
+                }
+            }
+        }
+        Ok(pulled)
     }
 
     /// A delivery as it would be sent now.

@@ -2,11 +2,11 @@
 
 use http::Method;
 use reelhook_testkit::clips::{self, Clip};
-use reelhook_testkit::{Manners, Origin};
-use serde_json::json;
+use reelhook_testkit::{Manners, Origin, Received, Receiver};
+use serde_json::{Value, json};
 use url::Url;
 
-use crate::world::{Serve, World};
+use crate::world::{PATIENCE, Serve, World, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_are_open_to_pages_and_compare_tags_weakly() {
@@ -60,4 +60,48 @@ async fn links_are_open_to_pages_and_compare_tags_weakly() {
     }
     let keyed = world.get("/v1/jobs").await;
     assert!(!keyed.headers.contains_key("access-control-allow-origin"), "only links are open to pages");
+}
+
+/// Where the link leads that a webhook carries.
+fn linked(received: &Received) -> String {
+    let body: Value = serde_json::from_slice(&received.body).expect("a webhook is JSON");
+    assert_eq!(body["type"], "job.completed");
+    body["data"]["outputs"][0]["file"]["url"].as_str().expect("a file has a link").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_again_by_hand_carries_links_of_that_moment() {
+    let (receiver, late, origin) = tokio::join!(Receiver::start(), Receiver::start(), Origin::start());
+    let mut world = World::start(Serve::dev().set("public_url", "http://before.example/")).await;
+    world.post("/v1/endpoints", &json!({"url": receiver.url("/a"), "events": ["job.completed"]})).await.expect(201);
+    let input = origin.put("/a.png", clips::bytes(Clip::Picture), Manners::Good);
+    let id = world.submit(&json!({"input": {"url": input}, "outputs": [{"recipe": "image"}]})).await;
+    world.job_ended(&id, "completed").await;
+    let first = receiver.wait_for(1, PATIENCE).await.remove(0);
+    assert!(linked(&first).starts_with("http://before.example/"), "{}", linked(&first));
+    let mut delivery = Value::Null;
+    eventually("it is delivered", async || {
+        delivery = world.get("/v1/deliveries").await.expect(200)["deliveries"][0].clone();
+        delivery["state"] == "delivered"
+    })
+    .await;
+
+    world.terminate().await;
+    assert!(world.serve(Serve::dev().set("public_url", "http://after.example/")).await, "the server starts again");
+    let resend = format!("/v1/deliveries/{}/resend", delivery["id"].as_str().expect("a delivery has an id"));
+    world.post(&resend, &json!({})).await.expect(202);
+    let again = receiver.wait_for(2, PATIENCE).await.remove(1);
+    assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
+    assert!(linked(&again).starts_with("http://after.example/"), "{}", linked(&again));
+
+    let filter = json!({"url": late.url("/b"), "events": ["x.y"]});
+    let other = world.post("/v1/endpoints", &filter).await.expect(201);
+    let replay = format!("/v1/endpoints/{}/replay", other["id"].as_str().expect("an endpoint has an id"));
+    world.post(&replay, &json!({"event": first.header("webhook-id")})).await.expect(202);
+    let replayed = late.wait_for(1, PATIENCE).await.remove(0);
+    assert!(linked(&replayed).starts_with("http://after.example/"), "{}", linked(&replayed));
+
+    let link: Url = linked(&replayed).parse().expect("a link is a URL");
+    let here = world.url(&format!("{}?{}", link.path(), link.query().expect("it is signed")));
+    assert_eq!(world.get_as_stranger(here, &[]).await.status, 200, "the link works");
 }
