@@ -86,6 +86,8 @@ pub(crate) struct WebhookRequest {
     url: String,
     /// Types, or globs such as `job.*`; all but progress where it is left out.
     events: Option<Vec<String>>,
+    /// Extra request headers, up to 20; those that the URL was given before where it is left out of a job.
+    headers: Option<BTreeMap<String, String>>,
 }
 
 /// A new origin: a name, and exactly one of `http`, `s3`, `r2` and `gcs`.
@@ -217,6 +219,9 @@ pub(crate) struct EndpointRequest {
     rate: Option<Rate>,
     /// Deadline of an attempt: 1 to 60, 15 by default.
     timeout_seconds: Option<f64>,
+    /// A signing secret that your receiver knows already: `whsec_` and 24 to 64 bytes in base64. A new one is made where it
+    /// is left out.
+    secret: Option<String>,
 }
 
 /// A change of an endpoint: fields that are left out stay; null restores the default of each but `url`.
@@ -266,6 +271,9 @@ pub(crate) struct PublishRequest {
     /// What it carries: any JSON, up to 256 KiB.
     #[schema(value_type = Object)]
     payload: Value,
+    /// Whether it is a sample of one of the server's own types (`job.*`, `endpoint.*`, `webhook.*`), which are refused
+    /// otherwise.
+    sample: Option<bool>,
 }
 
 /// The name of a new key.
@@ -299,6 +307,8 @@ pub(crate) struct ReplayRequest {
 pub(crate) struct RotateRequest {
     /// How long the old one signs too: 0 to 604800, 86400 by default.
     overlap_seconds: Option<u64>,
+    /// A secret that your receiver knows already, as for a new endpoint.
+    secret: Option<String>,
 }
 
 /// A secret of a service.
@@ -420,6 +430,7 @@ pub fn document() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reelhook_dialects::any_url;
     use reelhook_dialects::native::request;
     use reelhook_domain::form::Violation;
     use serde_json::json;
@@ -442,10 +453,11 @@ mod tests {
     #[test]
     fn request_schemas_have_the_fields_that_are_read() {
         let bogus = || json!({"zzz": 1});
-        assert_eq!(properties("JobRequest"), known(request::job(bogus()).unwrap_err(), "zzz"));
-        assert_eq!(properties("EndpointRequest"), known(request::endpoint(bogus()).unwrap_err(), "zzz"));
-        assert_eq!(properties("EndpointPatch"), known(request::endpoint_patch(bogus()).unwrap_err(), "zzz"));
-        assert_eq!(properties("SettingsRequest"), known(request::settings(bogus()).unwrap_err(), "zzz"));
+        let job = |value| request::job(value, request::Bytes::Named, &any_url);
+        assert_eq!(properties("JobRequest"), known(job(bogus()).unwrap_err(), "zzz"));
+        assert_eq!(properties("EndpointRequest"), known(request::endpoint(bogus(), &any_url).unwrap_err(), "zzz"));
+        assert_eq!(properties("EndpointPatch"), known(request::endpoint_patch(bogus(), &any_url).unwrap_err(), "zzz"));
+        assert_eq!(properties("SettingsRequest"), known(request::settings(bogus(), &any_url).unwrap_err(), "zzz"));
         assert_eq!(properties("KeyRequest"), known(request::key(bogus()).unwrap_err(), "zzz"));
         assert_eq!(properties("RetryRequest"), known(request::retry(bogus()).unwrap_err(), "zzz"));
         assert_eq!(properties("PublishRequest"), known(request::publish(bogus()).unwrap_err(), "zzz"));
@@ -454,14 +466,17 @@ mod tests {
         assert_eq!(properties("ReplayRequest"), known(request::replay(bogus()).unwrap_err(), "zzz"));
         assert_eq!(properties("SecretRequest"), known(request::secret(bogus()).unwrap_err(), "zzz"));
         let webhook = json!({"default_webhook": bogus()});
-        assert_eq!(properties("WebhookRequest"), known(request::settings(webhook).unwrap_err(), "default_webhook.zzz"));
+        assert_eq!(
+            properties("WebhookRequest"),
+            known(request::settings(webhook, &any_url).unwrap_err(), "default_webhook.zzz")
+        );
         let input = json!({"input": bogus()});
-        assert_eq!(properties("InputRequest"), known(request::job(input).unwrap_err(), "input.zzz"));
+        assert_eq!(properties("InputRequest"), known(job(input).unwrap_err(), "input.zzz"));
     }
 
     #[test]
     fn the_schemas_of_origins_have_the_fields_that_are_read() {
-        let read = |value| reelhook_dialects::native::origin::read(value).unwrap_err();
+        let read = |value| reelhook_dialects::native::origin::read(value, &any_url).unwrap_err();
         assert_eq!(properties("OriginRequest"), known(read(json!({"zzz": 1})), "zzz"));
         for (provider, schema, credentials) in [
             ("http", "HttpOrigin", "HttpCredentials"),

@@ -168,6 +168,7 @@ impl<S: Deliveries + ?Sized> Settler<S> {
                     | StoreError::Quota(_)
                     | StoreError::BodyGone
                     | StoreError::EndpointGone(_)
+                    | StoreError::TooManySecrets { .. }
                     | StoreError::Corrupt { .. }),
                 ) => return Err(error),
             };

@@ -11,6 +11,7 @@ use reelhook_domain::object_path::{BasePath, PathTemplate};
 use reelhook_domain::origin::{Credentials, Permissions, Place};
 use reelhook_domain::recipe::Recipe;
 use reelhook_domain::retry::RetrySchedule;
+use reelhook_signature::Secret;
 use serde_json::Value;
 use url::Url;
 
@@ -142,6 +143,8 @@ pub struct WebhookRequest {
     pub url: Url,
     /// Which.
     pub events: EventFilter,
+    /// Extra request headers; those that its URL has already where it is none.
+    pub headers: Option<BTreeMap<String, String>>,
 }
 
 /// How events reach an endpoint.
@@ -156,6 +159,8 @@ pub enum EndpointAddress {
 /// A new endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointRequest {
+    /// The signing secret, where the receiver knows one already.
+    pub secret: Option<Secret>,
     /// Whose payloads, headers and signature it gets.
     pub dialect: Dialect,
     /// How events reach it.

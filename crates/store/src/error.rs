@@ -2,6 +2,7 @@
 
 use reelhook_domain::id::EndpointId;
 use reelhook_domain::quota::QuotaExceeded;
+use reelhook_domain::time::Timestamp;
 use reelhook_domain::{delivery, job};
 
 /// Why the store could not do its part, by what the caller does next.
@@ -25,6 +26,12 @@ pub enum StoreError {
     /// Where it would be sent was deleted.
     #[error("its endpoint {0} was deleted")]
     EndpointGone(EndpointId),
+    /// As many old secrets sign as may beside a new one.
+    #[error("too many old secrets sign until {until}")]
+    TooManySecrets {
+        /// When the first of them ends.
+        until: Timestamp,
+    },
     /// The name is taken.
     #[error("already exists")]
     AlreadyExists,

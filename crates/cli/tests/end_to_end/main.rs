@@ -29,6 +29,7 @@ mod player;
 mod publishing;
 mod quotas;
 mod readers;
+mod receivers;
 mod samples;
 mod small_disk;
 mod sockets;

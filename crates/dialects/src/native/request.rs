@@ -5,13 +5,15 @@ use std::str::FromStr as _;
 
 use http::header::{HeaderName, HeaderValue};
 use reelhook_domain::endpoint::Rate;
-use reelhook_domain::event::{Data, EventFilter};
+use reelhook_domain::event::{Data, EventFilter, EventType};
 use reelhook_domain::form::{Form, Violation};
 use reelhook_domain::id::EventId;
 use reelhook_domain::job::{Dialect, MOST_INPUTS, OnDamage, Priority};
+use reelhook_domain::object_path::ObjectPath;
 use reelhook_domain::recipe::{FEWEST_TO_JOIN, Recipe};
 use reelhook_domain::retry::{LONGEST_WAIT, MOST_WAITS, RetrySchedule};
 use reelhook_domain::time::Timestamp;
+use reelhook_signature::Secret;
 use serde_json::Value;
 use url::Url;
 
@@ -31,19 +33,34 @@ pub const MOST_EVENTS: usize = 500;
 /// Largest payload of a caller's own event, in bytes of JSON.
 pub const LARGEST_PAYLOAD: usize = 256 * 1024;
 
+/// Says what is wrong with a URL that the server may not reach, as far as the URL itself tells.
+pub type Judge<'a> = &'a dyn Fn(&Url) -> Result<(), String>;
+
+/// Where the bytes of a job are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bytes {
+    /// Where the request says.
+    Named,
+    /// They come with the request.
+    Sent,
+}
+
+/// What takes the credentials of a receiver.
+const AUTHORIZATION: &str = "headers.Authorization";
+
 /// Reads `POST /v1/jobs`.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
+pub fn job(value: Value, bytes: Bytes, judge: Judge<'_>) -> Result<JobRequest, Vec<Violation>> {
     Form::read(value, |form| {
-        let inputs = inputs(form);
+        let inputs = inputs(form, bytes, judge);
         let outputs = form.objects("outputs", 1..=MOST_OUTPUTS, |output, _| {
             let name = plain_name(output);
             Some((name, Recipe::read(output)?))
         });
         let outputs = form.require("outputs", outputs);
-        let webhook = form.object("webhook", webhook);
+        let webhook = form.object("webhook", |form| webhook(form, judge));
         let metadata = form.pairs("metadata", METADATA.0, METADATA.1).unwrap_or_default();
         let priority = form.choice("priority").unwrap_or(Priority::Standard);
         let on_damage = form.choice("on_damage").unwrap_or(OnDamage::Strict);
@@ -70,23 +87,34 @@ pub fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
     })
 }
 
-/// Takes `input` or `inputs`; an empty list when neither is there, as with a file that comes along.
-fn inputs(form: &mut Form) -> Option<Vec<NamedInput>> {
+/// Takes `input` or `inputs`; an empty list when the file comes along.
+fn inputs(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<Vec<NamedInput>> {
     match (form.has("input"), form.has("inputs")) {
         (false, false) => {
             form.value("input");
             form.value("inputs");
+            if bytes == Bytes::Named {
+                form.refuse("input", Value::Null, "is required");
+                return None;
+            }
             Some(Vec::new())
+        }
+        (one, _) if bytes == Bytes::Sent => {
+            form.value("input");
+            form.value("inputs");
+            let name = if one { "input" } else { "inputs" };
+            form.refuse(name, Value::Null, "must be left out when the file comes with the request");
+            None
         }
         (true, false) => {
             form.value("inputs");
-            form.object("input", input).map(|source| vec![NamedInput::only(source)])
+            form.object("input", |form| input(form, judge)).map(|source| vec![NamedInput::only(source)])
         }
         (false, true) => {
             form.value("input");
             let inputs = form.objects("inputs", 1..=MOST_INPUTS, |form, index| {
                 let name = plain_name(form);
-                let source = input(form)?;
+                let source = input(form, judge)?;
                 let name = name.unwrap_or_else(|| format!("in_{}", index + 1));
                 Some(NamedInput { name, source, headers: BTreeMap::new() })
             })?;
@@ -111,14 +139,16 @@ fn inputs(form: &mut Form) -> Option<Vec<NamedInput>> {
     }
 }
 
-fn input(form: &mut Form) -> Option<InputRequest> {
+fn input(form: &mut Form, judge: Judge<'_>) -> Option<InputRequest> {
     match (form.has("url"), form.has("upload"), form.has("origin")) {
-        (true, false, false) => url(form, "url").map(InputRequest::Url),
+        (true, false, false) => {
+            url(form, "url", judge, "an origin with credentials (POST /v1/origins)").map(InputRequest::Url)
+        }
         (false, true, false) => form.parsed("upload").map(InputRequest::Upload),
         (false, false, true) => {
-            let (origin, path) = (form.parsed("origin"), form.text("path", 1024));
+            let (origin, path) = (form.parsed("origin"), form.parsed::<ObjectPath>("path"));
             let path = form.require("path", path);
-            Some(InputRequest::Origin(origin?, path?))
+            Some(InputRequest::Origin(origin?, path?.to_string()))
         }
         _ => {
             // Take all, so that they are not called unknown as well.
@@ -131,11 +161,22 @@ fn input(form: &mut Form) -> Option<InputRequest> {
     }
 }
 
-/// Takes a URL that a stranger wrote; whether it may be reached is judged where the policy is.
-pub(super) fn url(form: &mut Form, name: &'static str) -> Option<Url> {
+/// Takes a URL that a stranger wrote, if it may be reached. `instead` is what takes the credentials that it must not hold.
+pub(super) fn url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead: &str) -> Option<Url> {
     let text = form.text(name, LONGEST_URL)?;
     match Url::parse(&text) {
-        Ok(url) => Some(url),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            let message = format_args!("must not contain a user name or a password: send them in {instead}");
+            form.refuse(name, Value::Null, message);
+            None
+        }
+        Ok(url) => match judge(&url) {
+            Ok(()) => Some(url),
+            Err(message) => {
+                form.refuse(name, url.as_str().into(), message);
+                None
+            }
+        },
         Err(error) => {
             // Never repeat what may hold a password.
             form.refuse(
@@ -148,10 +189,12 @@ pub(super) fn url(form: &mut Form, name: &'static str) -> Option<Url> {
     }
 }
 
-fn webhook(form: &mut Form) -> Option<WebhookRequest> {
+fn webhook(form: &mut Form, judge: Judge<'_>) -> Option<WebhookRequest> {
     let events = events(form).unwrap_or_default();
-    let url = url(form, "url");
-    Some(WebhookRequest { url: form.require("url", url)?, events })
+    let url = url(form, "url", judge, AUTHORIZATION);
+    let url = form.require("url", url);
+    let headers = headers(form);
+    Some(WebhookRequest { url: url?, events, headers })
 }
 
 fn events(form: &mut Form) -> Option<EventFilter> {
@@ -201,7 +244,7 @@ fn fresh(plain: &str, taken: &BTreeSet<String>) -> String {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
+pub fn endpoint(value: Value, judge: Judge<'_>) -> Result<EndpointRequest, Vec<Violation>> {
     Form::read(value, |form| {
         let address = match (form.boolean("pull").unwrap_or(false), form.has("url")) {
             (true, true) => {
@@ -211,13 +254,15 @@ pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
             }
             (true, false) => Some(EndpointAddress::Pull),
             (false, _) => {
-                let url = url(form, "url");
+                let url = url(form, "url", judge, AUTHORIZATION);
                 form.require("url", url).map(EndpointAddress::Push)
             }
         };
         let patch = endpoint_fields(form);
         let dialect = form.choice("dialect").unwrap_or(Dialect::Native);
+        let secret = webhook_secret(form);
         Some(EndpointRequest {
+            secret,
             dialect,
             address: address?,
             events: patch.events.flatten().unwrap_or_default(),
@@ -234,12 +279,12 @@ pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn endpoint_patch(value: Value) -> Result<EndpointPatch, Vec<Violation>> {
+pub fn endpoint_patch(value: Value, judge: Judge<'_>) -> Result<EndpointPatch, Vec<Violation>> {
     Form::read(value, |form| {
         if form.is_null("url") {
             form.refuse("url", Value::Null, "cannot be cleared; an endpoint without a URL is created with pull");
         }
-        let url = url(form, "url");
+        let url = url(form, "url", judge, AUTHORIZATION);
         Some(EndpointPatch { url, ..endpoint_fields(form) })
     })
 }
@@ -265,6 +310,9 @@ fn clearable<T>(form: &mut Form, name: &'static str, take: impl FnOnce(&mut Form
     }
     take(form).map(Some)
 }
+
+/// What stands for the value of a header where endpoints are shown: nearly all of them are there for a credential.
+pub const MASK: &str = "****";
 
 /// Takes the extra headers of a request to an endpoint.
 fn headers(form: &mut Form) -> Option<BTreeMap<String, String>> {
@@ -333,6 +381,9 @@ pub(super) fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTree
             form.refuse(&path, Value::Null, "is not a header name");
         } else if reserved {
             form.refuse(&path, Value::Null, "is reserved and cannot be set");
+        } else if value == MASK {
+            let message = "is what the API shows in place of a value: send the value itself, or leave headers out";
+            form.refuse(&path, Value::Null, message);
         } else if HeaderValue::from_str(&value).is_err() {
             form.refuse(&path, Value::Null, "has a value that cannot stand in a header");
         } else {
@@ -346,10 +397,10 @@ pub(super) fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTree
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn settings(value: Value) -> Result<SettingsRequest, Vec<Violation>> {
+pub fn settings(value: Value, judge: Judge<'_>) -> Result<SettingsRequest, Vec<Violation>> {
     Form::read(value, |form| {
         let given = form.has("default_webhook");
-        let default_webhook = form.object("default_webhook", webhook);
+        let default_webhook = form.object("default_webhook", |form| webhook(form, judge));
         (given == default_webhook.is_some()).then_some(SettingsRequest { default_webhook })
     })
 }
@@ -384,8 +435,17 @@ pub fn publish(value: Value) -> Result<Vec<PublishRequest>, Vec<Violation>> {
 }
 
 fn publication(form: &mut Form) -> Option<PublishRequest> {
-    let kind = form.parsed("type");
-    let kind = form.require("type", kind);
+    let kind = form.parsed::<EventType>("type");
+    let is_sample = form.boolean("sample").unwrap_or(false);
+    let kind = form.require("type", kind).filter(|kind| {
+        let is_free = !kind.is_reserved() || is_sample && EventType::OURS.contains(&kind.as_str());
+        if !is_free {
+            let message = "is reserved: types of your own do not start with job, endpoint or webhook; \
+                           a sample of one of the server's own takes \"sample\": true";
+            form.refuse("type", kind.as_str().into(), message);
+        }
+        is_free
+    });
     let payload = form.value("payload");
     let payload = form.require("payload", payload)?;
     let text = payload.to_string();
@@ -428,6 +488,18 @@ pub fn key(value: Value) -> Result<String, Vec<Violation>> {
         let name = form.text("name", 100);
         form.require("name", name)
     })
+}
+
+/// Takes a signing secret that the receiver knows already.
+pub fn webhook_secret(form: &mut Form) -> Option<Secret> {
+    let secret = match form.value("secret")? {
+        Value::String(text) if text.len() <= 128 => Secret::parse(&text).ok(),
+        _ => None,
+    };
+    if secret.is_none() {
+        form.refuse("secret", Value::Null, "must be whsec_ and 24 to 64 random bytes in base64");
+    }
+    secret
 }
 
 /// Shortest and longest text of a service's secret that a caller brings.
@@ -494,6 +566,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
+        super::job(value, Bytes::Named, &crate::any_url)
+    }
+
     #[test]
     fn outputs_without_a_name_take_their_recipe_and_a_number() {
         let request = job(json!({
@@ -522,10 +598,13 @@ mod tests {
 
     #[test]
     fn headers_that_are_ours_or_the_connections_are_refused() {
-        let violations = endpoint(json!({
-            "url": "https://example.com/",
-            "headers": {"Host": "x", "Webhook-Id": "x", "X-Ok": "fine", "bad name": "x", "X-Split": "a\r\nb"}
-        }))
+        let violations = endpoint(
+            json!({
+                "url": "https://example.com/",
+                "headers": {"Host": "x", "Webhook-Id": "x", "X-Ok": "fine", "bad name": "x", "X-Split": "a\r\nb"}
+            }),
+            &crate::any_url,
+        )
         .unwrap_err();
         let paths: Vec<_> = violations.iter().map(|v| v.path.as_str()).collect();
         assert_eq!(paths, ["headers.Host", "headers.Webhook-Id", "headers.X-Split", "headers.bad name"]);
