@@ -4,16 +4,39 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
 use crate::desk::Desk;
+use crate::json;
 use crate::problem::Problem;
 
 /// How long a caller may take to send a JSON body.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Refuses a body that was compressed: what is in it would be taken for what it is not.
+///
+/// # Source
+/// RFC 9110, sections 8.4 and 12.5.3.
+pub(crate) async fn uncompressed(request: Request, next: Next) -> Response {
+    let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+    let codings = request.headers().get_all(CONTENT_ENCODING).iter();
+    let mut codings = codings.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let coding = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+    let Some(coding) = coding.filter(|_| has_body) else { return next.run(request).await };
+    let shown: String = String::from_utf8_lossy(coding).chars().take(64).collect();
+    let detail =
+        format!("the Content-Encoding is {shown}; bodies are read as they are: send this one uncompressed, without it");
+    let refusal = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail);
+    let mut response = refusal.into_response();
+    response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    response
+}
 
 /// A JSON body: the value, and the bytes it was read from (for idempotency).
 #[derive(Debug)]
@@ -43,7 +66,9 @@ impl FromRequest<Desk> for JsonBytes {
             let status = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::new(status, "unsupported_media_type", "the Content-Type must be application/json"));
         }
-        read(request.into_body(), desk.limits().body_bytes).await.map(Self)
+        let bytes = read(request.into_body(), desk.limits().body_bytes).await?;
+        let mark = bytes.len() - json::without_mark(&bytes).len();
+        Ok(Self(bytes.slice(mark..)))
     }
 }
 
@@ -92,7 +117,11 @@ pub(crate) async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
     }
 }
 
-/// Parses JSON. Nesting is bounded by the parser (128 levels).
+/// Parses JSON, a byte order mark before it or not. Nesting is bounded by the parser (127 levels).
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))
+    let bytes = json::without_mark(bytes);
+    serde_json::from_slice(bytes).map_err(|error| match json::flaws(bytes) {
+        flaws if flaws.is_empty() => Problem::malformed(format!("the body is not JSON: {error}")),
+        flaws => Problem::invalid(flaws),
+    })
 }

@@ -6,8 +6,9 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
-    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, StatusCode};
@@ -53,6 +54,26 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// Lets pages of any site read what a link answers, a refusal too: players fetch segments by script, and whoever has the
+/// link has the file. A key is not among the headers that such a page may send.
+///
+/// # Source
+/// Fetch Standard, "CORS protocol".
+pub(crate) fn open_to_pages(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "Range, If-Range, If-None-Match, Cache-Control"),
+        (
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, X-Request-Id",
+        ),
+        (ACCESS_CONTROL_MAX_AGE, "86400"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
 /// Answers a request for a kept file.
 ///
 /// # Errors
@@ -72,11 +93,10 @@ pub(crate) async fn send(
     answered.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600"));
     answered.insert(CONTENT_TYPE, ascii(file.mime_type));
     answered.insert(CONTENT_DISPOSITION, ascii(&disposition(file.name)));
-    // The link is the proof, so a page that knows it may read the file: players fetch segments by script.
-    answered.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    open_to_pages(answered);
     answered.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answered.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-    if text(IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(|tag| tag.trim() == etag)) {
+    if headers.get_all(IF_NONE_MATCH).iter().any(|tags| names(tags.as_bytes(), etag.as_bytes())) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(response);
     }
@@ -103,6 +123,28 @@ pub(crate) async fn send(
     Ok(response)
 }
 
+/// Whether a list of entity tags names this one, or is `*`. Compared weakly: a proxy that compresses an answer makes its tag
+/// a weak one, and the file is the same.
+///
+/// # Source
+/// RFC 9110, sections 8.8.3.2 and 13.1.2.
+fn names(list: &[u8], etag: &[u8]) -> bool {
+    let mut rest = list.trim_ascii();
+    if rest == b"*" {
+        return true;
+    }
+    // A tag may hold commas, so the list is read by its quotes.
+    while let Some(begin) = rest.iter().position(|byte| *byte == b'"') {
+        let Some(length) = rest[begin + 1..].iter().position(|byte| *byte == b'"') else { return false };
+        let end = begin + 1 + length + 1;
+        if &rest[begin..end] == etag {
+            return true;
+        }
+        rest = &rest[end..];
+    }
+    false
+}
+
 /// The header that names a saved file: plainly for every reader, and exactly for those that can read it.
 fn disposition(name: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | ' ' | '(' | ')');
@@ -126,6 +168,16 @@ fn ascii(text: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_tags_is_compared_weakly() {
+        for list in ["\"a\"", "W/\"a\"", "*", " * ", "\"b\", W/\"a\"", "\"x,y\",\"a\"", "W/\"b\" ,\t\"a\" "] {
+            assert!(names(list.as_bytes(), b"\"a\""), "{list}");
+        }
+        for list in ["", "a", "\"b\"", "W/\"b\"", "\"x,\"a\"", "\"a", "\"*\"", "\"a \"", "*, \"b\"", "\"A\""] {
+            assert!(!names(list.as_bytes(), b"\"a\""), "{list}");
+        }
+    }
 
     #[test]
     fn a_name_is_told_plainly_and_exactly() {

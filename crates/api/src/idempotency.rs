@@ -1,13 +1,20 @@
 //! `Idempotency-Key`: a caller's word that two requests are the same.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::Method;
 use http::request::Parts;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::desk::Desk;
+use crate::json;
 use crate::problem::Problem;
 
 const HEADER: &str = "idempotency-key";
+/// The routes of the native API whose handlers take the key.
+const ROUTES: [&str; 2] = ["/v1/jobs", "/v1/events"];
 
 /// The key that a request brings, if it brings one.
 #[derive(Debug)]
@@ -23,6 +30,25 @@ impl FromRequestParts<Desk> for IdempotencyKey {
             _ => Err(Problem::violation("Idempotency-Key", Value::Null, "must be 1 to 255 visible ASCII characters")),
         }
     }
+}
+
+/// Refuses a key where it would do nothing: its caller counts on it.
+///
+/// Requests of other methods than POST are repeated without harm, and may bring one.
+pub(crate) async fn only_where_taken(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    if request.method() != Method::POST || !request.headers().contains_key(HEADER) || ROUTES.contains(&route) {
+        return next.run(request).await;
+    }
+    let message =
+        format!("is not taken here, only by POST {}; send this request without it", ROUTES.join(" and POST "));
+    Problem::violation("Idempotency-Key", Value::Null, message).into_response()
+}
+
+/// What two requests have in common that say the same, whatever the spelling of their JSON; `file` is a hash of what came
+/// with it.
+pub(crate) fn fingerprint(json: &[u8], file: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(json::canonical(json)).chain_update(file).finalize().into()
 }
 
 /// 409: the key stands for another request.

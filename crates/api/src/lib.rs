@@ -10,6 +10,7 @@ mod content;
 mod desk;
 mod hosts;
 mod idempotency;
+mod json;
 mod known_keys;
 mod linger;
 mod metrics;

@@ -5,6 +5,10 @@
 //! caller has read it: a wrong key then looks like a server that crashed, and a proxy says 502. So the answer is sent, our
 //! side is closed, and what the caller still sends is read and thrown away for a while.
 //!
+//! A caller who has sent all of a request may close their side and wait for the answer. Told of that end at once, the
+//! connection would be closed without one: so the end is held back while an answer is under way, for a while, for it may as
+//! well be a caller who left.
+//!
 //! A caller who reads nothing of what is sent would hold the connection, and what answers on it, for as long as they like:
 //! the system on their side answers for them. So a write that makes no progress for a while ends the connection.
 
@@ -29,22 +33,58 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How many bytes are thrown away. A caller who sends more is reset, and may not see the answer.
 const BYTES: usize = 256 << 20;
 
-/// Whether the body of a connection's latest request has not been read to its end.
+/// How long a caller who closed their side is waited on with an answer.
+const HALF_CLOSED: Duration = Duration::from_secs(10);
+
+/// How far a connection's latest request is.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Its body has not been read to its end.
+    unread: AtomicBool,
+    /// More of its body is waited for.
+    wanting: AtomicBool,
+    /// Its answer has not been written to its end.
+    unanswered: AtomicBool,
+}
+
+/// Whether the body of a connection's latest request has not been read to its end, or its answer is under way.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Unread(Arc<AtomicBool>);
+pub(crate) struct Unread(Arc<Progress>);
+
+/// An answer that is under way until this is dropped.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Unread);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.0.unanswered.store(false, Ordering::Relaxed);
+    }
+}
 
 impl Unread {
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.unread.load(Ordering::Relaxed)
     }
 
     fn set(&self, unread: bool) {
-        self.0.store(unread, Ordering::Relaxed);
+        self.0.unread.store(unread, Ordering::Relaxed);
+    }
+
+    /// Notes that a request is being answered.
+    pub(crate) fn answering(&self) -> UnderWay {
+        self.0.unanswered.store(true, Ordering::Relaxed);
+        UnderWay(self.clone())
+    }
+
+    /// Whether an answer is under way that does not wait for more of the request.
+    fn awaits_answer(&self) -> bool {
+        self.0.unanswered.load(Ordering::Relaxed) && !self.0.wanting.load(Ordering::Relaxed)
     }
 
     /// The body of a new request, watched.
     pub(crate) fn watch(&self, body: Incoming) -> Watched {
         self.set(!body.is_end_stream());
+        self.0.wanting.store(false, Ordering::Relaxed);
         Watched { body, unread: self.clone() }
     }
 }
@@ -61,6 +101,7 @@ impl Body for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.unread.0.wanting.store(frame.is_pending(), Ordering::Relaxed);
         // A body that broke off has nothing more to be read either.
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) || self.body.is_end_stream() {
             self.unread.set(false);
@@ -87,6 +128,8 @@ pub(crate) struct Lingering {
     patience: Duration,
     /// When the write that waits is given up.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Until when the end of what the caller sends is held back.
+    half_closed: Option<Pin<Box<Sleep>>>,
 }
 
 struct Closing {
@@ -97,7 +140,7 @@ struct Closing {
 
 impl Lingering {
     pub(crate) fn new(stream: TcpStream, unread: Unread, patience: Duration) -> Self {
-        Self { stream, unread, closing: None, patience, stalled: None }
+        Self { stream, unread, closing: None, patience, stalled: None, half_closed: None }
     }
 
     /// What came of a write, or the end of our patience with one that waits.
@@ -135,7 +178,14 @@ impl Lingering {
 
 impl AsyncRead for Lingering {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
+        let is_end = into.filled().len() == before && into.remaining() > 0;
+        if is_end && self.unread.awaits_answer() {
+            let wait = self.half_closed.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED)));
+            return wait.as_mut().poll(cx).map(Ok);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -12,7 +12,7 @@ use reelhook_domain::form::Violation;
 use reelhook_domain::id::RequestId;
 use reelhook_domain::quota::QuotaExceeded;
 use reelhook_files::FilesError;
-use reelhook_store::StoreError;
+use reelhook_store::{MOST_OLD_SECRETS, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -217,6 +217,19 @@ impl From<StoreError> for Problem {
             StoreError::BodyGone => {
                 Self::conflict("body_gone", "its body is no longer kept: the time that deliveries are kept is over")
             }
+            StoreError::EndpointGone(endpoint) => Self::conflict(
+                "endpoint_deleted",
+                format!(
+                    "its endpoint {endpoint} was deleted; to send the event elsewhere, replay it to another endpoint"
+                ),
+            ),
+            StoreError::TooManySecrets { until } => Self::conflict(
+                "too_many_secrets",
+                format!(
+                    "{MOST_OLD_SECRETS} old secrets sign beside the present one, which is the limit; the first of them ends at {until}, \
+                     and overlap_seconds 0 ends all of them at once"
+                ),
+            ),
             StoreError::AlreadyExists => Self::conflict("already_exists", "that exists already"),
             StoreError::Quota(exceeded) => Self::quota_exceeded(exceeded),
             StoreError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was kept"),

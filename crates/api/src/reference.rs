@@ -218,7 +218,17 @@ const CODES: &[(&str, u16, &str)] = &[
     ("unimplemented", 501, "A service that is spoken here documents this call, and it is not done."),
     ("pull_endpoint", 409, "The endpoint asks for its events itself and has no URL to call."),
     ("secret_exists", 409, "That service has a secret already: rotate it."),
+    (
+        "too_many_secrets",
+        409,
+        "As many old secrets sign beside the present one as may. Wait until the first of them ends, or rotate with `overlap_seconds` 0, which ends all of them.",
+    ),
     ("body_gone", 409, "What the delivery carried is no longer kept, so it cannot be sent again."),
+    (
+        "endpoint_deleted",
+        409,
+        "The endpoint of the delivery was deleted, so it cannot be sent again. Replay its event to another endpoint.",
+    ),
     ("origin_archived", 409, "The origin was deleted; its credentials are gone. Make a new one."),
     ("no_default_webhook", 409, "There is no default webhook to test."),
     (

@@ -185,11 +185,9 @@ pub(crate) struct Busy {
     id: u64,
 }
 
-impl Busy {
-    /// The body of its answer, which keeps it until it was read to its end.
-    pub(crate) fn until_read(self, body: Body) -> Body {
-        Body::new(Answering { body, _busy: self })
-    }
+/// The body of an answer, which keeps what says that it is under way until it was read to its end.
+pub(crate) fn until_read(body: Body, guards: impl Send + Unpin + 'static) -> Body {
+    Body::new(Answering { body, _guards: guards })
 }
 
 impl Drop for Busy {
@@ -203,12 +201,12 @@ impl Drop for Busy {
     }
 }
 
-struct Answering {
+struct Answering<G> {
     body: Body,
-    _busy: Busy,
+    _guards: G,
 }
 
-impl http_body::Body for Answering {
+impl<G: Unpin> http_body::Body for Answering<G> {
     type Data = Bytes;
     type Error = axum::Error;
 

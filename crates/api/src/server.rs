@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::IntoResponse as _;
-use http::Request;
-use http::header::{CONNECTION, HeaderValue};
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
+use http::uri::Authority;
+use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,7 +21,7 @@ use tower::ServiceExt as _;
 use crate::desk::Desk;
 use crate::linger::{Lingering, Unread};
 use crate::problem::Problem;
-use crate::room::{Kind, Room, Seat};
+use crate::room::{Kind, Room, Seat, until_read};
 use crate::routes::{self, Face};
 
 /// How long a caller may take to send the head of a request, and how long a connection may rest between two.
@@ -83,14 +84,19 @@ async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationT
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (router, unread, busy) = (router.clone(), unread.clone(), seat.begin());
         async move {
+            let under_way = unread.answering();
             let request = request.map(|body| Body::new(unread.watch(body)));
-            let mut response = if is_reserve && !HEALTH.contains(&request.uri().path()) {
+            let names_host = names_host(request.version(), request.headers());
+            let mut response = if !names_host {
+                let detail = "an HTTP/1.1 request must have one Host header: a host and perhaps a port";
+                Problem::malformed(detail).into_response()
+            } else if is_reserve && !HEALTH.contains(&request.uri().path()) {
                 too_many_connections().into_response()
             } else {
                 router.oneshot(request).await.unwrap_or_else(|never| match never {})
             };
-            response = response.map(|body| busy.until_read(body));
-            if is_reserve || unread.is_set() && response.status().as_u16() >= 400 {
+            response = response.map(|body| until_read(body, (busy, under_way)));
+            if is_reserve || !names_host || unread.is_set() && response.status().as_u16() >= 400 {
                 // The rest of the body would have to be read before the next request: a new connection is quicker.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -118,7 +124,68 @@ async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationT
     }
 }
 
+/// Whether a request says which host it is for: once, in a way that can be read. HTTP/1.0 did not have to.
+///
+/// Where it is not clear, a proxy before the server may take the request for another host's than the server does.
+///
+/// # Source
+/// RFC 9112, section 3.2; RFC 9110, sections 4.2.1 and 7.2.
+fn names_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_host(host.as_bytes()),
+        (None, _) => version < Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+fn is_host(text: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(text) else { return false };
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or("@");
+    let is_port = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|port| {
+            port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+        });
+    is_port && !authority.host().is_empty() && !authority.host().contains('%')
+}
+
 fn too_many_connections() -> Problem {
     let detail = "all connections that this server or your address may have are in use; close some, or try again later";
     Problem::unavailable("too_many_connections", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+        for host in
+            ["example.com", "example.com:8080", "a_b", "127.0.0.1:1", "[::1]", "[::1]:443", "localhost:", "x.", "a-b"]
+        {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "",
+            " ",
+            "a b",
+            "a, b",
+            "a@b",
+            "http://a",
+            "a/b",
+            "a:b",
+            "a:80:80",
+            "a:99999",
+            ":80",
+            "[::1",
+            "::1",
+            "a?b",
+            "a#b",
+            "a%00b",
+            "a\\b",
+            "\u{e9}.example",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
 }

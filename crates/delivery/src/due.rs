@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::delivery::Delivery;
 use reelhook_domain::time::Timestamp;
 use reelhook_store::{Store, StoreError, Topic};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -20,16 +21,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::dispatcher::Message;
+use crate::engine::LinkTo;
+use crate::freshen::freshen;
 use crate::keyring::Keyring;
 use crate::lanes::{Arrival, Room};
 use crate::settings::Settings;
 
 /// Claims what is due.
-#[derive(Debug)]
 pub(crate) struct Due {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ambient: Ambient,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) link: LinkTo,
     pub(crate) settings: Settings,
     pub(crate) lanes: mpsc::Sender<Message>,
     /// Told when there is room again, or something is due soon.
@@ -101,7 +104,7 @@ impl Due {
             return Ok(Some(Look::Rest(None)));
         }
         let (limit, per_endpoint) = (narrow(room.limit), narrow(room.per_endpoint));
-        let claimed = self.store.claim_due(limit, per_endpoint, &room.except, self.settings.lease).await?;
+        let mut claimed = self.store.claim_due(limit, per_endpoint, &room.except, self.settings.lease).await?;
         let found = match claimed.len() {
             0 => Found::Nothing,
             count if count >= room.limit => Found::All,
@@ -109,6 +112,9 @@ impl Due {
         };
         let ids: HashSet<_> = claimed.iter().map(|work| work.delivery.endpoint).collect();
         let endpoints = self.keyring.endpoints(ids).await?;
+        let dialect = |delivery: &Delivery| endpoints.get(&delivery.endpoint).map(|endpoint| endpoint.dialect);
+        let moment = (self.ambient.now(), self.settings.links_keep);
+        freshen(&*self.store, &self.link, moment, &mut claimed, dialect).await;
         let mut arrivals = Vec::with_capacity(claimed.len());
         for work in claimed {
             match endpoints.get(&work.delivery.endpoint) {

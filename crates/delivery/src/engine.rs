@@ -83,6 +83,7 @@ impl Engine {
         let stop = stop.child_token();
         let Self { store, egress, link, ambient, settings, meter, tracer, lookout } = self;
         meter.begin();
+        let late = Arc::clone(&link);
         let keyring = Arc::new(Keyring::new(Arc::clone(&store), ambient.clone(), settings.keyring_ttl));
         let due = Arc::new(Notify::new());
         let written = Arc::new(AtomicU64::new(0));
@@ -131,7 +132,7 @@ impl Engine {
             stop: stop.clone(),
         };
         let fanning = Fanning { store: Arc::clone(&store), settings: settings.clone(), planner: Arc::new(planner) };
-        let claiming = Due { store, ambient, keyring, settings, lanes, due, stop: stop.clone() };
+        let claiming = Due { store, ambient, keyring, link: late, settings, lanes, due, stop: stop.clone() };
 
         let mut tasks = JoinSet::new();
         tasks.spawn(settler.run(ended));

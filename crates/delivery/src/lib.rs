@@ -25,6 +25,7 @@ mod dispatcher;
 mod due;
 mod engine;
 mod fanout;
+mod freshen;
 mod job_order;
 mod keyring;
 mod lane;

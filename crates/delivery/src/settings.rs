@@ -30,6 +30,8 @@ pub struct Settings {
     pub lane_idle: Duration,
     /// How often the store is looked at when nothing happens; bounds how late another process's work is seen.
     pub poll: Duration,
+    /// How long links in bodies work; after half of it a body is rendered with new ones.
+    pub links_keep: Duration,
     /// How long requests in flight may go on once the engine is told to stop.
     pub stop_within: Duration,
 }
@@ -50,6 +52,7 @@ impl Default for Settings {
             keyring_ttl: Duration::from_secs(10),
             lane_idle: Duration::from_secs(60),
             poll: Duration::from_secs(1),
+            links_keep: Duration::from_secs(30 * 24 * 3600),
             stop_within: Duration::from_secs(20),
         }
     }

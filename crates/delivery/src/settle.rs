@@ -167,6 +167,8 @@ impl<S: Deliveries + ?Sized> Settler<S> {
                     | StoreError::AlreadyExists
                     | StoreError::Quota(_)
                     | StoreError::BodyGone
+                    | StoreError::EndpointGone(_)
+                    | StoreError::TooManySecrets { .. }
                     | StoreError::Corrupt { .. }),
                 ) => return Err(error),
             };

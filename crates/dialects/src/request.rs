@@ -11,6 +11,7 @@ use reelhook_domain::object_path::{BasePath, PathTemplate};
 use reelhook_domain::origin::{Credentials, Permissions, Place};
 use reelhook_domain::recipe::Recipe;
 use reelhook_domain::retry::RetrySchedule;
+use reelhook_signature::Secret;
 use serde_json::Value;
 use url::Url;
 
@@ -142,6 +143,8 @@ pub struct WebhookRequest {
     pub url: Url,
     /// Which.
     pub events: EventFilter,
+    /// Extra request headers; those that its URL has already where it is none.
+    pub headers: Option<BTreeMap<String, String>>,
 }
 
 /// How events reach an endpoint.
@@ -156,6 +159,8 @@ pub enum EndpointAddress {
 /// A new endpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointRequest {
+    /// The signing secret, where the receiver knows one already.
+    pub secret: Option<Secret>,
     /// Whose payloads, headers and signature it gets.
     pub dialect: Dialect,
     /// How events reach it.
@@ -174,23 +179,23 @@ pub struct EndpointRequest {
     pub timeout_ms: u32,
 }
 
-/// A change of an endpoint: absent fields stay.
+/// A change of an endpoint: absent fields stay; `Some(None)` restores the default.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EndpointPatch {
     /// Another URL.
     pub url: Option<Url>,
-    /// Another filter.
-    pub events: Option<EventFilter>,
-    /// Other words.
-    pub description: Option<String>,
-    /// Other headers.
-    pub headers: Option<BTreeMap<String, String>>,
+    /// Another filter, or the default one again.
+    pub events: Option<Option<EventFilter>>,
+    /// Other words, or none.
+    pub description: Option<Option<String>>,
+    /// Other headers, or none.
+    pub headers: Option<Option<BTreeMap<String, String>>>,
     /// Another schedule, or the default one again.
     pub retry: Option<Option<RetrySchedule>>,
     /// Another rate, or none.
     pub rate: Option<Option<Rate>>,
-    /// Another deadline, in milliseconds.
-    pub timeout_ms: Option<u32>,
+    /// Another deadline, in milliseconds, or the dialect's again.
+    pub timeout_ms: Option<Option<u32>>,
 }
 
 /// A new origin.

@@ -201,6 +201,14 @@ pub struct Delivery {
     pub finished_at: Option<Timestamp>,
 }
 
+impl Delivery {
+    /// Whether the links in its body have less than half of their time left, or may lead to where the server no longer is:
+    /// the delivery is old, or was sent again by hand. `links_keep` is how long links work.
+    pub fn needs_fresh_links(&self, now: Timestamp, links_keep: Duration) -> bool {
+        self.job.is_some() && (self.schedule_offset > 0 || now.since(self.created_at) >= links_keep / 2)
+    }
+}
+
 /// What a delivery waits for that a server has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait {
@@ -295,6 +303,37 @@ pub fn state_table() -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_old_or_sent_again_needs_fresh_links() {
+        let made = Timestamp::from_millis(1_000_000);
+        let mut delivery = Delivery {
+            id: DeliveryId::from_bytes([1; 16]),
+            account: AccountId::from_bytes([1; 16]),
+            event: EventId::from_bytes([1; 16]),
+            event_type: "job.completed".to_owned(),
+            job: Some(JobId::from_bytes([1; 16])),
+            endpoint: EndpointId::from_bytes([1; 16]),
+            sequence: 1,
+            state: DeliveryState::Held,
+            attempts: 3,
+            schedule_offset: 0,
+            waiting_reason: None,
+            created_at: made,
+            finished_at: None,
+        };
+        let (soon, late) = (made + Duration::from_secs(11 * 3600), made + Duration::from_secs(12 * 3600));
+        let day = Duration::from_secs(24 * 3600);
+        assert!(!delivery.needs_fresh_links(soon, day));
+        assert!(delivery.needs_fresh_links(late, day));
+        assert!(!delivery.needs_fresh_links(late, 30 * day), "a retry carries the same bytes where its links work");
+        delivery.schedule_offset = 3;
+        assert!(delivery.needs_fresh_links(made, day), "it was sent again by hand");
+        delivery.job = None;
+        assert!(!delivery.needs_fresh_links(late, day), "what a caller published has no links of ours");
+    }
+
     #[test]
     fn the_state_table_is_the_documented_one() {
         insta::assert_snapshot!(super::state_table());

@@ -18,6 +18,9 @@ use crate::time::Timestamp;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventType(String);
 
+/// The words that types of ours begin with.
+const RESERVED: [&str; 3] = ["job", "endpoint", "webhook"];
+
 impl EventType {
     /// A job was accepted.
     pub const JOB_CREATED: &'static str = "job.created";
@@ -66,6 +69,12 @@ impl EventType {
     /// One of our own types, which is known to be well formed.
     pub fn ours(name: &'static str) -> Self {
         Self(name.to_owned())
+    }
+
+    /// Whether it is one of ours, or could become one: callers' own types begin with another word.
+    pub fn is_reserved(&self) -> bool {
+        let first = self.0.split('.').next().unwrap_or_default();
+        RESERVED.iter().any(|word| first.eq_ignore_ascii_case(word))
     }
 
     /// The event that tells of a job having come to `state`; none for states that are not told.

@@ -203,7 +203,8 @@ pub trait Deliveries: Send + Sync {
     /// Deliveries of the account, newest first.
     async fn list_deliveries(&self, account: AccountId, filter: &DeliveryFilter, page: Page) -> Result<Vec<Delivery>>;
 
-    /// Makes an ended delivery due now, its schedule begun anew. `BodyGone` when there is nothing to send any more.
+    /// Makes an ended delivery due now, its schedule begun anew. `BodyGone` when there is nothing to send any more,
+    /// `EndpointGone` when there is nowhere to send it.
     async fn resend(&self, account: AccountId, id: DeliveryId) -> Result<Delivery>;
 
     /// Makes exhausted deliveries to that endpoint due now, the oldest first, at most `limit`, their schedules begun anew;
@@ -211,7 +212,8 @@ pub trait Deliveries: Send + Sync {
     async fn recover(&self, account: AccountId, endpoint: EndpointId, exhausted: Span, limit: u32) -> Result<u32>;
 
     /// Sends an event to an endpoint, whether or not its filter wants it: the delivery that there is is resent (see
-    /// [`Deliveries::resend`]), else `delivery` is made, due now, or held where the endpoint is disabled. Refused
+    /// [`Deliveries::resend`]), else `delivery` is made, due now, or held where the endpoint is disabled. Its body is the
+    /// event's in that dialect from then on. Refused
     /// (`IllegalDeliveryStep`) while the event is not fanned out.
     async fn replay(&self, delivery: NewDelivery) -> Result<Delivery>;
 

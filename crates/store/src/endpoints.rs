@@ -45,6 +45,8 @@ pub struct JobEndpoint {
     pub dialect: Dialect,
     /// How long an attempt may take where the endpoint is made.
     pub timeout_ms: u32,
+    /// Its extra request headers from now on; those that it has where it is none.
+    pub headers: Option<std::collections::BTreeMap<String, String>>,
 }
 
 /// What a secret signs for.
@@ -79,6 +81,9 @@ impl std::fmt::Debug for SigningSecret {
     }
 }
 
+/// Most old secrets that sign beside a new one: each makes every request longer.
+pub const MOST_OLD_SECRETS: usize = 4;
+
 /// Endpoints and secrets.
 #[async_trait]
 pub trait Endpoints: Send + Sync {
@@ -100,7 +105,8 @@ pub trait Endpoints: Send + Sync {
     async fn change_endpoint(&self, account: AccountId, id: EndpointId, change: EndpointChange) -> Result<Endpoint>;
     /// Deletes an endpoint; its deliveries that have not ended are canceled.
     async fn delete_endpoint(&self, account: AccountId, id: EndpointId) -> Result<()>;
-    /// Adds a secret; those of the same owner and scheme stop signing at `overlap_until`.
+    /// Adds a secret; those of the same owner and scheme stop signing at `overlap_until`. `TooManySecrets` where more than
+    /// [`MOST_OLD_SECRETS`] would sign beside it.
     async fn add_secret(&self, secret: SigningSecret, overlap_until: Timestamp) -> Result<()>;
     /// Ends a secret of the account at once. `NotFound` when it has none of that id.
     async fn revoke_secret(&self, account: AccountId, id: SecretId) -> Result<()>;

@@ -1,6 +1,8 @@
 //! Why the store could not do its part.
 
+use reelhook_domain::id::EndpointId;
 use reelhook_domain::quota::QuotaExceeded;
+use reelhook_domain::time::Timestamp;
 use reelhook_domain::{delivery, job};
 
 /// Why the store could not do its part, by what the caller does next.
@@ -21,6 +23,15 @@ pub enum StoreError {
     /// What it carried is no longer kept.
     #[error("its body is no longer kept")]
     BodyGone,
+    /// Where it would be sent was deleted.
+    #[error("its endpoint {0} was deleted")]
+    EndpointGone(EndpointId),
+    /// As many old secrets sign as may beside a new one.
+    #[error("too many old secrets sign until {until}")]
+    TooManySecrets {
+        /// When the first of them ends.
+        until: Timestamp,
+    },
     /// The name is taken.
     #[error("already exists")]
     AlreadyExists,

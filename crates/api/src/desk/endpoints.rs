@@ -57,7 +57,7 @@ impl Desk {
             failing: None,
             created_at: self.ambient().now(),
         };
-        let secret = self.new_secret(SealedFor::Endpoint(id));
+        let secret = self.secret_of(SealedFor::Endpoint(id), request.secret);
         let text = secret.text.clone();
         self.store().create_endpoint(endpoint.clone(), secret).await?;
         Ok(EndpointReply::of(&endpoint, Some(text)))
@@ -74,14 +74,22 @@ impl Desk {
             all_right(self.judge("url", url))?;
             self.refuse_pull(caller, id).await?;
         }
+        let timeout_ms = match patch.timeout_ms {
+            None => None,
+            Some(Some(timeout_ms)) => Some(timeout_ms),
+            Some(None) => {
+                let endpoint = self.store().endpoint(caller.account, id).await.map_err(missing("endpoint"))?;
+                Some(timeout_ms(endpoint.dialect))
+            }
+        };
         let change = EndpointChange {
             url: patch.url,
-            events: patch.events,
-            description: patch.description,
-            headers: patch.headers,
+            events: patch.events.map(Option::unwrap_or_default),
+            description: patch.description.map(Option::unwrap_or_default),
+            headers: patch.headers.map(Option::unwrap_or_default),
             retry: patch.retry,
             rate: patch.rate,
-            timeout_ms: patch.timeout_ms,
+            timeout_ms,
             state: None,
         };
         let endpoint = self.store().change_endpoint(caller.account, id, change).await.map_err(missing("endpoint"))?;
@@ -114,8 +122,13 @@ impl Desk {
     }
 
     /// Replaces an endpoint's secret, or the account's; the old one signs beside it for `overlap`.
-    pub(crate) async fn rotate_secret(&self, owner: SealedFor, overlap: Duration) -> Result<String, Problem> {
-        let secret = self.new_secret(owner);
+    pub(crate) async fn rotate_secret(
+        &self,
+        owner: SealedFor,
+        text: Option<Secret>,
+        overlap: Duration,
+    ) -> Result<String, Problem> {
+        let secret = self.secret_of(owner, text);
         let text = secret.text.clone();
         self.store().add_secret(secret, self.ambient().now() + overlap).await?;
         Ok(text)
@@ -139,6 +152,8 @@ impl Desk {
                     url: webhook.url,
                     dialect,
                     timeout_ms: timeout_ms(dialect),
+                    // What is set is set whole; only the native API can set headers.
+                    headers: (dialect == Dialect::Native).then(|| webhook.headers.unwrap_or_default()),
                 };
                 let endpoint = self.store().endpoint_for(wanted).await?;
                 Some(DefaultWebhook { endpoint: endpoint.id, events: webhook.events })
@@ -170,11 +185,16 @@ impl Desk {
     }
 
     fn new_secret(&self, owner: SealedFor) -> SigningSecret {
+        self.secret_of(owner, None)
+    }
+
+    /// A secret of that text, or a new one.
+    fn secret_of(&self, owner: SealedFor, text: Option<Secret>) -> SigningSecret {
         SigningSecret {
             id: self.ambient().id(),
             owner,
             scheme: HMAC.to_owned(),
-            text: Secret::generate(self.ambient().random()).reveal(),
+            text: text.unwrap_or_else(|| Secret::generate(self.ambient().random())).reveal(),
             created_at: self.ambient().now(),
             until: None,
         }

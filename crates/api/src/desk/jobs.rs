@@ -104,6 +104,7 @@ impl Desk {
                     url: webhook.url,
                     dialect: request.dialect,
                     timeout_ms: timeout_ms(request.dialect),
+                    headers: webhook.headers,
                 };
                 let endpoint = self.store().endpoint_for(wanted).await?;
                 Some(JobWebhook { endpoint: endpoint.id, events: webhook.events })

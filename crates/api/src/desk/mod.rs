@@ -264,6 +264,11 @@ impl Desk {
         &self.inner.parts.prices
     }
 
+    /// What is wrong with a URL, for a request that is being read.
+    pub(crate) fn judge_read(&self, url: &Url) -> Result<(), String> {
+        self.inner.parts.policy.judge_url(url).map_err(|refusal| refusal.message)
+    }
+
     /// What is wrong with a URL that the policy does not let us reach.
     pub(crate) fn judge(&self, path: &str, url: &Url) -> Option<Violation> {
         let refusal = self.inner.parts.policy.judge_url(url).err()?;

@@ -4,7 +4,7 @@
 pub(super) const REQUESTS: &[(&str, &str)] = &[
     ("JobRequest", "A job to be done."),
     ("EndpointRequest", "A new endpoint."),
-    ("EndpointPatch", "A change of an endpoint. Fields that are left out stay as they are."),
+    ("EndpointPatch", "A change of an endpoint. Fields that are left out stay as they are; null restores the default."),
     ("SettingsRequest", "Settings of the account."),
     ("RetentionRequest", "How long deliveries and events are kept."),
     ("PublishRequest", "One event, or several as `events`."),
@@ -48,7 +48,17 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("pull", "Whether the receiver asks for its events itself, instead of being called."),
     ("dialect", "The form of the bodies and headers that are sent."),
     ("description", "Your own words."),
-    ("headers", "Extra headers of each request."),
+    ("headers", "Extra headers of each request. Their values are never shown again."),
+    ("webhook.headers", "Extra headers of each request. Those that the URL was given before where they are left out."),
+    ("sample", "Whether it is a sample of one of the server's own types, which are refused otherwise."),
+    (
+        "EndpointRequest.secret",
+        "A signing secret that the receiver knows already. A new one is made where it is left out.",
+    ),
+    (
+        "RotateRequest.secret",
+        "A signing secret that the receiver knows already. A new one is made where it is left out.",
+    ),
     ("credentials.headers", "Headers of every request, such as `authorization`."),
     ("retry_seconds", "The waits before the attempts, in seconds: one attempt for each, the first usually 0."),
     ("rate", "How fast the receiver is called."),

@@ -9,6 +9,7 @@ use reelhook_dialects::native;
 use reelhook_dialects::native::reply::{AttemptReply, EndpointReply, WaitingReply};
 use reelhook_domain::endpoint::EndpointState;
 use reelhook_domain::form::{Form, Shape};
+use reelhook_signature::Secret;
 use reelhook_store::SealedFor;
 use serde::Serialize;
 use serde_json::Value;
@@ -73,7 +74,7 @@ pub(crate) async fn create_endpoint(
     caller: Caller,
     json: body::Json,
 ) -> Result<(StatusCode, Json<EndpointReply>), Problem> {
-    let request = native::request::endpoint(json.value).map_err(Problem::invalid)?;
+    let request = native::request::endpoint(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
     Ok((StatusCode::CREATED, Json(desk.create_endpoint(caller, request).await?)))
 }
 
@@ -106,7 +107,7 @@ pub(crate) async fn change_endpoint(
     Path(endpoint): Path<String>,
     json: body::Json,
 ) -> Result<Json<EndpointReply>, Problem> {
-    let patch = native::request::endpoint_patch(json.value).map_err(Problem::invalid)?;
+    let patch = native::request::endpoint_patch(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
     Ok(Json(desk.patch_endpoint(caller, id(&endpoint, "endpoint")?, patch).await?))
 }
 
@@ -150,9 +151,13 @@ pub(crate) async fn disable_endpoint(
     Ok(Json(desk.switch_endpoint(caller, id(&endpoint, "endpoint")?, EndpointState::Disabled).await?))
 }
 
-/// How long the old secret goes on signing, from the body of a rotation.
-pub(super) fn overlap(value: Value) -> Result<Duration, Problem> {
-    Form::read(value, |form| Some(take_overlap(form))).map_err(Problem::invalid)
+/// The new secret, where its receiver knows one already, and how long the old one goes on signing.
+pub(super) fn rotation(value: Value) -> Result<(Option<Secret>, Duration), Problem> {
+    Form::read(value, read_rotation).map_err(Problem::invalid)
+}
+
+fn read_rotation(form: &mut Form) -> Option<(Option<Secret>, Duration)> {
+    Some((native::request::webhook_secret(form), take_overlap(form)))
 }
 
 /// Takes how long an old secret goes on signing.
@@ -163,7 +168,7 @@ pub(super) fn take_overlap(form: &mut Form) -> Duration {
 
 /// What the body of a rotation may hold.
 pub(crate) fn rotate_shape() -> Shape {
-    Form::shape(|form| Some(take_overlap(form)))
+    Form::shape(read_rotation)
 }
 
 /// Rotate an endpoint's secret
@@ -180,8 +185,8 @@ pub(crate) async fn rotate_endpoint_secret(
 ) -> Result<Json<SecretReply>, Problem> {
     let endpoint =
         desk.store().endpoint(caller.account, id(&endpoint, "endpoint")?).await.map_err(missing("endpoint"))?;
-    let overlap = overlap(value)?;
-    let secret = desk.rotate_secret(SealedFor::Endpoint(endpoint.id), overlap).await?;
+    let (secret, overlap) = rotation(value)?;
+    let secret = desk.rotate_secret(SealedFor::Endpoint(endpoint.id), secret, overlap).await?;
     let until = desk.ambient().now() + overlap;
     Ok(Json(SecretReply { secret, old_secret_until: Some(until.to_string()) }))
 }

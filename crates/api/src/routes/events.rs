@@ -6,12 +6,11 @@ use http::StatusCode;
 use reelhook_dialects::native;
 use reelhook_store::{Idempotency, NewEvent};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::body::{self, JsonBytes};
 use crate::desk::{Caller, Desk};
-use crate::idempotency::{IdempotencyKey, conflict};
+use crate::idempotency::{IdempotencyKey, conflict, fingerprint};
 use crate::openapi;
 use crate::problem::Problem;
 
@@ -57,7 +56,7 @@ pub(crate) async fn publish_events(
         return Ok((StatusCode::ACCEPTED, Json(Published { ids })));
     };
     fail::fail_point!("api.before_publish");
-    let idempotency = Idempotency { key, fingerprint: Sha256::digest(&bytes).into() };
+    let idempotency = Idempotency { key, fingerprint: fingerprint(&bytes, &[]) };
     let ids = match desk.store().publish_once(caller.account, events, idempotency).await? {
         reelhook_store::Published::New(ids) => ids,
         reelhook_store::Published::Repeated(ids) => {

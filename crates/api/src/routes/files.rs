@@ -15,6 +15,11 @@ fn closed() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "link_not_valid", "the link has expired, or is not one of ours")
 }
 
+/// Answers a browser that asks what a page may do with a link.
+pub(super) async fn may_read() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
 /// One file of an output: the main one under whatever name, or one that it names by its path.
 pub(super) async fn get_file(
     State(desk): State<Desk>,

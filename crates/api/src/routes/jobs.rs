@@ -14,7 +14,6 @@ use reelhook_files::Key;
 use reelhook_store::{Idempotency, JobFilter, Retry, Submitted};
 use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::listing::{Query, id, next_cursor};
@@ -23,7 +22,7 @@ use crate::auth::MaybeCaller;
 use crate::body::{self, OptionalJson, is_json, is_multipart};
 use crate::content::{self, Shown};
 use crate::desk::{Caller, Desk, JobInput, Kept};
-use crate::idempotency::{IdempotencyKey, conflict};
+use crate::idempotency::{IdempotencyKey, conflict, fingerprint};
 use crate::multipart::Multipart;
 use crate::openapi;
 use crate::problem::{Problem, missing};
@@ -54,7 +53,7 @@ pub(crate) async fn submit_job(
 ) -> Result<Response, Problem> {
     let (value, fingerprint, kept) = if is_json(request.headers()) {
         let json = body::Json::from_request(request, &desk).await?;
-        (json.value, Sha256::digest(&json.bytes).into(), None)
+        (json.value, fingerprint(&json.bytes, &[]), None)
     } else if is_multipart(request.headers()) {
         let (value, fingerprint, kept) = read_multipart(&desk, caller, request).await?;
         (value, fingerprint, Some(kept))
@@ -62,7 +61,8 @@ pub(crate) async fn submit_job(
         let detail = "the Content-Type must be application/json or multipart/form-data";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     };
-    let job = native::request::job(value).map_err(Problem::invalid)?;
+    let bytes = if kept.is_some() { native::request::Bytes::Sent } else { native::request::Bytes::Named };
+    let job = native::request::job(value, bytes, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
     let idempotency = key.map(|key| Idempotency { key, fingerprint });
     let submitted = match kept.map(Kept::hand_over) {
         None => desk.submit(caller, job, JobInput::Asked, idempotency).await,
@@ -118,8 +118,7 @@ async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result
     let Some(upload) = upload else {
         return Err(Problem::violation("file", Value::Null, "is a part that is required"));
     };
-    let fingerprint =
-        Sha256::new().chain_update(&bytes).chain_update(upload.upload().sha256.as_bytes()).finalize().into();
+    let fingerprint = fingerprint(&bytes, upload.upload().sha256.as_bytes());
     Ok((value, fingerprint, upload))
 }
 
@@ -219,7 +218,8 @@ pub(crate) async fn retry_job(
 /// Its events so far as JSON, or, with `Accept: text/event-stream`, as they come: resumes after `Last-Event-ID`, and also
 /// tells of progress (`job.progress`, without an id). The stream ends when the job does.
 #[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "Jobs",
-    params(("id" = String, Path), ("after" = Option<i64>, Query, description = "Only events after this sequence number")),
+    params(("id" = String, Path), ("after" = Option<i64>, Query, description = "Only events after this sequence number"),
+        ("names" = Option<String>, Query, description = "Of a stream: `types` (the default) names each frame after its event's type, `none` names none, so that an `EventSource` gets all in `onmessage`")),
     responses((status = 200, body = openapi::EventList), (status = 404, body = Problem)))]
 pub(crate) async fn job_events(
     State(desk): State<Desk>,
@@ -231,11 +231,12 @@ pub(crate) async fn job_events(
     let job: JobId = id(&job, "job")?;
     let mut query = Query::of(&uri);
     let after = query.integer("after", 0..=i64::MAX as u64).map(|after| after as i64);
+    let names = query.parsed("names").unwrap_or(stream::FrameNames::Types);
     query.finish()?;
     if wants_stream(&headers) {
         let last =
             headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-        return stream::job(&desk, caller, job, last.or(after).unwrap_or(0)).await;
+        return stream::job(&desk, caller, job, last.or(after).unwrap_or(0), names).await;
     }
     let events = desk.store().job_events(caller.account, job, after.unwrap_or(0)).await.map_err(missing("job"))?;
     let events: Result<Vec<_>, _> = events.iter().map(|event| stream::value(&desk, event)).collect();

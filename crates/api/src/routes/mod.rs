@@ -32,7 +32,10 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use reelhook_domain::id::{RequestId, RequestKind};
 use reelhook_domain::job::Dialect;
 
+use crate::body::uncompressed;
+use crate::content;
 use crate::desk::Desk;
+use crate::idempotency::only_where_taken;
 use crate::metrics::{RequestLabels, method_label};
 use crate::problem::Problem;
 
@@ -43,6 +46,10 @@ pub(crate) use {
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Paths that a link opens: pages of any site may read them, for the link is the proof.
+const LINKED: [&str; 3] =
+    ["/v1/jobs/{id}/outputs/{name}", "/files/{proof}/{job}/{output}/{*path}", "/uploads/{proof}/{upload}/{name}"];
 
 /// What one listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +68,8 @@ pub(crate) fn router(desk: Desk, face: Face) -> Router {
         Face::Service(service) => services::at_root(service),
     };
     routes
-        .route("/files/{proof}/{job}/{output}/{*path}", get(files::get_file))
-        .route("/uploads/{proof}/{upload}/{name}", get(files::get_upload))
+        .route(LINKED[1], get(files::get_file).options(files::may_read))
+        .route(LINKED[2], get(files::get_upload).options(files::may_read))
         .layer(middleware::from_fn_with_state(desk.clone(), observe))
         .with_state(desk)
 }
@@ -76,7 +83,7 @@ fn native() -> Router<Desk> {
         .route("/v1/jobs/{id}/start", post(start_job))
         .route("/v1/jobs/{id}/retry", post(retry_job))
         .route("/v1/jobs/{id}/events", get(job_events))
-        .route("/v1/jobs/{id}/outputs/{name}", get(get_output))
+        .route(LINKED[0], get(get_output).options(files::may_read))
         .route("/v1/plan", post(plan_job))
         .route("/v1/uploads", post(create_upload))
         .route("/v1/uploads/{id}", get(get_upload))
@@ -114,6 +121,8 @@ fn native() -> Router<Desk> {
         .route("/openapi.json", get(docs::openapi_json))
         .route("/docs", get(docs::reference))
         .route("/docs/errors", get(docs::errors))
+        .route_layer(middleware::from_fn(only_where_taken))
+        .route_layer(middleware::from_fn(uncompressed))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
 }
@@ -157,6 +166,9 @@ async fn observe(State(desk): State<Desk>, mut request: Request, next: Next) -> 
     let shown = HeaderValue::from_str(&id.to_string()).expect("ids are visible ASCII");
     response.headers_mut().insert(REQUEST_ID, shown);
     guard(response.headers_mut());
+    if LINKED.contains(&route.as_str()) {
+        content::open_to_pages(response.headers_mut());
+    }
     let status = response.status().as_u16();
     let elapsed = began.elapsed();
     tracing::debug!(request.id = %id, http.method = method, http.route = route, http.status = status, elapsed_ms = elapsed.as_secs_f64() * 1e3, "answered");

@@ -23,6 +23,7 @@ pub(crate) async fn plan_job(
     caller: Caller,
     json: body::Json,
 ) -> Result<Json<PlanReply>, Problem> {
-    let request = native::request::job(json.value).map_err(Problem::invalid)?;
+    let request = native::request::job(json.value, native::request::Bytes::Named, &|url| desk.judge_read(url))
+        .map_err(Problem::invalid)?;
     Ok(Json(desk.plan(caller, request).await?))
 }

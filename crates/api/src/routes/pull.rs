@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{OriginalUri, Path, State};
-use axum::response::sse::{Event as Frame, KeepAlive, Sse};
+use axum::response::sse::Event as Frame;
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use http::HeaderMap;
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 use super::jobs::wants_stream;
 use super::listing::{Query, id};
-use super::stream::KEEP_ALIVE;
+use super::stream::{self as sse, FrameNames};
 use crate::desk::{Caller, Desk, HMAC};
 use crate::openapi;
 use crate::problem::{Problem, missing};
@@ -44,11 +44,13 @@ pub(crate) const PULLED: (u32, u32) = (500, 100);
 ///
 /// The same signed headers and bodies that would be sent, in order, after that sequence number. With `wait` the answer comes
 /// as soon as there is something, or when the time is up. With `Accept: text/event-stream` they come as they are made: each
-/// has its sequence number as its id, and `Last-Event-ID` resumes after it.
+/// has its sequence number as its id, and `Last-Event-ID` resumes after it. Frames of the types `error` and `open`, which mean
+/// something else to an `EventSource`, have no name.
 #[utoipa::path(get, path = "/v1/endpoints/{id}/events", tag = "Webhooks",
     params(("id" = String, Path), ("after" = Option<i64>, Query, description = "Only after this sequence number; 0 by default"),
         ("limit" = Option<u32>, Query, description = "1 to 500, 100 by default; not of a stream"),
         ("wait" = Option<String>, Query, description = "How long to wait for something, such as `30s`; at most 60 seconds"),
+        ("names" = Option<String>, Query, description = "Of a stream: `types` (the default) names each frame after its event's type, `none` names none, so that an `EventSource` gets all in `onmessage`"),
         ("Last-Event-ID" = Option<i64>, Header, description = "Of a stream: only after this sequence number")),
     responses((status = 200, body = openapi::PulledEvents), (status = 404, body = Problem)))]
 pub(crate) async fn pull_events(
@@ -63,8 +65,9 @@ pub(crate) async fn pull_events(
     let after = query.integer("after", 0..=i64::MAX as u64).unwrap_or(0) as i64;
     let limit = query.integer("limit", 1..=u64::from(PULLED.0)).map_or(PULLED.1, |limit| limit as u32);
     let wait = query.parsed::<Wait>("wait").map_or(Duration::ZERO, |wait| wait.0);
+    let names = query.parsed("names").unwrap_or(FrameNames::Types);
     query.finish()?;
-    let mut puller = Puller::of(&desk, caller, endpoint, after).await?;
+    let mut puller = Puller::of(&desk, caller, endpoint, after, names).await?;
     if wants_stream(&headers) {
         puller.after = last_event_id(&headers)?.unwrap_or(after);
         return follow(puller);
@@ -92,14 +95,21 @@ struct Puller {
     caller: Caller,
     endpoint: Endpoint,
     after: i64,
+    names: FrameNames,
     wake: Wake,
 }
 
 impl Puller {
-    async fn of(desk: &Desk, caller: Caller, endpoint: EndpointId, after: i64) -> Result<Self, Problem> {
+    async fn of(
+        desk: &Desk,
+        caller: Caller,
+        endpoint: EndpointId,
+        after: i64,
+        names: FrameNames,
+    ) -> Result<Self, Problem> {
         let endpoint = desk.store().endpoint(caller.account, endpoint).await.map_err(missing("endpoint"))?;
         let wake = desk.store().wakes().listen(Topic::Delivery);
-        Ok(Self { desk: desk.clone(), caller, endpoint, after, wake })
+        Ok(Self { desk: desk.clone(), caller, endpoint, after, names, wake })
     }
 
     /// What comes next; nothing when it did not come until the deadline, or the server stops.
@@ -109,7 +119,7 @@ impl Puller {
             let pulled = store.pull(self.caller.account, self.endpoint.id, self.after, limit).await?;
             if let Some((last, _)) = pulled.last() {
                 self.after = last.sequence;
-                return Ok(pulled);
+                return self.with_fresh_links(pulled).await;
             }
             let now = Instant::now();
             if stop.is_cancelled() || deadline.is_some_and(|deadline| now >= deadline) {
@@ -122,6 +132,25 @@ impl Puller {
                 () = stop.cancelled() => {}
             }
         }
+    }
+
+    /// The same, with links of this moment in what is asked for late, as the delivery engine would send it.
+    async fn with_fresh_links(
+        &self,
+        mut pulled: Vec<(Delivery, Arc<str>)>,
+    ) -> Result<Vec<(Delivery, Arc<str>)>, StoreError> {
+        let (now, links_keep) = (self.desk.ambient().now(), self.desk.limits().links_keep);
+        for (delivery, body) in pulled.iter_mut().filter(|(delivery, _)| delivery.needs_fresh_links(now, links_keep)) {
+            let event = self.desk.store().event(delivery.account, delivery.event).await?;
+            match reelhook_dialects::payload(self.endpoint.dialect, &event, self.desk.link_to()) {
+                Ok(Some(fresh)) => *body = fresh.into(),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, delivery.id = %delivery.id, "a late delivery cannot be rendered")
+                }
+            }
+        }
+        Ok(pulled)
     }
 
     /// A delivery as it would be sent now.
@@ -161,7 +190,7 @@ impl Puller {
         let signers = signers(&self.desk, self.caller, &self.endpoint).await.ok()?;
         let frame = |(delivery, body): &(Delivery, Arc<str>)| {
             let shown = self.show(&signers, delivery, body);
-            Frame::default().id(delivery.sequence.to_string()).event(&delivery.event_type).data(shown.to_string())
+            self.names.frame(&delivery.event_type).id(delivery.sequence.to_string()).data(shown.to_string())
         };
         Some(pulled.iter().map(frame).collect())
     }
@@ -175,7 +204,7 @@ fn follow(puller: Puller) -> Result<Response, Problem> {
         Some((stream::iter(frames.into_iter().map(Ok::<_, Infallible>)), puller))
     });
     let frames = desk.attended(caller, futures::StreamExt::flatten(frames))?;
-    Ok(Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+    Ok(sse::answer(frames))
 }
 
 /// What signs for an endpoint.

@@ -25,7 +25,7 @@ pub(crate) struct RecoveryReply {
 
 /// Recover an endpoint
 ///
-/// Sends again every `exhausted` delivery to it that was made since that time: the same ids and bodies, oldest first,
+/// Sends again every `exhausted` delivery to it that was made since that time: the same ids and content, oldest first,
 /// their schedules begun anew. At most 100,000 in one request.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/recover", tag = "Webhooks", params(("id" = String, Path)),
     request_body = openapi::RecoverRequest,
@@ -45,7 +45,7 @@ pub(crate) async fn recover_endpoint(
 /// Replay an event
 ///
 /// Sends one event to this endpoint, whether or not its filter wants it. Where it was sent there before, that delivery is
-/// resent: the same id and body.
+/// resent: the same id and content, with links made anew.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/replay", tag = "Webhooks", params(("id" = String, Path)),
     request_body = openapi::ReplayRequest,
     responses((status = 202, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem),

@@ -1,15 +1,18 @@
 //! `/v1/settings` and the account's webhook secret.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use reelhook_dialects::native;
+use reelhook_dialects::native::reply::masked;
 use reelhook_domain::job::Dialect;
 use reelhook_signature::SigningKey;
 use reelhook_store::SealedFor;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::endpoints::{SecretReply, TestReply, overlap};
+use super::endpoints::{SecretReply, TestReply, rotation};
 use crate::body::{self, OptionalJson};
 use crate::desk::{Caller, Desk, HMAC};
 use crate::openapi;
@@ -33,6 +36,8 @@ pub(crate) struct WebhookReply {
     url: String,
     /// Which; empty for all but progress.
     events: Vec<String>,
+    /// Extra request headers; their values are not shown.
+    headers: BTreeMap<String, String>,
     /// The endpoint behind it, for its deliveries.
     endpoint: String,
 }
@@ -69,6 +74,7 @@ async fn settings(desk: &Desk, caller: Caller) -> Result<SettingsReply, Problem>
             Some(WebhookReply {
                 url: endpoint.url.to_string(),
                 events: webhook.events.patterns().to_vec(),
+                headers: masked(&endpoint.headers),
                 endpoint: endpoint.id.to_string(),
             })
         }
@@ -86,7 +92,7 @@ pub(crate) async fn put_settings(
     caller: Caller,
     json: body::Json,
 ) -> Result<Json<SettingsReply>, Problem> {
-    let request = native::request::settings(json.value).map_err(Problem::invalid)?;
+    let request = native::request::settings(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
     desk.change_settings(caller, Dialect::Native, request).await?;
     settings(&desk, caller).await.map(Json)
 }
@@ -127,9 +133,9 @@ pub(crate) async fn rotate_webhook_secret(
     caller: Caller,
     OptionalJson(value): OptionalJson,
 ) -> Result<Json<SecretReply>, Problem> {
-    let overlap = overlap(value)?;
+    let (secret, overlap) = rotation(value)?;
     desk.ensure_account_secrets(caller).await?;
-    let secret = desk.rotate_secret(SealedFor::Account(caller.account), overlap).await?;
+    let secret = desk.rotate_secret(SealedFor::Account(caller.account), secret, overlap).await?;
     let until = desk.ambient().now() + overlap;
     Ok(Json(SecretReply { secret, old_secret_until: Some(until.to_string()) }))
 }

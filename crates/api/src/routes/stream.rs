@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::{Stream, stream};
+use http::HeaderName;
+use http::header::{CACHE_CONTROL, HeaderValue};
 use reelhook_dialects::native;
 use reelhook_domain::event::{Event, EventType};
 use reelhook_domain::id::JobId;
@@ -20,7 +22,63 @@ use crate::desk::{Caller, Desk};
 use crate::problem::{Problem, missing};
 
 /// How often a quiet stream says that it is alive.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What keeps nginx, and what took its word over, from gathering a stream before passing it on.
+///
+/// # Source
+/// nginx, `ngx_http_proxy_module`, `proxy_buffering`.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Types that mean something else to a browser's `EventSource`, which tells of itself under these names.
+const NAMES_OF_EVENT_SOURCE: [&str; 2] = ["error", "open"];
+
+/// How the frames of a stream are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FrameNames {
+    /// After the type of their event.
+    Types,
+    /// Not at all: to a browser they are all `message`.
+    None,
+}
+
+impl std::str::FromStr for FrameNames {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "types" => Ok(Self::Types),
+            "none" => Ok(Self::None),
+            _ => Err("must be types or none"),
+        }
+    }
+}
+
+impl FrameNames {
+    /// A frame of that type.
+    pub(super) fn frame(self, kind: &str) -> Frame {
+        match self {
+            Self::Types if !NAMES_OF_EVENT_SOURCE.contains(&kind) => Frame::default().event(kind),
+            Self::Types | Self::None => Frame::default(),
+        }
+    }
+}
+
+/// Says to whatever lies between us and the caller that a stream is passed on as it comes.
+pub(super) fn passed_on_at_once(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    response
+}
+
+/// The answer that sends frames as they come.
+pub(super) fn answer<S>(frames: S) -> Response
+where
+    S: Stream<Item = Result<Frame, Infallible>> + Send + 'static,
+{
+    passed_on_at_once(Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
 
 /// An event as the API shows it: the body of its webhook, and its id.
 pub(super) fn value(desk: &Desk, event: &Event) -> Result<Value, Problem> {
@@ -37,6 +95,7 @@ struct Follower {
     caller: Caller,
     job: JobId,
     after: i64,
+    names: FrameNames,
     told: Option<Value>,
     wake: Wake,
     ended: bool,
@@ -44,16 +103,23 @@ struct Follower {
 }
 
 /// Streams the events of one job after that sequence number, and its progress, until it ends or the key is revoked.
-pub(super) async fn job(desk: &Desk, caller: Caller, job: JobId, after: i64) -> Result<Response, Problem> {
+pub(super) async fn job(
+    desk: &Desk,
+    caller: Caller,
+    job: JobId,
+    after: i64,
+    names: FrameNames,
+) -> Result<Response, Problem> {
     desk.store().job(caller.account, job).await.map_err(missing("job"))?;
     let wake = desk.store().wakes().listen(Topic::JobChanged);
-    let follower = Follower { desk: desk.clone(), caller, job, after, told: None, wake, ended: false, fresh: true };
+    let follower =
+        Follower { desk: desk.clone(), caller, job, after, names, told: None, wake, ended: false, fresh: true };
     let frames = stream::unfold(follower, |mut follower| async move {
         let frames = follower.next().await?;
         Some((stream::iter(frames.into_iter().map(Ok::<_, Infallible>)), follower))
     });
     let frames = desk.attended(caller, futures::StreamExt::flatten(frames))?;
-    Ok(Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+    Ok(answer(frames))
 }
 
 impl Follower {
@@ -92,14 +158,13 @@ impl Follower {
                 continue;
             }
             if let Ok(value) = value(&self.desk, &event) {
-                frames.push(
-                    Frame::default().id(event.sequence.to_string()).event(event.kind.as_str()).data(value.to_string()),
-                );
+                let frame = self.names.frame(event.kind.as_str());
+                frames.push(frame.id(event.sequence.to_string()).data(value.to_string()));
             }
         }
         let progress = progress(&job);
         if self.told.as_ref() != Some(&progress) && !job.state.is_terminal() {
-            frames.push(Frame::default().event(EventType::JOB_PROGRESS).data(progress.to_string()));
+            frames.push(self.names.frame(EventType::JOB_PROGRESS).data(progress.to_string()));
             self.told = Some(progress);
         }
         self.ended = job.state.is_terminal();
@@ -114,6 +179,6 @@ fn progress(job: &Job) -> Value {
         .map(|output| json!({"name": output.spec.name, "state": output.state, "progress": output.progress}))
         .collect();
     json!({
-        "id": job.id, "state": job.state.name(), "stage": job.stage, "progress": job.progress, "outputs": outputs,
+        "type": EventType::JOB_PROGRESS, "id": job.id, "state": job.state.name(), "stage": job.stage, "progress": job.progress, "outputs": outputs,
     })
 }

@@ -65,7 +65,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn publish(event: &Event, connect: &Connect) -> anyhow::Result<ExitCode> {
-    let request = json!({"type": event.kind, "payload": samples::payload(event)?});
+    let mut request = json!({"type": event.kind, "payload": samples::payload(event)?});
+    if event.kind.is_reserved() {
+        request["sample"] = true.into();
+    }
     let answer = Api::connect(connect)?.post(&["events"], &request).await?;
     match answer["ids"][0].as_str() {
         _ if connect.json => output::json(&answer)?,

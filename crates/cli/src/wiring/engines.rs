@@ -304,6 +304,7 @@ pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &
     let retention = Retention::new(Arc::clone(&store), ambient.clone(), retention);
     let settings = reelhook_delivery::Settings {
         in_flight: settings.delivery.in_flight,
+        links_keep: Duration::from_secs(settings.links.keep_days * 24 * HOUR),
         ..reelhook_delivery::Settings::default()
     };
     let until = stop.clone();

@@ -8,6 +8,7 @@ mod bad_days;
 mod bad_input;
 mod bombs;
 mod cage;
+mod contract;
 #[cfg(feature = "failpoints")]
 mod crashes;
 mod disk;
@@ -16,6 +17,7 @@ mod hosts;
 mod inbox;
 mod journey;
 mod kills;
+mod links;
 mod logs;
 mod metrics;
 mod package;
@@ -27,9 +29,11 @@ mod player;
 mod publishing;
 mod quotas;
 mod readers;
+mod receivers;
 mod samples;
 mod small_disk;
 mod sockets;
+mod streams;
 mod traces;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod world;

@@ -262,7 +262,18 @@ impl World {
 
     /// Begins an exchange without a body, whose answer is read as it comes.
     pub(crate) async fn open(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> reelhook_egress::Response {
-        let request = self.request(method, self.url(path), headers, Bytes::new());
+        self.open_with(method, path, headers, Bytes::new()).await
+    }
+
+    /// Begins an exchange whose answer is read as it comes.
+    pub(crate) async fn open_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> reelhook_egress::Response {
+        let request = self.request(method, self.url(path), headers, body);
         self.http.open(request).await.expect("the server answers")
     }
 
@@ -329,7 +340,12 @@ impl World {
 
     /// Reads a URL as somebody without a key.
     pub(crate) async fn get_as_stranger(&self, url: Url, headers: &[(&str, &str)]) -> Answer {
-        let mut request = self.request(Method::GET, url, headers, Bytes::new());
+        self.exchange_as_stranger(Method::GET, url, headers).await
+    }
+
+    /// One exchange without a body, as somebody without a key.
+    pub(crate) async fn exchange_as_stranger(&self, method: Method, url: Url, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.request(method, url, headers, Bytes::new());
         request.headers.remove(AUTHORIZATION);
         let exchange = self.http.send(request).await.expect("the server answers");
         Answer { status: exchange.status.as_u16(), headers: exchange.headers, body: exchange.body }

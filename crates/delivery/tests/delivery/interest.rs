@@ -23,6 +23,7 @@ async fn webhook(world: &World, role: EndpointRole, receiver: &Receiver) -> JobW
         url: receiver.url("/"),
         dialect: Dialect::Native,
         timeout_ms: 15_000,
+        headers: None,
     };
     let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
     JobWebhook { endpoint, events: EventFilter::default() }

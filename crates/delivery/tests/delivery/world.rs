@@ -274,6 +274,7 @@ impl World {
             url: receiver.url("/hook"),
             dialect,
             timeout_ms: u32::try_from(reelhook_dialects::timeout(dialect).as_millis()).unwrap(),
+            headers: None,
         };
         self.store.endpoint_for(wanted).await.unwrap().id
     }

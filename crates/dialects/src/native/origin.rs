@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 
-use super::request::{headers, url};
+use super::request::{Judge, headers, url};
 use crate::request::OriginRequest;
 
 /// Longest text of a credential: a service account's key has some 2,400 bytes.
@@ -19,19 +19,19 @@ const PROVIDERS: [&str; 4] = ["http", "s3", "r2", "gcs"];
 ///
 /// # Errors
 /// Everything that is wrong with it; credentials are never repeated.
-pub fn read(value: Value) -> Result<OriginRequest, Vec<Violation>> {
-    Form::read(value, read_origin)
+pub fn read(value: Value, judge: Judge<'_>) -> Result<OriginRequest, Vec<Violation>> {
+    Form::read(value, |form| read_origin(form, judge))
 }
 
 /// What the reader takes.
 pub fn shape() -> Shape {
-    Form::shape(read_origin)
+    Form::shape(|form| read_origin(form, &crate::any_url))
 }
 
-fn read_origin(form: &mut Form) -> Option<OriginRequest> {
+fn read_origin(form: &mut Form, judge: Judge<'_>) -> Option<OriginRequest> {
     let name = form.text("name", 100);
     let name = form.require("name", name);
-    let place = place(form);
+    let place = place(form, judge);
     let permissions = permissions(form);
     let base_path = form.parsed("base_path").unwrap_or_default();
     let path_template = form.parsed("path_template").unwrap_or_default();
@@ -48,17 +48,17 @@ fn read_origin(form: &mut Form) -> Option<OriginRequest> {
 }
 
 /// Takes the one provider that is named, with what opens it.
-fn place(form: &mut Form) -> Option<(Place, Credentials)> {
+fn place(form: &mut Form, judge: Judge<'_>) -> Option<(Place, Credentials)> {
     form.exactly_one(&PROVIDERS);
     let [http, s3, r2, gcs] = PROVIDERS;
     let http = form.object(http, |form| {
-        let base_url = plain_url(form, "base_url");
+        let base_url = plain_url(form, "base_url", judge, "credentials.headers");
         let base_url = form.require("base_url", base_url);
         let headers = form.secrets("credentials", |form| Some(headers(form, 4000).unwrap_or_default()));
         Some((Place::Http { base_url: base_url? }, Credentials::Headers(headers.unwrap_or_default())))
     });
     let s3 = form.object(s3, |form| {
-        let (bucket, endpoint) = (bucket(form), plain_url(form, "endpoint"));
+        let (bucket, endpoint) = (bucket(form), plain_url(form, "endpoint", judge, "credentials"));
         let region = checked(form, "region", "^[a-z0-9-]{2,32}$", check_region);
         let region = form.require("region", region);
         let keys = keys(form);
@@ -66,7 +66,7 @@ fn place(form: &mut Form) -> Option<(Place, Credentials)> {
     });
     let r2 = form.object(r2, |form| {
         let bucket = bucket(form);
-        let endpoint = r2_endpoint(form);
+        let endpoint = r2_endpoint(form, judge);
         let keys = keys(form);
         Some((Place::R2 { bucket: bucket?, endpoint: endpoint? }, keys?))
     });
@@ -120,9 +120,9 @@ fn checked(
     }
 }
 
-/// Takes a URL that others are made of. Whether it may be reached is judged where the policy is.
-fn plain_url(form: &mut Form, name: &'static str) -> Option<Url> {
-    let url = url(form, name)?;
+/// Takes a URL that others are made of.
+fn plain_url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead: &str) -> Option<Url> {
+    let url = url(form, name, judge, instead)?;
     if url.query().is_some() || url.fragment().is_some() || url.cannot_be_a_base() {
         // A query may hold a secret.
         form.refuse(name, Value::Null, "must be a URL without a query and a fragment");
@@ -132,7 +132,7 @@ fn plain_url(form: &mut Form, name: &'static str) -> Option<Url> {
 }
 
 /// Takes `account_id`, or `endpoint` where the account has another one, such as that of a jurisdiction.
-fn r2_endpoint(form: &mut Form) -> Option<Url> {
+fn r2_endpoint(form: &mut Form, judge: Judge<'_>) -> Option<Url> {
     let is_one = form.exactly_one(&["account_id", "endpoint"]).is_some();
     let account = checked(form, "account_id", "^[0-9a-fA-F]{32}$", |id| {
         match id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -140,7 +140,7 @@ fn r2_endpoint(form: &mut Form) -> Option<Url> {
             false => Err("must be the id of an account: 32 hexadecimal digits"),
         }
     });
-    let endpoint = plain_url(form, "endpoint");
+    let endpoint = plain_url(form, "endpoint", judge, "credentials");
     if !is_one {
         return None;
     }
@@ -279,6 +279,10 @@ mod tests {
 
     fn keys() -> Value {
         json!({"access_key_id": "AKID", "secret_access_key": "in-the-clear"})
+    }
+
+    fn read(value: Value) -> Result<OriginRequest, Vec<Violation>> {
+        super::read(value, &crate::any_url)
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use reelhook_domain::event::Data;
+use reelhook_domain::event::{Data, EventType};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -57,7 +57,8 @@ fn event(Publication { kind, payload }: Publication<'_>) -> Option<PublishReques
     let text = payload.get();
     let is_fit = text.len() <= LARGEST_PAYLOAD && text != "null" && serde_json::from_str::<Sound>(text).is_ok();
     is_fit.then_some(())?;
-    Some(PublishRequest { kind: kind.parse().ok()?, payload: Data::from_json(text) })
+    let kind = kind.parse().ok().filter(|kind: &EventType| !kind.is_reserved())?;
+    Some(PublishRequest { kind, payload: Data::from_json(text) })
 }
 
 /// JSON that can be read whole, of which nothing is kept. A [`RawValue`] is only known to begin and to end: its texts may
@@ -141,7 +142,7 @@ mod tests {
         #[test]
         fn whatever_is_read_at_once_is_what_a_closer_look_sees(
             fields in prop::collection::vec((prop_oneof!["type", "payload", "events", ".*"], json()), 0..4),
-            kind in prop_oneof!["[a-z]{1,9}\\.[a-z]{1,9}", ".*"],
+            kind in prop_oneof!["[a-z]{1,9}\\.[a-z]{1,9}", "(job|webhook|endpoint)(\\.[a-z]{1,9})?", ".*"],
             payloads in prop::collection::vec(json(), 0..4),
             many in any::<bool>(),
         ) {
@@ -197,6 +198,8 @@ mod tests {
             r#"{"events":[]}"#,
             r#"{"events":[{"type":"a","payload":1}],"type":"a","payload":1}"#,
             r#"{"type":"a.","payload":1}"#,
+            r#"{"type":"job.completed","payload":1}"#,
+            r#"{"type":"a","payload":1,"sample":true}"#,
             r#"{"type":"a","payload":1} 2"#,
             r#"[]"#,
         ] {

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::request::MASK;
 pub use super::waiting::{Outlook, WaitingReply};
 use crate::{Link, LinkTo};
 
@@ -462,7 +463,7 @@ pub struct EndpointReply {
     pub dialect: &'static str,
     /// The caller's words.
     pub description: String,
-    /// Extra request headers.
+    /// Extra request headers; their values are not shown.
     pub headers: BTreeMap<String, String>,
     /// Its own schedule in seconds; null for the default one.
     pub retry_seconds: Option<Vec<f64>>,
@@ -496,6 +497,11 @@ pub struct CircuitReply {
     pub until: Option<String>,
 }
 
+/// Headers without their values.
+pub fn masked(headers: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    headers.keys().map(|name| (name.clone(), MASK.to_owned())).collect()
+}
+
 impl EndpointReply {
     /// An endpoint, with its secret where that is shown.
     pub fn of(endpoint: &Endpoint, secret: Option<String>) -> Self {
@@ -512,7 +518,7 @@ impl EndpointReply {
             events: endpoint.events.patterns().to_vec(),
             dialect: endpoint.dialect.as_str(),
             description: endpoint.description.clone(),
-            headers: endpoint.headers.clone(),
+            headers: masked(&endpoint.headers),
             retry_seconds: endpoint
                 .retry
                 .as_ref()

@@ -10,12 +10,15 @@ use reelhook_domain::event::{Data, EventFilter, EventType};
 use reelhook_domain::form::{Form, Shape, Violation};
 use reelhook_domain::id::{EventId, Id, Kind};
 use reelhook_domain::job::{Dialect, MOST_INPUTS, OnDamage, Priority};
+use reelhook_domain::object_path::ObjectPath;
 use reelhook_domain::recipe::{FEWEST_TO_JOIN, Recipe};
 use reelhook_domain::retry::{LONGEST_WAIT, MOST_WAITS, RetrySchedule};
 use reelhook_domain::time::Timestamp;
+use reelhook_signature::Secret;
 use serde_json::Value;
 use url::Url;
 
+use crate::any_url;
 use crate::request::{
     EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput, OutputRequest,
     PublishRequest, SecretRequest, SettingsRequest, WebhookRequest,
@@ -32,6 +35,21 @@ pub const MOST_EVENTS: usize = 500;
 /// Largest payload of a caller's own event, in bytes of JSON.
 pub const LARGEST_PAYLOAD: usize = 256 * 1024;
 
+/// Says what is wrong with a URL that the server may not reach, as far as the URL itself tells.
+pub type Judge<'a> = &'a dyn Fn(&Url) -> Result<(), String>;
+
+/// Where the bytes of a job are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bytes {
+    /// Where the request says.
+    Named,
+    /// They come with the request.
+    Sent,
+}
+
+/// What takes the credentials of a receiver.
+const AUTHORIZATION: &str = "headers.Authorization";
+
 /// Types of events, and patterns of them, as regular expressions.
 const EVENT_TYPE: &str = "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$";
 const EVENT_PATTERN: &str = "^(\\*|[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*(\\.\\*)?)$";
@@ -39,10 +57,10 @@ const EVENT_PATTERN: &str = "^(\\*|[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*(\\.\\*)?)$
 /// What the readers of requests take, by the names that they have in the document.
 pub fn shapes() -> Vec<(&'static str, Shape)> {
     vec![
-        ("JobRequest", Form::shape(read_job)),
-        ("EndpointRequest", Form::shape(read_endpoint)),
-        ("EndpointPatch", Form::shape(read_endpoint_patch)),
-        ("SettingsRequest", Form::shape(read_settings)),
+        ("JobRequest", Form::shape(|form| read_job(form, Bytes::Named, &any_url))),
+        ("EndpointRequest", Form::shape(|form| read_endpoint(form, &any_url))),
+        ("EndpointPatch", Form::shape(|form| read_endpoint_patch(form, &any_url))),
+        ("SettingsRequest", Form::shape(|form| read_settings(form, &any_url))),
         ("RetentionRequest", Form::shape(|form| read_retention(form, u32::MAX))),
         ("PublishRequest", Form::shape(read_publish)),
         ("RecoverRequest", Form::shape(read_recover)),
@@ -57,18 +75,18 @@ pub fn shapes() -> Vec<(&'static str, Shape)> {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
-    Form::read(value, read_job)
+pub fn job(value: Value, bytes: Bytes, judge: Judge<'_>) -> Result<JobRequest, Vec<Violation>> {
+    Form::read(value, |form| read_job(form, bytes, judge))
 }
 
-fn read_job(form: &mut Form) -> Option<JobRequest> {
-    let inputs = inputs(form);
+fn read_job(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<JobRequest> {
+    let inputs = inputs(form, bytes, judge);
     let outputs = form.objects("outputs", 1..=MOST_OUTPUTS, |output, _| {
         let name = plain_name(output);
         Some((name, Recipe::read(output)?))
     });
     let outputs = form.require("outputs", outputs);
-    let webhook = form.object("webhook", webhook);
+    let webhook = form.object("webhook", |form| webhook(form, judge));
     let metadata = form.pairs("metadata", METADATA.0, METADATA.1).unwrap_or_default();
     let priority = form.choice_or("priority", Priority::Standard);
     let on_damage = form.choice_or("on_damage", OnDamage::Strict);
@@ -94,19 +112,28 @@ fn read_job(form: &mut Form) -> Option<JobRequest> {
     })
 }
 
-/// Takes `input` or `inputs`; an empty list when neither is there, as with a file that comes along.
-fn inputs(form: &mut Form) -> Option<Vec<NamedInput>> {
+/// Takes `input` or `inputs`; an empty list when the file comes along.
+fn inputs(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<Vec<NamedInput>> {
     let given = (form.has("input"), form.has("inputs"));
-    let only = form.object("input", input).map(|source| vec![NamedInput::only(source)]);
+    let only = form.object("input", |form| input(form, judge)).map(|source| vec![NamedInput::only(source)]);
     let several = form.objects("inputs", 1..=MOST_INPUTS, |form, index| {
         let name = plain_name(form);
-        let source = input(form)?;
+        let source = input(form, judge)?;
         let name = name.unwrap_or_else(|| format!("in_{}", index + 1));
         Some(NamedInput { name, source, headers: BTreeMap::new() })
     });
     form.at_most_one(&["input", "inputs"]);
     match given {
+        (false, false) if bytes == Bytes::Named => {
+            form.refuse("input", Value::Null, "is required");
+            None
+        }
         (false, false) => Some(Vec::new()),
+        (one, _) if bytes == Bytes::Sent => {
+            let name = if one { "input" } else { "inputs" };
+            form.refuse(name, Value::Null, "must be left out when the file comes with the request");
+            None
+        }
         (true, false) => only,
         (false, true) => several.filter(|inputs| are_named_apart(form, inputs)),
         (true, true) => None,
@@ -123,17 +150,18 @@ fn are_named_apart(form: &Form, inputs: &[NamedInput]) -> bool {
     taken.len() == inputs.len()
 }
 
-fn input(form: &mut Form) -> Option<InputRequest> {
+fn input(form: &mut Form, judge: Judge<'_>) -> Option<InputRequest> {
     let given = form.exactly_one(&["url", "upload", "origin"]);
-    let url = url(form, "url").map(InputRequest::Url);
+    let url = url(form, "url", judge, "an origin with credentials (POST /v1/origins)").map(InputRequest::Url);
     let upload = id(form, "upload").map(InputRequest::Upload);
-    let (origin, path) = (id(form, "origin"), form.text("path", 1024));
+    let (origin, path) = (id(form, "origin"), form.parsed::<ObjectPath>("path"));
+    form.longest("path", 1024);
     let path = form.require_with("path", "origin", path);
     form.not_empty("path");
     match given? {
         "url" => url,
         "upload" => upload,
-        _ => Some(InputRequest::Origin(origin?, path?)),
+        _ => Some(InputRequest::Origin(origin?, path?.to_string())),
     }
 }
 
@@ -143,13 +171,24 @@ fn id<K: Kind>(form: &mut Form, name: &'static str) -> Option<Id<K>> {
     form.parsed(name)
 }
 
-/// Takes a URL that a stranger wrote; whether it may be reached is judged where the policy is.
-pub(super) fn url(form: &mut Form, name: &'static str) -> Option<Url> {
+/// Takes a URL that a stranger wrote, if it may be reached. `instead` is what takes the credentials that it must not hold.
+pub(super) fn url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead: &str) -> Option<Url> {
     form.format(name, "uri");
     form.pattern(name, "^[Hh][Tt][Tt][Pp][Ss]?://");
     let text = form.text(name, LONGEST_URL)?;
     match Url::parse(&text) {
-        Ok(url) => Some(url),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            let message = format_args!("must not contain a user name or a password: send them in {instead}");
+            form.refuse(name, Value::Null, message);
+            None
+        }
+        Ok(url) => match judge(&url) {
+            Ok(()) => Some(url),
+            Err(message) => {
+                form.refuse(name, url.as_str().into(), message);
+                None
+            }
+        },
         Err(error) => {
             // Never repeat what may hold a password.
             form.refuse(
@@ -162,10 +201,12 @@ pub(super) fn url(form: &mut Form, name: &'static str) -> Option<Url> {
     }
 }
 
-fn webhook(form: &mut Form) -> Option<WebhookRequest> {
+fn webhook(form: &mut Form, judge: Judge<'_>) -> Option<WebhookRequest> {
     let events = events(form).unwrap_or_default();
-    let url = url(form, "url");
-    Some(WebhookRequest { url: form.require("url", url)?, events })
+    let url = url(form, "url", judge, AUTHORIZATION);
+    let url = form.require("url", url);
+    let headers = headers(form, 2000);
+    Some(WebhookRequest { url: url?, events, headers })
 }
 
 fn events(form: &mut Form) -> Option<EventFilter> {
@@ -214,13 +255,13 @@ fn fresh(plain: &str, taken: &BTreeSet<String>) -> String {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn endpoint(value: Value) -> Result<EndpointRequest, Vec<Violation>> {
-    Form::read(value, read_endpoint)
+pub fn endpoint(value: Value, judge: Judge<'_>) -> Result<EndpointRequest, Vec<Violation>> {
+    Form::read(value, |form| read_endpoint(form, judge))
 }
 
-fn read_endpoint(form: &mut Form) -> Option<EndpointRequest> {
+fn read_endpoint(form: &mut Form, judge: Judge<'_>) -> Option<EndpointRequest> {
     let (pull, had_url) = (form.boolean_or("pull", false), form.has("url"));
-    let url = url(form, "url");
+    let url = url(form, "url", judge, AUTHORIZATION);
     let address = match (pull, had_url) {
         (true, true) => {
             form.refuse_whole("takes either url or pull, not both");
@@ -235,15 +276,17 @@ fn read_endpoint(form: &mut Form) -> Option<EndpointRequest> {
     };
     let patch = endpoint_fields(form);
     let dialect = form.choice_or("dialect", Dialect::Native);
+    let secret = webhook_secret(form);
     Some(EndpointRequest {
+        secret,
         dialect,
         address: address?,
-        events: patch.events.unwrap_or_default(),
-        description: patch.description.unwrap_or_default(),
-        headers: patch.headers.unwrap_or_default(),
+        events: patch.events.flatten().unwrap_or_default(),
+        description: patch.description.flatten().unwrap_or_default(),
+        headers: patch.headers.flatten().unwrap_or_default(),
         retry: patch.retry.flatten(),
         rate: patch.rate.flatten(),
-        timeout_ms: patch.timeout_ms.unwrap_or(crate::timeout(dialect).as_millis() as u32),
+        timeout_ms: patch.timeout_ms.flatten().unwrap_or(crate::timeout(dialect).as_millis() as u32),
     })
 }
 
@@ -251,23 +294,29 @@ fn read_endpoint(form: &mut Form) -> Option<EndpointRequest> {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn endpoint_patch(value: Value) -> Result<EndpointPatch, Vec<Violation>> {
-    Form::read(value, read_endpoint_patch)
+pub fn endpoint_patch(value: Value, judge: Judge<'_>) -> Result<EndpointPatch, Vec<Violation>> {
+    Form::read(value, |form| read_endpoint_patch(form, judge))
 }
 
-fn read_endpoint_patch(form: &mut Form) -> Option<EndpointPatch> {
-    let url = url(form, "url");
+fn read_endpoint_patch(form: &mut Form, judge: Judge<'_>) -> Option<EndpointPatch> {
+    if form.is_null("url") {
+        form.refuse("url", Value::Null, "cannot be cleared; an endpoint without a URL is created with pull");
+    }
+    form.note_not_null("url");
+    let url = url(form, "url", judge, AUTHORIZATION);
     Some(EndpointPatch { url, ..endpoint_fields(form) })
 }
 
-/// The fields that a new endpoint and a change of one share.
+/// The fields that a new endpoint and a change of one share. Null restores the default of each.
 fn endpoint_fields(form: &mut Form) -> EndpointPatch {
-    let events = events(form);
-    let description = form.text("description", 500);
-    let headers = headers(form, 2000);
+    let events = form.clearable("events", events);
+    let description = form.clearable("description", |form| form.text("description", 500));
+    let headers = form.clearable("headers", |form| headers(form, 2000));
     let retry = form.clearable("retry_seconds", waits);
     let rate = form.clearable("rate", |form| form.object("rate", rate));
-    let timeout_ms = form.number("timeout_seconds", 1.0..=60.0).map(|seconds| (seconds * 1000.0).round() as u32);
+    let timeout_ms = form.clearable("timeout_seconds", |form| {
+        form.number("timeout_seconds", 1.0..=60.0).map(|seconds| (seconds * 1000.0).round() as u32)
+    });
     EndpointPatch { url: None, events, description, headers, retry, rate, timeout_ms }
 }
 
@@ -304,6 +353,9 @@ const RESERVED_HEADERS: &[&str] = &[
     "cookie",
 ];
 
+/// What stands for the value of a header where endpoints are shown: nearly all of them are there for a credential.
+pub const MASK: &str = "****";
+
 /// Takes headers of a caller's own.
 pub(super) fn headers(form: &mut Form, longest: usize) -> Option<BTreeMap<String, String>> {
     let pairs = form.pairs("headers", 20, longest);
@@ -323,6 +375,9 @@ fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String,
             form.refuse(&path, Value::Null, "is not a header name");
         } else if reserved {
             form.refuse(&path, Value::Null, "is reserved and cannot be set");
+        } else if value == MASK {
+            let message = "is what the API shows in place of a value: send the value itself, or leave headers out";
+            form.refuse(&path, Value::Null, message);
         } else if HeaderValue::from_str(&value).is_err() {
             form.refuse(&path, Value::Null, "has a value that cannot stand in a header");
         } else {
@@ -336,13 +391,13 @@ fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String,
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn settings(value: Value) -> Result<SettingsRequest, Vec<Violation>> {
-    Form::read(value, read_settings)
+pub fn settings(value: Value, judge: Judge<'_>) -> Result<SettingsRequest, Vec<Violation>> {
+    Form::read(value, |form| read_settings(form, judge))
 }
 
-fn read_settings(form: &mut Form) -> Option<SettingsRequest> {
+fn read_settings(form: &mut Form, judge: Judge<'_>) -> Option<SettingsRequest> {
     let given = form.has("default_webhook");
-    let default_webhook = form.object("default_webhook", webhook);
+    let default_webhook = form.object("default_webhook", |form| webhook(form, judge));
     (given == default_webhook.is_some()).then_some(SettingsRequest { default_webhook })
 }
 
@@ -373,16 +428,18 @@ fn read_publish(form: &mut Form) -> Option<Vec<PublishRequest>> {
         event.not_null("payload");
         let (kind, payload) = (event_type(event), event.value("payload"));
         let (kind, payload) = (event.require("type", kind), event.require("payload", payload));
-        publication(event, kind?, payload?)
+        let is_sample = event.boolean_or("sample", false);
+        publication(event, kind?, payload?, is_sample)
     });
     form.not_null("type");
     form.not_null("payload");
     let (kind, payload) = (event_type(form), form.value("payload"));
     let payload = form.require_with("payload", "type", payload);
+    let is_sample = form.boolean_or("sample", false);
     if given? == "events" {
         return several;
     }
-    publication(form, kind?, payload?).map(|event| vec![event])
+    publication(form, kind?, payload?, is_sample).map(|event| vec![event])
 }
 
 fn event_type(form: &mut Form) -> Option<EventType> {
@@ -392,7 +449,13 @@ fn event_type(form: &mut Form) -> Option<EventType> {
     kind
 }
 
-fn publication(form: &Form, kind: EventType, payload: Value) -> Option<PublishRequest> {
+fn publication(form: &Form, kind: EventType, payload: Value, is_sample: bool) -> Option<PublishRequest> {
+    if kind.is_reserved() && !(is_sample && EventType::OURS.contains(&kind.as_str())) {
+        let message = "is reserved: types of your own do not start with job, endpoint or webhook; \
+                       a sample of one of the server's own takes \"sample\": true";
+        form.refuse("type", kind.as_str().into(), message);
+        return None;
+    }
     let text = payload.to_string();
     let size = text.len();
     if size > LARGEST_PAYLOAD {
@@ -440,6 +503,14 @@ pub fn key(value: Value) -> Result<String, Vec<Violation>> {
 fn read_key(form: &mut Form) -> Option<String> {
     let name = form.text("name", 100);
     form.require("name", name)
+}
+
+/// Takes a signing secret that the receiver knows already.
+pub fn webhook_secret(form: &mut Form) -> Option<Secret> {
+    let allowed = "must be whsec_ and 24 to 64 random bytes in base64";
+    let fits = |text: &str| Secret::parse(text).is_ok();
+    let text = form.secret_like("secret", 128, "^whsec_[A-Za-z0-9+/]{32,86}={0,2}$", allowed, fits)?;
+    Secret::parse(&text).ok()
 }
 
 /// Shortest and longest text of a service's secret that a caller brings.
@@ -495,6 +566,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
+        super::job(value, Bytes::Named, &any_url)
+    }
+
     #[test]
     fn outputs_without_a_name_take_their_recipe_and_a_number() {
         let request = job(json!({
@@ -523,10 +598,13 @@ mod tests {
 
     #[test]
     fn headers_that_are_ours_or_the_connections_are_refused() {
-        let violations = endpoint(json!({
-            "url": "https://example.com/",
-            "headers": {"Host": "x", "Webhook-Id": "x", "X-Ok": "fine", "bad name": "x", "X-Split": "a\r\nb"}
-        }))
+        let violations = endpoint(
+            json!({
+                "url": "https://example.com/",
+                "headers": {"Host": "x", "Webhook-Id": "x", "X-Ok": "fine", "bad name": "x", "X-Split": "a\r\nb"}
+            }),
+            &any_url,
+        )
         .unwrap_err();
         let paths: Vec<_> = violations.iter().map(|v| v.path.as_str()).collect();
         assert_eq!(paths, ["headers.Host", "headers.Webhook-Id", "headers.X-Split", "headers.bad name"]);

@@ -125,7 +125,7 @@ fn one(form: &mut Form, unsupported: &RefCell<Option<String>>) -> Option<JobRequ
         }
     }?;
     let told = EventFilter::new(TOLD.iter().map(|kind| (*kind).to_owned()).collect());
-    request.webhook = webhook.map(|url| WebhookRequest { url, events: told });
+    request.webhook = webhook.map(|url| WebhookRequest { url, events: told, headers: None });
     Some(request)
 }
 
@@ -273,7 +273,11 @@ pub struct SettingsChange {
 impl SettingsChange {
     /// The webhook with the events that the service tells.
     pub fn webhook_of(url: Url) -> WebhookRequest {
-        WebhookRequest { url, events: EventFilter::new(TOLD.iter().map(|kind| (*kind).to_owned()).collect()) }
+        WebhookRequest {
+            url,
+            events: EventFilter::new(TOLD.iter().map(|kind| (*kind).to_owned()).collect()),
+            headers: None,
+        }
     }
 }
 

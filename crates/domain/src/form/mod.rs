@@ -264,6 +264,11 @@ impl Form {
         }
     }
 
+    /// Notes that a field is not null, which is seen to elsewhere.
+    pub fn note_not_null(&self, name: &'static str) {
+        self.note(name, || json!({"not": {"type": "null"}}));
+    }
+
     /// Notes that a text is not empty, which is seen to elsewhere.
     pub fn not_empty(&self, name: &'static str) {
         self.note(name, || json!({"minLength": 1}));

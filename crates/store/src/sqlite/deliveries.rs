@@ -220,10 +220,10 @@ fn load_owned(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Kept> {
 pub(super) fn resend(tx: &mut Tx, account: AccountId, id: DeliveryId) -> Result<Delivery> {
     let now = tx.now();
     let mut kept = load_owned(tx, account, id)?;
+    // What is kept no longer cannot be sent, and neither can anything be sent to an endpoint that was deleted.
+    let enabled = kept.enabled.ok_or(StoreError::EndpointGone(kept.delivery.endpoint))?;
     let prior = kept.delivery.state;
     let mut next = step(prior, Signal::Resend { due: now })?;
-    // What is kept no longer cannot be sent, and neither can anything be sent to an endpoint that was deleted.
-    let enabled = kept.enabled.ok_or(StoreError::NotFound)?;
     if !kept.body {
         return Err(StoreError::BodyGone);
     }

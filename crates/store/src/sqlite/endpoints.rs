@@ -10,10 +10,11 @@ use reelhook_domain::quota::Quota;
 use reelhook_domain::time::Timestamp;
 use serde_json::json;
 
-use super::rows::{self, hexes, key};
+use super::rows::{self, column, hexes, key};
 use super::sql::{Query, query};
 use super::writer::Tx;
 use super::{SqliteStore, events, quotas};
+use crate::endpoints::MOST_OLD_SECRETS;
 use crate::vault::Vault;
 use crate::wakes::Topic;
 use crate::{EndpointChange, Endpoints, JobEndpoint, NewEvent, Result, SealedFor, SigningSecret, StoreError};
@@ -42,7 +43,10 @@ impl Endpoints for SqliteStore {
 
     async fn endpoint_for(&self, wanted: JobEndpoint) -> Result<Endpoint> {
         if let Some(row) = by_url(&wanted).read_first(&self.readers).await? {
-            return rows::endpoint(&row, &self.vault);
+            let endpoint = rows::endpoint(&row, &self.vault)?;
+            if wanted.headers.as_ref().is_none_or(|headers| *headers == endpoint.headers) {
+                return Ok(endpoint);
+            }
         }
         self.write(|tx| endpoint_for(tx, wanted)).await
     }
@@ -118,9 +122,16 @@ fn create(tx: &mut Tx, endpoint: &Endpoint, secret: SigningSecret) -> Result<()>
 fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
     // Somebody else may have made it since we looked.
     if let Some(row) = by_url(&wanted).first(tx)? {
-        return rows::endpoint(&row, tx.vault());
+        let mut endpoint = rows::endpoint(&row, tx.vault())?;
+        if let Some(headers) = wanted.headers.filter(|headers| *headers != endpoint.headers) {
+            endpoint.headers = headers;
+            save(tx, &endpoint)?;
+            tx.wake(Topic::Endpoint);
+            tx.wake(Topic::Delivery);
+        }
+        return Ok(endpoint);
     }
-    let JobEndpoint { account, role, url, dialect, timeout_ms } = wanted;
+    let JobEndpoint { account, role, url, dialect, timeout_ms, headers } = wanted;
     // Those of jobs are bounded by the jobs.
     if role == EndpointRole::Default {
         quotas::check(tx, Quota::Endpoints, account, 1)?;
@@ -133,7 +144,7 @@ fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
         events: EventFilter::default(),
         dialect,
         description: String::new(),
-        headers: std::collections::BTreeMap::new(),
+        headers: headers.unwrap_or_default(),
         retry: None,
         rate: None,
         timeout_ms,
@@ -328,6 +339,7 @@ fn add_secret(tx: &mut Tx, secret: SigningSecret, overlap_until: Timestamp) -> R
     if let Some(account) = account_of(tx, secret.owner)? {
         quotas::check(tx, Quota::Secrets, account, 1)?;
     }
+    refuse_too_many(tx, &secret, overlap_until)?;
     query(
         "update secrets set until = ?1
         where (endpoint = ?2 or account = ?3) and scheme = ?4 and (until is null or until > ?1)",
@@ -341,6 +353,31 @@ fn add_secret(tx: &mut Tx, secret: SigningSecret, overlap_until: Timestamp) -> R
     tx.wake(Topic::Endpoint);
     tx.wake(Topic::Delivery);
     Ok(())
+}
+
+/// Holds the old secrets of one owner and scheme to their number, unless all of them end at once.
+fn refuse_too_many(tx: &mut Tx, secret: &SigningSecret, overlap_until: Timestamp) -> Result<()> {
+    let now = tx.now();
+    if overlap_until <= now {
+        return Ok(());
+    }
+    let (endpoint, account) = columns(secret.owner);
+    let row = query(
+        "select count(*) as signing, min(until) as soonest from secrets
+        where (endpoint = ?1 or account = ?2) and scheme = ?3 and (until is null or until > ?4)",
+    )
+    .bind(endpoint)
+    .bind(account)
+    .bind(secret.scheme.clone())
+    .bind(now.as_millis())
+    .one(tx)?;
+    let soonest: Option<i64> = column(&row, "soonest")?;
+    match soonest {
+        Some(soonest) if rows::count::<usize>(&row, "signing")? > MOST_OLD_SECRETS => {
+            Err(StoreError::TooManySecrets { until: Timestamp::from_millis(soonest) })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn revoke_secret(tx: &mut Tx, account: AccountId, id: SecretId) -> Result<()> {

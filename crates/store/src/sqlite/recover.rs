@@ -10,7 +10,7 @@ use super::sql::query;
 use super::writer::Tx;
 use super::{bodies, deliveries, fanout};
 use crate::wakes::Topic;
-use crate::{NewDelivery, Result, Span, Start, StoreError};
+use crate::{Body, NewDelivery, Result, Span, Start, StoreError};
 
 /// The state as a literal, which is what lets the partial index be used.
 pub(super) const RECOVER: &str = concat!(
@@ -67,6 +67,14 @@ pub(super) fn recover(
 pub(super) fn replay(tx: &mut Tx, delivery: NewDelivery) -> Result<Delivery> {
     let NewDelivery { account, event, endpoint, .. } = delivery;
     is_enabled(tx, account, endpoint)?;
+    if let Body::Own(text) = &delivery.body {
+        // Rendered just now, with links of now, for whoever is sent it from here on.
+        query("update bodies set body = ? where event = ? and dialect = ?")
+            .bind(text.to_string())
+            .bind(key(event))
+            .bind(delivery.dialect.as_str())
+            .run(tx)?;
+    }
     let known = query(OF_EVENT).bind(key(event)).bind(key(endpoint)).first(tx)?;
     if let Some(row) = known {
         return deliveries::resend(tx, account, rows::id(&row, "id")?);

@@ -53,6 +53,18 @@ conformance! {
         assert_eq!(world.store.resend(world.account, sent.delivery.id).await.unwrap().state, DeliveryState::Held);
     }
 
+    async fn what_went_to_a_deleted_endpoint_is_not_sent_again(world: &World) {
+        let endpoint = world.registered().await;
+        let mut sent = world.sent(2, endpoint.id).await;
+        let (delivered, under_way) = (sent.remove(0), sent.remove(0));
+        world.settle(&delivered, Verdict::Delivered).await;
+        world.store.delete_endpoint(world.account, endpoint.id).await.unwrap();
+        for sent in [delivered, under_way] {
+            let refused = world.store.resend(world.account, sent.delivery.id).await;
+            assert!(matches!(refused, Err(StoreError::EndpointGone(id)) if id == endpoint.id), "{refused:?}");
+        }
+    }
+
     async fn only_what_waits_is_canceled(world: &World) {
         let endpoint = world.registered().await;
         let sent = world.sent(1, endpoint.id).await.remove(0);

@@ -63,12 +63,12 @@ conformance! {
         assert_eq!(world.store.event(world.account, event).await.unwrap().id, event);
         assert!(is_not_found(&world.store.event(world.id(), event).await));
         let known = world.store.event(world.account, event).await.unwrap();
-        let wanted = NewDelivery { body: Body::Own("another body".into()), ..world.new_delivery(&known, late) };
+        let wanted = NewDelivery { body: Body::Own("rendered anew".into()), ..world.new_delivery(&known, late) };
         let made = world.store.replay(wanted.clone()).await.unwrap();
         assert_eq!((made.id, made.sequence, made.event_type.as_str()), (wanted.id, 1, "invoice.paid"));
         assert!(matches!(made.state, DeliveryState::Scheduled { .. }));
         let due = world.store.claim_due(10, 10, &[first], LEASE).await.unwrap();
-        assert_eq!(due[0].body, sent[0].body, "an event has one body in each dialect");
+        assert_eq!(&*due[0].body, "rendered anew", "what was rendered last is what an event has in that dialect");
         assert!(matches!(world.store.replay(wanted.clone()).await, Err(StoreError::IllegalDeliveryStep(_))));
         world.settle(&due[0], Verdict::Delivered).await;
         let again = world.store.replay(NewDelivery { id: world.id(), ..wanted.clone() }).await.unwrap();

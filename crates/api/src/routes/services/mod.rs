@@ -21,6 +21,7 @@ use reelhook_domain::id::RequestId;
 use reelhook_domain::job::Dialect;
 
 use super::{no_such_method, no_such_path};
+use crate::body::uncompressed;
 use crate::desk::Desk;
 use crate::problem::Problem;
 
@@ -41,6 +42,7 @@ pub(super) fn at_root(service: Dialect) -> Router<Desk> {
         Dialect::RemoveBgVideo => removebgvideo::routes(),
     };
     routes
+        .route_layer(middleware::from_fn(uncompressed))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn(move |request, next| in_the_words_of(service, request, next)))

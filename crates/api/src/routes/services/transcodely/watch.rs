@@ -30,6 +30,7 @@ use crate::auth::ServiceCaller;
 use crate::body;
 use crate::desk::{Caller, Desk};
 use crate::problem::{Problem, missing};
+use crate::routes::stream::passed_on_at_once;
 
 /// The media type of a stream of JSON.
 const STREAM: HeaderValue = HeaderValue::from_static("application/connect+json");
@@ -101,7 +102,7 @@ fn stream(follower: Follower) -> Result<Response, Problem> {
 }
 
 fn streamed(body: Body) -> Response {
-    ([(CONTENT_TYPE, STREAM)], body).into_response()
+    passed_on_at_once(([(CONTENT_TYPE, STREAM)], body).into_response())
 }
 
 struct Follower {
