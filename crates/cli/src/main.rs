@@ -42,12 +42,14 @@ fn main() -> ExitCode {
     // A server at rest takes 34 MB with pages of 4 KiB and 55 MB with pages of 2 MiB. Children have them back. A kernel that
     // cannot switch them off has none.
     let _ = disable_transparent_huge_pages(true);
-    match commands::run(args::Cli::parse()) {
+    let code = match commands::run(args::Cli::parse()) {
         Ok(code) => code,
         Err(error) if error.is::<output::Gone>() => ExitCode::SUCCESS,
         Err(error) => {
             output::note(format_args!("reelhook: {error:#}"));
             ExitCode::FAILURE
         }
-    }
+    };
+    logging::flush();
+    code
 }

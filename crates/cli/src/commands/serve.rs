@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::{Settings, Sources};
@@ -114,9 +113,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         output::note(DEV_BANNER);
     }
     let server = wiring::start(&settings, &ambient::system()).await?;
-    if let Err(error) = announce(&server, &settings) {
-        tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create` makes another key");
-    }
+    announce(&server, &settings);
     let stop = CancellationToken::new();
     let listening = tokio::spawn(signals.stop_then_exit(stop.clone()));
     let ended = server.run_until(stop).await;
@@ -125,37 +122,41 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn announce(server: &wiring::Server, settings: &Settings) -> anyhow::Result<()> {
-    if let Some(key) = server.first_key() {
-        announce_key(key, settings)?;
-    }
-    if let Some(address) = server.address() {
-        output::line(format_args!("Reelhook listens on http://{address}"))?;
-    }
-    for (service, address) in server.services() {
-        output::line(format_args!("Reelhook speaks {service} on http://{address}"))?;
-    }
-    Ok(())
+/// Prints where the server listens, and its first key, on a thread that may wait for the reader of stdout.
+fn announce(server: &wiring::Server, settings: &Settings) {
+    let key = server.first_key().map(|key| announce_key(key, settings));
+    let address = server.address().map(|address| format!("Reelhook listens on http://{address}"));
+    let services =
+        server.services().iter().map(|(service, address)| format!("Reelhook speaks {service} on http://{address}"));
+    let lines: Vec<String> = key.into_iter().chain(address).chain(services).collect();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = lines.iter().try_for_each(output::line) {
+            tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create` makes another key");
+        }
+    });
 }
 
-/// Prints the first key when standard output is a terminal. Otherwise the output goes into a log, which people read who may
+/// Tells the first key when standard output is a terminal. Otherwise the output goes into a log, which people read who may
 /// not have the key; so the key is written to a file of its own.
-fn announce_key(key: &str, settings: &Settings) -> anyhow::Result<()> {
+fn announce_key(key: &str, settings: &Settings) -> String {
     if settings.dev || std::io::stdout().is_terminal() {
-        return output::line(format_args!(
+        return format!(
             "Your first API key, shown this once (`reelhook keys create` makes more):\n\n  {key}\n\n\
              Try it:  export REELHOOK_KEY={key}\n         reelhook submit clip.mov --recipe compress --wait\n"
-        ));
+        );
     }
     let path = settings.data.join(FIRST_KEY);
     let written = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
-    written
-        .and_then(|mut file| writeln!(file, "{key}"))
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    output::line(format_args!(
+    if let Err(error) = written.and_then(|mut file| writeln!(file, "{key}")) {
+        return format!(
+            "Your first API key could not be written to {} ({error}); `reelhook keys create` makes another",
+            path.display()
+        );
+    }
+    format!(
         "Your first API key is in {}; remove the file once you have the key (`reelhook keys create` makes more)",
         path.display()
-    ))
+    )
 }
 
 /// Why an address cannot be listened on, with what to do.
