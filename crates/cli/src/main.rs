@@ -15,6 +15,7 @@ mod commands;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod data_folder;
+mod descriptors;
 mod download;
 mod follow;
 mod link_key;

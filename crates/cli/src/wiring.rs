@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use reelhook_api::Face;
+use reelhook_api::{Face, Listener};
 use reelhook_delivery::Lookout;
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::job::Dialect;
@@ -32,6 +32,7 @@ use url::Url;
 use crate::api_key;
 use crate::commands::serve::cannot_listen;
 use crate::data_folder::{DataFolder, Lock};
+use crate::descriptors::{self, Share};
 use crate::link_key;
 use crate::otlp;
 use crate::settings::{Role, Settings};
@@ -77,6 +78,7 @@ struct Shared {
     meters: Meters,
     lookout: Arc<Lookout>,
     tracer: Tracer,
+    share: Share,
 }
 
 /// What the engines of this process count.
@@ -92,11 +94,11 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     let lock = folder.lock()?;
     // Before the database: a port that is taken should not cost a first key.
     let listeners = listen(settings).await?;
-    let address = listeners.first().map(|(_, listener)| listener.local_addr()).transpose()?;
+    let address = listeners.first().map(|(_, listener)| listener.address()).transpose()?.flatten();
     let mut services = Vec::new();
     for (face, listener) in &listeners {
-        if let Face::Service(service) = face {
-            services.push((*service, listener.local_addr()?));
+        if let (Face::Service(service), Some(address)) = (face, listener.address()?) {
+            services.push((*service, address));
         }
     }
     let (store, master_key) = folder.open(ambient).await?;
@@ -115,12 +117,23 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         Some(api_key::create(&*store, ambient, account, "first").await?.0)
     };
 
+    let share = Share::of(descriptors::raise(), settings);
+    if share.is_short() {
+        tracing::warn!(
+            limit = share.limit,
+            needed = share.needed,
+            connections = share.connections,
+            in_flight = share.in_flight,
+            "fewer files may be open than the settings take; fewer connections are served. Raise the limit (LimitNOFILE, ulimit -n)"
+        );
+    }
     let (tracer, exporter) = otlp::open(&settings.telemetry)?;
     let policy = settings.policy();
     let egress = reelhook_egress::Settings {
         policy,
         // As many as may be out: an event for many endpoints of one host must not open most of its connections anew.
-        max_idle_per_host: settings.delivery.in_flight,
+        max_idle_per_host: share.in_flight,
+        max_idle: share.idle,
         ..reelhook_egress::Settings::default()
     };
     let shared = Shared {
@@ -133,6 +146,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         meters: Meters::default(),
         lookout: Arc::default(),
         tracer,
+        share,
     };
     let stop = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -153,7 +167,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
 }
 
 /// The main listener first.
-async fn listen(settings: &Settings) -> anyhow::Result<Vec<(Face, TcpListener)>> {
+async fn listen(settings: &Settings) -> anyhow::Result<Vec<(Face, Listener)>> {
     if !settings.has(Role::Api) {
         return Ok(Vec::new());
     }
@@ -162,7 +176,7 @@ async fn listen(settings: &Settings) -> anyhow::Result<Vec<(Face, TcpListener)>>
     let mut listeners = Vec::new();
     for (face, address) in std::iter::once(main).chain(services) {
         let bound = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, error))?;
-        listeners.push((face, bound));
+        listeners.push((face, Listener::Tcp(bound)));
     }
     Ok(listeners)
 }

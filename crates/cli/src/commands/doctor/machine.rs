@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::Finding;
 use crate::data_folder::DataFolder;
+use crate::descriptors::{self, Share};
 use crate::output::size;
 use crate::settings::Settings;
 use crate::{ambient, master_key};
@@ -20,7 +21,7 @@ const SOME_ROOM: u64 = 10 << 30;
 const BUILT: &str = "2026-01-01T00:00:00Z";
 
 pub(super) async fn look(settings: &Settings) -> Vec<Finding> {
-    vec![disk(&settings.data), clock(), database(&settings.data).await, port(settings).await]
+    vec![disk(&settings.data), descriptors(settings), clock(), database(&settings.data).await, port(settings).await]
 }
 
 /// The folder, or where it would be made.
@@ -44,6 +45,24 @@ fn disk(data: &Path) -> Finding {
         LITTLE_ROOM..SOME_ROOM => Finding::warn("disk", seen, "make room before long videos come"),
         SOME_ROOM.. => Finding::pass("disk", seen),
     }
+}
+
+fn descriptors(settings: &Settings) -> Finding {
+    const NAME: &str = "open files";
+    let share = Share::of(descriptors::raise(), settings);
+    let Share { limit, needed, connections, in_flight, .. } = share;
+    if !share.is_short() {
+        return Finding::pass(NAME, format!("{limit} files may be open; the settings take {needed}"));
+    }
+    let seen = format!(
+        "{limit} files may be open and the settings take {needed}: only {connections} connections and {in_flight} webhooks \
+         are served at once"
+    );
+    Finding::warn(
+        NAME,
+        seen,
+        "raise the limit: LimitNOFILE= in a unit of systemd, --ulimit nofile= of a container, or ulimit -n",
+    )
 }
 
 fn clock() -> Finding {
