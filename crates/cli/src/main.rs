@@ -24,6 +24,7 @@ mod master_key;
 mod otlp;
 mod output;
 mod samples;
+mod service_manager;
 mod settings;
 mod signals;
 mod sse;

@@ -6,9 +6,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use reelhook_api::Face;
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{Settings, Sources};
+use crate::service_manager::Given;
+use crate::settings::{ListenAt, Settings, Sources};
 use crate::signals::Signals;
 use crate::{ambient, logging, output, wiring};
 
@@ -80,7 +82,7 @@ fn read_setting(text: &str) -> Result<(String, String), String> {
 impl Args {
     fn sources(self) -> Sources {
         let mut env: Vec<_> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
             .collect();
         // The variable that everybody knows stands in for ours.
         if std::env::var_os("REELHOOK_LOG").is_none() {
@@ -103,16 +105,21 @@ impl Args {
 }
 
 /// Serves until a signal comes, or something that must run no longer does.
-pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: Args, given: Given) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     crate::crash::arm()?;
-    let settings = Settings::resolve(args.sources())?;
+    let sources = args.sources();
+    let strays = sources.strays();
+    let settings = Settings::resolve(sources)?;
     logging::start(&settings.log, settings.log_format)?;
+    for stray in strays {
+        tracing::warn!("{stray}");
+    }
     let signals = Signals::take()?;
     if settings.dev {
         output::note(DEV_BANNER);
     }
-    let server = wiring::start(&settings, &ambient::system()).await?;
+    let server = wiring::start(&settings, given, &ambient::system()).await?;
     announce(&server, &settings);
     let stop = CancellationToken::new();
     let listening = tokio::spawn(signals.stop_then_exit(stop.clone()));
@@ -125,10 +132,17 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Prints where the server listens, and its first key, on a thread that may wait for the reader of stdout.
 fn announce(server: &wiring::Server, settings: &Settings) {
     let key = server.first_key().map(|key| announce_key(key, settings));
-    let address = server.address().map(|address| format!("Reelhook listens on http://{address}"));
-    let services =
-        server.services().iter().map(|(service, address)| format!("Reelhook speaks {service} on http://{address}"));
-    let lines: Vec<String> = key.into_iter().chain(address).chain(services).collect();
+    let listens = server.listens().iter().map(|(face, at)| {
+        let url = match at {
+            ListenAt::Address(address) => format!("http://{address}"),
+            ListenAt::Socket(_) => at.to_string(),
+        };
+        match face {
+            Face::All => format!("Reelhook listens on {url}"),
+            Face::Service(service) => format!("Reelhook speaks {service} on {url}"),
+        }
+    });
+    let lines: Vec<String> = key.into_iter().chain(listens).collect();
     tokio::task::spawn_blocking(move || {
         if let Err(error) = lines.iter().try_for_each(output::line) {
             tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create` makes another key");
@@ -160,12 +174,16 @@ fn announce_key(key: &str, settings: &Settings) -> String {
 }
 
 /// Why an address cannot be listened on, with what to do.
-pub(crate) fn cannot_listen(address: std::net::SocketAddr, error: std::io::Error) -> anyhow::Error {
+pub(crate) fn cannot_listen(at: &ListenAt, error: std::io::Error) -> anyhow::Error {
     let advice = match error.kind() {
         ErrorKind::AddrInUse => "another program listens there; stop it, or choose another port with --listen",
+        ErrorKind::PermissionDenied if at.address().is_none() => {
+            "the user of the server may not write to that folder; give it the right, or choose another path"
+        }
+        ErrorKind::NotFound => "its folder is not there; create it, or choose another path",
         ErrorKind::PermissionDenied => "ports below 1024 need rights of their own; choose another with --listen",
         ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 stands for all it has",
         _ => "choose another with --listen",
     };
-    anyhow::Error::new(error).context(format!("cannot listen on {address}: {advice}"))
+    anyhow::Error::new(error).context(format!("cannot listen on {at}: {advice}"))
 }

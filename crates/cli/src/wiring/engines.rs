@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reelhook_api::{ByHandRates, Desk, Face, Hosts, Limits, Listener, Measures, Parts, Probe, Problem, Services};
+use reelhook_api::{ByHandRates, Desk, Hosts, Limits, Measures, Parts, Probe, Problem, Services};
 use reelhook_delivery::{Engine, LinkTo, Retention, RetentionSettings};
 use reelhook_dialects::Link;
 use reelhook_dialects::removebgvideo::request::Terms;
@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Meters, Part, Shared};
+use super::{Meters, Open, Part, Shared};
 use crate::settings::{RemoveBgVideoSettings, Settings};
 
 const HOUR: u64 = 3600;
@@ -67,7 +67,7 @@ pub(super) fn api(
     parts: &mut JoinSet<Part>,
     settings: &Settings,
     shared: &Shared,
-    listeners: Vec<(Face, Listener)>,
+    listeners: Vec<Open>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let desk = Desk::new(Parts {
@@ -105,7 +105,7 @@ pub(super) fn api(
         lookout: lookout(shared),
         tracer: shared.tracer.clone(),
     });
-    for (face, listener) in listeners {
+    for Open { face, listener, .. } in listeners {
         let serving = reelhook_api::serve(listener, desk.clone(), face, stop.clone());
         parts.spawn(async move { ("API", serving.await.map_err(Into::into)) });
     }

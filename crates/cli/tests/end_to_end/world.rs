@@ -137,7 +137,7 @@ fn reelhook(arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) ->
 /// The same after a shell did that.
 #[expect(clippy::disallowed_methods, reason = "the program under test is no child of a job")]
 fn reelhook_after(shell: &str, arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Command {
-    let mut started = Command::new("sh");
+    let mut started = Command::new("bash");
     started.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_reelhook")]);
     command(started, arguments)
 }
@@ -214,6 +214,16 @@ impl World {
             key.trim().clone_into(&mut self.key);
         }
         true
+    }
+
+    /// What a server says that does not start over a fresh folder.
+    pub(crate) async fn refused(serve: Serve) -> String {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let mut command = reelhook(["serve", "--data"]);
+        let output = command.arg(folder.path().join("data")).args(serve.flags).output();
+        let output = timeout(PATIENCE, output).await.expect("it ends").expect("the program runs");
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).expect("the program prints text")
     }
 
     fn server(&self) -> &Server {

@@ -1,5 +1,6 @@
 //! Disk, clock, database, port.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Instant;
 
@@ -82,7 +83,7 @@ fn clock() -> Finding {
 
 async fn database(data: &Path) -> Finding {
     const NAME: &str = "database";
-    let Some(folder) = DataFolder::at(data).ok().filter(|folder| folder.database().exists()) else {
+    let Some(folder) = DataFolder::at(data).ok().filter(DataFolder::has_database) else {
         return Finding::pass(NAME, "none yet; the first start makes it");
     };
     if !folder.master_key().exists() {
@@ -92,19 +93,32 @@ async fn database(data: &Path) -> Finding {
     match folder.open(&ambient::system()).await {
         Ok((store, _)) => {
             store.close().await;
+            if let Some(mode) = master_key::open_to_others(&folder.master_key()) {
+                let seen = format!("others than its owner may read {} (mode {mode:o})", folder.master_key().display());
+                return Finding::warn(NAME, seen, "chmod 600 it: it opens every secret in the database");
+            }
             Finding::pass(NAME, format!("{} opens and is up to date", folder.database().display()))
         }
-        Err(error) => Finding::fail(
-            NAME,
-            format!("{error:#}"),
-            "bring the folder back from a copy, or use the version that made it",
-        ),
+        Err(error) => Finding::fail(NAME, format!("{error:#}"), advice(&folder.database())),
+    }
+}
+
+/// What to do about a database that does not open.
+fn advice(database: &Path) -> &'static str {
+    let folder = database.parent().unwrap_or(database);
+    let is_writable = tempfile::tempfile_in(folder).is_ok() && OpenOptions::new().append(true).open(database).is_ok();
+    if is_writable {
+        "bring the folder back from a copy, or use the version that made it"
+    } else {
+        "the user of the server may not write there: give it the folder and all files in it (chown), or mount the disk for writing"
     }
 }
 
 async fn port(settings: &Settings) -> Finding {
     const NAME: &str = "port";
-    let address = settings.listen;
+    let Some(address) = settings.listen.address() else {
+        return Finding::pass(NAME, format!("the server listens on {}", settings.listen));
+    };
     let Err(error) = TcpListener::bind(address).await else { return Finding::pass(NAME, format!("{address} is free")) };
     let is_ours = DataFolder::at(&settings.data)
         .is_ok_and(|folder| folder.path().join("reelhook.lock").exists() && folder.lock().is_err());
@@ -124,5 +138,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_ne!(disk(&folder.path().join("a/b/c")).verdict, Verdict::Fail);
         assert_eq!(clock().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_to_is_not_to_be_restored() {
+        // Not even root writes there.
+        assert!(advice(Path::new("/proc/version")).contains("chown"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reelhook.db");
+        std::fs::write(&file, "x").unwrap();
+        assert!(advice(&file).contains("from a copy"));
     }
 }
