@@ -22,6 +22,7 @@ mod reference;
 mod room;
 mod routes;
 mod server;
+mod socket;
 mod throttle;
 
 pub use desk::{Caller, Desk, Limits, Lookout, Parts, Planner, Probe, Services};
@@ -31,4 +32,5 @@ pub use openapi::document as openapi_document;
 pub use problem::Problem;
 pub use routes::Face;
 pub use server::serve;
+pub use socket::Listener;
 pub use throttle::ByHandRates;

@@ -23,8 +23,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::socket::Stream;
 
 /// How long what the caller still sends is thrown away.
 const AT_MOST: Duration = Duration::from_secs(30);
@@ -121,7 +122,7 @@ impl Body for Watched {
 /// A connection that, told to close while its caller is still sending, reads on until the caller closes too, or one of the
 /// bounds above is met.
 pub(crate) struct Lingering {
-    stream: TcpStream,
+    stream: Stream,
     unread: Unread,
     closing: Option<Closing>,
     /// How long a write may make no progress.
@@ -139,7 +140,7 @@ struct Closing {
 }
 
 impl Lingering {
-    pub(crate) fn new(stream: TcpStream, unread: Unread, patience: Duration) -> Self {
+    pub(crate) fn new(stream: Stream, unread: Unread, patience: Duration) -> Self {
         Self { stream, unread, closing: None, patience, stalled: None, half_closed: None }
     }
 

@@ -18,11 +18,11 @@ use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Seats of the reserve, in all and for one address.
+/// Seats of the reserve: a quarter of the others, but no more than this, and for one address.
 const RESERVE: usize = 64;
 const RESERVE_OF_ONE: usize = 8;
 
-/// The seats of a listener's connections. Cheap to clone.
+/// The seats of all connections, whichever listener they come to. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Room(Arc<Inner>);
 
@@ -30,6 +30,7 @@ pub(crate) struct Room(Arc<Inner>);
 struct Inner {
     most: usize,
     most_of_one: usize,
+    reserve: usize,
     taken: Mutex<Taken>,
 }
 
@@ -43,7 +44,8 @@ struct Taken {
 
 #[derive(Debug)]
 struct Guest {
-    address: IpAddr,
+    /// Where it comes from; nothing for a socket in the file system.
+    address: Option<IpAddr>,
     kind: Kind,
     /// Since when it has rested; nothing while a request is answered.
     resting: Option<Instant>,
@@ -72,22 +74,23 @@ pub(crate) struct Seat {
 impl Room {
     /// A room with so many seats, and so many for one address.
     pub(crate) fn new(most: usize, most_of_one: usize) -> Self {
-        Self(Arc::new(Inner { most, most_of_one, taken: Mutex::default() }))
+        let reserve = most.div_ceil(4).clamp(RESERVE_OF_ONE, RESERVE);
+        Self(Arc::new(Inner { most, most_of_one, reserve, taken: Mutex::default() }))
     }
 
     /// A seat for a connection from there; none where even the reserve is taken.
-    pub(crate) fn seat(&self, address: IpAddr) -> Option<Seat> {
-        let address = network(address);
+    pub(crate) fn seat(&self, address: Option<IpAddr>) -> Option<Seat> {
+        let address = address.map(network);
         let mut taken = self.lock();
-        let of_one = taken.count(Kind::Ordinary, Some(address));
-        let has_room = if of_one >= self.0.most_of_one {
-            taken.dismiss_resting(Some(address))
+        let of_one = |kind, taken: &Taken| address.map_or(0, |address| taken.count(kind, Some(address)));
+        let has_room = if of_one(Kind::Ordinary, &taken) >= self.0.most_of_one {
+            taken.dismiss_resting(address)
         } else {
             taken.count(Kind::Ordinary, None) < self.0.most || taken.dismiss_resting(None)
         };
         let kind = if has_room { Kind::Ordinary } else { Kind::Reserve };
         let is_full =
-            taken.count(Kind::Reserve, None) >= RESERVE || taken.count(Kind::Reserve, Some(address)) >= RESERVE_OF_ONE;
+            taken.count(Kind::Reserve, None) >= self.0.reserve || of_one(Kind::Reserve, &taken) >= RESERVE_OF_ONE;
         if kind == Kind::Reserve && is_full {
             return None;
         }
@@ -100,6 +103,14 @@ impl Room {
     fn lock(&self) -> MutexGuard<'_, Taken> {
         // Every change is whole at each step, so a panic elsewhere leaves it so.
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guest {
+    /// What it is counted under: in all, and for its address if it has one.
+    fn keys(&self) -> impl Iterator<Item = (Kind, Option<IpAddr>)> + use<> {
+        let kind = self.kind;
+        std::iter::once(None).chain(self.address.map(Some)).map(move |address| (kind, address))
     }
 }
 
@@ -119,8 +130,8 @@ impl Taken {
     fn insert(&mut self, guest: Guest) -> u64 {
         let id = self.next;
         self.next += 1;
-        for address in [None, Some(guest.address)] {
-            *self.counts.entry((guest.kind, address)).or_default() += 1;
+        for key in guest.keys() {
+            *self.counts.entry(key).or_default() += 1;
         }
         self.seats.insert(id, guest);
         id
@@ -128,7 +139,7 @@ impl Taken {
 
     fn remove(&mut self, id: u64) -> Option<Guest> {
         let guest = self.seats.remove(&id)?;
-        for key in [(guest.kind, None), (guest.kind, Some(guest.address))] {
+        for key in guest.keys() {
             let count = self.counts.get_mut(&key).expect("each guest was counted");
             *count -= 1;
             if *count == 0 {
@@ -140,7 +151,8 @@ impl Taken {
 
     /// Closes the connection that has rested for longest, of all or from one address; false where none rests.
     fn dismiss_resting(&mut self, address: Option<IpAddr>) -> bool {
-        let is_one = |guest: &Guest| guest.kind == Kind::Ordinary && address.is_none_or(|own| guest.address == own);
+        let is_one =
+            |guest: &Guest| guest.kind == Kind::Ordinary && address.is_none_or(|own| guest.address == Some(own));
         let resting = self.seats.iter().filter(|(_, guest)| is_one(guest));
         let oldest = resting.filter_map(|(&id, guest)| Some((guest.resting?, id))).min();
         let Some((_, id)) = oldest else { return false };
@@ -227,10 +239,10 @@ impl<G: Unpin> http_body::Body for Answering<G> {
 mod tests {
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const HERE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
-    fn other(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
+    fn other(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
     }
 
     #[test]
@@ -260,5 +272,16 @@ mod tests {
         drop(work);
         assert_eq!(room.seat(HERE).unwrap().kind(), Kind::Ordinary);
         assert!(seats[0].leave().is_cancelled(), "its own oldest made room");
+    }
+
+    #[test]
+    fn those_without_an_address_share_all_seats() {
+        let room = Room::new(4, 1);
+        let seats: Vec<_> = (0..4).map(|_| room.seat(None).unwrap()).collect();
+        let work: Vec<_> = seats.iter().map(Seat::begin).collect();
+        assert!(seats.iter().all(|seat| seat.kind() == Kind::Ordinary && !seat.leave().is_cancelled()));
+        assert_eq!(room.seat(HERE).unwrap().kind(), Kind::Reserve);
+        drop(work);
+        assert_eq!(room.seat(HERE).unwrap().kind(), Kind::Ordinary);
     }
 }

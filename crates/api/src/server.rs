@@ -13,7 +13,7 @@ use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use reelhook_domain::seldom::Seldom;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -21,8 +21,9 @@ use tower::ServiceExt as _;
 use crate::desk::Desk;
 use crate::linger::{Lingering, Unread};
 use crate::problem::Problem;
-use crate::room::{Kind, Room, Seat, until_read};
+use crate::room::{Kind, Seat, until_read};
 use crate::routes::{self, Face};
+use crate::socket::{Listener, Stream};
 
 /// How long a caller may take to send the head of a request, and how long a connection may rest between two.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
@@ -39,9 +40,9 @@ const DRAIN: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// Never for a single connection; only when the listener itself is broken.
-pub async fn serve(listener: TcpListener, desk: Desk, face: Face, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: Listener, desk: Desk, face: Face, stop: CancellationToken) -> io::Result<()> {
     let router = routes::router(desk.clone(), face);
-    let room = Room::new(desk.limits().connections, desk.limits().connections_of_address);
+    let refused = Seldom::default();
     let stall = desk.limits().write_stall;
     let connections = TaskTracker::new();
     loop {
@@ -52,13 +53,15 @@ pub async fn serve(listener: TcpListener, desk: Desk, face: Face, stop: Cancella
         match accepted {
             Ok((stream, address)) => {
                 // Without a seat the stream is dropped, which closes the connection.
-                if let Some(seat) = room.seat(address.ip()) {
+                if let Some(seat) = desk.room().seat(address) {
                     connections.spawn(connection(stream, router.clone(), stop.clone(), seat, stall));
                 }
             }
             // Out of file descriptors, or the peer left already: neither is the listener's end.
             Err(error) => {
-                tracing::warn!(error = %error, "a connection could not be accepted");
+                if let Some(times) = refused.tells(desk.ambient().now()) {
+                    tracing::warn!(%error, times, "connections could not be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -72,8 +75,8 @@ pub async fn serve(listener: TcpListener, desk: Desk, face: Face, stop: Cancella
     Ok(())
 }
 
-async fn connection(stream: TcpStream, router: axum::Router, stop: CancellationToken, seat: Seat, stall: Duration) {
-    if let Err(error) = stream.set_nodelay(true) {
+async fn connection(stream: Stream, router: axum::Router, stop: CancellationToken, seat: Seat, stall: Duration) {
+    if let Err(error) = stream.hurry() {
         tracing::debug!(error = %error, "the connection was gone at once");
         return;
     }

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::args::{Cli, Command};
 use crate::output;
+use crate::service_manager::Given;
 use crate::settings::reference;
 
 pub(crate) mod accounts;
@@ -26,7 +27,8 @@ pub(crate) mod verify;
 /// Does what the command line says.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Serve(args) => block_on(serve::run(args)),
+        // Before the runtime has threads.
+        Command::Serve(args) => block_on(serve::run(args, Given::take()?)),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Submit(args) => block_on(submit::run(args)),
         Command::Jobs(args) => block_on(jobs::run(args)),

@@ -75,6 +75,11 @@ impl DataFolder {
         self.0.join("reelhook.db")
     }
 
+    /// Whether there is a database. An empty file is what a start leaves that ended early.
+    pub(crate) fn has_database(&self) -> bool {
+        fs::metadata(self.database()).is_ok_and(|found| found.len() > 0)
+    }
+
     /// The files of jobs and uploads.
     pub(crate) fn files(&self) -> PathBuf {
         self.0.join("files")
@@ -104,6 +109,13 @@ impl DataFolder {
 
     /// Opens the database, made with its master key when there is none.
     pub(crate) async fn open(&self, ambient: &Ambient) -> anyhow::Result<(Arc<SqliteStore>, MasterKey)> {
+        if !self.master_key().exists() && self.has_database() {
+            bail!(
+                "{} is missing; bring it back from a copy: the secrets in the database {} open with nothing else",
+                self.master_key().display(),
+                self.database().display()
+            );
+        }
         let key = MasterKey::load_or_create(&self.0, ambient)?;
         Ok((self.open_with(&key, ambient).await?, key))
     }
@@ -121,6 +133,17 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_master_key_that_is_missing_beside_a_database_is_named_and_not_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::at(parent.path()).unwrap();
+        fs::write(folder.database(), "something").unwrap();
+        let error = folder.open(&crate::ambient::system()).await.unwrap_err().to_string();
+        assert!(error.contains("master.key is missing; bring it back"), "{error}");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1, "nothing was written");
+        assert_eq!(fs::read_to_string(folder.database()).unwrap(), "something");
+    }
 
     #[test]
     fn a_folder_is_its_owners_and_one_servers() {

@@ -15,6 +15,7 @@ mod commands;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod data_folder;
+mod descriptors;
 mod download;
 mod follow;
 mod link_key;
@@ -23,6 +24,7 @@ mod master_key;
 mod otlp;
 mod output;
 mod samples;
+mod service_manager;
 mod settings;
 mod signals;
 mod sse;
@@ -42,12 +44,14 @@ fn main() -> ExitCode {
     // A server at rest takes 34 MB with pages of 4 KiB and 55 MB with pages of 2 MiB. Children have them back. A kernel that
     // cannot switch them off has none.
     let _ = disable_transparent_huge_pages(true);
-    match commands::run(args::Cli::parse()) {
+    let code = match commands::run(args::Cli::parse()) {
         Ok(code) => code,
         Err(error) if error.is::<output::Gone>() => ExitCode::SUCCESS,
         Err(error) => {
             output::note(format_args!("reelhook: {error:#}"));
             ExitCode::FAILURE
         }
-    }
+    };
+    logging::flush();
+    code
 }

@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -16,6 +17,12 @@ use reelhook_domain::ambient::Ambient;
 
 /// The name of the file in the data folder.
 pub(crate) const FILE: &str = "master.key";
+
+/// The permissions of that file, where others than its owner have any.
+pub(crate) fn open_to_others(path: &Path) -> Option<u32> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
 
 /// One line of the file.
 #[derive(Clone, PartialEq, Eq)]
@@ -150,8 +157,6 @@ impl MasterKey {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
     use crate::ambient;
 
@@ -163,6 +168,10 @@ mod tests {
         let mode = fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let path = folder.path().join(FILE);
+        assert_eq!(open_to_others(&path), None);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(open_to_others(&path), Some(0o640));
     }
 
     #[test]

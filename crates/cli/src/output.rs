@@ -10,6 +10,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::logging;
+
 /// Nobody reads stdout any more.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
@@ -30,9 +32,12 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string_pretty(value)?)
 }
 
-/// Prints a remark on stderr. A remark that nobody can read is no reason to stop.
+/// Prints a remark on stderr, through the log where there is one. A remark that nobody can read is no reason to stop.
 pub(crate) fn note(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let text = text.to_string();
+    if !logging::note(&text) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
 }
 
 /// Prints rows in columns as wide as their widest cell; the first row is the heading.

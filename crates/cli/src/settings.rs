@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 mod allowance;
+mod form;
 mod layer;
+mod listen_at;
 mod pair;
 pub(crate) mod reference;
 mod service_listener;
@@ -28,6 +30,7 @@ mod table;
 
 pub(crate) use allowance::Allowance;
 pub(crate) use layer::Sources;
+pub(crate) use listen_at::ListenAt;
 pub(crate) use pair::Pair;
 pub(crate) use service_listener::ServiceListener;
 
@@ -35,7 +38,9 @@ pub(crate) use service_listener::ServiceListener;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     /// Where to listen.
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: ListenAt,
+    /// Who may connect to sockets in the file system, as the digits of `chmod`.
+    pub(crate) socket_mode: String,
     /// The folder of everything that is kept.
     pub(crate) data: PathBuf,
     /// Plain HTTP and loopback are allowed.
@@ -329,7 +334,8 @@ impl Default for Settings {
     fn default() -> Self {
         let (image, archive) = (ImageLimits::default(), ArchiveLimits::default());
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)).into(),
+            socket_mode: "660".to_owned(),
             data: PathBuf::from("./reelhook-data"),
             dev: false,
             public_url: None,
@@ -429,13 +435,13 @@ impl Settings {
 
     fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(
-            !self.dev || self.listen.ip().is_loopback(),
+            !self.dev || self.listen.is_local(),
             "--dev opens this machine's own services to everyone who may submit a job, so it listens on loopback only; \
-             {} is not loopback: use --listen 127.0.0.1:{} or leave out --dev",
+             {} is not loopback: use --listen {} or leave out --dev",
             self.listen,
-            self.listen.port()
+            self.listen.on_loopback()
         );
-        if let Some(open) = self.services.listen.iter().find(|at| self.dev && !at.address.ip().is_loopback()) {
+        if let Some(open) = self.services.listen.iter().find(|at| self.dev && !at.at.is_local()) {
             anyhow::bail!(
                 "--dev listens on loopback only; services.listen has {open}: use 127.0.0.1, or leave out --dev"
             );
@@ -443,29 +449,14 @@ impl Settings {
         anyhow::ensure!(
             self.open.is_empty()
                 || self.open_to_network
-                || (self.listen.ip().is_loopback()
-                    && self.services.listen.iter().all(|at| at.address.ip().is_loopback())),
+                || (self.listen.is_local() && self.services.listen.iter().all(|at| at.at.is_local())),
             "--open lets everyone who reaches the server submit jobs without a key, so it listens on loopback only; {} is \
-             not loopback: use --listen 127.0.0.1:{}, leave out --open, or set open_to_network if a proxy in front asks \
+             not loopback: use --listen {}, leave out --open, or set open_to_network if a proxy in front asks \
              who they are",
             self.listen,
-            self.listen.port()
+            self.listen.on_loopback()
         );
         anyhow::ensure!(!self.roles.is_empty(), "roles is empty; name at least one of api, worker, delivery");
-        if let Some(url) = &self.public_url {
-            let is_web = matches!(url.scheme(), "http" | "https") && url.host().is_some();
-            anyhow::ensure!(
-                is_web,
-                "public_url is {url}; it must be an http or https URL such as https://media.example.com"
-            );
-        }
-        if let Some(url) = &self.telemetry.otlp_endpoint {
-            let is_web = matches!(url.scheme(), "http" | "https") && url.host().is_some() && url.username().is_empty();
-            anyhow::ensure!(
-                is_web,
-                "telemetry.otlp_endpoint must be an http or https URL without a user, such as http://127.0.0.1:4318"
-            );
-        }
         Ok(())
     }
 
@@ -497,6 +488,11 @@ impl Settings {
         self.media.sandbox.unwrap_or(if self.dev { SandboxMode::Auto } else { SandboxMode::Require })
     }
 
+    /// The permissions of sockets in the file system.
+    pub(crate) fn socket_mode(&self) -> u32 {
+        u32::from_str_radix(&self.socket_mode, 8).unwrap_or(0o660)
+    }
+
     /// Whether this process has that role.
     pub(crate) fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
@@ -526,7 +522,7 @@ mod tests {
         let env =
             [("REELHOOK_DATA", "env"), ("REELHOOK_WORKER_SLOTS", "3"), ("PATH", "/bin"), ("REELHOOK_KEY", "rh_x")];
         let settings = resolve(file, &env, &[("data", "flag")]).unwrap();
-        assert_eq!(settings.listen.port(), 1);
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:1");
         assert_eq!(settings.data, PathBuf::from("flag"));
         assert_eq!((settings.worker.slots, settings.delivery.in_flight), (3, 7));
         assert_eq!(settings.fetch, Settings::default().fetch);
@@ -549,6 +545,95 @@ mod tests {
         let env = [("REELHOOK_WORKER_SLOT", "2"), ("REELHOOK_DEV", "perhaps")];
         let flags = [("egress.alow_http", "true"), ("upload.keep_hours", "soon")];
         insta::assert_snapshot!(resolve(file, &env, &flags).unwrap_err());
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_key_and_what_is_allowed_in_every_layer() {
+        for (key, value, shown, allowed) in [
+            ("listen", "example.com:80", "\"example.com:80\"", "an address and a port such as 127.0.0.1:8080"),
+            ("public_url", "media.example.com", "\"media.example.com\"", "an http or https URL"),
+            ("public_url", "https://a.b/?x=1", "\"https://a.b/?x=1\"", "without a user, a password, a query"),
+            ("public_url", "https://a.b/#x", "\"https://a.b/#x\"", "or a fragment"),
+            ("public_url", "https://me:hidden@a.b", "\"https://...@a.b\"", "without a user"),
+            ("telemetry.otlp_endpoint", "ftp://a.b", "\"ftp://a.b\"", "an http or https URL"),
+            ("telemetry.otlp_headers", "authorization: hidden", "\"...=...\"", "the name of a header"),
+            ("worker.slots", "many", "\"many\"", "a whole number from 0 to 256"),
+            ("dev", "perhaps", "\"perhaps\"", "true or false"),
+            ("price.per_minute", "free", "\"free\"", "a number from 0"),
+            ("price.currency", "euro", "\"euro\"", "three capital letters"),
+            ("egress.allow", "10.0.0.0/8", "\"10.0.0.0/8\"", "a block of addresses"),
+            ("services.listen", "zora=127.0.0.1:1", "\"zora=127.0.0.1:1\"", "services are compressor"),
+            ("api.allowed_hosts", "http://a.b", "\"http://a.b\"", "the name of a host"),
+            ("removebgvideo.credits_per_minute", "pro=many", "\"pro=many\"", "a whole number"),
+            ("log", "info,=", "\"info,=\"", "a level (error, warn"),
+            ("log_format", "xml", "\"xml\"", "one of text, json"),
+            ("data", "", "\"\"", "a path that is not empty"),
+            ("socket_mode", "999", "\"999\"", "permissions as chmod"),
+        ] {
+            let setting = table::find(key).unwrap();
+            let is_list = matches!(setting.kind, table::Kind::Texts(_));
+            let spelled = if is_list { format!("[{value:?}]") } else { format!("{value:?}") };
+            let file = format!("{key} = {spelled}");
+            let errors = [
+                resolve(&file, &[], &[]).unwrap_err(),
+                resolve("", &[(&setting.env(), value)], &[]).unwrap_err(),
+                resolve("", &[], &[(key, value)]).unwrap_err(),
+            ];
+            for (error, place) in errors.iter().zip(["in FOLDER/reelhook.toml", "in REELHOOK_", "on the command line"])
+            {
+                let expected = format!("{key} is {shown} {place}");
+                assert!(error.contains(&expected) && error.contains(allowed), "{expected}: {error}");
+                assert!(!error.contains("hidden"), "{error}");
+            }
+        }
+        let error = resolve("listen = 8080\nlog = true\n[telemetry]\notlp_headers = 'a=hidden'", &[], &[]).unwrap_err();
+        for expected in ["listen is 8080 in", "log is true in", "telemetry.otlp_headers is not a list in"] {
+            assert!(error.contains(expected) && !error.contains("hidden"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_listened_on_however_its_address_is_spelled() {
+        for (text, spelled) in
+            [("localhost:8080", "127.0.0.1:8080"), (":8080", "0.0.0.0:8080"), ("unix:/a/b", "unix:/a/b")]
+        {
+            assert_eq!(resolve("", &[], &[("listen", text)]).unwrap().listen.to_string(), spelled);
+        }
+        let error = resolve("dev = true\nlisten = ':9000'", &[], &[]).unwrap_err();
+        assert!(error.contains("use --listen 127.0.0.1:9000"), "{error}");
+        assert!(resolve("dev = true\nlisten = 'unix:/a/b'", &[], &[]).is_ok());
+    }
+
+    #[test]
+    fn variables_of_others_stop_nothing_and_typos_are_told() {
+        let env: Vec<(String, String)> = [
+            ("REELHOOK_SERVICE_HOST", "10.0.0.1"),
+            ("REELHOOK_SERVICE_PORT", "8080"),
+            ("REELHOOK_SERVICE_PORT_HTTP", "8080"),
+            ("REELHOOK_PORT", "tcp://10.0.0.1:8080"),
+            ("REELHOOK_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+            ("REELHOOK_PORT_8080_TCP_PROTO", "tcp"),
+            ("REELHOOK_PORT_8080_TCP_PORT", "8080"),
+            ("REELHOOK_PORT_8080_TCP_ADDR", "10.0.0.1"),
+            ("REELHOOK_WORKER_SERVICE_HOST", "10.0.0.1"),
+            ("REELHOOK_WORKER_PORT_9090_UDP_ADDR", "10.0.0.1"),
+            ("REELHOOK_WORKER_SLOT", "2"),
+            ("REELHOOK_TEAM", "video"),
+            ("REELHOOK_KEY", "rh_x"),
+            ("PATH", "/bin"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+        let sources = Sources { env, ..Sources::default() };
+        let told = sources.strays();
+        assert_eq!(
+            told,
+            [
+                "REELHOOK_WORKER_SLOT is not a setting and is ignored; did you mean REELHOOK_WORKER_SLOTS?",
+                "REELHOOK_TEAM is not a setting and is ignored"
+            ]
+        );
+        assert_eq!(Settings::resolve(sources).unwrap(), Settings::default());
     }
 
     #[test]

@@ -17,28 +17,30 @@ use anyhow::{Context as _, anyhow};
 use reelhook_api::Face;
 use reelhook_delivery::Lookout;
 use reelhook_domain::ambient::Ambient;
-use reelhook_domain::job::Dialect;
 use reelhook_domain::trace::Tracer;
 use reelhook_egress::{Client, SystemResolver};
 use reelhook_files::{Files, Links};
 use reelhook_media::Readers;
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{Accounts as _, Deliveries as _, Jobs as _, Store};
-use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::api_key;
-use crate::commands::serve::cannot_listen;
 use crate::data_folder::{DataFolder, Lock};
+use crate::descriptors::{self, Share};
 use crate::link_key;
+use crate::master_key;
 use crate::otlp;
-use crate::settings::{Role, Settings};
+use crate::service_manager::{self, Given};
+use crate::settings::{ListenAt, Role, Settings};
 
 mod engines;
+mod listeners;
 
 pub(crate) use engines::{readers, tool_settings};
+use listeners::{Open, SocketFile};
 
 /// How long what is under way may take to end: requests in flight have 20 s, and what became of them is then written.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -56,12 +58,13 @@ type Part = (&'static str, anyhow::Result<()>);
 #[derive(Debug)]
 pub(crate) struct Server {
     address: Option<SocketAddr>,
-    services: Vec<(Dialect, SocketAddr)>,
+    listens: Vec<(Face, ListenAt)>,
     first_key: Option<String>,
     parts: JoinSet<Part>,
     stop: CancellationToken,
     store: Arc<SqliteStore>,
     exporting: Option<JoinHandle<()>>,
+    _files: Vec<SocketFile>,
     _lock: Lock,
 }
 
@@ -77,6 +80,7 @@ struct Shared {
     meters: Meters,
     lookout: Arc<Lookout>,
     tracer: Tracer,
+    share: Share,
 }
 
 /// What the engines of this process count.
@@ -87,22 +91,24 @@ struct Meters {
 }
 
 /// Starts a server.
-pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Result<Server> {
+pub(crate) async fn start(settings: &Settings, given: Given, ambient: &Ambient) -> anyhow::Result<Server> {
     let folder = DataFolder::create(&settings.data)?;
     let lock = folder.lock()?;
     // Before the database: a port that is taken should not cost a first key.
-    let listeners = listen(settings).await?;
-    let address = listeners.first().map(|(_, listener)| listener.local_addr()).transpose()?;
-    let mut services = Vec::new();
-    for (face, listener) in &listeners {
-        if let Face::Service(service) = face {
-            services.push((*service, listener.local_addr()?));
-        }
-    }
+    let mut listeners = listeners::open(settings, given).await?;
+    let files = listeners.iter_mut().filter_map(|open| open.file.take()).collect();
+    let listens: Vec<_> = listeners.iter().map(|open| (open.face, open.at.clone())).collect();
+    let address = listens.iter().find_map(|(face, at)| at.address().filter(|_| *face == Face::All));
     let (store, master_key) = folder.open(ambient).await?;
     if master_key.is_rotating() {
         tracing::warn!(
             "a rotation of the master key broke off; stop the server and run `reelhook keys rotate-master` again"
+        );
+    }
+    if let Some(mode) = master_key::open_to_others(&folder.master_key()) {
+        tracing::warn!(
+            "others than its owner may read {} (its mode is {mode:o}), which opens every secret; chmod 600 it",
+            folder.master_key().display()
         );
     }
     let (links_key, former_links_key) = link_key::load(&*store, ambient).await?;
@@ -115,12 +121,23 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         Some(api_key::create(&*store, ambient, account, "first").await?.0)
     };
 
+    let share = Share::of(descriptors::raise(), settings);
+    if share.is_short() {
+        tracing::warn!(
+            limit = share.limit,
+            needed = share.needed,
+            connections = share.connections,
+            in_flight = share.in_flight,
+            "fewer files may be open than the settings take; fewer connections are served. Raise the limit (LimitNOFILE, ulimit -n)"
+        );
+    }
     let (tracer, exporter) = otlp::open(&settings.telemetry)?;
     let policy = settings.policy();
     let egress = reelhook_egress::Settings {
         policy,
         // As many as may be out: an event for many endpoints of one host must not open most of its connections anew.
-        max_idle_per_host: settings.delivery.in_flight,
+        max_idle_per_host: share.in_flight,
+        max_idle: share.idle,
         ..reelhook_egress::Settings::default()
     };
     let shared = Shared {
@@ -133,6 +150,7 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
         meters: Meters::default(),
         lookout: Arc::default(),
         tracer,
+        share,
     };
     let stop = CancellationToken::new();
     let mut parts = JoinSet::new();
@@ -147,24 +165,9 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     }
     // Ends once all parts have, for only they tell of spans.
     let exporting = exporter.map(|exporter| tokio::spawn(exporter.run()));
-    let listens = address.map(tracing::field::display);
-    tracing::info!(address = listens, data = %folder.path().display(), roles = ?settings.roles, "started");
-    Ok(Server { address, services, first_key, parts, stop, store, exporting, _lock: lock })
-}
-
-/// The main listener first.
-async fn listen(settings: &Settings) -> anyhow::Result<Vec<(Face, TcpListener)>> {
-    if !settings.has(Role::Api) {
-        return Ok(Vec::new());
-    }
-    let main = (Face::All, settings.listen);
-    let services = settings.services.listen.iter().map(|at| (Face::Service(at.service), at.address));
-    let mut listeners = Vec::new();
-    for (face, address) in std::iter::once(main).chain(services) {
-        let bound = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, error))?;
-        listeners.push((face, bound));
-    }
-    Ok(listeners)
+    let at = listens.first().map(|(_, at)| tracing::field::display(at.clone()));
+    tracing::info!(address = at, data = %folder.path().display(), roles = ?settings.roles, "started");
+    Ok(Server { address, listens, first_key, parts, stop, store, exporting, _files: files, _lock: lock })
 }
 
 async fn void_leases(store: &SqliteStore) -> anyhow::Result<()> {
@@ -189,7 +192,12 @@ fn public_url(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Resul
     match &settings.public_url {
         Some(url) => Ok(url.clone()),
         None => {
-            let mut address = address.unwrap_or(settings.listen);
+            let Some(mut address) = address.or(settings.listen.address()) else {
+                tracing::warn!(
+                    "public_url is not set and the server listens on a socket: links to results lead nowhere"
+                );
+                return Ok(Url::parse("http://localhost")?);
+            };
             if address.ip().is_unspecified() {
                 tracing::warn!("public_url is not set: links to results lead to this machine's own loopback");
                 address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
@@ -205,9 +213,9 @@ impl Server {
         self.address
     }
 
-    /// The services that have listeners of their own, and where.
-    pub(crate) fn services(&self) -> &[(Dialect, SocketAddr)] {
-        &self.services
+    /// All places where it listens, the main one first, and what is served there.
+    pub(crate) fn listens(&self) -> &[(Face, ListenAt)] {
+        &self.listens
     }
 
     /// The API key that was made, if there was none. Nobody can find it again.
@@ -217,10 +225,13 @@ impl Server {
 
     /// Runs until `stop`, then lets everything end well.
     pub(crate) async fn run_until(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        service_manager::ready();
+        let beating = tokio::spawn(service_manager::beat(Arc::clone(&self.store) as Arc<dyn Store>));
         let early = tokio::select! {
             () = stop.cancelled() => Ok(()),
             ended = self.parts.join_next() => judge(ended),
         };
+        service_manager::stopping();
         self.stop.cancel();
         let drained = tokio::time::timeout(DRAIN, async {
             let mut result = Ok(());
@@ -239,6 +250,7 @@ impl Server {
         {
             tracing::warn!("the collector did not take the last traces in time; they are dropped");
         }
+        beating.abort();
         self.store.close().await;
         tracing::info!("stopped");
         early.and(ended)

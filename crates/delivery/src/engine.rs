@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use reelhook_domain::ambient::Ambient;
+use reelhook_domain::seldom::Seldom;
 use reelhook_domain::trace::Tracer;
 use reelhook_egress::Client;
 use reelhook_store::Store;
@@ -109,6 +110,7 @@ impl Engine {
             response_cap: settings.response_cap,
             meter: Arc::clone(&meter),
             tracer: tracer.clone(),
+            short: Seldom::default(),
         };
         let dispatcher = Dispatcher::new(
             Arc::clone(&store),

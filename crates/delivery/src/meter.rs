@@ -248,6 +248,7 @@ mod tests {
             FailureKind::TooLarge,
             FailureKind::TooManyRedirects,
             FailureKind::RedirectNotAllowed,
+            FailureKind::OutOfResources,
         ];
         let failures =
             kinds.map(|kind| Outcome::Failed { phase: "connect".to_owned(), kind: kind.as_str().to_owned() });

@@ -19,9 +19,10 @@ use reelhook_domain::ambient::Ambient;
 use reelhook_domain::delivery::{Attempt, Outcome};
 use reelhook_domain::endpoint::{Endpoint, EndpointState};
 use reelhook_domain::retry::Verdict;
+use reelhook_domain::seldom::Seldom;
 use reelhook_domain::time::Timestamp;
 use reelhook_domain::trace::Tracer;
-use reelhook_egress::{Client, Request, Usual};
+use reelhook_egress::{Client, Failure, FailureKind, Request, Usual};
 use reelhook_store::{ClaimedDelivery, StoreError};
 use tracing::{debug, error, info, warn};
 
@@ -31,6 +32,8 @@ use crate::{outcome, trace};
 
 /// How long a delivery rests when the store could not say how to send it.
 const STORE_REST: Duration = Duration::from_secs(5);
+/// How long a delivery rests that this process had no descriptors, memory or ports for.
+const SHORTAGE_REST: Duration = Duration::from_secs(2);
 /// How long a delivery rests that cannot be sent before a person looks.
 const LONG_REST: Duration = Duration::from_secs(60);
 
@@ -60,6 +63,7 @@ pub(crate) struct Sender {
     pub(crate) response_cap: u64,
     pub(crate) meter: Arc<Meter>,
     pub(crate) tracer: Tracer,
+    pub(crate) short: Seldom,
 }
 
 impl Sender {
@@ -81,7 +85,16 @@ impl Sender {
         let number = delivery.attempts.saturating_add(1);
         let request = self.request(work, &endpoint, &keys, number, at);
         fail_point!("delivery.before_send");
-        let attempt = self.exchange(request, number, at).await;
+        let attempt = match self.exchange(request, number, at).await {
+            Ok(attempt) => attempt,
+            Err(failure) => {
+                // Said once a minute: it concerns every delivery at once.
+                if let Some(times) = self.short.tells(at) {
+                    warn!(error = %failure, times, "this process lacks descriptors, memory or ports; webhooks wait");
+                }
+                return self.rest(SHORTAGE_REST, "out_of_resources");
+            }
+        };
         fail_point!("delivery.after_send");
         note(work, &attempt);
         trace::attempted(&self.tracer, work, &endpoint, &attempt);
@@ -140,11 +153,12 @@ impl Sender {
         }
     }
 
-    async fn exchange(&self, request: Request, number: u32, at: Timestamp) -> Attempt {
+    /// Makes the exchange. A failure is what this process lacked, which is not an attempt.
+    async fn exchange(&self, request: Request, number: u32, at: Timestamp) -> Result<Attempt, Failure> {
         let result = self.egress.send(request).await;
         let id = self.ambient.id();
         let cap = usize::try_from(self.response_cap).unwrap_or(usize::MAX);
-        match result {
+        Ok(match result {
             Ok(exchange) => Attempt {
                 id,
                 number,
@@ -155,6 +169,7 @@ impl Sender {
                 response_headers: outcome::headers(&exchange.headers),
                 response_body: outcome::text(&exchange.body, cap),
             },
+            Err(failure) if failure.kind == FailureKind::OutOfResources => return Err(failure),
             Err(failure) => Attempt {
                 id,
                 number,
@@ -165,7 +180,7 @@ impl Sender {
                 response_headers: Vec::new(),
                 response_body: String::new(),
             },
-        }
+        })
     }
 }
 

@@ -27,5 +27,6 @@ pub mod price;
 pub mod quota;
 pub mod recipe;
 pub mod retry;
+pub mod seldom;
 pub mod time;
 pub mod trace;

@@ -34,6 +34,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How many connections to one origin may rest. By default 64; 0 keeps none.
     pub max_idle_per_host: usize,
+    /// How many connections may rest over all origins. By default 1024; 0 keeps none.
+    pub max_idle: usize,
     /// Certificates to trust besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
 }
@@ -45,6 +47,7 @@ impl Default for Settings {
             user_agent: concat!("Reelhook/", env!("CARGO_PKG_VERSION")).to_owned(),
             idle_timeout: Duration::from_secs(30),
             max_idle_per_host: 64,
+            max_idle: MAX_IDLE,
             extra_roots: Vec::new(),
         }
     }
@@ -80,7 +83,7 @@ impl Client {
         let tls = Tls::new(settings.extra_roots).map_err(BuildError::Root)?;
         let core = Core {
             connector: Connector { policy: settings.policy, resolver, tls },
-            pool: Pool::new(settings.idle_timeout, settings.max_idle_per_host, MAX_IDLE),
+            pool: Pool::new(settings.idle_timeout, settings.max_idle_per_host, settings.max_idle),
             user_agent,
         };
         Ok(Self { core: Arc::new(core) })

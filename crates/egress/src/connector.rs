@@ -1,7 +1,7 @@
 //! From a URL to a connection: resolve, judge every answer, dial the very addresses that were judged, shake hands.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,10 +71,10 @@ impl Connector {
             Host::Ipv6(address) => vec![SocketAddr::new((*address).into(), port)],
             Host::Domain(name) => {
                 progress.enter(Phase::Dns);
-                self.resolver
-                    .resolve(name, port)
-                    .await
-                    .map_err(|error| progress.fail(FailureKind::Dns, format!("resolving {name}: {error}")))?
+                self.resolver.resolve(name, port).await.map_err(|error| {
+                    let kind = if fault::is_shortage(&error) { FailureKind::OutOfResources } else { FailureKind::Dns };
+                    progress.fail(kind, format!("resolving {name}: {error}"))
+                })?
             }
         };
         for address in &mut addresses {
@@ -108,11 +108,27 @@ async fn connect(
         let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         match connect_one(address, share).await {
             Ok(socket) => return Ok((socket, address)),
-            Err(error) => last = (fault::kind_of_connect(&error), format!("connecting to {address}: {error}")),
+            // Without what it takes here, no address was tried.
+            Err(_) if last.0 == FailureKind::OutOfResources => {}
+            Err(error) => last = (kind_of(&error, address), format!("connecting to {address}: {error}")),
         }
     }
     let (kind, detail) = last;
     Err(progress.fail(kind, detail))
+}
+
+/// What a failed connect means. A machine without addresses of that family says the same as one without free ports; a
+/// socket without a connection, which sends nothing, tells which it is.
+fn kind_of(error: &io::Error, address: SocketAddr) -> FailureKind {
+    let any = match address {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    let has_route = || UdpSocket::bind(any).and_then(|socket| socket.connect(address)).is_ok();
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable if !has_route() => FailureKind::Unreachable,
+        _ => fault::kind_of_connect(error),
+    }
 }
 
 async fn connect_one(address: SocketAddr, share: Duration) -> io::Result<TcpStream> {

@@ -68,6 +68,8 @@ pub enum FailureKind {
     TooManyRedirects,
     /// A redirect leads where the policy does not, or cannot be followed.
     RedirectNotAllowed,
+    /// This process lacks what a connection takes: descriptors, memory, local ports. It tells nothing of the other side.
+    OutOfResources,
 }
 
 impl FailureKind {
@@ -88,6 +90,7 @@ impl FailureKind {
             Self::TooLarge => "too_large",
             Self::TooManyRedirects => "too_many_redirects",
             Self::RedirectNotAllowed => "redirect_not_allowed",
+            Self::OutOfResources => "out_of_resources",
         }
     }
 }
@@ -150,6 +153,7 @@ impl Failure {
             FailureKind::TooLarge => "the response is too large",
             FailureKind::TooManyRedirects => "there were too many redirects",
             FailureKind::RedirectNotAllowed => "the redirect may not be followed",
+            FailureKind::OutOfResources => "the server has no connection to spare",
         }
     }
 }

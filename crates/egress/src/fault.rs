@@ -3,10 +3,38 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
+use rustix::io::Errno;
+
 use crate::failure::FailureKind;
+
+/// What the operating system answers to a process that has none left: descriptors, memory, buffers, processes or threads,
+/// local ports.
+const SHORTAGES: [Errno; 6] =
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN, Errno::ADDRNOTAVAIL];
+
+/// Whether somewhere in the chain of causes the operating system says that this process, or the machine, has none left of
+/// what the call takes. Then the failure tells nothing of what the call was for, and the same may go well a little later.
+#[must_use]
+pub fn is_shortage(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(is_short) {
+            return true;
+        }
+        // An error that wraps another shows that one's own source as its source.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    false
+}
+
+fn is_short(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| SHORTAGES.contains(&errno))
+}
 
 pub(crate) fn kind_of_connect(error: &io::Error) -> FailureKind {
     match error.kind() {
+        _ if is_short(error) => FailureKind::OutOfResources,
         ErrorKind::ConnectionRefused => FailureKind::Refused,
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => FailureKind::Reset,
         ErrorKind::TimedOut => FailureKind::Timeout,
@@ -18,6 +46,7 @@ pub(crate) fn kind_of_tls(error: &io::Error) -> FailureKind {
     let is_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
     match error.kind() {
         _ if is_tls => FailureKind::Tls,
+        _ if is_short(error) => FailureKind::OutOfResources,
         ErrorKind::TimedOut => FailureKind::Timeout,
         ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
@@ -54,6 +83,7 @@ pub(crate) fn kind_of_body(error: &hyper::Error) -> FailureKind {
 
 fn kind_of_socket(error: &io::Error) -> FailureKind {
     match error.kind() {
+        _ if is_short(error) => FailureKind::OutOfResources,
         ErrorKind::TimedOut => FailureKind::Timeout,
         // hyper's decoders report a body shorter than announced, and chunks that are none, as these.
         ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput => FailureKind::Protocol,
@@ -82,4 +112,24 @@ pub(crate) fn chain(error: &hyper::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_process_lacks_is_not_the_other_sides_failure() {
+        for errno in SHORTAGES {
+            let error = io::Error::from(errno);
+            assert_eq!(kind_of_connect(&error), FailureKind::OutOfResources, "{errno:?}");
+            assert_eq!(kind_of_socket(&error), FailureKind::OutOfResources, "{errno:?}");
+            assert!(is_shortage(&io::Error::other(io::Error::other(error))), "{errno:?}, within others");
+        }
+        for errno in [Errno::CONNREFUSED, Errno::HOSTUNREACH, Errno::NETUNREACH, Errno::NOSPC, Errno::ACCESS] {
+            let error = io::Error::from(errno);
+            assert_ne!(kind_of_connect(&error), FailureKind::OutOfResources, "{errno:?}");
+            assert!(!is_shortage(&io::Error::other(error)), "{errno:?}");
+        }
+    }
 }

@@ -60,6 +60,7 @@ mod wire;
 
 pub use client::{BuildError, Client, Settings};
 pub use failure::{Failure, FailureKind, Phase, Timings};
+pub use fault::is_shortage;
 pub use policy::{Policy, Refusal};
 pub use request::{Request, RequestBody, Usual};
 pub use resolver::{Resolver, SystemResolver};

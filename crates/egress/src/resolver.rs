@@ -2,12 +2,13 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::fault;
 use crate::lookups::{Lookups, Share};
 
 /// Something that turns names into addresses.
@@ -40,8 +41,17 @@ impl Resolver for SystemResolver {
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let host = host.to_owned();
         let name = host.clone();
-        LOOKUPS.run(&name, move || Ok((host.as_str(), port).to_socket_addrs()?.collect())).await
+        let look_up = move || match (host.as_str(), port).to_socket_addrs() {
+            Ok(addresses) => Ok(addresses.collect()),
+            Err(error) => Err(shortage().unwrap_or(error)),
+        };
+        LOOKUPS.run(&name, look_up).await
     }
+}
+
+/// Whether this process has no descriptor left. The system then knows no name, and does not say why.
+fn shortage() -> Option<io::Error> {
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).err().filter(|error| fault::is_shortage(error))
 }
 
 #[cfg(test)]

@@ -36,6 +36,9 @@ pub enum PlanError {
     /// All places are taken.
     #[error("{MOST_PLANS} plans are being made, the most at once")]
     Busy,
+    /// This process lacks what a plan takes.
+    #[error("the server has too much in work to make a plan; try again later")]
+    Short,
     /// The server stops.
     #[error("the server is stopping")]
     Stopping,

@@ -39,6 +39,7 @@ use crate::hosts::Hosts;
 use crate::known_keys::KnownKeys;
 use crate::metrics::{Measures, Metrics};
 use crate::problem::Problem;
+use crate::room::Room;
 use crate::throttle::{ByHandRates, Throttle};
 
 pub use deliveries::Lookout;
@@ -158,6 +159,8 @@ struct Inner {
     /// Holds accounts to their quotas, where the store cannot.
     quotas: QuotaWatch,
     streams: Streams,
+    /// Seats of the connections of all listeners.
+    room: Room,
     /// Ends long-lived answers when the server stops.
     stop: CancellationToken,
     /// Held while an account gets its first secrets, so that it gets them once.
@@ -179,6 +182,7 @@ impl Desk {
             throttle: Throttle::new(parts.limits.by_hand),
             quotas: QuotaWatch::default(),
             streams: Streams::default(),
+            room: Room::new(parts.limits.connections, parts.limits.connections_of_address),
             stop: CancellationToken::new(),
             first_secrets: Mutex::new(()),
             parts,
@@ -200,6 +204,10 @@ impl Desk {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.inner.parts.limits
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.inner.room
     }
 
     pub(crate) fn ambient(&self) -> &Ambient {

@@ -3,6 +3,7 @@
 //! The same wiring as `serve`, a clip made by ffmpeg, a receiver that verifies signatures as a user would; then one job
 //! with three outputs, followed over the same HTTP API that everybody uses. It ends with 0 only when all of that happened.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use super::submit::upload;
 use crate::client::Api;
 use crate::follow::{self, JobBars};
 use crate::output::{self, Bars};
+use crate::service_manager::Given;
 use crate::settings::{LogFormat, Settings};
 use crate::signals::{INTERRUPTED, Signals};
 use crate::{ambient, logging, wiring};
@@ -75,8 +77,12 @@ fn leave(folder: TempDir, keep: bool) -> anyhow::Result<()> {
 
 async fn show(args: &Args, folder: &Path, signals: &mut Signals) -> anyhow::Result<ExitCode> {
     let ambient = ambient::system();
-    let settings =
-        Settings { listen: ([127, 0, 0, 1], 0).into(), data: folder.join("data"), dev: true, ..Settings::default() };
+    let settings = Settings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
+        data: folder.join("data"),
+        dev: true,
+        ..Settings::default()
+    };
     let making = async {
         match &args.input {
             Some(path) => Ok(path.clone()),
@@ -87,7 +93,7 @@ async fn show(args: &Args, folder: &Path, signals: &mut Signals) -> anyhow::Resu
         clip = making => clip?,
         () = signals.next() => return Ok(ExitCode::from(INTERRUPTED)),
     };
-    let server = wiring::start(&settings, &ambient).await?;
+    let server = wiring::start(&settings, Given::default(), &ambient).await?;
     let address = server.address().context("the server does not listen")?;
     let key = server.first_key().context("the server made no key")?.to_owned();
     let base = Url::parse(&format!("http://{address}"))?;

@@ -8,6 +8,7 @@
 //!
 //! To add a case, add an entry to a table in `cases/`.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use self::workshop::Workshop;
 use crate::client::{Api, Outbound};
 use crate::follow;
 use crate::output::{self, Bars};
+use crate::service_manager::Given;
 use crate::settings::{LogFormat, Settings, Sources};
 use crate::signals::{INTERRUPTED, Signals};
 use crate::{ambient, logging, wiring};
@@ -112,7 +114,7 @@ async fn test(
 ) -> anyhow::Result<Option<Vec<Finding>>> {
     let settings = settings(args, folder)?;
     let workshop = Arc::new(Workshop::new(&settings, folder)?);
-    let server = wiring::start(&settings, &ambient::system()).await?;
+    let server = wiring::start(&settings, Given::default(), &ambient::system()).await?;
     let address = server.address().context("the server does not listen")?;
     let key = server.first_key().context("the server made no key")?;
     let api = Api::new(Url::parse(&format!("http://{address}"))?, key)?;
@@ -134,7 +136,7 @@ fn settings(args: &Args, folder: &Path) -> anyhow::Result<Settings> {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let installed = Settings::resolve(Sources { file: args.config.clone(), env: env.collect(), flags: Vec::new() })?;
     Ok(Settings {
-        listen: ([127, 0, 0, 1], 0).into(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
         data: folder.join("data"),
         dev: true,
         worker: installed.worker,

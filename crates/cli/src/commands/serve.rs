@@ -6,10 +6,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use reelhook_api::Face;
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{Settings, Sources};
+use crate::service_manager::Given;
+use crate::settings::{ListenAt, Settings, Sources};
 use crate::signals::Signals;
 use crate::{ambient, logging, output, wiring};
 
@@ -81,7 +82,7 @@ fn read_setting(text: &str) -> Result<(String, String), String> {
 impl Args {
     fn sources(self) -> Sources {
         let mut env: Vec<_> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
             .collect();
         // The variable that everybody knows stands in for ours.
         if std::env::var_os("REELHOOK_LOG").is_none() {
@@ -104,19 +105,22 @@ impl Args {
 }
 
 /// Serves until a signal comes, or something that must run no longer does.
-pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: Args, given: Given) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     crate::crash::arm()?;
-    let settings = Settings::resolve(args.sources())?;
+    let sources = args.sources();
+    let strays = sources.strays();
+    let settings = Settings::resolve(sources)?;
     logging::start(&settings.log, settings.log_format)?;
+    for stray in strays {
+        tracing::warn!("{stray}");
+    }
     let signals = Signals::take()?;
     if settings.dev {
         output::note(DEV_BANNER);
     }
-    let server = wiring::start(&settings, &ambient::system()).await?;
-    if let Err(error) = announce(&server, &settings) {
-        tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create` makes another key");
-    }
+    let server = wiring::start(&settings, given, &ambient::system()).await?;
+    announce(&server, &settings);
     let stop = CancellationToken::new();
     let listening = tokio::spawn(signals.stop_then_exit(stop.clone()));
     let ended = server.run_until(stop).await;
@@ -125,46 +129,61 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn announce(server: &wiring::Server, settings: &Settings) -> anyhow::Result<()> {
-    if let Some(key) = server.first_key() {
-        announce_key(key, settings)?;
-    }
-    if let Some(address) = server.address() {
-        output::line(format_args!("Reelhook listens on http://{address}"))?;
-    }
-    for (service, address) in server.services() {
-        output::line(format_args!("Reelhook speaks {service} on http://{address}"))?;
-    }
-    Ok(())
+/// Prints where the server listens, and its first key, on a thread that may wait for the reader of stdout.
+fn announce(server: &wiring::Server, settings: &Settings) {
+    let key = server.first_key().map(|key| announce_key(key, settings));
+    let listens = server.listens().iter().map(|(face, at)| {
+        let url = match at {
+            ListenAt::Address(address) => format!("http://{address}"),
+            ListenAt::Socket(_) => at.to_string(),
+        };
+        match face {
+            Face::All => format!("Reelhook listens on {url}"),
+            Face::Service(service) => format!("Reelhook speaks {service} on {url}"),
+        }
+    });
+    let lines: Vec<String> = key.into_iter().chain(listens).collect();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = lines.iter().try_for_each(output::line) {
+            tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create` makes another key");
+        }
+    });
 }
 
-/// Prints the first key when standard output is a terminal. Otherwise the output goes into a log, which people read who may
+/// Tells the first key when standard output is a terminal. Otherwise the output goes into a log, which people read who may
 /// not have the key; so the key is written to a file of its own.
-fn announce_key(key: &str, settings: &Settings) -> anyhow::Result<()> {
+fn announce_key(key: &str, settings: &Settings) -> String {
     if settings.dev || std::io::stdout().is_terminal() {
-        return output::line(format_args!(
+        return format!(
             "Your first API key, shown this once (`reelhook keys create` makes more):\n\n  {key}\n\n\
              Try it:  export REELHOOK_KEY={key}\n         reelhook submit clip.mov --recipe compress --wait\n"
-        ));
+        );
     }
     let path = settings.data.join(FIRST_KEY);
     let written = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
-    written
-        .and_then(|mut file| writeln!(file, "{key}"))
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    output::line(format_args!(
+    if let Err(error) = written.and_then(|mut file| writeln!(file, "{key}")) {
+        return format!(
+            "Your first API key could not be written to {} ({error}); `reelhook keys create` makes another",
+            path.display()
+        );
+    }
+    format!(
         "Your first API key is in {}; remove the file once you have the key (`reelhook keys create` makes more)",
         path.display()
-    ))
+    )
 }
 
 /// Why an address cannot be listened on, with what to do.
-pub(crate) fn cannot_listen(address: std::net::SocketAddr, error: std::io::Error) -> anyhow::Error {
+pub(crate) fn cannot_listen(at: &ListenAt, error: std::io::Error) -> anyhow::Error {
     let advice = match error.kind() {
         ErrorKind::AddrInUse => "another program listens there; stop it, or choose another port with --listen",
+        ErrorKind::PermissionDenied if at.address().is_none() => {
+            "the user of the server may not write to that folder; give it the right, or choose another path"
+        }
+        ErrorKind::NotFound => "its folder is not there; create it, or choose another path",
         ErrorKind::PermissionDenied => "ports below 1024 need rights of their own; choose another with --listen",
         ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 stands for all it has",
         _ => "choose another with --listen",
     };
-    anyhow::Error::new(error).context(format!("cannot listen on {address}: {advice}"))
+    anyhow::Error::new(error).context(format!("cannot listen on {at}: {advice}"))
 }

@@ -18,6 +18,31 @@ const NOT_SETTINGS: &[&str] = &["REELHOOK_URL", "REELHOOK_KEY", "REELHOOK_CONFIG
 const NOT_SETTINGS: &[&str] =
     &["REELHOOK_URL", "REELHOOK_KEY", "REELHOOK_CONFIG", "REELHOOK_SECRET", crate::crash::VARIABLE];
 
+/// What all our variables begin with.
+const PREFIX: &str = "REELHOOK_";
+
+/// Whether that is one of the variables by which Kubernetes and Docker tell where a service is.
+///
+/// # Source
+/// Kubernetes, "Accessing the Service": `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT`, `NAME_SERVICE_PORT_PORTNAME`, and those
+/// of Docker's links, `NAME_PORT` (a URL) and `NAME_PORT_8080_TCP` with `_PROTO`, `_PORT` and `_ADDR`.
+fn is_of_a_service(name: &str, value: &str) -> bool {
+    let is_link = |rest: &str| {
+        let mut words = rest.split('_');
+        let is_port = words.next().is_some_and(|port| port.parse::<u16>().is_ok());
+        let is_protocol = words.next().is_some_and(|protocol| matches!(protocol, "TCP" | "UDP" | "SCTP"));
+        is_port
+            && is_protocol
+            && matches!(words.next(), None | Some("PROTO" | "PORT" | "ADDR"))
+            && words.next().is_none()
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || (name.ends_with("_PORT") && value.contains("://"))
+        || name.match_indices("_PORT_").any(|(at, found)| is_link(&name[at + found.len()..]))
+}
+
 /// Where settings come from, besides the defaults.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sources {
@@ -47,6 +72,30 @@ impl Provider for Layer {
 }
 
 impl Sources {
+    /// Variables of the environment that look like settings and are not: what to tell the operator of them. Those that
+    /// Kubernetes and Docker set in every container beside a service called `reelhook` are no mistakes.
+    pub(crate) fn strays(&self) -> Vec<String> {
+        let names: Vec<String> = SETTINGS.iter().map(table::Setting::env).collect();
+        let is_stray = |name: &str, value: &str| {
+            name.starts_with(PREFIX)
+                && !NOT_SETTINGS.contains(&name)
+                && !names.iter().any(|known| known == name)
+                && !is_of_a_service(name, value)
+        };
+        let strays = self.env.iter().filter(|(name, value)| is_stray(name, value));
+        strays
+            .map(|(name, _)| {
+                let known = names.iter().filter_map(|known| known.strip_prefix(PREFIX));
+                let rest = name.trim_start_matches(PREFIX);
+                // Nearer than for a key that must be one: most variables of the operator's own are none of ours.
+                match table::nearest(rest, known).filter(|near| strsim::jaro_winkler(rest, near) > 0.9) {
+                    Some(near) => format!("{name} is not a setting and is ignored; did you mean {PREFIX}{near}?"),
+                    None => format!("{name} is not a setting and is ignored"),
+                }
+            })
+            .collect()
+    }
+
     /// The layers, lowest first.
     pub(crate) fn read(self) -> anyhow::Result<Vec<Layer>> {
         let mut wrong = Vec::new();
@@ -80,14 +129,17 @@ fn read_env(env: Vec<(String, String)>, wrong: &mut Vec<String>) -> Layer {
     let names: Vec<String> = SETTINGS.iter().map(table::Setting::env).collect();
     let mut values = Dict::new();
     for (name, text) in env {
-        if !name.starts_with("REELHOOK_") || NOT_SETTINGS.contains(&name.as_str()) {
+        if !name.starts_with(PREFIX) || NOT_SETTINGS.contains(&name.as_str()) {
             continue;
         }
         let Some(setting) = SETTINGS.iter().zip(&names).find(|(_, known)| **known == name).map(|(setting, _)| setting)
         else {
-            wrong.push(unknown(&name, names.iter().map(String::as_str), "in the environment"));
             continue;
         };
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            wrong.push(format!("{name} is not text in UTF-8"));
+            continue;
+        }
         let value = setting.read(&text);
         check(setting.key, &value, &format!("in {name}"), wrong);
         insert(&mut values, setting.key, value);
@@ -109,8 +161,7 @@ fn check(key: &str, value: &Value, place: &str, wrong: &mut Vec<String>) {
     match table::find(key) {
         None => wrong.push(unknown(key, SETTINGS.iter().map(|setting| setting.key), place)),
         Some(setting) if !setting.allows(value) => {
-            let value = serde_json::to_string(value).unwrap_or_default();
-            wrong.push(format!("{key} is {value} {place}; it must be {}", setting.allowed()));
+            wrong.push(format!("{key} is {} {place}; it must be {}", setting.shown(value), setting.allowed()));
         }
         Some(_) => {}
     }

@@ -12,7 +12,7 @@ const HEAD: &str = "\
 
 Defaults, then a TOML file (`reelhook serve --config reelhook.toml`), then `REELHOOK_*` of the environment, then flags: the
 later wins. Every setting can be given as a flag: `--set worker.slots=4`. A key that is not in this table is an error that
-names the nearest one. In the environment and on the command line, lists are separated by commas.
+names the nearest one; a variable `REELHOOK_*` that is not in it is ignored, with a warning. In the environment and on the command line, lists are separated by commas.
 
 ```toml
 listen = \"0.0.0.0:8080\"
@@ -40,7 +40,7 @@ pub(crate) fn page() -> anyhow::Result<String> {
         };
         let flag = setting.flag.map_or_else(String::new, |flag| format!("`{flag}`"));
         let allowed = match setting.kind {
-            super::table::Kind::Text | super::table::Kind::Texts => String::new(),
+            super::table::Kind::Text(_) | super::table::Kind::Texts(_) => String::new(),
             _ => format!(" Must be {}.", setting.allowed()),
         };
         page +=

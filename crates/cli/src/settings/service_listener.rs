@@ -1,20 +1,21 @@
 //! `xora=127.0.0.1:9001`: an address at which one service is served at the root.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::str::FromStr;
 
 use reelhook_domain::form::Choice;
 use reelhook_domain::job::Dialect;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::ListenAt;
+
 /// One service at the root of its own listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServiceListener {
     /// Which.
     pub(crate) service: Dialect,
     /// Where.
-    pub(crate) address: SocketAddr,
+    pub(crate) at: ListenAt,
 }
 
 /// The text is no service listener.
@@ -30,16 +31,16 @@ impl FromStr for ServiceListener {
     type Err = NotAServiceListener;
 
     fn from_str(text: &str) -> Result<Self, NotAServiceListener> {
-        let (service, address) = text.trim().split_once('=').ok_or(NotAServiceListener)?;
+        let (service, at) = text.trim().split_once('=').ok_or(NotAServiceListener)?;
         let service = Dialect::from_word(service.trim()).filter(|service| *service != Dialect::Native);
-        let address = address.trim().parse().map_err(|_| NotAServiceListener)?;
-        Ok(Self { service: service.ok_or(NotAServiceListener)?, address })
+        let at = at.parse().map_err(|_| NotAServiceListener)?;
+        Ok(Self { service: service.ok_or(NotAServiceListener)?, at })
     }
 }
 
 impl fmt::Display for ServiceListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.service, self.address)
+        write!(f, "{}={}", self.service, self.at)
     }
 }
 
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_service_listener_names_both_parts() {
-        for text in ["xora=127.0.0.1:9001", "compressor=[::1]:0"] {
+        for text in ["xora=127.0.0.1:9001", "compressor=[::1]:0", "clipzy=unix:/run/clipzy.sock"] {
             assert_eq!(text.parse::<ServiceListener>().unwrap().to_string(), text);
         }
         for text in ["", "xora", "xora=9001", "native=127.0.0.1:1", "zora=127.0.0.1:1", "=127.0.0.1:1"] {

@@ -2,6 +2,8 @@
 
 use figment::value::Value;
 
+use super::form::{self, Form};
+
 /// One setting. Its name in the environment follows from its key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
@@ -18,8 +20,8 @@ pub(crate) struct Setting {
 /// What a setting may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
-    /// Any text.
-    Text,
+    /// A text of that form.
+    Text(&'static Form),
     /// On or off.
     Switch,
     /// A whole number in that range.
@@ -32,8 +34,8 @@ pub(crate) enum Kind {
     Word(&'static [&'static str]),
     /// Some of those words.
     Words(&'static [&'static str]),
-    /// Any texts.
-    Texts,
+    /// Texts of that form.
+    Texts(&'static Form),
 }
 
 const fn plain(key: &'static str, kind: Kind, doc: &'static str) -> Setting {
@@ -53,10 +55,20 @@ const MOST_FACTOR: f64 = 1000.0;
 
 /// All settings, in the order of the reference.
 pub(crate) const SETTINGS: &[Setting] = &[
-    flagged("listen", Kind::Text, "--listen", "Address and port to listen on. Port 0 takes a free one."),
+    flagged(
+        "listen",
+        Kind::Text(&form::LISTEN),
+        "--listen",
+        "Where to listen: an address and a port, of which 0 takes a free one, or a socket such as `unix:/run/reelhook/api.sock`. `:8080` is every address. A socket that systemd passes (`LISTEN_FDS`) takes its place.",
+    ),
+    plain(
+        "socket_mode",
+        Kind::Text(&form::MODE),
+        "Who may connect to a socket of `listen` or `services.listen`, as `chmod` has it: `660` is the user and the group of the server.",
+    ),
     flagged(
         "data",
-        Kind::Text,
+        Kind::Text(&form::PATH),
         "--data",
         "Folder of everything that is kept: database, files, master key. Made when missing.",
     ),
@@ -68,24 +80,28 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     flagged(
         "public_url",
-        Kind::Text,
+        Kind::Text(&form::BASE_URL),
         "--public-url",
         "What callers put before `/v1`, such as `https://media.example.com`; links to results start with it. When absent, where the server listens.",
     ),
     flagged("roles", Kind::Words(&["api", "worker", "delivery"]), "--roles", "What this process does."),
     flagged(
         "log",
-        Kind::Text,
+        Kind::Text(&form::LEVELS),
         "--log",
         "Which log lines are written: a level, or levels by part such as `info,reelhook_worker=debug`. `RUST_LOG` stands in for it.",
     ),
     flagged("log_format", Kind::Word(&["text", "json"]), "--log-format", "How log lines are written to stderr."),
     plain(
         "telemetry.otlp_endpoint",
-        Kind::Text,
+        Kind::Text(&form::BASE_URL),
         "Where a collector takes traces over OTLP/HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added. Without it nothing is traced.",
     ),
-    plain("telemetry.otlp_headers", Kind::Texts, "Headers for the collector, `NAME=VALUE`, such as its key."),
+    plain(
+        "telemetry.otlp_headers",
+        Kind::Texts(&form::HEADER),
+        "Headers for the collector, `NAME=VALUE`, such as its key.",
+    ),
     plain(
         "worker.slots",
         Kind::Whole(0, 256),
@@ -105,16 +121,20 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Whole(1, 8760),
         "How long an upload is kept; what a job reads is kept until it has ended.",
     ),
-    plain("media.ffmpeg", Kind::Text, "The program ffmpeg (5.1 to 9): a path, or a name looked up in `PATH`."),
-    plain("media.ffprobe", Kind::Text, "The program ffprobe, likewise."),
+    plain(
+        "media.ffmpeg",
+        Kind::Text(&form::PATH),
+        "The program ffmpeg (5.1 to 9): a path, or a name looked up in `PATH`.",
+    ),
+    plain("media.ffprobe", Kind::Text(&form::PATH), "The program ffprobe, likewise."),
     plain(
         "media.heif_convert",
-        Kind::Text,
+        Kind::Text(&form::PATH),
         "The program heif-convert (or heif-dec), which decodes HEIC: a path, or a name looked up in `PATH`. It need not be there; then HEIC is refused.",
     ),
     plain(
         "media.models",
-        Kind::Text,
+        Kind::Text(&form::PATH),
         "Folder of the models of `remove_background`: `NAME.onnx`, and `NAME.toml` where one needs it. Without it: `models` in the folder `data`.",
     ),
     plain(
@@ -243,7 +263,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain("egress.allow_http", Kind::Switch, "Whether webhooks and downloads may use plain HTTP."),
     plain(
         "egress.allow",
-        Kind::Texts,
+        Kind::Texts(&form::ALLOWANCE),
         "Addresses that webhooks and downloads may reach though they are not public: blocks with ports, such as `10.0.0.0/8:8000-9000`.",
     ),
     plain(
@@ -278,7 +298,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     plain(
         "api.allowed_hosts",
-        Kind::Texts,
+        Kind::Texts(&form::HOST),
         "Names by which the server may be called while it answers without a key (`open`), beside addresses, localhost and the host of `public_url`; pages of these may call it too.",
     ),
     plain(
@@ -292,7 +312,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How often an account may ask in a minute that an endpoint is sent again what it missed.",
     ),
     plain("api.tests_per_minute", Kind::Whole(1, 1_000_000), "How often an account may test an endpoint in a minute."),
-    plain("price.currency", Kind::Text, "What estimates and costs are in: three letters of ISO 4217."),
+    plain("price.currency", Kind::Text(&form::CURRENCY), "What estimates and costs are in: three letters of ISO 4217."),
     plain(
         "price.per_minute",
         Kind::Number(0.0, MOST_MONEY),
@@ -300,7 +320,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     flagged(
         "services.listen",
-        Kind::Texts,
+        Kind::Texts(&form::SERVICE),
         "--service",
         "Services that are served at the root of a listener of their own, besides their path below the main one: \
         `xora=127.0.0.1:9001`. For clients whose base URL has no room for a path.",
@@ -322,12 +342,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain("clipzy.max_upload_bytes", Kind::Whole(1, PETABYTE), "Largest upload by Clipzy's API, in bytes."),
     plain(
         "removebgvideo.models",
-        Kind::Texts,
+        Kind::Texts(&form::NAMED),
         "What RemoveBGVideo's names of models stand for: `NAME=MODEL`. `chroma` is built in and keys out a plain screen; other models are files. A name that is not here, and no installed model, is refused.",
     ),
     plain(
         "removebgvideo.credits_per_minute",
-        Kind::Texts,
+        Kind::Texts(&form::CREDITS),
         "Credits for a minute of video by RemoveBGVideo's API: `NAME=CREDITS`. A name that is not here costs as `original` does. Only accounts that were granted credits run out of them.",
     ),
 ];
@@ -341,14 +361,14 @@ impl Setting {
     /// What it may be, in words.
     pub(crate) fn allowed(&self) -> String {
         match self.kind {
-            Kind::Text => "text".to_owned(),
+            Kind::Text(form) => form.allowed(),
             Kind::Switch => "true or false".to_owned(),
             Kind::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Kind::Number(least, most) => format!("a number from {least} to {most}"),
             Kind::Numbers(count) => format!("a list of {count} numbers from 0 to {MOST_FACTOR}"),
             Kind::Word(words) => format!("one of {}", words.join(", ")),
             Kind::Words(words) => format!("a list of {}", words.join(", ")),
-            Kind::Texts => "a list of texts".to_owned(),
+            Kind::Texts(form) => format!("a list, each of which is {}", form.allowed()),
         }
     }
 
@@ -356,7 +376,7 @@ impl Setting {
     pub(crate) fn allows(&self, value: &Value) -> bool {
         let is_word = |value: &Value, words: &[&str]| value.as_str().is_some_and(|word| words.contains(&word));
         match self.kind {
-            Kind::Text => value.as_str().is_some(),
+            Kind::Text(form) => value.as_str().is_some_and(form.is),
             Kind::Switch => value.to_bool().is_some(),
             Kind::Whole(least, most) => value
                 .to_i128()
@@ -370,14 +390,32 @@ impl Setting {
             Kind::Words(words) => {
                 value.as_array().is_some_and(|values| values.iter().all(|value| is_word(value, words)))
             }
-            Kind::Texts => value.as_array().is_some_and(|values| values.iter().all(|value| value.as_str().is_some())),
+            Kind::Texts(form) => {
+                value.as_array().is_some_and(|values| values.iter().all(|value| value.as_str().is_some_and(form.is)))
+            }
+        }
+    }
+
+    /// That value as an error may show it: of a list, the first item that is not allowed.
+    pub(crate) fn shown(&self, value: &Value) -> String {
+        let spelled = |value: &Value| serde_json::to_string(value).unwrap_or_default();
+        let formed = |form: &Form, value: &Value| value.as_str().map_or_else(|| spelled(value), form.shown);
+        match (self.kind, value.as_array()) {
+            (Kind::Text(form), _) => formed(form, value),
+            (Kind::Texts(form), Some(values)) => {
+                let wrong = values.iter().find(|value| !value.as_str().is_some_and(form.is));
+                wrong.map_or_else(|| spelled(value), |wrong| formed(form, wrong))
+            }
+            // Of something else no more is shown than its kind, for it may be a secret.
+            (Kind::Texts(_), None) => "not a list".to_owned(),
+            _ => spelled(value),
         }
     }
 
     /// What a text of the environment or of a flag says; the text itself where it says nothing allowed.
     pub(crate) fn read(&self, text: &str) -> Value {
         match self.kind {
-            Kind::Text | Kind::Word(_) => Value::from(text),
+            Kind::Text(_) | Kind::Word(_) => Value::from(text),
             Kind::Switch => match text {
                 "true" | "1" => Value::from(true),
                 "false" | "0" => Value::from(false),
@@ -389,7 +427,7 @@ impl Setting {
                 let number = |text: &str| text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from);
                 Value::from(text.split(',').map(|part| number(part.trim())).collect::<Vec<_>>())
             }
-            Kind::Words(_) | Kind::Texts => {
+            Kind::Words(_) | Kind::Texts(_) => {
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 Value::from(parts.map(Value::from).collect::<Vec<_>>())
             }

@@ -5,25 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reelhook_api::{ByHandRates, Desk, Face, Hosts, Limits, Measures, Parts, Probe, Problem, Services};
+use reelhook_api::{ByHandRates, Desk, Hosts, Limits, Measures, Parts, Probe, Problem, Services};
 use reelhook_delivery::{Engine, LinkTo, Retention, RetentionSettings};
 use reelhook_dialects::Link;
 use reelhook_dialects::removebgvideo::request::Terms;
 use reelhook_domain::recipe::CHROMA;
+use reelhook_egress::is_shortage;
 use reelhook_media::archive::ArchiveLimits;
 use reelhook_media::image::ImageLimits;
 use reelhook_media::{Launcher, MediaError, Readers, ToolSettings, Toolbox, matte};
 use reelhook_worker::{FetchLimits, PlanError, Planner, Tools, Worker, WorkerSettings};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Meters, Part, Shared};
+use super::{Meters, Open, Part, Shared};
 use crate::settings::{RemoveBgVideoSettings, Settings};
 
 const HOUR: u64 = 3600;
+
+/// How long the search for tools rests when the machine lacks what it takes.
+const SHORTAGE_REST: Duration = Duration::from_secs(2);
 
 /// Which tools are used, and how: this program is its own launcher.
 pub(crate) fn tool_settings(settings: &Settings) -> anyhow::Result<ToolSettings> {
@@ -64,7 +67,7 @@ pub(super) fn api(
     parts: &mut JoinSet<Part>,
     settings: &Settings,
     shared: &Shared,
-    listeners: Vec<(Face, TcpListener)>,
+    listeners: Vec<Open>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let desk = Desk::new(Parts {
@@ -82,9 +85,9 @@ pub(super) fn api(
             upload_bytes: settings.upload.max_bytes,
             upload_keep: Duration::from_secs(settings.upload.keep_hours * HOUR),
             links_keep: Duration::from_secs(settings.links.keep_days * 24 * HOUR),
-            connections: settings.api.max_connections,
+            connections: shared.share.connections,
             connections_of_address: match settings.api.max_connections_per_address {
-                0 => settings.api.max_connections.div_ceil(4),
+                0 => shared.share.connections.div_ceil(4),
                 most => most,
             },
             streams_of_account: settings.api.max_streams_per_account,
@@ -102,7 +105,7 @@ pub(super) fn api(
         lookout: lookout(shared),
         tracer: shared.tracer.clone(),
     });
-    for (face, listener) in listeners {
+    for Open { face, listener, .. } in listeners {
         let serving = reelhook_api::serve(listener, desk.clone(), face, stop.clone());
         parts.spawn(async move { ("API", serving.await.map_err(Into::into)) });
     }
@@ -199,7 +202,7 @@ fn planner(settings: &Settings, shared: &Shared, stop: &CancellationToken) -> an
             };
             let planner = found.get_or_init(begin).await;
             planner.outline(&job, &fetch_headers).await.map_err(|error| match error {
-                PlanError::Busy => Problem::unavailable("planning_busy", error.to_string()),
+                PlanError::Busy | PlanError::Short => Problem::unavailable("planning_busy", error.to_string()),
                 PlanError::Stopping => Problem::unavailable("draining", error.to_string()),
                 PlanError::Store(error) => error.into(),
             })
@@ -274,7 +277,7 @@ pub(crate) fn readers(settings: &Settings) -> anyhow::Result<Readers> {
 
 /// Without ffmpeg the server stays up and tells each caller so; without a sandbox that is required it does not.
 async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
-    match Toolbox::detect(tools).await {
+    match Toolbox::detect(tools.clone()).await {
         Ok(toolbox) => {
             let found = toolbox.capabilities();
             tracing::info!(ffmpeg.version = %found.version, "ffmpeg is ready");
@@ -291,6 +294,12 @@ async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
             "ffmpeg is not run without its sandbox; `reelhook doctor` says what this machine lacks. To run it with the \
              layers that there are, set media.sandbox to auto",
         )),
+        // What the machine lacks now it may have soon.
+        Err(error) if is_shortage(&error) => {
+            tracing::warn!(%error, "the tools cannot be looked for yet; they are looked for again");
+            tokio::time::sleep(SHORTAGE_REST).await;
+            Box::pin(find_tools(tools)).await
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -303,7 +312,7 @@ pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &
     let retention = RetentionSettings { keep, ..RetentionSettings::default() };
     let retention = Retention::new(Arc::clone(&store), ambient.clone(), retention);
     let settings = reelhook_delivery::Settings {
-        in_flight: settings.delivery.in_flight,
+        in_flight: shared.share.in_flight,
         links_keep: Duration::from_secs(settings.links.keep_days * 24 * HOUR),
         ..reelhook_delivery::Settings::default()
     };

@@ -25,6 +25,7 @@ mod pictures;
 mod plan;
 #[allow(dead_code, reason = "shared with the tests of services")]
 mod player;
+mod process;
 #[cfg(feature = "failpoints")]
 mod publishing;
 mod quotas;

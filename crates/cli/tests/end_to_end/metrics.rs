@@ -143,3 +143,44 @@ async fn the_page_of_metrics_names_each_with_its_type_and_labels_and_no_other() 
     }
     assert_eq!(written, families(&world).await);
 }
+
+/// The names of metrics in a text, each with the names of the labels that it is asked for by.
+fn asked(text: &str) -> BTreeSet<(String, String)> {
+    let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let mut asked = BTreeSet::new();
+    for (at, _) in text.match_indices("reelhook_") {
+        let rest = &text[at..];
+        let end = rest.find(|character| !is_word(character)).unwrap_or(rest.len());
+        let (name, rest) = rest.split_at(end);
+        let inside = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or("", |(inside, _)| inside);
+        let labels = inside.split(',').filter_map(|label| label.split_once('=')).map(|(label, _)| label);
+        asked.extend(labels.chain([""]).map(|label| (name.to_owned(), label.trim().to_owned())));
+    }
+    asked
+}
+
+#[test]
+fn every_metric_of_the_alerts_and_of_the_board_is_on_the_page() {
+    let board = include_str!("../../../../deploy/grafana/reelhook.json");
+    let board: serde_json::Value = serde_json::from_str(board).expect("the board is JSON");
+    let panels = board["panels"].as_array().expect("it has panels");
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("a panel shows something"));
+    let shown: Vec<_> = targets.map(|target| target["expr"].as_str().expect("it is text")).collect();
+    let alerts = include_str!("../../../../deploy/prometheus/alerts.yml");
+    let alerts: Vec<_> = alerts.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    assert!(alerts.len() > 5 && shown.len() > 15, "{alerts:?} {shown:?}");
+    let rows: BTreeMap<_, _> = PAGE
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `reelhook_")?.split('|');
+            let name = format!("reelhook_{}", cells.next()?.trim().trim_end_matches('`'));
+            Some((name, (cells.next()?.trim(), cells.next()?)))
+        })
+        .collect();
+    for (name, label) in asked(&alerts.join("\n")).into_iter().chain(asked(&shown.join("\n"))) {
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
+        let Some((kind, labels)) = rows.get(family) else { panic!("{name} is not on docs/metrics.md") };
+        assert_eq!(*kind == "histogram", family != name, "{name} is a {kind}");
+        assert!(label.is_empty() || labels.contains(&format!("`{label}`")), "{name} has no label {label}");
+    }
+}

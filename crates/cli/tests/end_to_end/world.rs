@@ -13,7 +13,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use reelhook_egress::{Client, Failure, Policy, Request, RequestBody, Settings, SystemResolver};
 use reelhook_testkit::Contract;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -30,6 +30,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Serve {
     flags: Vec<String>,
     crash_at: Option<String>,
+    stderr: Stderr,
+    shell: Option<String>,
+}
+
+/// Where a server writes its log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Stderr {
+    /// To a file, which [`World::log`] reads.
+    #[default]
+    File,
+    /// To a disk that is full.
+    Full,
+    /// To a pipe whose reader is gone.
+    Closed,
+    /// To a pipe that is not read before [`World::unread`] gives it.
+    Unread,
 }
 
 impl Serve {
@@ -40,13 +56,23 @@ impl Serve {
 
     /// With `--dev`, so that it reaches the receivers and origins of tests.
     pub(crate) fn dev() -> Self {
-        Self { flags: vec!["--dev".to_owned()], crash_at: None }
+        Self { flags: vec!["--dev".to_owned()], ..Self::default() }
     }
 
     /// With one more setting.
     pub(crate) fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.flags.extend(["--set".to_owned(), format!("{key}={value}")]);
         self
+    }
+
+    /// With its log there.
+    pub(crate) fn stderr(self, stderr: Stderr) -> Self {
+        Self { stderr, ..self }
+    }
+
+    /// Started by a shell that does this first.
+    pub(crate) fn after(self, shell: &str) -> Self {
+        Self { shell: Some(shell.to_owned()), ..self }
     }
 
     /// Killed where the code passes that point.
@@ -70,6 +96,7 @@ pub(crate) struct World {
     data: PathBuf,
     http: Client,
     server: Option<Server>,
+    unread: Option<std::io::PipeReader>,
     key: String,
 }
 
@@ -105,7 +132,18 @@ impl Answer {
 /// `reelhook` with these arguments and none of our variables.
 #[expect(clippy::disallowed_methods, reason = "the program under test is no child of a job")]
 fn reelhook(arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reelhook"));
+    command(Command::new(env!("CARGO_BIN_EXE_reelhook")), arguments)
+}
+
+/// The same after a shell did that.
+#[expect(clippy::disallowed_methods, reason = "the program under test is no child of a job")]
+fn reelhook_after(shell: &str, arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Command {
+    let mut started = Command::new("bash");
+    started.args(["-c", &format!("{shell}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_reelhook")]);
+    command(started, arguments)
+}
+
+fn command(mut command: Command, arguments: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REELHOOK_")) {
         command.env_remove(name);
     }
@@ -125,7 +163,7 @@ impl World {
     pub(crate) async fn start_over(folder: TempDir, data: PathBuf, serve: Serve) -> Self {
         let settings = Settings { policy: Policy::unrestricted(), ..Settings::default() };
         let http = Client::new(settings, Arc::new(SystemResolver)).expect("the settings are sound");
-        let mut world = Self { folder, data, http, server: None, key: String::new() };
+        let mut world = Self { folder, data, http, server: None, unread: None, key: String::new() };
         assert!(world.serve(serve).await, "the server did not start");
         assert!(world.key.starts_with("rh_"), "the first start tells a key");
         world
@@ -135,11 +173,27 @@ impl World {
     pub(crate) async fn serve(&mut self, serve: Serve) -> bool {
         assert!(self.server.is_none(), "one server at a time");
         let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log"));
-        let mut command = reelhook(["serve", "--listen", "127.0.0.1:0", "--data"]);
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--data"];
+        let mut command = match &serve.shell {
+            Some(shell) => reelhook_after(shell, arguments),
+            None => reelhook(arguments),
+        };
         command.arg(&self.data).args(serve.flags);
         command.envs(serve.crash_at.map(|point| ("REELHOOK_CRASH_AT", point)));
-        command.stdout(Stdio::piped()).stderr(log.expect("the folder can be written to"));
+        let stderr: Stdio = match serve.stderr {
+            Stderr::File => log.expect("the folder can be written to").into(),
+            Stderr::Full => fs::File::options().write(true).open("/dev/full").expect("the system has it").into(),
+            Stderr::Closed => std::io::pipe().expect("there is room for a pipe").1.into(),
+            Stderr::Unread => {
+                let (reader, writer) = std::io::pipe().expect("there is room for a pipe");
+                self.unread = Some(reader);
+                writer.into()
+            }
+        };
+        command.stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the program was built for this test");
+        // The writing ends that this process has would keep a pipe open.
+        drop(command);
         let mut lines = BufReader::new(child.stdout.take().expect("it is a pipe")).lines();
         let url = timeout(PATIENCE, async {
             while let Some(line) = lines.next_line().await.expect("the program prints text") {
@@ -163,6 +217,16 @@ impl World {
         true
     }
 
+    /// What a server says that does not start over a fresh folder.
+    pub(crate) async fn refused(serve: Serve) -> String {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let mut command = reelhook(["serve", "--data"]);
+        let output = command.arg(folder.path().join("data")).args(serve.flags).output();
+        let output = timeout(PATIENCE, output).await.expect("it ends").expect("the program runs");
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).expect("the program prints text")
+    }
+
     fn server(&self) -> &Server {
         self.server.as_ref().expect("a server runs")
     }
@@ -184,9 +248,19 @@ impl World {
 
     /// Asks the server to end, and waits until it has.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
-        let pid = Pid::from_raw(self.pid() as i32).expect("no process has the id 0");
-        kill_process(pid, Signal::TERM).expect("the server is ours");
+        self.signal(Signal::TERM);
         self.death().await
+    }
+
+    /// Sends the server a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid() as i32).expect("no process has the id 0");
+        kill_process(pid, signal).expect("the server is ours");
+    }
+
+    /// The reading end of a log that was not read so far.
+    pub(crate) fn unread(&mut self) -> std::io::PipeReader {
+        self.unread.take().expect("the server was started so, and nobody took it yet")
     }
 
     /// Ends the server as a power cut would.
@@ -224,6 +298,21 @@ impl World {
         let output = reelhook(arguments).output().await.expect("the program runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("the program prints text")
+    }
+
+    /// Runs `reelhook` with these arguments over the data folder, after a shell did that, and gives its output.
+    pub(crate) async fn command_after(&self, shell: &str, arguments: &[&str]) -> String {
+        let output = reelhook_after(shell, arguments).arg("--data").arg(&self.data).output().await;
+        String::from_utf8(output.expect("the program runs").stdout).expect("the program prints text")
+    }
+
+    /// Sets how many descriptors the server may have, and says how many it might have before.
+    pub(crate) fn limit_descriptors(&self, limit: u64) -> u64 {
+        let pid = Pid::from_raw(self.pid() as i32);
+        let now = rustix::process::getrlimit(Resource::Nofile);
+        let wanted = Rlimit { current: Some(limit), ..now };
+        let before = rustix::process::prlimit(pid, Resource::Nofile, wanted).expect("the server is ours");
+        before.current.expect("the limit has an end")
     }
 
     /// What the server logged so far.

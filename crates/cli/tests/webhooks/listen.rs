@@ -124,3 +124,19 @@ async fn a_connection_that_breaks_loses_nothing_and_keeps_the_order() {
     assert!(ended.success());
     assert_eq!(endpoints().await, 0, "it deletes the endpoint it made");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_window_leaves_no_endpoint() {
+    let (receiver, world) = tokio::join!(Receiver::start(), World::start(Serve::dev()));
+    let endpoints = async || world.get("/v1/endpoints").await.expect(200)["endpoints"].as_array().unwrap().len();
+    for signal in [Signal::HUP, Signal::TERM] {
+        let forward_to = receiver.url("/hook").to_string();
+        let mut listening = world.spawn_client(&world.url("/"), &["listen", "--forward-to", &forward_to]);
+        eventually("it made its endpoint", async || endpoints().await == 1).await;
+        let pid = Pid::from_raw(listening.id().unwrap() as i32).unwrap();
+        kill_process(pid, signal).unwrap();
+        let ended = tokio::time::timeout(PATIENCE, listening.wait()).await.expect("it ends").unwrap();
+        assert!(ended.success(), "{signal:?}: {ended}");
+        assert_eq!(endpoints().await, 0, "{signal:?}");
+    }
+}

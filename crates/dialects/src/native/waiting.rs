@@ -23,7 +23,8 @@ pub struct WaitingReply {
     /// endpoint has no room yet), `first_wait` (the schedule begins with a wait), `backoff` (the wait after an attempt
     /// that failed), `retry_after` (the receiver asked for it), `circuit_open` (the endpoint failed too often in a
     /// row), `endpoint_disabled` (held until the endpoint is enabled), `pull` (held for whoever asks for it),
-    /// `no_signing_secret` (no secret signs for the endpoint), `store_unavailable` or `internal_error` (the server's
+    /// `no_signing_secret` (no secret signs for the endpoint), `out_of_resources` (the server has no
+    /// descriptor, memory or port to spare; no attempt was made), `store_unavailable` or `internal_error` (the server's
     /// fault), `superseded` (a later event of the job takes its place).
     pub reason: String,
     /// Until when; null where no time decides it.

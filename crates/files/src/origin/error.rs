@@ -111,7 +111,8 @@ impl OriginError {
                 | FailureKind::Reset
                 | FailureKind::Timeout
                 | FailureKind::Stalled
-                | FailureKind::Protocol => true,
+                | FailureKind::Protocol
+                | FailureKind::OutOfResources => true,
                 FailureKind::UrlNotAllowed
                 | FailureKind::AddressNotAllowed
                 | FailureKind::Tls

@@ -136,7 +136,9 @@ fn timed_out(patience: Duration) -> HttpError {
 
 fn failed(failure: Failure) -> HttpError {
     let kind = match failure.kind {
-        FailureKind::Dns | FailureKind::Refused | FailureKind::Unreachable => HttpErrorKind::Connect,
+        FailureKind::Dns | FailureKind::Refused | FailureKind::Unreachable | FailureKind::OutOfResources => {
+            HttpErrorKind::Connect
+        }
         FailureKind::Reset | FailureKind::Protocol => HttpErrorKind::Interrupted,
         FailureKind::Timeout | FailureKind::Stalled => HttpErrorKind::Timeout,
         FailureKind::UrlNotAllowed

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::Means;
-use super::trouble::{machine_failed, out_of_disk};
+use super::trouble::{machine_failed, out_of_disk, out_of_resources};
 use crate::progress::{FETCHED, Gauge};
 
 const CHUNK: usize = 256 * 1024;
@@ -227,6 +227,7 @@ impl<'a> Download<'a> {
                 Broken::Again(self.truncated(part))
             }
             FailureKind::Tls => Broken::Final(said("fetch_failed")),
+            FailureKind::OutOfResources => Broken::Final(out_of_resources(Stage::Fetching)),
             FailureKind::Dns
             | FailureKind::Refused
             | FailureKind::Unreachable

@@ -19,6 +19,7 @@ mod trouble;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fail::fail_point;
 use reelhook_domain::ambient::Ambient;
@@ -40,7 +41,10 @@ use fetch::Input;
 pub(crate) use outline::outline;
 use route::Route;
 pub(crate) use trouble::out_of_disk;
-use trouble::{Trouble, ffmpeg_missing, machine_failed};
+use trouble::{OUT_OF_RESOURCES, Trouble, ffmpeg_missing, machine_failed};
+
+/// How long a job rests that this process had no descriptors, memory or processes for.
+const SHORTAGE_REST: Duration = Duration::from_secs(2);
 
 /// Bytes of inputs that are little beside the room that the end of a job takes on the disk.
 const LITTLE: u64 = 4 << 20;
@@ -134,6 +138,9 @@ async fn walk_and_finish(walk: &mut Walk<'_>, lease: Lease, claims: u32) -> Part
             return Parting::Over;
         }
     };
+    if walk.is_short(&signal) {
+        return walk.put_back(lease).await;
+    }
     // Whoever waits for a small job need not wait for this; but where there was much, or the job failed, its end may need
     // the room.
     let fetched: u64 = walk.inputs.iter().map(|input| input.size_bytes).sum();
@@ -389,6 +396,34 @@ impl Walk<'_> {
             JobFailure::input(Stage::Encoding, "input_damaged", message)
         });
         ending::signal(&failures, damage.or(lost).or(missing))
+    }
+
+    /// Whether the job, or an output, came to nothing because this process lacked something.
+    fn is_short(&self, signal: &Signal) -> bool {
+        let of_job = match signal {
+            Signal::Fail(failure) | Signal::Reject(failure) | Signal::CompletePartly(failure) => Some(failure),
+            _ => None,
+        };
+        let of_outputs = self.ends.iter().flatten().filter_map(|end| end.error.as_ref());
+        of_job.into_iter().chain(of_outputs).any(|failure| failure.code == OUT_OF_RESOURCES)
+    }
+
+    /// Puts the job back into the queue after a rest, as if it had not been claimed: what the process lacks is not the job's
+    /// fault. Its slot rests too, for another job would fare no better.
+    async fn put_back(&mut self, lease: Lease) -> Parting {
+        tracing::warn!(
+            rest_seconds = SHORTAGE_REST.as_secs(),
+            "this process lacks descriptors, memory or processes; the job goes back into the queue"
+        );
+        self.tidy().await;
+        let rested = self.unless_interrupted(tokio::time::sleep(SHORTAGE_REST)).await;
+        if rested.is_err() && self.seat.verdict().is_none() {
+            return Parting::Interrupted(lease);
+        }
+        if let Err(error) = self.means.store.release_jobs(vec![lease]).await {
+            tracing::error!(%error, "the store did not do its part; the job is tried again when its lease runs out");
+        }
+        Parting::Over
     }
 
     async fn finish(&mut self, lease: Lease, signal: Signal) -> Result<Job, StoreError> {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::archive::Unpacked;
 use super::route::Route;
-use super::trouble::{Trouble, ffmpeg_missing, machine_failed};
+use super::trouble::{OUT_OF_RESOURCES, Trouble, ffmpeg_missing, machine_failed};
 use super::{Means, Walk, archive};
 use crate::held::Seat;
 use crate::planner::PlanError;
@@ -35,6 +35,7 @@ pub(crate) async fn outline(
     let mut walk = Walk::new(means, job, fetch_headers, seat);
     let (found, error) = match walk.look().await {
         Ok(found) => (found, None),
+        Err(Trouble::Failed(failure)) if failure.code == OUT_OF_RESOURCES => return Err(PlanError::Short),
         Err(Trouble::Failed(failure) | Trouble::Rejected(failure)) => {
             let nothing = OutputOutline { plan: json!([]), error: None };
             (Found { outputs: vec![nothing; job.outputs.len()], estimate: None }, Some(failure))

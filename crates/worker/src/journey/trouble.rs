@@ -3,6 +3,7 @@
 use std::io;
 
 use reelhook_domain::failure::{JobFailure, Stage};
+use reelhook_egress::is_shortage;
 use reelhook_files::FilesError;
 use reelhook_media::MediaError;
 use reelhook_store::StoreError;
@@ -53,6 +54,7 @@ impl Trouble {
     pub(super) fn with_files(stage: Stage, error: &FilesError) -> Self {
         match error {
             FilesError::Full => Self::Failed(out_of_disk(stage)),
+            error if is_shortage(error) => Self::Failed(short_of_resources(stage, error)),
             error => {
                 tracing::error!(%error, stage = stage.as_str(), "a file could not be kept or read");
                 Self::Failed(server_failed(stage))
@@ -78,10 +80,27 @@ fn server_failed(stage: Stage) -> JobFailure {
     JobFailure::server(stage, "server_failed", "the server could not do its part; its operator was told")
 }
 
+/// The code of what ends no job: it goes back into the queue.
+pub(super) const OUT_OF_RESOURCES: &str = "out_of_resources";
+
+/// This process lacks descriptors, memory, processes or ports.
+pub(super) fn out_of_resources(stage: Stage) -> JobFailure {
+    JobFailure::server(stage, OUT_OF_RESOURCES, "the server lacks what it needs for the job; try again later")
+        .retryable()
+}
+
+fn short_of_resources(stage: Stage, error: &(dyn std::error::Error + 'static)) -> JobFailure {
+    tracing::info!(error, stage = stage.as_str(), "the process lacks what a job takes");
+    out_of_resources(stage)
+}
+
 /// The operating system said no in `stage`.
 pub(super) fn machine_failed(stage: Stage, error: &io::Error) -> JobFailure {
     if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
         return out_of_disk(stage);
+    }
+    if is_shortage(error) {
+        return short_of_resources(stage, error);
     }
     tracing::error!(%error, stage = stage.as_str(), "the machine failed a job");
     server_failed(stage)

@@ -1,5 +1,6 @@
 //! Disk, clock, database, port.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use tokio::net::TcpListener;
 
 use super::Finding;
 use crate::data_folder::DataFolder;
+use crate::descriptors::{self, Share};
 use crate::output::size;
 use crate::settings::Settings;
 use crate::{ambient, master_key};
@@ -20,7 +22,7 @@ const SOME_ROOM: u64 = 10 << 30;
 const BUILT: &str = "2026-01-01T00:00:00Z";
 
 pub(super) async fn look(settings: &Settings) -> Vec<Finding> {
-    vec![disk(&settings.data), clock(), database(&settings.data).await, port(settings).await]
+    vec![disk(&settings.data), descriptors(settings), clock(), database(&settings.data).await, port(settings).await]
 }
 
 /// The folder, or where it would be made.
@@ -46,6 +48,24 @@ fn disk(data: &Path) -> Finding {
     }
 }
 
+fn descriptors(settings: &Settings) -> Finding {
+    const NAME: &str = "open files";
+    let share = Share::of(descriptors::raise(), settings);
+    let Share { limit, needed, connections, in_flight, .. } = share;
+    if !share.is_short() {
+        return Finding::pass(NAME, format!("{limit} files may be open; the settings take {needed}"));
+    }
+    let seen = format!(
+        "{limit} files may be open and the settings take {needed}: only {connections} connections and {in_flight} webhooks \
+         are served at once"
+    );
+    Finding::warn(
+        NAME,
+        seen,
+        "raise the limit: LimitNOFILE= in a unit of systemd, --ulimit nofile= of a container, or ulimit -n",
+    )
+}
+
 fn clock() -> Finding {
     let now = ambient::system().now();
     let built: Timestamp = BUILT.parse().unwrap_or_default();
@@ -63,7 +83,7 @@ fn clock() -> Finding {
 
 async fn database(data: &Path) -> Finding {
     const NAME: &str = "database";
-    let Some(folder) = DataFolder::at(data).ok().filter(|folder| folder.database().exists()) else {
+    let Some(folder) = DataFolder::at(data).ok().filter(DataFolder::has_database) else {
         return Finding::pass(NAME, "none yet; the first start makes it");
     };
     if !folder.master_key().exists() {
@@ -73,19 +93,32 @@ async fn database(data: &Path) -> Finding {
     match folder.open(&ambient::system()).await {
         Ok((store, _)) => {
             store.close().await;
+            if let Some(mode) = master_key::open_to_others(&folder.master_key()) {
+                let seen = format!("others than its owner may read {} (mode {mode:o})", folder.master_key().display());
+                return Finding::warn(NAME, seen, "chmod 600 it: it opens every secret in the database");
+            }
             Finding::pass(NAME, format!("{} opens and is up to date", folder.database().display()))
         }
-        Err(error) => Finding::fail(
-            NAME,
-            format!("{error:#}"),
-            "bring the folder back from a copy, or use the version that made it",
-        ),
+        Err(error) => Finding::fail(NAME, format!("{error:#}"), advice(&folder.database())),
+    }
+}
+
+/// What to do about a database that does not open.
+fn advice(database: &Path) -> &'static str {
+    let folder = database.parent().unwrap_or(database);
+    let is_writable = tempfile::tempfile_in(folder).is_ok() && OpenOptions::new().append(true).open(database).is_ok();
+    if is_writable {
+        "bring the folder back from a copy, or use the version that made it"
+    } else {
+        "the user of the server may not write there: give it the folder and all files in it (chown), or mount the disk for writing"
     }
 }
 
 async fn port(settings: &Settings) -> Finding {
     const NAME: &str = "port";
-    let address = settings.listen;
+    let Some(address) = settings.listen.address() else {
+        return Finding::pass(NAME, format!("the server listens on {}", settings.listen));
+    };
     let Err(error) = TcpListener::bind(address).await else { return Finding::pass(NAME, format!("{address} is free")) };
     let is_ours = DataFolder::at(&settings.data)
         .is_ok_and(|folder| folder.path().join("reelhook.lock").exists() && folder.lock().is_err());
@@ -105,5 +138,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_ne!(disk(&folder.path().join("a/b/c")).verdict, Verdict::Fail);
         assert_eq!(clock().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_to_is_not_to_be_restored() {
+        // Not even root writes there.
+        assert!(advice(Path::new("/proc/version")).contains("chown"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reelhook.db");
+        std::fs::write(&file, "x").unwrap();
+        assert!(advice(&file).contains("from a copy"));
     }
 }
