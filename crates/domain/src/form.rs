@@ -14,6 +14,8 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::nearest::nearest;
+
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Violation {
@@ -211,7 +213,8 @@ impl Form {
             return Some(*choice);
         }
         let allowed: Vec<_> = T::ALL.iter().map(|choice| choice.word()).collect();
-        self.refuse(name, value, format_args!("must be one of {}", allowed.join(", ")));
+        let hint = hint(value.as_str().unwrap_or_default(), allowed.iter().copied());
+        self.refuse(name, value, format_args!("must be one of {}{hint}", allowed.join(", ")));
         None
     }
 
@@ -347,9 +350,15 @@ impl Form {
         known.dedup();
         for (name, value) in std::mem::take(&mut self.fields) {
             let name: String = name.chars().take(SHOWN).collect();
-            self.refuse(&name, value, format_args!("is not known here; known are {}", known.join(", ")));
+            let hint = hint(&name, known.iter().copied());
+            self.refuse(&name, value, format_args!("is not known here{hint}; known are {}", known.join(", ")));
         }
     }
+}
+
+/// `; did you mean crf?` where one of the known words is near; else nothing.
+pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known).map_or_else(String::new, |known| format!("; did you mean {known}?"))
 }
 
 /// A closed list of words.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Uri;
-use reelhook_domain::form::Violation;
+use reelhook_domain::form::{Violation, hint};
 use reelhook_domain::id::{Id, Kind};
 use reelhook_store::Page;
 use serde_json::Value;
@@ -97,7 +97,8 @@ impl Query {
     /// Ends the reading.
     pub(super) fn finish(mut self) -> Result<(), Problem> {
         for (name, value) in std::mem::take(&mut self.pairs) {
-            let message = format!("is not known here; known are {}", self.known.join(", "));
+            let hint = hint(&name, self.known.iter().copied());
+            let message = format!("is not known here{hint}; known are {}", self.known.join(", "));
             let name: String = name.chars().take(64).collect();
             self.refuse(&name, &value, message);
         }

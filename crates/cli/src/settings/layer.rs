@@ -7,6 +7,7 @@ use figment::providers::{Format as _, Toml};
 use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
+use reelhook_domain::nearest::nearest;
 
 use super::table::{self, SETTINGS};
 
@@ -117,7 +118,7 @@ fn check(key: &str, value: &Value, place: &str, wrong: &mut Vec<String>) {
 }
 
 fn unknown<'a>(word: &str, known: impl Iterator<Item = &'a str>, place: &str) -> String {
-    match table::nearest(word, known) {
+    match nearest(word, known) {
         Some(near) => format!("{word} {place} is no setting; did you mean {near}?"),
         None => format!("{word} {place} is no setting; `reelhook settings` lists them"),
     }

@@ -28,7 +28,7 @@ mod web_ready;
 
 use serde::{Deserialize, Serialize};
 
-use crate::form::Form;
+use crate::form::{Form, hint};
 
 pub use archive::*;
 pub use auto::*;
@@ -78,7 +78,11 @@ macro_rules! recipes {
                 match name.as_str() {
                     $($word => $variant::read(form).map(Self::$variant),)+
                     _ => {
-                        form.refuse("recipe", name.into(), format_args!("must be one of {}", Self::NAMES.join(", ")));
+                        let hint = hint(&name, Self::NAMES.iter().copied());
+                        let message = format_args!("must be one of {}{hint}", Self::NAMES.join(", "));
+                        form.refuse("recipe", name.clone().into(), message);
+                        // Which parameters it has depends on the recipe that was meant.
+                        form.ignore_rest();
                         None
                     }
                 }
