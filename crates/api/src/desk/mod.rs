@@ -42,7 +42,7 @@ use crate::problem::Problem;
 use crate::throttle::{ByHandRates, Throttle};
 
 pub use deliveries::Lookout;
-pub(crate) use endpoints::{HMAC, OVERLAP};
+pub(crate) use endpoints::{HMAC, OVERLAP, Stay};
 pub(crate) use jobs::JobInput;
 pub use plan::Planner;
 use quotas::QuotaWatch;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{OriginalUri, Path, State};
 use http::StatusCode;
 use reelhook_dialects::native;
 use reelhook_dialects::native::reply::{AttemptReply, EndpointReply, WaitingReply};
@@ -14,10 +14,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::listing::id;
+use super::listing::{Query, id};
 use crate::body;
 use crate::body::OptionalJson;
-use crate::desk::{Caller, Desk, OVERLAP, TestOutcome};
+use crate::desk::{Caller, Desk, OVERLAP, Stay, TestOutcome};
 use crate::openapi;
 use crate::problem::{Problem, missing};
 
@@ -71,10 +71,14 @@ pub(crate) struct SecretReply {
 pub(crate) async fn create_endpoint(
     State(desk): State<Desk>,
     caller: Caller,
+    OriginalUri(uri): OriginalUri,
     json: body::Json,
 ) -> Result<(StatusCode, Json<EndpointReply>), Problem> {
+    let mut query = Query::of(&uri);
+    let stay = if query.parsed("temporary").unwrap_or(false) { Stay::WhileRead } else { Stay::UntilDeleted };
+    query.finish()?;
     let request = native::request::endpoint(json.value).map_err(Problem::invalid)?;
-    Ok((StatusCode::CREATED, Json(desk.create_endpoint(caller, request).await?)))
+    Ok((StatusCode::CREATED, Json(desk.create_endpoint(caller, request, stay).await?)))
 }
 
 /// List endpoints
