@@ -31,7 +31,7 @@ use url::Url;
 
 use crate::api_key;
 use crate::commands::serve::cannot_listen;
-use crate::data_folder::{DataFolder, Lock};
+use crate::data_folder::{self, DataFolder, Lock};
 use crate::link_key;
 use crate::otlp;
 use crate::settings::{Role, Settings};
@@ -102,7 +102,8 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     let (store, master_key) = folder.open(ambient).await?;
     if master_key.is_rotating() {
         tracing::warn!(
-            "a rotation of the master key broke off; stop the server and run `reelhook keys rotate-master` again"
+            "a rotation of the master key broke off; stop the server and run `reelhook keys rotate-master {}` again",
+            data_folder::flag(folder.path())
         );
     }
     let (links_key, former_links_key) = link_key::load(&*store, ambient).await?;

@@ -5,11 +5,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use reelhook_domain::nearest::nearest;
 use reelhook_store::{Account, Accounts, StoreError};
 use serde_json::{Value, json};
 
 use crate::data_folder::Place;
+use crate::exit::Exit;
 use crate::{ambient, output};
 
 mod erase;
@@ -85,8 +87,12 @@ async fn named(store: &dyn Accounts, wanted: &str) -> anyhow::Result<Account> {
     let found = accounts.iter().find(|account| account.name == wanted || account.id.to_string() == wanted);
     let Some(found) = found else {
         let names: Vec<_> = accounts.iter().map(|account| account.name.as_str()).collect();
-        let there = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
-        bail!("there is no account {wanted:?}; there are: {there}. `reelhook accounts create NAME` makes one");
+        let hint = nearest(wanted, names.iter().copied());
+        let hint = hint.map_or_else(String::new, |name| format!(" Did you mean \"{name}\"?"));
+        return Err(Exit::Usage.error(format_args!(
+            "there is no account \"{wanted}\".{hint} The accounts are {}. `reelhook accounts create NAME` creates one",
+            names.join(", ")
+        )));
     };
     Ok(found.clone())
 }
@@ -96,15 +102,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ambient = ambient::system();
     match args.verb {
         Verb::Create { name, place } => {
-            let account = match place.open_or_create(&ambient).await?.create_account(&name).await {
-                Err(StoreError::AlreadyExists) => bail!("there is an account {name} already; choose another name"),
-                made => made.context("the account cannot be made")?,
+            let account = match place.open(&ambient).await?.create_account(&name).await {
+                Err(StoreError::AlreadyExists) => {
+                    return Err(
+                        Exit::Usage.error(format_args!("there is an account {name} already; choose another name"))
+                    );
+                }
+                made => made.context("the account cannot be created")?,
             };
             if place.json {
                 output::json(&show(&account))?;
             } else {
                 output::line(account.id)?;
-                output::note(format_args!("make a key of it: reelhook keys create --account {name}"));
+                let flag = place.flag();
+                output::note(format_args!("create a key for it: reelhook keys create --account {name} {flag}"));
             }
         }
         Verb::Erase { account, place } => {

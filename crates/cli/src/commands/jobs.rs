@@ -68,7 +68,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let mut query = vec![("limit", limit.as_str())];
             query.extend(state.as_deref().map(|state| ("state", state)));
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let answer = Api::connect(&connect)?.get(&["jobs"], &query).await?;
+            let answer = Api::connect(&connect).await?.get(&["jobs"], &query).await?;
             if connect.json {
                 output::json(&answer)?
             } else {
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Get(One { id, connect }) => {
-            let job = Api::connect(&connect)?.get(&["jobs", &id], &[]).await?;
+            let job = Api::connect(&connect).await?.get(&["jobs", &id], &[]).await?;
             if connect.json {
                 output::json(&job)?
             } else {
@@ -86,7 +86,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Watch(One { id, connect }) => {
-            let api = Api::connect(&connect)?;
+            let api = Api::connect(&connect).await?;
             Signals::take()?.unless(watch(&api, &id, connect.json)).await
         }
         Verb::Cancel(one) => change(&one, "cancel").await,
@@ -95,7 +95,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn change(one: &One, verb: &str) -> anyhow::Result<ExitCode> {
-    let job = Api::connect(&one.connect)?.post(&["jobs", &one.id, verb], &json!({})).await?;
+    let job = Api::connect(&one.connect).await?.post(&["jobs", &one.id, verb], &json!({})).await?;
     if one.connect.json {
         output::json(&job)?
     } else {

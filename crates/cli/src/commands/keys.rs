@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::accounts::Whose;
 use crate::data_folder::Place;
+use crate::exit::Exit;
 use crate::{ambient, api_key, output};
 
 mod rotate_master;
@@ -84,10 +85,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let json = place.json;
-    let store = match args.verb {
-        Verb::Create { .. } => place.open_or_create(&ambient).await?,
-        Verb::List { .. } | Verb::Revoke { .. } | Verb::RotateMaster { .. } => place.open(&ambient).await?,
-    };
+    let store = place.open(&ambient).await?;
     let account = whose.account(&*store).await?;
     match args.verb {
         Verb::Create { name, .. } => {
@@ -111,10 +109,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Verb::RotateMaster { .. } => unreachable!("it was run above"),
         Verb::Revoke { id, .. } => {
             let key = match store.revoke_key(account.id, id).await {
-                Err(StoreError::NotFound) => anyhow::bail!(
-                    "the account {0} has no key {id}; `reelhook keys list --account {0}` shows those that it has",
-                    account.name
-                ),
+                Err(StoreError::NotFound) => {
+                    let (name, flag) = (&account.name, place.flag());
+                    return Err(Exit::Usage.error(format_args!(
+                        "the account {name} has no key {id}; `reelhook keys list --account {name} {flag}` lists its keys"
+                    )));
+                }
                 other => other.context("the key cannot be revoked")?,
             };
             if json {

@@ -75,20 +75,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.verb {
         Verb::Create { new } => {
             let body = json!({"service": new.service, "secret": new.secret});
-            let made = Api::connect(&new.connect)?.post(&["secrets"], &body).await?;
+            let made = Api::connect(&new.connect).await?.post(&["secrets"], &body).await?;
             print(&new.connect, &made)?;
         }
         Verb::Rotate { new, overlap_hours } => {
             let body = json!({"secret": new.secret, "overlap_seconds": overlap_hours * 3600});
-            let made = Api::connect(&new.connect)?.post(&["secrets", &new.service, "rotate"], &body).await?;
+            let made = Api::connect(&new.connect).await?.post(&["secrets", &new.service, "rotate"], &body).await?;
             print(&new.connect, &made)?;
         }
         Verb::List { connect } => {
-            let answer = Api::connect(&connect)?.get(&["secrets"], &[]).await?;
+            let answer = Api::connect(&connect).await?.get(&["secrets"], &[]).await?;
             if connect.json { output::json(&answer)? } else { list(&answer)? }
         }
         Verb::Revoke { id, connect } => {
-            Api::connect(&connect)?.delete(&["secrets", &id]).await?;
+            Api::connect(&connect).await?.delete(&["secrets", &id]).await?;
             if connect.json {
                 output::json(&json!({"id": id}))?
             } else {

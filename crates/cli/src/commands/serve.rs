@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,9 +10,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::exit::{self, Exit};
 use crate::settings::{Settings, Sources};
 use crate::signals::Signals;
-use crate::{ambient, logging, output, wiring};
+use crate::{ambient, data_folder, logging, output, wiring};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -107,7 +109,7 @@ impl Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     crate::crash::arm()?;
-    let settings = Settings::resolve(args.sources())?;
+    let settings = Settings::resolve(args.sources()).map_err(|error| Exit::Usage.error(exit::sentence(&error)))?;
     logging::start(&settings.log, settings.log_format)?;
     let signals = Signals::take()?;
     if settings.dev {
@@ -115,7 +117,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let server = wiring::start(&settings, &ambient::system()).await?;
     if let Err(error) = announce(&server, &settings) {
-        tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create` makes another key");
+        let flag = data_folder::flag(&settings.data);
+        tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create {flag}` creates another key");
     }
     let stop = CancellationToken::new();
     let listening = tokio::spawn(signals.stop_then_exit(stop.clone()));
@@ -127,7 +130,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn announce(server: &wiring::Server, settings: &Settings) -> anyhow::Result<()> {
     if let Some(key) = server.first_key() {
-        announce_key(key, settings)?;
+        announce_key(key, server.address(), settings)?;
     }
     if let Some(address) = server.address() {
         output::line(format_args!("Reelhook listens on http://{address}"))?;
@@ -140,11 +143,14 @@ fn announce(server: &wiring::Server, settings: &Settings) -> anyhow::Result<()> 
 
 /// Prints the first key when standard output is a terminal. Otherwise the output goes into a log, which people read who may
 /// not have the key; so the key is written to a file of its own.
-fn announce_key(key: &str, settings: &Settings) -> anyhow::Result<()> {
+fn announce_key(key: &str, address: Option<SocketAddr>, settings: &Settings) -> anyhow::Result<()> {
+    let another = format!("`reelhook keys create {}` creates another", data_folder::flag(&settings.data));
     if settings.dev || std::io::stdout().is_terminal() {
+        output::line(format_args!("Your first API key, shown this once ({another}):\n\n  {key}\n"))?;
+        let Some(address) = address else { return Ok(()) };
         return output::line(format_args!(
-            "Your first API key, shown this once (`reelhook keys create` makes more):\n\n  {key}\n\n\
-             Try it:  export REELHOOK_KEY={key}\n         reelhook submit clip.mov --recipe compress --wait\n"
+            "Try it:  export REELHOOK_URL=http://{} REELHOOK_KEY={key}\n         reelhook submit clip.mov --wait\n",
+            reachable(address)
         ));
     }
     let path = settings.data.join(FIRST_KEY);
@@ -153,13 +159,24 @@ fn announce_key(key: &str, settings: &Settings) -> anyhow::Result<()> {
         .and_then(|mut file| writeln!(file, "{key}"))
         .with_context(|| format!("{} cannot be written", path.display()))?;
     output::line(format_args!(
-        "Your first API key is in {}; remove the file once you have the key (`reelhook keys create` makes more)",
+        "Your first API key is in {}; remove the file once you have the key ({another})",
         path.display()
     ))
 }
 
+/// An address that this machine can call: one that stands for all of the machine's is called by loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
 /// Why an address cannot be listened on, with what to do.
-pub(crate) fn cannot_listen(address: std::net::SocketAddr, error: std::io::Error) -> anyhow::Error {
+pub(crate) fn cannot_listen(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
     let advice = match error.kind() {
         ErrorKind::AddrInUse => "another program listens there; stop it, or choose another port with --listen",
         ErrorKind::PermissionDenied => "ports below 1024 need rights of their own; choose another with --listen",

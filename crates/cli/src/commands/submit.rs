@@ -1,9 +1,11 @@
 //! `reelhook submit`: a file or a URL becomes a job, and, with `--wait`, its results come back.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use futures::StreamExt as _;
 use serde_json::{Map, Value, json};
 use tokio_util::io::ReaderStream;
@@ -11,9 +13,11 @@ use url::Url;
 
 use self::outputs::Outputs;
 use super::jobs;
+use crate::address;
 use crate::args::Connect;
 use crate::client::{Api, Outbound};
 use crate::download::{self, Existing};
+use crate::exit::Exit;
 use crate::follow::{self, JobBars};
 use crate::output::{self, Bars};
 use crate::signals::Signals;
@@ -22,7 +26,7 @@ mod outputs;
 
 const EXAMPLES: &str = "\
 Examples:
-  reelhook submit clip.mov --recipe compress --wait
+  reelhook submit clip.mov --wait                         a smaller file of the same kind
   reelhook submit clip.mov --recipe compress --set crf=30 \\
       --recipe thumbnail --set at_seconds=2 --wait --out results
   reelhook submit https://example.com/clip.mp4 --output hd=convert,format=webm,resolution=720p \\
@@ -49,7 +53,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "wait")]
     force: bool,
     /// Where the events of this job go
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address::read)]
     webhook: Option<Url>,
     /// A pair of your own, shown with the job; may repeat
     #[arg(long, value_name = "KEY=VALUE", value_parser = read_metadata)]
@@ -68,7 +72,7 @@ fn read_metadata(text: &str) -> Result<(String, String), String> {
 
 /// Submits, and waits where asked.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let api = Api::connect(&args.connect)?;
+    let api = Api::connect(&args.connect).await?;
     Signals::take()?.unless(submit(&api, &args)).await
 }
 
@@ -120,12 +124,23 @@ fn request(args: &Args, input: &Value) -> Value {
     job
 }
 
+/// Why a file cannot be read. What looks like a URL without its scheme is one that was meant.
+fn unreadable(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let text = path.to_string_lossy();
+    let host = text.split('/').next().filter(|host| text.contains('/') && host.contains(['.', ':']) && *host != "..");
+    let hint = match host {
+        Some(host) if host != "." => "; a URL begins with http:// or https://",
+        _ => "",
+    };
+    Exit::Usage.error(format_args!("{text} cannot be read: {error}{hint}"))
+}
+
 /// Sends a file; answers the id of the upload.
 pub(crate) async fn upload(api: &Api, path: &Path, bars: &Bars) -> anyhow::Result<String> {
-    let file = tokio::fs::File::open(path).await.with_context(|| format!("{} cannot be read", path.display()))?;
+    let file = tokio::fs::File::open(path).await.map_err(|error| unreadable(path, &error))?;
     let about = file.metadata().await?;
     if about.is_dir() {
-        bail!("{} is a folder; give a file", path.display());
+        return Err(Exit::Usage.error(format_args!("{} is a folder; give a file", path.display())));
     }
     // The length of a pipe is not known before its end.
     let length = about.is_file().then_some(about.len());
@@ -155,8 +170,16 @@ fn report(job: &Value, saved: &[PathBuf], json: bool) -> anyhow::Result<()> {
         job["saved"] = saved.iter().map(|path| path.display().to_string()).collect();
         return output::json(&job);
     }
-    for path in saved {
-        output::line(path.display())?;
+    let made = job["outputs"].as_array().into_iter().flatten().filter(|output| output["file"].is_object());
+    for (path, made) in saved.iter().zip(made) {
+        let gain = gain(job, made);
+        // A person reads both in one line; a program reads paths alone.
+        if std::io::stdout().is_terminal() {
+            output::line(format_args!("{}  {gain}", path.display()))?;
+        } else {
+            output::note(format_args!("{}  {gain}", path.file_name().unwrap_or_default().to_string_lossy()));
+            output::line(path.display())?;
+        }
     }
     let completed = job["state"] == "completed";
     if !completed {
@@ -168,4 +191,62 @@ fn report(job: &Value, saved: &[PathBuf], json: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What was won: `1.7 MB -> 834 kB (-51 %)  checked 7 of 7  11 s`.
+pub(crate) fn gain(job: &Value, made: &Value) -> String {
+    let after = made["file"]["size_bytes"].as_u64().unwrap_or(0);
+    let inputs = job["inputs"].as_array().map_or_else(|| std::slice::from_ref(&job["input"]), Vec::as_slice);
+    let before: Option<u64> = inputs.iter().map(|input| input["size_bytes"].as_u64()).sum();
+    let mut parts = vec![match before.filter(|before| *before > 0) {
+        Some(before) => {
+            let change = (after as f64 / before as f64 - 1.0) * 100.0;
+            format!("{} -> {} ({change:+.0} %)", output::size(before), output::size(after))
+        }
+        None => output::size(after),
+    }];
+    if let Some(checks) = made["receipt"]["checks"].as_array() {
+        let passed = checks.iter().filter(|check| check["passed"] == true).count();
+        parts.push(format!("checked {passed} of {}", checks.len()));
+    }
+    if let Some(millis) = made["receipt"]["wall_ms"].as_u64() {
+        parts.push(output::span(Duration::from_millis(millis)));
+    }
+    parts.join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_won_is_said_in_a_line() {
+        let made = json!({"file": {"size_bytes": 834_000},
+            "receipt": {"wall_ms": 11_020, "checks": [{"passed": true}, {"passed": true}]}});
+        for (job, made, line) in [
+            (json!({"input": {"size_bytes": 1_700_000}}), &made, "1.7 MB -> 834 kB (-51 %)  checked 2 of 2  11 s"),
+            (
+                json!({"inputs": [{"size_bytes": 400_000}, {"size_bytes": 1000}]}),
+                &made,
+                "401 kB -> 834 kB (+108 %)  checked 2 of 2  11 s",
+            ),
+            (json!({"input": null}), &json!({"file": {"size_bytes": 12}}), "12 B"),
+        ] {
+            assert_eq!(gain(&job, made), line);
+        }
+    }
+
+    #[test]
+    fn a_url_without_its_scheme_is_not_called_a_missing_file_alone() {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        for (path, is_url) in [
+            ("example.com/clip.mp4", true),
+            ("localhost:3000/a", true),
+            ("./a/b.mp4", false),
+            ("../b.mp4", false),
+            ("clip.mp4", false),
+        ] {
+            assert_eq!(unreadable(Path::new(path), &missing).to_string().contains("http://"), is_url, "{path}");
+        }
+    }
 }
