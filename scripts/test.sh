@@ -39,4 +39,4 @@ target/venv/bin/python examples/test_verifiers.py --require-all
 target/venv/bin/python examples/test_services.py --require-all
 target/venv/bin/python examples/test_published_clients.py --require-all
 target/venv/bin/python scripts/media-table.py --check
-target/venv/bin/python scripts/check-docs.py --require-binary
+target/venv/bin/python scripts/check-docs.py --require-binary --run

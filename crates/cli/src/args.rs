@@ -10,8 +10,8 @@ use crate::{address, exit};
 
 const EXAMPLES: &str = "\
 First steps:
-  reelhook demo                                  see all of it work, in a temporary folder
-  reelhook serve --dev                           start a server here; it prints your API key
+  reelhook demo                                  see it work, in a temporary folder
+  reelhook serve --dev                           start a server; it prints your API key
   export REELHOOK_KEY=rh_...
   reelhook submit clip.mov --wait
   reelhook listen --forward-to localhost:3000/hook
@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Selftest(selftest::Args),
     Bench(bench::Args),
-    /// Print the reference of all settings, in Markdown
+    /// Print the reference of all settings in Markdown
     Settings,
 }
 

@@ -111,7 +111,7 @@ impl Api {
             );
         }
         // Every path begins with it already.
-        if base.path_segments().and_then(|segments| segments.filter(|part| !part.is_empty()).next_back()) == Some("v1")
+        if base.path_segments().and_then(|mut segments| segments.rfind(|part| !part.is_empty())) == Some("v1")
             && let Ok(mut segments) = base.path_segments_mut()
         {
             segments.pop_if_empty().pop();
@@ -243,7 +243,7 @@ impl Api {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&exchange.body)
-            .with_context(|| format!("{} did not answer in JSON; is a Reelhook server there?", self.base))
+            .with_context(|| format!("{} did not answer with JSON; is it a Reelhook server?", self.base))
     }
 
     fn unreachable(&self, failure: &Failure) -> anyhow::Error {

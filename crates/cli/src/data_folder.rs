@@ -72,14 +72,14 @@ impl DataFolder {
     /// The folder at that path, made (for its owner alone) when it is missing.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.with_context(|| format!("the data folder {} cannot be made", path.display()))?;
+        made.with_context(|| format!("the data folder {} cannot be created", path.display()))?;
         Self::at(path)
     }
 
     /// The folder at that path.
     pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
         let path =
-            fs::canonicalize(path).with_context(|| format!("the data folder {} is not there", path.display()))?;
+            fs::canonicalize(path).with_context(|| format!("the data folder {} does not exist", path.display()))?;
         Ok(Self(path))
     }
 

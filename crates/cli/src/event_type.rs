@@ -57,7 +57,7 @@ pub(crate) fn check_filter(pattern: &str) -> Result<(), String> {
         return pattern.parse().map_err(|error| format!("\"{pattern}\" {error}")).and_then(|kind| check(&kind));
     };
     let matches = |known: &&str| known.starts_with(start);
-    if EventType::OURS.iter().any(|known| matches(&known)) {
+    if EventType::OURS.iter().any(matches) {
         return Ok(());
     }
     let first = start.split('.').next().unwrap_or_default();

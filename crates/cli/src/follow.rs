@@ -57,7 +57,7 @@ pub(crate) async fn to_the_end(api: &Api, id: &str, mut seen: impl FnMut(&Value)
             Some(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS => sleep(SILENCE).await,
             Some(problem) if problem.status.is_client_error() => return Err(failure),
             _ if failures >= MOST_FAILURES => {
-                return Err(failure).context("the job goes on; the server does not answer");
+                return Err(failure).context("the server does not answer; the job goes on there");
             }
             _ => {
                 if failures == 0 {

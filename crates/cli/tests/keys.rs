@@ -10,11 +10,15 @@ fn first_start(data: &Path) {
     #[expect(clippy::disallowed_methods, reason = "the program under test is no child of a job")]
     let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_reelhook"));
     server.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-    let mut server = server.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let lines = std::io::BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut server = server
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the program was built for this test");
+    let lines = std::io::BufReader::new(server.stdout.take().expect("it is a pipe")).lines().map_while(Result::ok);
     assert!(lines.into_iter().any(|line| line.starts_with("Reelhook listens on")), "the server starts");
-    server.kill().unwrap();
-    server.wait().unwrap();
+    server.kill().expect("the server is ours");
+    server.wait().expect("the server ends");
 }
 
 #[test]
@@ -81,7 +85,7 @@ fn keys_of_another_account_are_made_listed_and_revoked_by_its_name_or_id() {
     assert_eq!(run(&["keys", "revoke", key, "--account", "shop"]).0, Some(0));
 
     for (wrong, said) in [
-        (&["accounts", "create", "shop"][..], "there is an account shop already"),
+        (&["accounts", "create", "shop"][..], "the account shop already exists"),
         (&["accounts", "create", "a shop"], "a name has 1 to 64 letters"),
         (&["accounts", "create", "acc_1"], "does not begin with"),
         (

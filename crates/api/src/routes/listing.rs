@@ -76,7 +76,9 @@ impl Query {
         let Some(text) = self.text(name) else { return Vec::new() };
         let words: Vec<_> = text.split(',').map(|word| word.trim().to_owned()).collect();
         if let Some(wrong) = words.iter().find(|word| !allowed.contains(&word.as_str())) {
-            self.refuse(name, wrong, format!("must be one or more of {}, separated by commas", allowed.join(", ")));
+            let hint = hint(wrong, allowed.iter().copied());
+            let message = format!("must be one or more of {}, separated by commas{hint}", allowed.join(", "));
+            self.refuse(name, wrong, message);
         }
         words
     }

@@ -21,11 +21,10 @@ Examples:
   reelhook accounts create shop --data ./reelhook-data
   export REELHOOK_KEY=$(reelhook keys create --account shop --data ./reelhook-data)
   reelhook accounts list --data ./reelhook-data
-  reelhook accounts erase shop --data ./reelhook-data       while no server runs
+  reelhook accounts erase shop --data ./reelhook-data       with the server stopped
 
-Every server has one account, called default. Give a team or a customer another one: its keys see its own jobs,
-uploads, webhooks, secrets and credits, and what is another account's is not there for them. The server need not
-be stopped, but to erase one.";
+Every server has one account, called default. Create another for each team or customer: the keys of an account
+see only its own jobs, uploads, webhooks, secrets and credits. The server may keep running, except for erase.";
 
 /// Most characters of a name.
 const LONGEST_NAME: usize = 64;
@@ -42,22 +41,22 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Make an account; prints its id alone on stdout
+    /// Create an account; prints only its id on stdout
     Create {
-        /// A name that no other has: 1 to 64 letters, digits, '.', '_' or '-'
+        /// A unique name: 1 to 64 letters, digits, '.', '_' or '-'
         #[arg(value_name = "NAME", value_parser = name)]
         name: String,
         #[command(flatten)]
         place: Place,
     },
-    /// List the accounts, the first one first
+    /// List the accounts, oldest first
     List {
         #[command(flatten)]
         place: Place,
     },
-    /// Remove an account and everything of it, files too, for ever; the server must not run
+    /// Delete an account with all its data and files, permanently; stop the server first
     Erase {
-        /// Its name or id
+        /// The name or id of the account
         #[arg(value_name = "ACCOUNT")]
         account: String,
         #[command(flatten)]
@@ -68,7 +67,7 @@ enum Verb {
 /// Whose things a command is about.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Whose {
-    /// The account, by name or id; without it the first one. `reelhook accounts list` shows them
+    /// The account, by name or id [default: the first one]; `reelhook accounts list` shows them
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
 }
@@ -105,7 +104,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let account = match place.open(&ambient).await?.create_account(&name).await {
                 Err(StoreError::AlreadyExists) => {
                     return Err(
-                        Exit::Usage.error(format_args!("there is an account {name} already; choose another name"))
+                        Exit::Usage.error(format_args!("the account {name} already exists; choose another name"))
                     );
                 }
                 made => made.context("the account cannot be created")?,

@@ -14,7 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   reelhook jobs list --state failed --limit 5
   reelhook jobs get job_06c8pmt4vz3fk7qyq4q9w7m2hc
-  reelhook jobs watch job_06c8pmt4vz3fk7qyq4q9w7m2hc      exits with 0 when it completed
+  reelhook jobs watch job_06c8pmt4vz3fk7qyq4q9w7m2hc      exits with 0 if it completed
   reelhook jobs list --json | jq -r '.jobs[].id'";
 
 /// List, show, watch, cancel and retry jobs
@@ -32,28 +32,28 @@ enum Verb {
         /// Only jobs in this state, such as failed
         #[arg(long)]
         state: Option<String>,
-        /// Most jobs in one answer, 1 to 100
+        /// How many jobs to list, 1 to 100
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
         limit: u32,
-        /// Where the list before ended
+        /// The cursor that the previous page printed
         #[arg(long)]
         cursor: Option<String>,
         #[command(flatten)]
         connect: Connect,
     },
-    /// Show one job
+    /// Show a job
     Get(One),
-    /// Follow one job to its end
+    /// Follow a job until it ends
     Watch(One),
-    /// End one job
+    /// Cancel a job
     Cancel(One),
-    /// Do again what failed of one job
+    /// Retry the failed outputs of a job
     Retry(One),
 }
 
 #[derive(Debug, clap::Args)]
 struct One {
-    /// The job
+    /// The id of the job
     #[arg(value_name = "JOB_ID")]
     id: String,
     #[command(flatten)]
@@ -147,7 +147,7 @@ fn list(answer: &Value) -> anyhow::Result<()> {
     }
     output::table(&rows)?;
     if let Some(cursor) = answer["next_cursor"].as_str() {
-        output::note(format_args!("There are more: --cursor {cursor}"));
+        output::note(format_args!("More jobs follow: --cursor {cursor}"));
     }
     Ok(())
 }
@@ -180,7 +180,7 @@ fn show(job: &Value) -> anyhow::Result<()> {
         output::line(line)?;
     }
     if job["waiting"].is_object() {
-        output::line(format_args!("  waits: {}", text(&job["waiting"]["reason"])))?;
+        output::line(format_args!("  waiting for: {}", text(&job["waiting"]["reason"])))?;
     }
     Ok(())
 }

@@ -49,13 +49,13 @@ took, the event, and the first line of the answer. Ctrl-C ends it and deletes it
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The local program
+    /// The URL of the local program
     #[arg(long, value_name = "URL", value_parser = address::read)]
     forward_to: Url,
     /// Which events, separated by commas: types, or globs such as job.* [default: all but job.progress]
     #[arg(long, value_name = "TYPES", value_delimiter = ',')]
     events: Vec<String>,
-    /// Write the signing secret to this file, for its owner alone; without a file, alone on stdout as the first line
+    /// Write the signing secret to this file, readable by its owner only; without FILE, print it on stdout as the first line
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     secret_out: Option<PathBuf>,
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let endpoint = api.post_with(&["endpoints"], &[("temporary", "true")], &wanted).await;
     let endpoint = endpoint.context("the server created no endpoint")?;
-    let id = endpoint["id"].as_str().context("the server named no endpoint")?;
+    let id = endpoint["id"].as_str().context("the server returned no endpoint id")?;
     let forwarder = Forwarder {
         ambient: ambient::system(),
         http: client::unrestricted()?,
@@ -99,7 +99,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         () = signals.next() => return Ok(Exit::Interrupted.into()),
     };
     ended?;
-    deleted.with_context(|| format!("the endpoint {id} stays for {} minutes", GONE_AFTER_MINUTES))?;
+    deleted.with_context(|| {
+        format!("the endpoint {id} was not deleted; the server deletes it in {GONE_AFTER_MINUTES} minutes")
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -156,7 +158,7 @@ impl Forwarder {
                 Err(error) => {
                     let problem = error.downcast_ref::<Problem>().map(|problem| problem.status);
                     if problem == Some(StatusCode::NOT_FOUND) {
-                        let why = "somebody deleted it, or nothing read it for too long; start `reelhook listen` again";
+                        let why = "it was deleted, or it was not read for too long; start `reelhook listen` again";
                         return Err(error.context(format!("the endpoint {endpoint} is gone ({why})")));
                     }
                     // The server said no: asking again changes nothing, unless it is only going down.

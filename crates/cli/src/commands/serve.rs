@@ -23,9 +23,10 @@ Examples:
   reelhook serve --config reelhook.toml --set worker.slots=4
   REELHOOK_WORKER_SLOTS=4 reelhook serve
 
-The first start makes the data folder with the database, the master key and the first API key, which
-is printed once on a terminal and with --dev, and otherwise written to the file first-api-key there. Defaults, the file, REELHOOK_* of the environment, flags: the later wins.
-`reelhook settings` lists all settings. SIGTERM or Ctrl-C lets work end well; a second one does not.";
+The first start creates the data folder with the database, the master key and the first API key. The key
+is printed once, on a terminal or with --dev; otherwise it is written to the file first-api-key in the
+folder. Settings come from the defaults, the file, REELHOOK_* variables and flags; later ones win.
+`reelhook settings` lists them. SIGTERM or Ctrl-C stops the server cleanly; a second one stops it at once.";
 
 /// The file of the first API key, in the data folder.
 pub(crate) const FIRST_KEY: &str = "first-api-key";
@@ -43,31 +44,31 @@ pub(crate) struct Args {
     /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Folder of everything that is kept [default: ./reelhook-data]
+    /// The data folder: database, keys and files [default: ./reelhook-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Allow plain HTTP and loopback for webhooks and downloads; listens on loopback only
+    /// Allow webhooks and downloads over plain HTTP and to loopback; the server then listens on loopback only
     #[arg(long)]
     dev: bool,
     /// A TOML file with settings
     #[arg(long, env = "REELHOOK_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What callers put before /v1, such as https://media.example.com
+    /// The URL that callers use for this server, such as https://media.example.com
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// What this process does: api, worker, delivery [default: all]
+    /// What this process runs: api, worker, delivery [default: all]
     #[arg(long, value_name = "ROLES")]
     roles: Option<String>,
-    /// Services that answer callers without a key, such as clipzy; listens on loopback only [default: none]
+    /// Services that need no API key, such as clipzy; the server then listens on loopback only [default: none]
     #[arg(long, value_name = "SERVICES")]
     open: Option<String>,
-    /// Which log lines are written [default: info]
+    /// Which log levels to write [default: info]
     #[arg(long, value_name = "LEVELS")]
     log: Option<String>,
-    /// How log lines are written: text or json [default: text]
+    /// The log format: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// A service at the root of a listener of its own, such as xora=127.0.0.1:9001; may repeat
+    /// Serve a service on its own address, such as xora=127.0.0.1:9001; may repeat
     #[arg(long = "service", value_name = "SERVICE=ADDRESS:PORT")]
     services: Vec<String>,
     /// Any setting; may repeat
@@ -179,8 +180,8 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 pub(crate) fn cannot_listen(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
     let advice = match error.kind() {
         ErrorKind::AddrInUse => "another program listens there; stop it, or choose another port with --listen",
-        ErrorKind::PermissionDenied => "ports below 1024 need rights of their own; choose another with --listen",
-        ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 stands for all it has",
+        ErrorKind::PermissionDenied => "ports below 1024 need extra privileges; choose another with --listen",
+        ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 means all of its addresses",
         _ => "choose another with --listen",
     };
     anyhow::Error::new(error).context(format!("cannot listen on {address}: {advice}"))

@@ -32,7 +32,7 @@ Examples:
   reelhook submit https://example.com/clip.mp4 --output hd=convert,format=webm,resolution=720p \\
       --webhook https://example.com/hook --metadata order=1234
 
-With --wait it exits with 0 when the job completed, and with 1 when it ended in any other way.";
+With --wait it exits with 0 if the job completed, and with 1 if it ended in any other way.";
 
 /// Submit a file or a URL as a job; with --wait, follow it and save its outputs
 #[derive(Debug, clap::Args)]
@@ -46,19 +46,19 @@ pub(crate) struct Args {
     /// Follow the job to its end and save its outputs
     #[arg(long)]
     wait: bool,
-    /// Where to save outputs
+    /// The folder to save outputs in
     #[arg(long, value_name = "DIR", default_value = ".", requires = "wait")]
     out: PathBuf,
-    /// Replace files that are there already
+    /// Replace existing files
     #[arg(long, requires = "wait")]
     force: bool,
-    /// Where the events of this job go
+    /// Send the events of this job to this URL
     #[arg(long, value_name = "URL", value_parser = address::read)]
     webhook: Option<Url>,
-    /// A pair of your own, shown with the job; may repeat
+    /// Metadata to keep with the job; may repeat
     #[arg(long, value_name = "KEY=VALUE", value_parser = read_metadata)]
     metadata: Vec<(String, String)>,
-    /// Which jobs go first
+    /// The priority among your jobs
     #[arg(long, default_value = "standard", value_parser = ["economy", "standard", "premium"])]
     priority: String,
     #[command(flatten)]
@@ -80,7 +80,7 @@ async fn submit(api: &Api, args: &Args) -> anyhow::Result<ExitCode> {
     if args.wait {
         // Before the work, so that its result has a place.
         let made = std::fs::create_dir_all(&args.out);
-        made.with_context(|| format!("the folder {} cannot be made", args.out.display()))?;
+        made.with_context(|| format!("the folder {} cannot be created", args.out.display()))?;
     }
     let bars = Bars::new();
     let input = match read_url(&args.input) {
@@ -88,7 +88,7 @@ async fn submit(api: &Api, args: &Args) -> anyhow::Result<ExitCode> {
         None => json!({"upload": upload(api, Path::new(&args.input), &bars).await?}),
     };
     let job = api.post(&["jobs"], &request(args, &input)).await?;
-    let id = job["id"].as_str().context("the server named no job")?;
+    let id = job["id"].as_str().context("the server returned no job id")?;
     if !args.wait {
         if args.connect.json {
             output::json(&job)?
@@ -151,7 +151,7 @@ pub(crate) async fn upload(api: &Api, path: &Path, bars: &Bars) -> anyhow::Resul
     let name = path.file_name().map_or_else(|| "input".to_owned(), |name| name.to_string_lossy().into_owned());
     let answer = api.upload(Outbound { name, length, stream: stream.boxed() }).await?;
     bar.finish_and_clear();
-    Ok(answer["id"].as_str().context("the server named no upload")?.to_owned())
+    Ok(answer["id"].as_str().context("the server returned no upload id")?.to_owned())
 }
 
 async fn save(api: &Api, job: &Value, args: &Args, bars: &Bars) -> anyhow::Result<Vec<PathBuf>> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use bytes::Bytes;
 use reelhook_dialects::{Stamp, headers};
 use reelhook_domain::ambient::Ambient;
@@ -21,7 +21,7 @@ use crate::{address, ambient, event_type, output, samples};
 
 const EXAMPLES: &str = "\
 Examples:
-  reelhook trigger job.completed                     through the server, to every endpoint that wants it
+  reelhook trigger job.completed                     through the server, to its endpoints
   reelhook trigger invoice.paid --payload invoice.json
   reelhook trigger job.failed --to localhost:3000/hook --secret whsec_...
                                                      straight to a receiver, signed; needs no server
@@ -54,9 +54,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ambient = ambient::system();
     let mut event = samples::event(args.kind.clone(), &ambient)?;
     if let Some(path) = &args.payload {
-        let text = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let text = std::fs::read(path)
+            .map_err(|error| Exit::Usage.error(format_args!("{} cannot be read: {error}", path.display())))?;
         event.data = serde_json::from_slice::<serde_json::Value>(&text)
-            .with_context(|| format!("{} is not JSON", path.display()))?
+            .map_err(|error| Exit::Usage.error(format_args!("{} is not JSON: {error}", path.display())))?
             .into();
         event.job = None;
     }
@@ -75,7 +76,7 @@ async fn publish(event: &Event, connect: &Connect) -> anyhow::Result<ExitCode> {
     match answer["ids"][0].as_str() {
         _ if connect.json => output::json(&answer)?,
         Some(id) => output::line(id)?,
-        None => bail!("the server named no event"),
+        None => bail!("the server returned no event id"),
     }
     Ok(ExitCode::SUCCESS)
 }

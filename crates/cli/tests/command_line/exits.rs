@@ -43,7 +43,7 @@ async fn each_kind_of_end_has_its_exit_code() {
         // No half of a sentence says what the other half said.
         let clauses: Vec<_> = err.lines().last().unwrap_or_default().split([':', ';', '.']).map(str::trim).collect();
         let repeated = |clause: &&str| clause.len() > 8 && clauses.iter().filter(|other| *other == clause).count() > 1;
-        assert!(!clauses.iter().any(|clause| repeated(&clause)), "{arguments:?}: {err}");
+        assert!(!clauses.iter().any(repeated), "{arguments:?}: {err}");
     }
 }
 
@@ -96,6 +96,8 @@ async fn a_mistake_names_what_was_most_likely_meant() {
         assert!(message.is_some_and(|message| message.contains(&hint)), "{path}: {messages:?}");
     }
     assert!(!messages.iter().any(|(path, _)| *path == "outputs[0].crf"), "whose it is cannot be known: {messages:?}");
+    let listed = world.get("/v1/jobs?state=faild").await.expect(422);
+    assert!(listed["detail"].as_str().unwrap().contains("did you mean failed?"), "{listed}");
     let listed = world.get("/v1/jobs?stat=failed").await.expect(422);
     assert!(listed["detail"].as_str().unwrap().contains("did you mean state?"), "{listed}");
 }

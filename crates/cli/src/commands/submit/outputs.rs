@@ -18,19 +18,19 @@ impl clap::Args for Outputs {
         command
             .arg(
                 many("recipe").value_name("NAME").help(
-                    "Make one output by this recipe; may repeat. Without any: auto, a smaller file of the same kind",
+                    "Make an output with this recipe; may repeat [default: auto, a smaller file of the same kind]",
                 ),
             )
             .arg(
                 many("set")
                     .value_name("KEY=VALUE")
                     .requires("recipe")
-                    .help("A parameter of the --recipe before it (of the first where none is before it)"),
+                    .help("Set a parameter of the preceding --recipe (of the first one if none precedes)"),
             )
             .arg(
                 many("output")
                     .value_name("NAME=RECIPE[,KEY=VALUE...]")
-                    .help("The same in one word, with a name: web=compress,crf=30"),
+                    .help("Name, recipe and parameters in one word: web=compress,crf=30"),
             )
     }
 
