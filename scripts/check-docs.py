@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """Checks what the documentation says against what is there.
 
-    python3 scripts/check-docs.py [--require-binary | --write]
+    python3 scripts/check-docs.py [--require-binary] [--run] | --write
 
 - every relative link of a tracked Markdown file leads to a file, and to a heading or anchor in it;
 - every `reelhook` command in a fenced `sh` block is one the program knows, flags included (target/debug/reelhook);
+- so is every `reelhook` command between backticks, in these pages and in what the program says (crates/*/src);
+- with `--run`: every command in a fenced `sh` block, in the examples of `--help` and at the end of `reelhook demo` works as
+  printed, with another port and data folder than the defaults (printed_commands.py), but for those that
+  docs/commands-not-run.json lists;
 - every fenced `json` block is JSON;
 - docs/errors.md explains every error code in the sources, and none that is not there; docs/states.md has the tables of
   the code (`--write` brings both up to date);
@@ -20,6 +24,8 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+
+import printed_commands
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "target" / "debug" / "reelhook"
@@ -115,6 +121,48 @@ def check_command(report, page, words):
     unknown = [word for word in rest if word.startswith("--") and not re.search(
         rf"(?<![\w-]){re.escape(word.partition('=')[0])}(?![\w-])", text)]
     report.check(not unknown or "--" in rest, f"{name_of(page)}: `{said}`: there is no flag {' '.join(unknown)}")
+
+
+def check_inline(report, page, text):
+    """The commands between backticks. What is written in capitals, or cut off by dots, stands for something."""
+    for words in re.findall(r"`(reelhook [a-z][^`{}]*)`", text):
+        words = re.sub(r"\\\n\s*", " ", words).replace("...", "X").replace("\\\"", "\"")
+        for command in commands_in(words):
+            # The launcher of the sandbox is no command of a person's.
+            if command and command[0] != "sandbox-exec":
+                check_command(report, page, command)
+
+
+def help_texts(*path):
+    """Each command of the program and its help."""
+    yield " ".join(["reelhook", *path, "--help"]), help_of(*path) or ""
+    for name in sorted(subcommands(*path) - {"help"}):
+        yield from help_texts(*path, name)
+
+
+NOT_RUN = ROOT / "docs" / "commands-not-run.json"
+
+
+def run_commands(report):
+    sources = []
+    for page in tracked("*.md"):
+        blocks = FENCE.findall(page.read_text(encoding="utf-8"))
+        commands = [command for language, block in blocks if language == "sh" for command in printed_commands.commands_of(block)]
+        sources.append((name_of(page), commands))
+    seen = set()
+    for name, text in help_texts():
+        commands = printed_commands.commands_of_help(text)
+        # A subcommand repeats the examples of its command.
+        if commands and tuple(commands) not in seen:
+            seen.add(tuple(commands))
+            sources.append((name, commands))
+    demo = subprocess.run([PROGRAM, "demo"], capture_output=True, text=True, timeout=300)
+    report.check(demo.returncode == 0, f"reelhook demo ended with {demo.returncode}: {demo.stderr[-500:]}")
+    by_hand = printed_commands.commands_of_help(demo.stdout)
+    report.check(len(by_hand) >= 4, "reelhook demo: does not print how to do the same by hand")
+    sources.append(("reelhook demo", by_hand))
+    not_run = json.loads(NOT_RUN.read_text(encoding="utf-8"))["commands"]
+    printed_commands.run_all(report, PROGRAM, sources, list(not_run.items()))
 
 
 # Error codes
@@ -266,6 +314,12 @@ def main():
         text = page.read_text(encoding="utf-8")
         check_links(report, page, text)
         check_blocks(report, page, text, has_program)
+        if has_program:
+            check_inline(report, page, FENCE.sub("", text))
+    for source in tracked("crates/*/src/**/*.rs") if has_program else []:
+        check_inline(report, source, source.read_text(encoding="utf-8"))
+    if "--run" in sys.argv:
+        run_commands(report)
     check_codes(report)
     check_states(report)
     check_services(report)

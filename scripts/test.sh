@@ -42,4 +42,4 @@ target/venv/bin/python examples/test_published_clients.py --require-all
 target/venv/bin/python examples/test_typed_clients.py
 target/venv/bin/python scripts/check-contract.py
 target/venv/bin/python scripts/media-table.py --check
-target/venv/bin/python scripts/check-docs.py --require-binary
+target/venv/bin/python scripts/check-docs.py --require-binary --run

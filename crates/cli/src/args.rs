@@ -6,23 +6,26 @@ use url::Url;
 use crate::commands::{
     accounts, bench, credits, demo, doctor, jobs, keys, listen, secrets, selftest, serve, submit, trigger, verify,
 };
+use crate::{address, exit};
 
 const EXAMPLES: &str = "\
 First steps:
-  reelhook demo                                  see all of it work, in a temporary folder
-  reelhook serve --dev                           start a server here; it prints your API key
+  reelhook demo                                  see it work, in a temporary folder
+  reelhook serve --dev                           start a server; it prints your API key
   export REELHOOK_KEY=rh_...
-  reelhook submit clip.mov --recipe compress --wait
-  reelhook listen --forward-to http://localhost:3000/hook
+  reelhook submit clip.mov --wait
+  reelhook listen --forward-to localhost:3000/hook
 
-`reelhook COMMAND --help` has examples for each command.";
+`reelhook COMMAND --help` has examples for each command.
+
+";
 
 /// Where `serve` listens unless told otherwise.
-const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 /// A self-hosted media-job server: submit media over HTTP, get the result as a signed, retried webhook.
 #[derive(Debug, Parser)]
-#[command(name = "reelhook", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "reelhook", version, after_help = format!("{EXAMPLES}{}", exit::HELP), max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -46,20 +49,20 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Selftest(selftest::Args),
     Bench(bench::Args),
-    /// Print the reference of all settings, in Markdown
+    /// Print the reference of all settings in Markdown
     Settings,
 }
 
 /// Which server to talk to, and how to answer.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Connect {
-    /// The server
-    #[arg(long, env = "REELHOOK_URL", value_name = "URL", hide_env_values = true, default_value = DEFAULT_URL, help_heading = "Server")]
+    /// The server; the API key is sent there and nowhere else
+    #[arg(long, env = "REELHOOK_URL", value_name = "URL", hide_env_values = true, default_value = DEFAULT_URL, value_parser = address::read, help_heading = "Server")]
     pub(crate) url: Url,
-    /// The API key; `reelhook keys create` makes one
+    /// The API key; `reelhook keys create` creates one
     #[arg(long, env = "REELHOOK_KEY", value_name = "KEY", hide_env_values = true, help_heading = "Server")]
     pub(crate) key: Option<String>,
-    /// Answer in JSON on stdout
+    /// Print JSON on stdout
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -8,17 +8,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 use reelhook_egress::{Client, Failure, FailureKind, Policy, Request, RequestBody, Response, SystemResolver};
 use serde_json::Value;
 use url::Url;
 
 use crate::args::Connect;
+use crate::exit::Exit;
 
 /// The longest answer in JSON that is read.
 const LARGEST_ANSWER: u64 = 64 << 20;
@@ -58,24 +59,65 @@ pub(crate) struct Outbound {
 }
 
 impl Api {
-    /// The server that the command line names.
-    pub(crate) fn connect(connect: &Connect) -> anyhow::Result<Self> {
-        let Some(key) = connect.key.as_deref() else {
-            bail!(
-                "no API key: give --key or set REELHOOK_KEY; the server printed the first one at its first start, \
-                 and `reelhook keys create --data DIR` makes another"
-            );
+    /// The server that the command line names, once it has answered like a Reelhook server: the key goes to nothing else.
+    pub(crate) async fn connect(connect: &Connect) -> anyhow::Result<Self> {
+        let Some(key) = connect.key.as_deref().map(str::trim).filter(|key| !key.is_empty()) else {
+            return Err(Exit::NotSignedIn.error(
+                "no API key: give one with --key or REELHOOK_KEY. The server printed its first key at its first start; \
+                 `reelhook keys create --data DIR` creates another",
+            ));
         };
-        Self::new(connect.url.clone(), key)
+        let api = Self::new(connect.url.clone(), key)?;
+        api.recognize().await?;
+        Ok(api)
+    }
+
+    /// Asks without the key for what needs one: a Reelhook server refuses that in its own words.
+    async fn recognize(&self) -> anyhow::Result<()> {
+        let asked = self.url(&["jobs"], &[]);
+        let mut request = Request::get(asked.clone());
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request.deadline = PATIENCE;
+        let exchange = self.http.send(request).await.map_err(|failure| self.unreachable(&failure))?;
+        if let Some(redirect) = Redirect::read(exchange.status, &exchange.headers, &asked) {
+            return Err(redirect.error(&self.base));
+        }
+        let problem: Value = serde_json::from_slice(&exchange.body).unwrap_or_default();
+        let is_ours = problem["type"].as_str().is_some_and(|kind| kind.starts_with("/docs/errors#"));
+        // Those of a proxy in front of a server that is down, too.
+        if is_ours || exchange.status.is_server_error() {
+            return if exchange.status == StatusCode::UNAUTHORIZED {
+                Ok(())
+            } else {
+                Err(Problem::read(exchange.status, &exchange.body).into())
+            };
+        }
+        Err(Exit::Usage.error(format_args!(
+            "{} is not a Reelhook server (it answered {} without a key), so the API key was not sent. Give the server's \
+             address with --url or REELHOOK_URL",
+            self.base, exchange.status
+        )))
     }
 
     /// That server, with that key.
     pub(crate) fn new(base: Url, key: &str) -> anyhow::Result<Self> {
+        let mut base = base;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
-            bail!("the server's URL is {base}; it must start with http:// or https://");
+            return Err(Exit::Usage.error(format_args!("--url is {base}; it must begin with http:// or https://")));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(
+                Exit::Usage.error("--url contains a user name or a password; a Reelhook server takes an API key")
+            );
+        }
+        // Every path begins with it already.
+        if base.path_segments().and_then(|mut segments| segments.rfind(|part| !part.is_empty())) == Some("v1")
+            && let Ok(mut segments) = base.path_segments_mut()
+        {
+            segments.pop_if_empty().pop();
         }
         let mut authorization = HeaderValue::try_from(format!("Bearer {key}"))
-            .context("the API key has characters that no key has; copy it again")?;
+            .map_err(|_| Exit::Usage.error("the API key contains a character that no key contains; copy it again"))?;
         authorization.set_sensitive(true);
         Ok(Self { http: unrestricted()?, base, authorization })
     }
@@ -110,7 +152,12 @@ impl Api {
 
     /// Posts JSON and reads JSON.
     pub(crate) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
-        let mut request = Request::post(self.url(path, &[]), Bytes::from(serde_json::to_vec(body)?));
+        self.post_with(path, &[], body).await
+    }
+
+    /// Posts JSON with query parameters and reads JSON.
+    pub(crate) async fn post_with(&self, path: &[&str], query: &[(&str, &str)], body: &Value) -> anyhow::Result<Value> {
+        let mut request = Request::post(self.url(path, query), Bytes::from(serde_json::to_vec(body)?));
         request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.exchange(request, PATIENCE).await
     }
@@ -162,9 +209,12 @@ impl Api {
         request.headers.insert(AUTHORIZATION, self.authorization.clone());
         request.deadline = DAY;
         request.response_cap = u64::MAX;
-        let mut response = self.http.open(request).await.map_err(|failure| self.unreachable(failure))?;
+        let mut response = self.http.open(request).await.map_err(|failure| self.unreachable(&failure))?;
         if response.status.is_success() {
             return Ok(response);
+        }
+        if let Some(redirect) = Redirect::read(response.status, &response.headers, &response.url) {
+            return Err(redirect.error(&self.base));
         }
         let mut body = Vec::new();
         while let Some(piece) = response.body.next().await {
@@ -181,7 +231,11 @@ impl Api {
         request.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         request.deadline = patience;
         request.response_cap = LARGEST_ANSWER;
-        let exchange = self.http.send(request).await.map_err(|failure| self.unreachable(failure))?;
+        let asked = request.url.clone();
+        let exchange = self.http.send(request).await.map_err(|failure| self.unreachable(&failure))?;
+        if let Some(redirect) = Redirect::read(exchange.status, &exchange.headers, &asked) {
+            return Err(redirect.error(&self.base));
+        }
         if !exchange.status.is_success() {
             return Err(Problem::read(exchange.status, &exchange.body).into());
         }
@@ -189,17 +243,50 @@ impl Api {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&exchange.body)
-            .with_context(|| format!("{} did not answer in JSON; is a Reelhook server there?", self.base))
+            .with_context(|| format!("{} did not answer with JSON; is it a Reelhook server?", self.base))
     }
 
-    fn unreachable(&self, failure: Failure) -> anyhow::Error {
-        let hint = match failure.kind {
-            FailureKind::Refused => "; is the server running? `reelhook serve` starts one",
-            FailureKind::Dns | FailureKind::Unreachable => "; check --url or REELHOOK_URL",
+    fn unreachable(&self, failure: &Failure) -> anyhow::Error {
+        let advice = match failure.kind {
+            FailureKind::Refused => {
+                ". Is the server running? `reelhook serve` starts one; --url or REELHOOK_URL names another"
+            }
+            FailureKind::Dns | FailureKind::Unreachable => ". Check --url or REELHOOK_URL",
             _ => "",
         };
-        let text = format!("cannot reach {}: {}{hint}", self.base, failure.public_reason());
-        anyhow::Error::new(failure).context(text)
+        Exit::Unreachable.error(format_args!("cannot reach {}: {}{advice}", self.base, reason(failure)))
+    }
+}
+
+/// Why an exchange failed, with the detail where the kind alone helps nobody.
+pub(crate) fn reason(failure: &Failure) -> String {
+    let reason = failure.public_reason();
+    match failure.kind {
+        FailureKind::Tls | FailureKind::Protocol => format!("{reason} ({})", failure.detail),
+        _ => reason.to_owned(),
+    }
+}
+
+/// An answer that points elsewhere, where the key is not sent.
+struct Redirect {
+    to: Option<Url>,
+}
+
+impl Redirect {
+    fn read(status: StatusCode, headers: &http::HeaderMap, asked: &Url) -> Option<Self> {
+        if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+            return None;
+        }
+        let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| asked.join(to).ok());
+        Some(Self { to })
+    }
+
+    fn error(self, base: &Url) -> anyhow::Error {
+        let to = self.to.as_ref().map_or("another address", |to| &to[..url::Position::BeforePath]);
+        Exit::Refused.error(format_args!(
+            "{base} redirects to {to}, where the API key is not sent. If that is the server, give its address with --url \
+             or REELHOOK_URL"
+        ))
     }
 }
 
@@ -247,7 +334,7 @@ impl fmt::Display for Problem {
             violations => write!(f, "{}: the request was refused:\n  {}", self.code, violations.join("\n  "))?,
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            f.write_str("\n  check --key or REELHOOK_KEY; `reelhook keys create --data DIR` makes a key")?;
+            f.write_str("\n  check --key or REELHOOK_KEY; `reelhook keys create --data DIR` creates a key")?;
         }
         if let Some(request) = self.request.as_ref().filter(|_| self.status.is_server_error()) {
             write!(f, "\n  the server's log has more under {request}")?;

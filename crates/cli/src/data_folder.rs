@@ -12,7 +12,12 @@ use anyhow::{Context as _, bail};
 use reelhook_domain::ambient::Ambient;
 use reelhook_store::sqlite::SqliteStore;
 
+use crate::exit::Exit;
 use crate::master_key::{self, MasterKey};
+use crate::output;
+
+/// The file of the database, in the folder.
+const DATABASE: &str = "reelhook.db";
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -24,26 +29,39 @@ pub(crate) struct Place {
     /// The data folder of the server
     #[arg(long, env = "REELHOOK_DATA", hide_env_values = true, value_name = "DIR", default_value = "./reelhook-data")]
     data: PathBuf,
-    /// Answer in JSON on stdout
+    /// Print JSON on stdout
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 impl Place {
-    /// The folder, which must be there.
+    /// The folder. One without a server's data is an error: a mistyped folder should not look like an empty server.
     pub(crate) fn folder(&self) -> anyhow::Result<DataFolder> {
-        DataFolder::at(&self.data)
+        let folder = DataFolder::at(&self.data).ok().filter(|folder| folder.database().is_file());
+        folder.ok_or_else(|| {
+            Exit::Usage.error(format_args!(
+                "there is no server data in {} (no {DATABASE}): give the data folder of the server with --data or \
+                 REELHOOK_DATA. `reelhook serve --data DIR` creates one",
+                self.data.display()
+            ))
+        })
     }
 
-    /// Opens what is kept there. A folder that is missing is an error: a mistyped one should not look like an empty server.
+    /// Opens what is kept there.
     pub(crate) async fn open(&self, ambient: &Ambient) -> anyhow::Result<Arc<SqliteStore>> {
         Ok(self.folder()?.open(ambient).await?.0)
     }
 
-    /// Opens what is kept there, in a folder that is made when it is missing.
-    pub(crate) async fn open_or_create(&self, ambient: &Ambient) -> anyhow::Result<Arc<SqliteStore>> {
-        Ok(DataFolder::create(&self.data)?.open(ambient).await?.0)
+    /// What names the folder in a command that is printed, as a shell reads it.
+    pub(crate) fn flag(&self) -> String {
+        flag(&self.data)
     }
+}
+
+/// `--data` with that folder, as a shell reads it from wherever it is.
+pub(crate) fn flag(data: &Path) -> String {
+    let path = fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
+    format!("--data {}", output::shell_word(&path.to_string_lossy()))
 }
 
 /// Proof that no other server uses the folder; until it is dropped.
@@ -54,14 +72,14 @@ impl DataFolder {
     /// The folder at that path, made (for its owner alone) when it is missing.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.with_context(|| format!("the data folder {} cannot be made", path.display()))?;
+        made.with_context(|| format!("the data folder {} cannot be created", path.display()))?;
         Self::at(path)
     }
 
     /// The folder at that path.
     pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
         let path =
-            fs::canonicalize(path).with_context(|| format!("the data folder {} is not there", path.display()))?;
+            fs::canonicalize(path).with_context(|| format!("the data folder {} does not exist", path.display()))?;
         Ok(Self(path))
     }
 
@@ -72,7 +90,7 @@ impl DataFolder {
 
     /// The database.
     pub(crate) fn database(&self) -> PathBuf {
-        self.0.join("reelhook.db")
+        self.0.join(DATABASE)
     }
 
     /// Whether there is a database. An empty file is what a start leaves that ended early.

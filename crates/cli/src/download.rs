@@ -29,11 +29,11 @@ pub(crate) async fn save(
     existing: Existing,
     bars: &Bars,
 ) -> anyhow::Result<PathBuf> {
-    let name = output["name"].as_str().context("the server named no output")?;
+    let name = output["name"].as_str().context("the server returned an output without a name")?;
     let file = &output["file"];
     let path = folder.join(safe_name(file["name"].as_str().unwrap_or(name)));
     if existing == Existing::Keep && path.exists() {
-        bail!("{} is there already; --force replaces it", path.display());
+        bail!("{} already exists; --force replaces it", path.display());
     }
     let size = file["size_bytes"].as_u64().unwrap_or(0);
     let mut response = api.open_output(job, name).await?;
@@ -48,7 +48,10 @@ pub(crate) async fn save(
     }
     bar.finish_and_clear();
     let sha256 = hex::encode(hash.finalize());
-    ensure!(file["sha256"] == *sha256, "what arrived of {name} is not what the server made: its SHA-256 is {sha256}");
+    ensure!(
+        file["sha256"] == *sha256,
+        "the download of {name} is damaged: its SHA-256 is {sha256}, not the one that the server reports"
+    );
     keep(temporary, &path, existing)?;
     Ok(path)
 }
@@ -61,7 +64,7 @@ fn keep(temporary: tempfile::NamedTempFile, path: &Path, existing: Existing) -> 
         Existing::Keep => temporary.persist_noclobber(path),
         Existing::Replace => temporary.persist(path),
     };
-    kept.with_context(|| format!("cannot keep {}", path.display()))?;
+    kept.with_context(|| format!("{} cannot be saved", path.display()))?;
     Ok(())
 }
 

@@ -4,18 +4,22 @@
 //! `GET` says so. A stream that breaks is opened again after the last event seen; a server without streams is asked
 //! every half second.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use http::StatusCode;
 use indicatif::ProgressBar;
-use serde_json::Value;
+use reelhook_domain::time::Timestamp;
+use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
+use crate::ambient;
 use crate::client::{Api, Problem};
-use crate::output::Bars;
+use crate::exit;
+use crate::output::{self, Bars};
+use crate::progress::Progress;
 use crate::sse::Parser;
 
 /// How often a server without streams is asked.
@@ -32,6 +36,9 @@ pub(crate) async fn to_the_end(api: &Api, id: &str, mut seen: impl FnMut(&Value)
     loop {
         let failure = match api.get(&["jobs", id], &[]).await {
             Ok(job) => {
+                if failures > 0 {
+                    output::note("connected again");
+                }
                 failures = 0;
                 seen(&job);
                 if has_ended(&job) {
@@ -50,9 +57,12 @@ pub(crate) async fn to_the_end(api: &Api, id: &str, mut seen: impl FnMut(&Value)
             Some(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS => sleep(SILENCE).await,
             Some(problem) if problem.status.is_client_error() => return Err(failure),
             _ if failures >= MOST_FAILURES => {
-                return Err(failure).context("the job goes on; the server does not answer");
+                return Err(failure).context("the server does not answer; the job goes on there");
             }
             _ => {
+                if failures == 0 {
+                    output::note(format_args!("{}; trying again, the job goes on", exit::sentence(&failure)));
+                }
                 failures += 1;
                 sleep(Duration::from_secs(1)).await;
             }
@@ -92,43 +102,79 @@ async fn watch(api: &Api, id: &str, after: &mut String, seen: &mut impl FnMut(&V
     Ok(())
 }
 
-/// One bar for each output of a job; remarks instead, where nobody sees bars.
+/// The progress of a job: bars, or plain lines where stderr is not a terminal.
 #[derive(Debug)]
 pub(crate) struct JobBars {
     bars: Bars,
-    by_name: BTreeMap<String, (ProgressBar, String)>,
+    drawn: Vec<ProgressBar>,
+    progress: Arc<Mutex<Progress>>,
+    began: Instant,
+    /// How long the job ran before this program looked at it; known from the first look on.
+    before: Option<Duration>,
+    /// What plain lines said last: of each output its stage, and of the whole a step of ten per cent.
+    said: (Vec<&'static str>, u64),
 }
 
 impl JobBars {
     /// Shows a job among `bars`.
     pub(crate) fn new(bars: Bars) -> Self {
-        Self { bars, by_name: BTreeMap::new() }
+        let began = Instant::now();
+        Self { bars, drawn: Vec::new(), progress: Arc::default(), began, before: None, said: Default::default() }
     }
 
     /// Shows how far the job is.
     pub(crate) fn show(&mut self, job: &Value) {
-        for output in job["outputs"].as_array().into_iter().flatten() {
-            let name = output["name"].as_str().unwrap_or_default();
-            let state = output["state"].as_str().unwrap_or_default();
-            let bars = &self.bars;
-            let (bar, before) =
-                self.by_name.entry(name.to_owned()).or_insert_with(|| (bars.percent(name), String::new()));
-            bar.set_position(output["progress"].as_u64().unwrap_or(0).max(bar.position()));
-            let stage = job["stage"].as_str().filter(|_| matches!(state, "waiting" | "processing")).unwrap_or(state);
-            bar.set_message(stage.to_owned());
-            if before != stage {
-                if !bars.are_seen() {
-                    bars.note(format_args!("{name}: {stage}"));
-                }
-                stage.clone_into(before);
+        let progress = Arc::clone(&self.progress);
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.before.is_none() {
+            // First as it was when it began, so that the time is counted from there.
+            self.before = Some(ran(job));
+            progress.see(&json!({"started_at": job["started_at"]}), Duration::ZERO);
+        }
+        let before = self.before.unwrap_or_default();
+        let now = before + self.began.elapsed();
+        progress.see(job, now);
+        if !self.bars.are_seen() {
+            return self.say(job, &mut progress, now);
+        }
+        for line in self.drawn.len()..progress.lines() {
+            let (progress, began) = (Arc::clone(&self.progress), self.began);
+            self.drawn.push(self.bars.live(move || {
+                let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                progress.line(line, before + began.elapsed())
+            }));
+        }
+    }
+
+    fn say(&mut self, job: &Value, progress: &mut Progress, now: Duration) {
+        let (stages, step) = &mut self.said;
+        for (index, (name, stage)) in progress.stages().enumerate() {
+            if stages.get(index) != Some(&stage) {
+                stages.resize(stages.len().max(index + 1), "");
+                stages[index] = stage;
+                self.bars.note(format_args!("{name}: {stage}"));
             }
+        }
+        let reached = job["progress"].as_u64().unwrap_or(0) / 10;
+        if reached > *step && !has_ended(job) {
+            *step = reached;
+            self.bars.note(progress.summary(now));
         }
     }
 
     /// Leaves the bars as they are.
     pub(crate) fn finish(self) {
-        for (bar, _) in self.by_name.into_values() {
+        for bar in self.drawn {
             bar.abandon();
         }
     }
+}
+
+/// How long a job runs already, by the clocks of the server and of this machine.
+fn ran(job: &Value) -> Duration {
+    const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+    let started: Option<Timestamp> = job["started_at"].as_str().and_then(|text| text.parse().ok());
+    let ran = started.map_or(Duration::ZERO, |started| ambient::system().now().since(started));
+    // Clocks that differ so much say nothing.
+    if ran < MONTH { ran } else { Duration::ZERO }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use rustix::thread::disable_transparent_huge_pages;
 
+mod address;
 mod ambient;
 mod api_key;
 mod args;
@@ -17,12 +18,15 @@ mod crash;
 mod data_folder;
 mod descriptors;
 mod download;
+mod event_type;
+mod exit;
 mod follow;
 mod link_key;
 mod logging;
 mod master_key;
 mod otlp;
 mod output;
+mod progress;
 mod samples;
 mod service_manager;
 mod settings;
@@ -48,8 +52,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if error.is::<output::Gone>() => ExitCode::SUCCESS,
         Err(error) => {
-            output::note(format_args!("reelhook: {error:#}"));
-            ExitCode::FAILURE
+            output::note(format_args!("reelhook: {}", exit::sentence(&error)));
+            exit::Exit::of(&error).into()
         }
     };
     logging::flush();

@@ -3,11 +3,11 @@
 //! Results go to stdout, remarks to stderr. When the reader of stdout goes away (`reelhook jobs list | head -1`) that is
 //! no failure: [`line`] answers [`Gone`], and `main` ends quietly when it finds one at the root of an error.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use crate::logging;
@@ -52,6 +52,9 @@ pub(crate) fn table(rows: &[Vec<String>]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How often bars are drawn.
+const TICK: Duration = Duration::from_millis(250);
+
 /// The progress bars of one command, on stderr; invisible where stderr is no terminal.
 #[derive(Debug, Clone)]
 pub(crate) struct Bars(MultiProgress);
@@ -78,10 +81,21 @@ impl Bars {
         self.add(ProgressBar::new(100), name, "{prefix:<14} {bar:30} {pos:>3} %  {msg}")
     }
 
+    /// A line that is asked for again and again.
+    pub(crate) fn live(&self, line: impl Fn() -> String + Send + Sync + Clone + 'static) -> ProgressBar {
+        let style = ProgressStyle::with_template("{line}").expect("the template is well formed");
+        let write = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = out.write_str(&line());
+        };
+        let bar = self.0.add(ProgressBar::new_spinner().with_style(style.with_key("line", write)));
+        bar.enable_steady_tick(TICK);
+        bar
+    }
+
     fn add(&self, bar: ProgressBar, name: &str, template: &str) -> ProgressBar {
         let style = ProgressStyle::with_template(template).expect("the templates above are well formed");
         let bar = self.0.add(bar.with_style(style.progress_chars("=> ")).with_prefix(name.to_owned()));
-        bar.enable_steady_tick(Duration::from_millis(250));
+        bar.enable_steady_tick(TICK);
         bar
     }
 
@@ -91,7 +105,7 @@ impl Bars {
     }
 }
 
-/// A size for people: `12.3 MB`.
+/// A size for people: `1.7 MB`, `834 kB`.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {
@@ -100,24 +114,88 @@ pub(crate) fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut unit = "B";
     for next in UNITS {
-        if value < 1000.0 {
+        // What would be rounded to 1000 is 1 of the next.
+        if value < 999.5 {
             break;
         }
         (value, unit) = (value / 1000.0, next);
     }
-    format!("{value:.1} {unit}")
+    if value < 99.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+/// A span for people: `2.3 s`, `11 s`, `4:19`, `1:04:19`.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs_f64();
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    if seconds < 59.5 {
+        return format!("{seconds:.0} s");
+    }
+    clock(span)
+}
+
+/// A span as a clock shows it: `0:09`, `4:19`, `1:04:19`.
+pub(crate) fn clock(span: Duration) -> String {
+    let seconds = span.as_secs_f64().round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// A word as a shell reads it back.
+pub(crate) fn shell_word(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=@%+,".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::*;
 
     #[test]
     fn sizes_are_spelled_for_people() {
-        for (bytes, text) in
-            [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (u64::MAX, "18446744.1 TB")]
-        {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (834_400, "834 kB"),
+            (999_999, "1.0 MB"),
+            (12_345_678, "12.3 MB"),
+            (u64::MAX, "18446744 TB"),
+        ] {
             assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn spans_are_spelled_for_people() {
+        for (millis, short, long) in [
+            (0, "0.0 s", "0:00"),
+            (2340, "2.3 s", "0:02"),
+            (11_200, "11 s", "0:11"),
+            (59_700, "1:00", "1:00"),
+            (259_000, "4:19", "4:19"),
+            (3_859_000, "1:04:19", "1:04:19"),
+        ] {
+            let of = Duration::from_millis(millis);
+            assert_eq!((span(of).as_str(), clock(of).as_str()), (short, long));
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_a_word_back_as_it_was() {
+        for (word, shown) in [
+            ("/srv/reelhook-data", "/srv/reelhook-data"),
+            ("/srv/my data", "'/srv/my data'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("~/x", "'~/x'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(word), shown);
         }
     }
 }

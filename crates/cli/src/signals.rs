@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::exit::Exit;
 use crate::logging;
 
 const HANG_UP: i32 = rustix::process::Signal::HUP.as_raw();
 const FILE_TOO_LARGE: i32 = rustix::process::Signal::XFSZ.as_raw();
 
-/// How a program ended that a signal ended: 128 and the number of SIGINT.
-pub(crate) const INTERRUPTED: u8 = 130;
+/// How a program ended that a signal ended.
+pub(crate) const INTERRUPTED: u8 = Exit::Interrupted.code();
 
 /// The signals that ask this program to stop.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Signals {
     }
 
     /// Waits for one that insists. SIGHUP does not: systemd sends it right after SIGTERM, and a shell after its terminal.
-    async fn insisted(&mut self) {
+    pub(crate) async fn insisted(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

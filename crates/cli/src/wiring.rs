@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::api_key;
-use crate::data_folder::{DataFolder, Lock};
+use crate::data_folder::{self, DataFolder, Lock};
 use crate::descriptors::{self, Share};
 use crate::link_key;
 use crate::master_key;
@@ -102,7 +102,8 @@ pub(crate) async fn start(settings: &Settings, given: Given, ambient: &Ambient) 
     let (store, master_key) = folder.open(ambient).await?;
     if master_key.is_rotating() {
         tracing::warn!(
-            "a rotation of the master key broke off; stop the server and run `reelhook keys rotate-master` again"
+            "a rotation of the master key broke off; stop the server and run `reelhook keys rotate-master {}` again",
+            data_folder::flag(folder.path())
         );
     }
     if let Some(mode) = master_key::open_to_others(&folder.master_key()) {

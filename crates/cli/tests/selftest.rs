@@ -55,7 +55,7 @@ fn what_is_asked_for_is_shown_as_a_table_and_nothing_is_left() {
 #[test]
 fn what_is_not_there_and_what_cannot_be_made_are_told() {
     let (code, _, err) = program::shown(&program::run(&["selftest", "--only", "nothing of the kind"], ""));
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(2));
     assert!(err.contains("the groups are pictures, colour, video, sound, archives, hostile"), "{err}");
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("reelhook.toml");

@@ -17,13 +17,13 @@ fn the_page_of_the_settings_is_what_the_program_prints() {
 #[test]
 fn an_unknown_setting_names_the_nearest_known_one() {
     let (code, out, err) = program::shown(&program::run(&["serve", "--set", "worker.slot=2"], ""));
-    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(err.contains("worker.slot on the command line is no setting; did you mean worker.slots?"), "{err}");
 }
 
 #[test]
 fn dev_refuses_to_listen_to_others() {
     let (code, _, err) = program::shown(&program::run(&["serve", "--dev", "--listen", "0.0.0.0:0"], ""));
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(2));
     assert!(err.contains("listens on loopback only"), "{err}");
 }

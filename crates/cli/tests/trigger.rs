@@ -12,7 +12,7 @@ async fn a_sample_reaches_a_receiver_with_a_genuine_signature() {
     let receiver = Receiver::start().await;
     let url = receiver.url("/hook").to_string();
     let run = tokio::task::spawn_blocking(move || {
-        program::shown(&program::run(&["trigger", "job.completed", "--url", &url, "--secret", SECRET], ""))
+        program::shown(&program::run(&["trigger", "job.completed", "--to", &url, "--secret", SECRET], ""))
     });
     let (code, out, err) = run.await.unwrap();
     assert_eq!(code, Some(0), "{out}{err}");

@@ -64,6 +64,6 @@ fn headers_and_body_are_read_from_files() {
 #[test]
 fn a_secret_with_a_typing_error_is_not_repeated() {
     let (code, _, err) = verify("whsec_short", &["--signature", SIGNATURE], BODY);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(2));
     assert!(err.contains("--secret") && !err.contains("short\n") && !err.contains("whsec_short"), "{err}");
 }

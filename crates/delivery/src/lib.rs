@@ -45,5 +45,5 @@ mod trace;
 pub use engine::{Engine, LinkTo};
 pub use lookout::Lookout;
 pub use meter::Meter;
-pub use retention::{Retention, RetentionSettings, Swept};
+pub use retention::{Retention, RetentionSettings, Swept, UNREAD};
 pub use settings::Settings;

@@ -10,6 +10,9 @@
 //! Accounts that want a shorter time of their own have walks of their own. Where their walk over the events came to is
 //! remembered, for these cannot be found by account.
 //!
+//! A temporary endpoint, which a program such as `reelhook listen` made for itself, goes once nothing has read it for
+//! [`UNREAD`]: a program that was killed cannot delete it.
+//!
 //! # The bad day
 //! * The process dies: each step was whole, and the next sweep begins with the oldest again.
 //! * The store fails: a warning, and the next sweep.
@@ -21,6 +24,7 @@ use std::time::Duration;
 
 use reelhook_domain::ambient::Ambient;
 use reelhook_domain::id::AccountId;
+use reelhook_domain::time::Timestamp;
 use reelhook_store::{Over, Store, StoreError, Walked};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +32,9 @@ use tracing::{info, warn};
 
 /// Longest rest after a step.
 const LONGEST_REST: Duration = Duration::from_millis(500);
+
+/// How long a temporary endpoint stays that nothing reads.
+pub const UNREAD: Duration = Duration::from_secs(600);
 
 /// How long things are kept, and how gently they are removed.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +64,8 @@ pub struct Swept {
     pub events: u64,
     /// Idempotency keys.
     pub keys: u64,
+    /// Temporary endpoints that nothing read.
+    pub endpoints: u64,
 }
 
 /// Removes what was kept for its time.
@@ -65,6 +74,8 @@ pub struct Retention {
     store: Arc<dyn Store>,
     ambient: Ambient,
     settings: RetentionSettings,
+    /// When this process began to sweep.
+    since: Timestamp,
     /// How far the events were walked for accounts with a time of their own, and for which time.
     walked: HashMap<AccountId, (Duration, i64)>,
 }
@@ -84,7 +95,8 @@ impl From<StoreError> for Ended {
 impl Retention {
     /// Over that store.
     pub fn new(store: Arc<dyn Store>, ambient: Ambient, settings: RetentionSettings) -> Self {
-        Self { store, ambient, settings, walked: HashMap::new() }
+        let since = ambient.now();
+        Self { store, ambient, settings, since, walked: HashMap::new() }
     }
 
     /// Sweeps at once and then every so often, until told to stop.
@@ -106,14 +118,18 @@ impl Retention {
             Err(Ended::Failed(error)) => warn!(%error, "what was kept for its time was not all removed; trying again"),
         }
         if swept != Swept::default() {
-            let Swept { deliveries, events, keys } = swept;
-            info!(deliveries, events, idempotency_keys = keys, "removed what was kept for its time");
+            let Swept { deliveries, events, keys, endpoints } = swept;
+            info!(deliveries, events, idempotency_keys = keys, endpoints, "removed what was kept for its time");
         }
         swept
     }
 
     async fn sweep_into(&mut self, swept: &mut Swept, stop: &CancellationToken) -> Result<(), Ended> {
         let now = self.ambient.now();
+        // While no server ran, nothing could read.
+        if now.since(self.since) >= UNREAD {
+            swept.endpoints += u64::from(self.store.delete_unread_endpoints(now - UNREAD, self.settings.step).await?);
+        }
         let own = self.store.retentions().await?;
         self.walked.retain(|account, (keep, _)| own.contains(&(*account, *keep)));
         for (account, keep) in own.into_iter().filter(|(_, keep)| *keep < self.settings.keep) {

@@ -20,6 +20,7 @@ pub mod id;
 pub mod job;
 pub mod measure;
 pub mod media;
+pub mod nearest;
 pub mod object_path;
 pub mod origin;
 pub mod outline;

@@ -1,5 +1,7 @@
 //! Endpoints and the secrets that sign for them.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use reelhook_domain::endpoint::{Endpoint, EndpointRole, EndpointState};
 use reelhook_domain::event::EventFilter;
@@ -84,11 +86,20 @@ impl std::fmt::Debug for SigningSecret {
 /// Most old secrets that sign beside a new one: each makes every request longer.
 pub const MOST_OLD_SECRETS: usize = 4;
 
+/// How much earlier than it was an endpoint may be said to have been read: not each time is written down.
+pub const READ_ACCURACY: Duration = Duration::from_secs(30);
+
 /// Endpoints and secrets.
 #[async_trait]
 pub trait Endpoints: Send + Sync {
     /// Keeps a registered endpoint with its first secret.
     async fn create_endpoint(&self, endpoint: Endpoint, secret: SigningSecret) -> Result<()>;
+    /// Keeps a registered endpoint that is there only while it is read, which counts as read now.
+    async fn create_temporary_endpoint(&self, endpoint: Endpoint, secret: SigningSecret) -> Result<()>;
+    /// Notes that the endpoint is read now, where it is a temporary one. Accurate to [`READ_ACCURACY`].
+    async fn note_read(&self, id: EndpointId) -> Result<()>;
+    /// Deletes at most `limit` temporary endpoints that were last read before that time. Answers how many.
+    async fn delete_unread_endpoints(&self, before: Timestamp, limit: u32) -> Result<u32>;
     /// The endpoint of that account, role, URL and dialect; made when there is none.
     async fn endpoint_for(&self, wanted: JobEndpoint) -> Result<Endpoint>;
     /// One endpoint of the account.

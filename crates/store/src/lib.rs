@@ -35,7 +35,9 @@ pub use deliveries::{
     Body, ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Settlement, Span, Start,
     Then,
 };
-pub use endpoints::{EndpointChange, Endpoints, JobEndpoint, MOST_OLD_SECRETS, SealedFor, SigningSecret};
+pub use endpoints::{
+    EndpointChange, Endpoints, JobEndpoint, MOST_OLD_SECRETS, READ_ACCURACY, SealedFor, SigningSecret,
+};
 pub use error::StoreError;
 pub use events::{Events, HandOff, NewEvent, Outbox, OutboxEvent, Planned, Published};
 pub use jobs::{

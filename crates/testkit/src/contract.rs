@@ -32,7 +32,7 @@ impl Contract {
             return Some(format!("{method} {template} answers {status}, which the document does not have"));
         };
         let media = content_type.split(';').next().unwrap_or_default().trim();
-        let Some(content) = answer.get("content").filter(|_| !body.is_empty()) else { return None };
+        let content = answer.get("content").filter(|_| !body.is_empty())?;
         let Some(schema) = content.get(media) else {
             let known: Vec<_> = content.as_object().into_iter().flat_map(|media| media.keys()).collect();
             return Some(format!("{method} {template} answers {status} with {media}; the document has {known:?}"));

@@ -21,12 +21,22 @@ pub(crate) const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// How a secret of ours is used; those of services are named after these.
 pub(crate) const HMAC: &str = "hmac";
 
+/// How long an endpoint stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stay {
+    /// Until somebody deletes it.
+    UntilDeleted,
+    /// As long as it is read.
+    WhileRead,
+}
+
 impl Desk {
     /// Registers an endpoint; the answer has its secret, which is not shown again.
     pub(crate) async fn create_endpoint(
         &self,
         caller: Caller,
         request: EndpointRequest,
+        stay: Stay,
     ) -> Result<EndpointReply, Problem> {
         let id: EndpointId = self.ambient().id();
         let (url, pull) = match request.address {
@@ -36,6 +46,9 @@ impl Desk {
             }
             EndpointAddress::Pull => (pull_url(id), true),
         };
+        if stay == Stay::WhileRead && !pull {
+            return Err(Problem::violation("?temporary", true.into(), "goes with \"pull\": true, not with a URL"));
+        }
         self.ensure_account_secrets(caller).await?;
         let endpoint = Endpoint {
             id,
@@ -59,7 +72,10 @@ impl Desk {
         };
         let secret = self.secret_of(SealedFor::Endpoint(id), request.secret);
         let text = secret.text.clone();
-        self.store().create_endpoint(endpoint.clone(), secret).await?;
+        match stay {
+            Stay::UntilDeleted => self.store().create_endpoint(endpoint.clone(), secret).await?,
+            Stay::WhileRead => self.store().create_temporary_endpoint(endpoint.clone(), secret).await?,
+        }
         Ok(EndpointReply::of(&endpoint, Some(text)))
     }
 

@@ -43,7 +43,7 @@ use crate::room::Room;
 use crate::throttle::{ByHandRates, Throttle};
 
 pub use deliveries::Lookout;
-pub(crate) use endpoints::{HMAC, OVERLAP};
+pub(crate) use endpoints::{HMAC, OVERLAP, Stay};
 pub(crate) use jobs::JobInput;
 pub use plan::Planner;
 use quotas::QuotaWatch;

@@ -27,7 +27,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
 pub(super) fn describe(schemas: &mut Map<String, Value>) {
     for (name, shape) in shapes() {
         let mut schema = shape.schema();
-        say(&mut schema, name, schemas);
+        say(&mut schema, name);
         if let Some((_, text)) = REQUESTS.iter().find(|(request, _)| *request == name) {
             schema["description"] = (*text).into();
         }
@@ -140,7 +140,7 @@ fn described(schema: &Value, field: &str, schemas: &Map<String, Value>) -> Optio
 }
 
 /// Puts a sentence to each field: by the schema's own name for it where it has one, by that of all requests otherwise.
-fn say(schema: &mut Value, request: &str, schemas: &Map<String, Value>) {
+fn say(schema: &mut Value, request: &str) {
     if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, field) in fields {
             let own = format!("{request}.{name}");
@@ -149,13 +149,13 @@ fn say(schema: &mut Value, request: &str, schemas: &Map<String, Value>) {
             if let Some((_, text)) = text {
                 field["description"] = (*text).into();
             }
-            say(field, name, schemas);
+            say(field, name);
         }
     }
     for part in ["items", "anyOf", "oneOf"] {
         match schema.get_mut(part) {
-            Some(Value::Array(parts)) => parts.iter_mut().for_each(|part| say(part, request, schemas)),
-            Some(items @ Value::Object(_)) => say(items, request, schemas),
+            Some(Value::Array(parts)) => parts.iter_mut().for_each(|part| say(part, request)),
+            Some(items @ Value::Object(_)) => say(items, request),
             _ => {}
         }
     }
@@ -216,7 +216,7 @@ mod tests {
         let document: Value = serde_json::from_str(&super::super::document()).unwrap();
         let mut bare = Vec::new();
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
-            if name.ends_with("Request") || name.ends_with("Patch") || name.ends_with("Output") {
+            if name.ends_with("Request") || name.ends_with("Patch") || name.ends_with("Output") && name != "Output" {
                 paths(schema, name, &mut bare);
             }
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{OriginalUri, Path, State};
 use http::StatusCode;
 use reelhook_dialects::native;
 use reelhook_dialects::native::reply::{AttemptReply, EndpointReply, WaitingReply};
@@ -15,10 +15,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::listing::id;
+use super::listing::{Query, id};
 use crate::body;
 use crate::body::OptionalJson;
-use crate::desk::{Caller, Desk, OVERLAP, TestOutcome};
+use crate::desk::{Caller, Desk, OVERLAP, Stay, TestOutcome};
 use crate::openapi;
 use crate::problem::{Problem, missing};
 
@@ -68,14 +68,19 @@ pub(crate) struct SecretReply {
 /// It gets every event of the account that its filter wants. The answer has its secret, which is not shown again. With
 /// `"pull": true` instead of a URL it is not called, but asks for its events itself (`GET /v1/endpoints/{id}/events`).
 #[utoipa::path(post, path = "/v1/endpoints", tag = "Webhooks", request_body = openapi::EndpointRequest,
+    params(("temporary" = Option<bool>, Query, description = "Whether it is deleted ten minutes after it was last read")),
     responses((status = 201, body = EndpointReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_endpoint(
     State(desk): State<Desk>,
     caller: Caller,
+    OriginalUri(uri): OriginalUri,
     json: body::Json,
 ) -> Result<(StatusCode, Json<EndpointReply>), Problem> {
+    let mut query = Query::of(&uri);
+    let stay = if query.parsed("temporary").unwrap_or(false) { Stay::WhileRead } else { Stay::UntilDeleted };
+    query.finish()?;
     let request = native::request::endpoint(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
-    Ok((StatusCode::CREATED, Json(desk.create_endpoint(caller, request).await?)))
+    Ok((StatusCode::CREATED, Json(desk.create_endpoint(caller, request, stay).await?)))
 }
 
 /// List endpoints

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Uri;
-use reelhook_domain::form::Violation;
+use reelhook_domain::form::{Violation, hint};
 use reelhook_domain::id::{Id, Kind};
 use reelhook_store::Page;
 use serde_json::Value;
@@ -33,11 +33,9 @@ impl Query {
     pub(super) fn of(uri: &Uri) -> Self {
         let mut query = Self { pairs: BTreeMap::new(), known: Vec::new(), violations: Vec::new() };
         for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned() {
-            if query.pairs.contains_key(&name) {
-                let name: String = name.chars().take(120).collect();
+            let name: String = name.chars().take(120).collect();
+            if query.pairs.insert(name.clone(), value.clone()).is_some() {
                 query.refuse(&name, &value, "must be there once".to_owned());
-            } else {
-                query.pairs.insert(name, value);
             }
         }
         query
@@ -86,7 +84,9 @@ impl Query {
         let Some(text) = self.text(name) else { return Vec::new() };
         let words: Vec<_> = text.split(',').map(|word| word.trim().to_owned()).collect();
         if let Some(wrong) = words.iter().find(|word| !allowed.contains(&word.as_str())) {
-            self.refuse(name, wrong, format!("must be one or more of {}, separated by commas", allowed.join(", ")));
+            let hint = hint(wrong, allowed.iter().copied());
+            let message = format!("must be one or more of {}, separated by commas{hint}", allowed.join(", "));
+            self.refuse(name, wrong, message);
         }
         words
     }
@@ -107,7 +107,8 @@ impl Query {
     /// Ends the reading.
     pub(super) fn finish(mut self) -> Result<(), Problem> {
         for (name, value) in std::mem::take(&mut self.pairs) {
-            let message = format!("is not known here; known are {}", self.known.join(", "));
+            let hint = hint(&name, self.known.iter().copied());
+            let message = format!("is not known here{hint}; known are {}", self.known.join(", "));
             let name: String = name.chars().take(64).collect();
             self.refuse(&name, &value, message);
         }

@@ -115,6 +115,7 @@ fn native() -> Router<Desk> {
         .route("/v1/webhook-keys", get(list_webhook_keys))
         .route("/v1/keys", post(create_key).get(list_keys))
         .route("/v1/keys/{id}", delete(revoke_key))
+        .route("/", get(docs::home))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))

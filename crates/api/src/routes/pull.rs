@@ -21,7 +21,7 @@ use reelhook_domain::delivery::Delivery;
 use reelhook_domain::endpoint::Endpoint;
 use reelhook_domain::id::EndpointId;
 use reelhook_signature::{Secret, SigningKey};
-use reelhook_store::{SealedFor, StoreError, Topic, Wake};
+use reelhook_store::{READ_ACCURACY, SealedFor, StoreError, Topic, Wake};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -97,6 +97,8 @@ struct Puller {
     after: i64,
     names: FrameNames,
     wake: Wake,
+    /// When it was last noted that the endpoint is read.
+    noted: Option<Instant>,
 }
 
 impl Puller {
@@ -109,13 +111,17 @@ impl Puller {
     ) -> Result<Self, Problem> {
         let endpoint = desk.store().endpoint(caller.account, endpoint).await.map_err(missing("endpoint"))?;
         let wake = desk.store().wakes().listen(Topic::Delivery);
-        Ok(Self { desk: desk.clone(), caller, endpoint, after, names, wake })
+        Ok(Self { desk: desk.clone(), caller, endpoint, after, names, wake, noted: None })
     }
 
     /// What comes next; nothing when it did not come until the deadline, or the server stops.
     async fn next(&mut self, limit: u32, deadline: Option<Instant>) -> Result<Vec<(Delivery, Arc<str>)>, StoreError> {
         let (store, stop) = (self.desk.store(), self.desk.stop());
         loop {
+            if self.noted.is_none_or(|noted| noted.elapsed() > READ_ACCURACY) {
+                store.note_read(self.endpoint.id).await?;
+                self.noted = Some(Instant::now());
+            }
             let pulled = store.pull(self.caller.account, self.endpoint.id, self.after, limit).await?;
             if let Some((last, _)) = pulled.last() {
                 self.after = last.sequence;

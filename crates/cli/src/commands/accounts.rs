@@ -5,11 +5,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use reelhook_domain::nearest::nearest;
 use reelhook_store::{Account, Accounts, StoreError};
 use serde_json::{Value, json};
 
 use crate::data_folder::Place;
+use crate::exit::Exit;
 use crate::{ambient, output};
 
 mod erase;
@@ -19,11 +21,10 @@ Examples:
   reelhook accounts create shop --data ./reelhook-data
   export REELHOOK_KEY=$(reelhook keys create --account shop --data ./reelhook-data)
   reelhook accounts list --data ./reelhook-data
-  reelhook accounts erase shop --data ./reelhook-data       while no server runs
+  reelhook accounts erase shop --data ./reelhook-data       with the server stopped
 
-Every server has one account, called default. Give a team or a customer another one: its keys see its own jobs,
-uploads, webhooks, secrets and credits, and what is another account's is not there for them. The server need not
-be stopped, but to erase one.";
+Every server has one account, called default. Create another for each team or customer: the keys of an account
+see only its own jobs, uploads, webhooks, secrets and credits. The server may keep running, except for erase.";
 
 /// Most characters of a name.
 const LONGEST_NAME: usize = 64;
@@ -40,22 +41,22 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Make an account; prints its id alone on stdout
+    /// Create an account; prints only its id on stdout
     Create {
-        /// A name that no other has: 1 to 64 letters, digits, '.', '_' or '-'
+        /// A unique name: 1 to 64 letters, digits, '.', '_' or '-'
         #[arg(value_name = "NAME", value_parser = name)]
         name: String,
         #[command(flatten)]
         place: Place,
     },
-    /// List the accounts, the first one first
+    /// List the accounts, oldest first
     List {
         #[command(flatten)]
         place: Place,
     },
-    /// Remove an account and everything of it, files too, for ever; the server must not run
+    /// Delete an account with all its data and files, permanently; stop the server first
     Erase {
-        /// Its name or id
+        /// The name or id of the account
         #[arg(value_name = "ACCOUNT")]
         account: String,
         #[command(flatten)]
@@ -66,7 +67,7 @@ enum Verb {
 /// Whose things a command is about.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Whose {
-    /// The account, by name or id; without it the first one. `reelhook accounts list` shows them
+    /// The account, by name or id [default: the first one]; `reelhook accounts list` shows them
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
 }
@@ -85,8 +86,12 @@ async fn named(store: &dyn Accounts, wanted: &str) -> anyhow::Result<Account> {
     let found = accounts.iter().find(|account| account.name == wanted || account.id.to_string() == wanted);
     let Some(found) = found else {
         let names: Vec<_> = accounts.iter().map(|account| account.name.as_str()).collect();
-        let there = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
-        bail!("there is no account {wanted:?}; there are: {there}. `reelhook accounts create NAME` makes one");
+        let hint = nearest(wanted, names.iter().copied());
+        let hint = hint.map_or_else(String::new, |name| format!(" Did you mean \"{name}\"?"));
+        return Err(Exit::Usage.error(format_args!(
+            "there is no account \"{wanted}\".{hint} The accounts are {}. `reelhook accounts create NAME` creates one",
+            names.join(", ")
+        )));
     };
     Ok(found.clone())
 }
@@ -96,15 +101,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ambient = ambient::system();
     match args.verb {
         Verb::Create { name, place } => {
-            let account = match place.open_or_create(&ambient).await?.create_account(&name).await {
-                Err(StoreError::AlreadyExists) => bail!("there is an account {name} already; choose another name"),
-                made => made.context("the account cannot be made")?,
+            let account = match place.open(&ambient).await?.create_account(&name).await {
+                Err(StoreError::AlreadyExists) => {
+                    return Err(
+                        Exit::Usage.error(format_args!("the account {name} already exists; choose another name"))
+                    );
+                }
+                made => made.context("the account cannot be created")?,
             };
             if place.json {
                 output::json(&show(&account))?;
             } else {
                 output::line(account.id)?;
-                output::note(format_args!("make a key of it: reelhook keys create --account {name}"));
+                let flag = place.flag();
+                output::note(format_args!("create a key for it: reelhook keys create --account {name} {flag}"));
             }
         }
         Verb::Erase { account, place } => {

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 
 use self::delivery::Mode;
 use self::page::Page;
+use crate::exit::Exit;
 use crate::output;
 use crate::signals::Signals;
 
@@ -24,33 +25,33 @@ mod subject;
 
 const EXAMPLES: &str = "\
 Examples:
-  reelhook bench                                    all of it, as a page in Markdown
-  reelhook bench --quick --page page.md             fewer repetitions, put in place on a page
-  reelhook bench delivery --json -                  one part, for a program to read
-  reelhook bench delivery --mode latency,isolation  some modes of it
+  reelhook bench                                    everything, as a page in Markdown
+  reelhook bench --quick --page page.md             fewer repetitions, written into a page
+  reelhook bench delivery --json -                  one part, as JSON
+  reelhook bench delivery --mode latency,isolation  some of its modes
 
-It starts servers of its own in a temporary folder and talks to loopback only. Run it on a quiet machine.";
+It starts its own servers in a temporary folder and uses loopback only. Run it on an idle machine.";
 
-/// Measure this program on this machine; prints a page in Markdown
+/// Benchmark this program on this machine; prints a page in Markdown
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// What to measure
     #[arg(value_enum, default_value = "all")]
     part: Part,
-    /// Fewer repetitions: figures in a quarter of the time, with more noise
+    /// Fewer repetitions: a quarter of the time, noisier figures
     #[arg(long)]
     quick: bool,
-    /// What of delivery to measure; all of it when absent
+    /// Which modes of delivery to measure [default: all]
     #[arg(long, value_enum, value_delimiter = ',')]
     mode: Vec<Mode>,
-    /// How many deliveries the mode backlog makes due; 1000000, or 50000 with --quick
+    /// How many due deliveries the mode backlog starts with [default: 1000000, or 50000 with --quick]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     backlog: Option<u32>,
-    /// Write JSON to that file too; `-` prints it on stdout instead of the page
+    /// Also write JSON to this file; `-` prints JSON on stdout instead of the page
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Put the sections in place on that page; its others stay
+    /// Replace the measured sections of this page and keep its others
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
 }
@@ -93,10 +94,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(
-        args.mode.is_empty() || matches!(args.part, Part::Delivery | Part::All),
-        "--mode says what of delivery to measure; use it as in `reelhook bench delivery --mode latency`"
-    );
+    if !args.mode.is_empty() && !matches!(args.part, Part::Delivery | Part::All) {
+        return Err(Exit::Usage.error("--mode goes with the part delivery: `reelhook bench delivery --mode latency`"));
+    }
     let effort = if args.quick { Effort::Quick } else { Effort::Full };
     let mut page = Page::new();
     for part in [Part::Server, Part::Media, Part::Pictures, Part::Delivery] {

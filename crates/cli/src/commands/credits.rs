@@ -15,12 +15,12 @@ const EXAMPLES: &str = "\
 Examples:
   reelhook credits show --data ./reelhook-data
   reelhook credits grant 600 --data ./reelhook-data     ten minutes of video at 60 credits a minute
-  reelhook credits grant -- -50                         take some back
-  reelhook credits grant 600 --account shop             to another account than the first
-  reelhook credits lift                                 no limit again
+  reelhook credits grant -- -50                         take 50 back
+  reelhook credits grant 600 --account shop             to another account
+  reelhook credits lift                                 remove the limit
 
-An account has no limit until credits are granted. Only services that count in credits take them
-(removebgvideo); `reelhook settings` lists their prices. The server need not be stopped.";
+An account has no limit until credits are granted to it. Only removebgvideo uses credits; `reelhook settings`
+lists its prices. The server may keep running.";
 
 /// Grant, show and lift credits, directly in the database of a data folder
 #[derive(Debug, clap::Args)]
@@ -32,9 +32,9 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Add credits; prints what there is then
+    /// Add credits; prints the new balance
     Grant {
-        /// How many; fewer than none takes some back
+        /// How many; a negative number takes credits back
         #[arg(value_name = "CREDITS", allow_negative_numbers = true)]
         credits: i64,
         #[command(flatten)]
@@ -42,14 +42,14 @@ enum Verb {
         #[command(flatten)]
         place: Place,
     },
-    /// Show what is left
+    /// Show the balance
     Show {
         #[command(flatten)]
         whose: Whose,
         #[command(flatten)]
         place: Place,
     },
-    /// End the limit
+    /// Remove the limit
     Lift {
         #[command(flatten)]
         whose: Whose,

@@ -38,17 +38,17 @@ Examples:
   reelhook demo
   reelhook demo --input holiday.mov --keep
 
-It starts a real server on a free port, makes a clip, submits it as one job with three outputs, receives
-the webhooks and verifies their signatures. Ctrl-C leaves nothing behind.";
+It starts a server on a free port, generates a clip, submits it as one job with three outputs, receives
+the webhooks and verifies their signatures. Ctrl-C ends it and leaves nothing behind.";
 
 /// How long a webhook may take after its job has ended.
 const WEBHOOK_PATIENCE: Duration = Duration::from_secs(30);
 
-/// See all of it work: a real server, a real clip, real webhooks, in a temporary folder
+/// See it work: a real server, a real clip and real webhooks, in a temporary folder
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A clip of your own, instead of one made for the demo
+    /// Your own clip instead of a generated one
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Keep the folder with the database and the results
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     logging::start("warn", LogFormat::Text)?;
     let mut signals = Signals::take()?;
     let folder = tempfile::Builder::new().prefix("reelhook-demo-").tempdir();
-    let folder = folder.context("no temporary folder can be made")?;
+    let folder = folder.context("a temporary folder cannot be created")?;
     let shown = show(&args, folder.path(), &mut signals).await;
     leave(folder, args.keep)?;
     shown
@@ -95,13 +95,13 @@ async fn show(args: &Args, folder: &Path, signals: &mut Signals) -> anyhow::Resu
     };
     let server = wiring::start(&settings, Given::default(), &ambient).await?;
     let address = server.address().context("the server does not listen")?;
-    let key = server.first_key().context("the server made no key")?.to_owned();
+    let key = server.first_key().context("the server created no key")?.to_owned();
     let base = Url::parse(&format!("http://{address}"))?;
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(server.run_until(stop.clone()));
     // Whichever comes first; then the server stops well in any case, and nothing of it is left.
     let walked = tokio::select! {
-        walked = walk(&base, &key, &clip, &ambient) => walked.map(|()| ExitCode::SUCCESS),
+        walked = walk(&base, &key, &clip, args.input.as_deref(), &ambient) => walked.map(|()| ExitCode::SUCCESS),
         ended = &mut serving => return Err(ended?.err().unwrap_or_else(|| anyhow!("the server ended by itself"))),
         () = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
     };
@@ -119,44 +119,49 @@ fn outputs() -> Value {
     ])
 }
 
-async fn walk(base: &Url, key: &str, clip: &Path, ambient: &Ambient) -> anyhow::Result<()> {
-    output::line(format_args!("1. The server listens on {base} and made its first API key."))?;
+async fn walk(base: &Url, key: &str, clip: &Path, own: Option<&Path>, ambient: &Ambient) -> anyhow::Result<()> {
+    output::line(format_args!("1. The server listens on {base} and created its first API key."))?;
     let api = &Api::new(base.clone(), key)?;
     let mut receiver = Receiver::start().await?;
     let events = [EventType::JOB_STARTED, EventType::JOB_COMPLETED];
     let endpoint = api.post(&["endpoints"], &json!({"url": receiver.url(), "events": events})).await?;
-    let secret = Secret::parse(endpoint["secret"].as_str().unwrap_or_default()).context("the server gave no secret")?;
-    output::line(format_args!("2. A receiver listens on {} and wants {}.", receiver.url(), events.join(" and ")))?;
+    let secret =
+        Secret::parse(endpoint["secret"].as_str().unwrap_or_default()).context("the server returned no secret")?;
+    output::line(format_args!(
+        "2. A receiver listens on {} and is registered for {}.",
+        receiver.url(),
+        events.join(" and ")
+    ))?;
 
     let bars = Bars::new();
     let upload = upload(api, clip, &bars).await?;
     let job = api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs()})).await?;
-    let id = job["id"].as_str().context("the server named no job")?;
+    let id = job["id"].as_str().context("the server returned no job id")?;
     let name = clip.file_name().unwrap_or_default().to_string_lossy();
-    output::line(format_args!("3. {name} is uploaded, and {id} accepted: three outputs from one decode."))?;
+    output::line(format_args!("3. {name} is uploaded and {id} is accepted: three outputs from one decode."))?;
     let mut shown = JobBars::new(bars);
     let ended = follow::to_the_end(api, id, |job| shown.show(job)).await?;
     shown.finish();
     if ended["state"] != "completed" {
         bail!("the job did not complete: {}", jobs::summary(&ended));
     }
-    output::line("4. The job completed; every output was probed and measured before it was called done.")?;
+    output::line("4. The job completed: every output was probed and measured first.")?;
 
     let mut awaited = events.to_vec();
     while !awaited.is_empty() {
         let webhook = timeout(WEBHOOK_PATIENCE, receiver.next()).await;
-        let webhook = webhook.map_err(|_| anyhow!("{} did not come within 30 s", awaited.join(" and ")))??;
+        let webhook = webhook.map_err(|_| anyhow!("{} did not arrive within 30 s", awaited.join(" and ")))??;
         let body = webhook.open(&secret, ambient)?;
-        ensure!(body["data"]["id"] == id, "a webhook is of another job");
+        ensure!(body["data"]["id"] == id, "a webhook belongs to another job");
         // Deliveries are made at least once: one that came before is no news.
         let Some(place) = awaited.iter().position(|kind| body["type"] == *kind) else { continue };
         let kind = awaited.remove(place);
         let event = webhook.header("webhook-id");
-        output::line(format_args!("5. The receiver got {kind} ({event}), and the signature is genuine."))?;
+        output::line(format_args!("5. The receiver got {kind} ({event}) with a valid signature."))?;
         if kind == EventType::JOB_COMPLETED {
             report::webhook(&webhook, &body)?;
         }
     }
     report::outputs(&ended)?;
-    report::by_hand(clip)
+    report::by_hand(own)
 }

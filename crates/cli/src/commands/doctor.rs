@@ -17,16 +17,16 @@ Examples:
   reelhook doctor
   reelhook doctor --data /var/lib/reelhook --json
 
-Each line is pass, warn or fail, and says what to do. Exits with 1 when anything fails.";
+Each line is pass, warn or fail, with what to do about it. Exits with 1 when a check fails.";
 
-/// Look whether this machine has what the server needs
+/// Check whether this machine has what the server needs
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The data folder of the server
     #[arg(long, env = "REELHOOK_DATA", hide_env_values = true, value_name = "DIR", default_value = "./reelhook-data")]
     data: PathBuf,
-    /// Answer in JSON on stdout
+    /// Print JSON on stdout
     #[arg(long)]
     json: bool,
 }

@@ -14,7 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   reelhook jobs list --state failed --limit 5
   reelhook jobs get job_06c8pmt4vz3fk7qyq4q9w7m2hc
-  reelhook jobs watch job_06c8pmt4vz3fk7qyq4q9w7m2hc      exits with 0 when it completed
+  reelhook jobs watch job_06c8pmt4vz3fk7qyq4q9w7m2hc      exits with 0 if it completed
   reelhook jobs list --json | jq -r '.jobs[].id'";
 
 /// List, show, watch, cancel and retry jobs
@@ -32,28 +32,28 @@ enum Verb {
         /// Only jobs in this state, such as failed
         #[arg(long)]
         state: Option<String>,
-        /// Most jobs in one answer, 1 to 100
+        /// How many jobs to list, 1 to 100
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
         limit: u32,
-        /// Where the list before ended
+        /// The cursor that the previous page printed
         #[arg(long)]
         cursor: Option<String>,
         #[command(flatten)]
         connect: Connect,
     },
-    /// Show one job
+    /// Show a job
     Get(One),
-    /// Follow one job to its end
+    /// Follow a job until it ends
     Watch(One),
-    /// End one job
+    /// Cancel a job
     Cancel(One),
-    /// Do again what failed of one job
+    /// Retry the failed outputs of a job
     Retry(One),
 }
 
 #[derive(Debug, clap::Args)]
 struct One {
-    /// The job
+    /// The id of the job
     #[arg(value_name = "JOB_ID")]
     id: String,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let mut query = vec![("limit", limit.as_str())];
             query.extend(state.as_deref().map(|state| ("state", state)));
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let answer = Api::connect(&connect)?.get(&["jobs"], &query).await?;
+            let answer = Api::connect(&connect).await?.get(&["jobs"], &query).await?;
             if connect.json {
                 output::json(&answer)?
             } else {
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Get(One { id, connect }) => {
-            let job = Api::connect(&connect)?.get(&["jobs", &id], &[]).await?;
+            let job = Api::connect(&connect).await?.get(&["jobs", &id], &[]).await?;
             if connect.json {
                 output::json(&job)?
             } else {
@@ -86,7 +86,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Watch(One { id, connect }) => {
-            let api = Api::connect(&connect)?;
+            let api = Api::connect(&connect).await?;
             Signals::take()?.unless(watch(&api, &id, connect.json)).await
         }
         Verb::Cancel(one) => change(&one, "cancel").await,
@@ -95,7 +95,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn change(one: &One, verb: &str) -> anyhow::Result<ExitCode> {
-    let job = Api::connect(&one.connect)?.post(&["jobs", &one.id, verb], &json!({})).await?;
+    let job = Api::connect(&one.connect).await?.post(&["jobs", &one.id, verb], &json!({})).await?;
     if one.connect.json {
         output::json(&job)?
     } else {
@@ -147,7 +147,7 @@ fn list(answer: &Value) -> anyhow::Result<()> {
     }
     output::table(&rows)?;
     if let Some(cursor) = answer["next_cursor"].as_str() {
-        output::note(format_args!("There are more: --cursor {cursor}"));
+        output::note(format_args!("More jobs follow: --cursor {cursor}"));
     }
     Ok(())
 }
@@ -180,7 +180,7 @@ fn show(job: &Value) -> anyhow::Result<()> {
         output::line(line)?;
     }
     if job["waiting"].is_object() {
-        output::line(format_args!("  waits: {}", text(&job["waiting"]["reason"])))?;
+        output::line(format_args!("  waiting for: {}", text(&job["waiting"]["reason"])))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::accounts::Whose;
 use crate::data_folder::Place;
+use crate::exit::Exit;
 use crate::{ambient, api_key, output};
 
 mod rotate_master;
@@ -16,13 +17,13 @@ mod rotate_master;
 const EXAMPLES: &str = "\
 Examples:
   export REELHOOK_KEY=$(reelhook keys create --data ./reelhook-data --name laptop)
-  reelhook keys create --account shop --name checkout     of another account than the first
+  reelhook keys create --account shop --name checkout     for another account
   reelhook keys list --data ./reelhook-data
   reelhook keys revoke key_06c8pmt4vz3fk7qyq4q9w7m2hc --data ./reelhook-data
   reelhook keys rotate-master --data ./reelhook-data
 
-A key is shown once, when it is made; only its hash is kept. The server need not be stopped, but to rotate
-the master key.";
+A key is shown once, when it is created; only its hash is stored. The server may keep running, except for
+rotate-master.";
 
 /// Create, list and revoke API keys, and rotate the master key, directly in a data folder
 #[derive(Debug, clap::Args)]
@@ -34,13 +35,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Make a key; prints it alone on stdout
+    /// Create a key; prints only the key on stdout
     Create {
         #[command(flatten)]
         whose: Whose,
         #[command(flatten)]
         place: Place,
-        /// A name for people
+        /// A name for the list of keys
         #[arg(long, default_value = "cli", value_name = "NAME")]
         name: String,
     },
@@ -51,22 +52,22 @@ enum Verb {
         #[command(flatten)]
         place: Place,
     },
-    /// End a key at once
+    /// Revoke a key, effective at once
     Revoke {
         #[command(flatten)]
         whose: Whose,
         #[command(flatten)]
         place: Place,
-        /// Its id
+        /// The id of the key
         #[arg(value_name = "KEY_ID")]
         id: KeyId,
     },
-    /// Seal everything anew under a new master key; the server must not run
+    /// Replace the master key and re-encrypt all secrets; stop the server first
     RotateMaster {
         #[command(flatten)]
         place: Place,
-        /// Let links to results that were made before go on working for so many days, though not longer than each says.
-        /// Without it they stop working, because a person who had the old key could have made them
+        /// Keep existing links to results valid for this many days, but never past their own expiry. Without it they
+        /// stop working, because anyone with the old key could have signed them
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=3650))]
         keep_links: Option<u16>,
     },
@@ -84,10 +85,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let json = place.json;
-    let store = match args.verb {
-        Verb::Create { .. } => place.open_or_create(&ambient).await?,
-        Verb::List { .. } | Verb::Revoke { .. } | Verb::RotateMaster { .. } => place.open(&ambient).await?,
-    };
+    let store = place.open(&ambient).await?;
     let account = whose.account(&*store).await?;
     match args.verb {
         Verb::Create { name, .. } => {
@@ -111,10 +109,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Verb::RotateMaster { .. } => unreachable!("it was run above"),
         Verb::Revoke { id, .. } => {
             let key = match store.revoke_key(account.id, id).await {
-                Err(StoreError::NotFound) => anyhow::bail!(
-                    "the account {0} has no key {id}; `reelhook keys list --account {0}` shows those that it has",
-                    account.name
-                ),
+                Err(StoreError::NotFound) => {
+                    let (name, flag) = (&account.name, place.flag());
+                    return Err(Exit::Usage.error(format_args!(
+                        "the account {name} has no key {id}; `reelhook keys list --account {name} {flag}` lists its keys"
+                    )));
+                }
                 other => other.context("the key cannot be revoked")?,
             };
             if json {

@@ -10,14 +10,14 @@ use crate::output;
 
 const EXAMPLES: &str = "\
 Examples:
-  reelhook secrets create transcodely                     prints the secret alone on stdout, once
-  reelhook secrets create removebgvideo --secret TEXT     bring the one that your receivers know
+  reelhook secrets create transcodely                     prints the secret, once
+  reelhook secrets create removebgvideo --secret the-text-your-receivers-know
   reelhook secrets rotate transcodely --overlap-hours 24
   reelhook secrets list
   reelhook secrets revoke sec_06c8pmt4vz3fk7qyq4q9w7m2hc
 
-During the overlap of a rotation the new and the old secret sign the attempts of a delivery in turn,
-so that a receiver that knows either accepts it. Native webhooks have secrets of their own: see
+During the overlap of a rotation, the new and the old secret take turns in signing the attempts of a
+delivery, so a receiver that has either accepts it. Native webhooks have their own secrets: see
 `POST /v1/settings/webhook/secret/rotate` and `POST /v1/endpoints/ID/rotate-secret`.";
 
 /// Create, list, rotate and revoke the secrets that sign for services (transcodely, removebgvideo)
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Make the first secret of a service; prints it alone on stdout
+    /// Create the first secret of a service; prints only the secret on stdout
     Create {
         #[command(flatten)]
         new: New,
@@ -40,17 +40,17 @@ enum Verb {
         #[command(flatten)]
         connect: Connect,
     },
-    /// Replace the secret of a service; prints the new one alone on stdout
+    /// Replace the secret of a service; prints only the new secret on stdout
     Rotate {
         #[command(flatten)]
         new: New,
-        /// How long the old one signs too, 0 to 168
+        /// How long the old secret keeps signing, 0 to 168
         #[arg(long, default_value_t = 24, value_name = "HOURS", value_parser = clap::value_parser!(u64).range(0..=168))]
         overlap_hours: u64,
     },
-    /// End a secret at once
+    /// Revoke a secret, effective at once
     Revoke {
-        /// Its id
+        /// The id of the secret
         #[arg(value_name = "SECRET_ID")]
         id: String,
         #[command(flatten)]
@@ -60,10 +60,10 @@ enum Verb {
 
 #[derive(Debug, clap::Args)]
 struct New {
-    /// transcodely or removebgvideo
+    /// The service: transcodely or removebgvideo
     #[arg(value_name = "SERVICE")]
     service: String,
-    /// A text that your receivers know already, instead of a new one
+    /// A secret that your receivers already have, instead of a new one
     #[arg(long, env = "REELHOOK_SERVICE_SECRET", hide_env_values = true, value_name = "TEXT")]
     secret: Option<String>,
     #[command(flatten)]
@@ -75,20 +75,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.verb {
         Verb::Create { new } => {
             let body = json!({"service": new.service, "secret": new.secret});
-            let made = Api::connect(&new.connect)?.post(&["secrets"], &body).await?;
+            let made = Api::connect(&new.connect).await?.post(&["secrets"], &body).await?;
             print(&new.connect, &made)?;
         }
         Verb::Rotate { new, overlap_hours } => {
             let body = json!({"secret": new.secret, "overlap_seconds": overlap_hours * 3600});
-            let made = Api::connect(&new.connect)?.post(&["secrets", &new.service, "rotate"], &body).await?;
+            let made = Api::connect(&new.connect).await?.post(&["secrets", &new.service, "rotate"], &body).await?;
             print(&new.connect, &made)?;
         }
         Verb::List { connect } => {
-            let answer = Api::connect(&connect)?.get(&["secrets"], &[]).await?;
+            let answer = Api::connect(&connect).await?.get(&["secrets"], &[]).await?;
             if connect.json { output::json(&answer)? } else { list(&answer)? }
         }
         Verb::Revoke { id, connect } => {
-            Api::connect(&connect)?.delete(&["secrets", &id]).await?;
+            Api::connect(&connect).await?.delete(&["secrets", &id]).await?;
             if connect.json {
                 output::json(&json!({"id": id}))?
             } else {

@@ -26,6 +26,7 @@ use self::case::{Case, Right};
 use self::seen::Seen;
 use self::workshop::Workshop;
 use crate::client::{Api, Outbound};
+use crate::exit::{self, Exit};
 use crate::follow;
 use crate::output::{self, Bars};
 use crate::service_manager::Given;
@@ -54,20 +55,20 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// How many cases are under way at once.
 const AT_ONCE: usize = 4;
 
-/// Check that this installation makes what people send right, and refuses what is hostile
+/// Check that this installation handles real inputs correctly and refuses hostile ones
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A TOML file with the settings of the server; its tools and limits are tested
+    /// The TOML file with the server's settings, whose tools and limits are tested
     #[arg(long, env = "REELHOOK_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Only the cases of that group, or whose name has that word; may repeat
+    /// Only cases of this group, or with this word in their name; may repeat
     #[arg(long, value_name = "WORD")]
     only: Vec<String>,
     /// Keep the folder with the inputs and the results
     #[arg(long)]
     keep: bool,
-    /// Answer in JSON on stdout
+    /// Print JSON on stdout
     #[arg(long)]
     json: bool,
 }
@@ -90,11 +91,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let cases: Vec<&'static Case> = cases::all().filter(|case| case.is_among(&args.only)).collect();
     if cases.is_empty() {
         let groups: Vec<_> = cases::GROUPS.iter().map(|(group, _)| *group).collect();
-        anyhow::bail!("no case has {} in its name; the groups are {}", args.only.join(" or "), groups.join(", "));
+        return Err(Exit::Usage.error(format_args!(
+            "no case has {} in its name; the groups are {}",
+            args.only.join(" or "),
+            groups.join(", ")
+        )));
     }
     let mut signals = Signals::take()?;
     let folder = tempfile::Builder::new().prefix("reelhook-selftest-").tempdir();
-    let folder = folder.context("no temporary folder can be made")?;
+    let folder = folder.context("a temporary folder cannot be created")?;
     let tested = test(&args, &cases, folder.path(), &mut signals).await;
     if args.keep {
         output::note(format_args!("Everything is kept in {}", folder.keep().display()));
@@ -134,7 +139,8 @@ async fn test(
 fn settings(args: &Args, folder: &Path) -> anyhow::Result<Settings> {
     let env =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let installed = Settings::resolve(Sources { file: args.config.clone(), env: env.collect(), flags: Vec::new() })?;
+    let installed = Settings::resolve(Sources { file: args.config.clone(), env: env.collect(), flags: Vec::new() });
+    let installed = installed.map_err(|error| Exit::Usage.error(exit::sentence(&error)))?;
     Ok(Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
         data: folder.join("data"),

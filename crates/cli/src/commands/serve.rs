@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,10 +10,11 @@ use std::process::ExitCode;
 use reelhook_api::Face;
 use tokio_util::sync::CancellationToken;
 
+use crate::exit::{self, Exit};
 use crate::service_manager::Given;
 use crate::settings::{ListenAt, Settings, Sources};
 use crate::signals::Signals;
-use crate::{ambient, logging, output, wiring};
+use crate::{ambient, data_folder, logging, output, wiring};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,9 +24,10 @@ Examples:
   reelhook serve --config reelhook.toml --set worker.slots=4
   REELHOOK_WORKER_SLOTS=4 reelhook serve
 
-The first start makes the data folder with the database, the master key and the first API key, which
-is printed once on a terminal and with --dev, and otherwise written to the file first-api-key there. Defaults, the file, REELHOOK_* of the environment, flags: the later wins.
-`reelhook settings` lists all settings. SIGTERM or Ctrl-C lets work end well; a second one does not.";
+The first start creates the data folder with the database, the master key and the first API key. The key
+is printed once, on a terminal or with --dev; otherwise it is written to the file first-api-key in the
+folder. Settings come from the defaults, the file, REELHOOK_* variables and flags; later ones win.
+`reelhook settings` lists them. SIGTERM or Ctrl-C stops the server cleanly; a second one stops it at once.";
 
 /// The file of the first API key, in the data folder.
 pub(crate) const FIRST_KEY: &str = "first-api-key";
@@ -42,31 +45,31 @@ pub(crate) struct Args {
     /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Folder of everything that is kept [default: ./reelhook-data]
+    /// The data folder: database, keys and files [default: ./reelhook-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Allow plain HTTP and loopback for webhooks and downloads; listens on loopback only
+    /// Allow webhooks and downloads over plain HTTP and to loopback; the server then listens on loopback only
     #[arg(long)]
     dev: bool,
     /// A TOML file with settings
     #[arg(long, env = "REELHOOK_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What callers put before /v1, such as https://media.example.com
+    /// The URL that callers use for this server, such as https://media.example.com
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// What this process does: api, worker, delivery [default: all]
+    /// What this process runs: api, worker, delivery [default: all]
     #[arg(long, value_name = "ROLES")]
     roles: Option<String>,
-    /// Services that answer callers without a key, such as clipzy; listens on loopback only [default: none]
+    /// Services that need no API key, such as clipzy; the server then listens on loopback only [default: none]
     #[arg(long, value_name = "SERVICES")]
     open: Option<String>,
-    /// Which log lines are written [default: info]
+    /// Which log levels to write [default: info]
     #[arg(long, value_name = "LEVELS")]
     log: Option<String>,
-    /// How log lines are written: text or json [default: text]
+    /// The log format: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// A service at the root of a listener of its own, such as xora=127.0.0.1:9001; may repeat
+    /// Serve a service on its own address, such as xora=127.0.0.1:9001; may repeat
     #[arg(long = "service", value_name = "SERVICE=ADDRESS:PORT")]
     services: Vec<String>,
     /// Any setting; may repeat
@@ -110,7 +113,7 @@ pub(crate) async fn run(args: Args, given: Given) -> anyhow::Result<ExitCode> {
     crate::crash::arm()?;
     let sources = args.sources();
     let strays = sources.strays();
-    let settings = Settings::resolve(sources)?;
+    let settings = Settings::resolve(sources).map_err(|error| Exit::Usage.error(exit::sentence(&error)))?;
     logging::start(&settings.log, settings.log_format)?;
     for stray in strays {
         tracing::warn!("{stray}");
@@ -131,7 +134,7 @@ pub(crate) async fn run(args: Args, given: Given) -> anyhow::Result<ExitCode> {
 
 /// Prints where the server listens, and its first key, on a thread that may wait for the reader of stdout.
 fn announce(server: &wiring::Server, settings: &Settings) {
-    let key = server.first_key().map(|key| announce_key(key, settings));
+    let key = server.first_key().map(|key| announce_key(key, server.address(), settings));
     let listens = server.listens().iter().map(|(face, at)| {
         let url = match at {
             ListenAt::Address(address) => format!("http://{address}"),
@@ -142,35 +145,46 @@ fn announce(server: &wiring::Server, settings: &Settings) {
             Face::Service(service) => format!("Reelhook speaks {service} on {url}"),
         }
     });
+    let flag = data_folder::flag(&settings.data);
     let lines: Vec<String> = key.into_iter().chain(listens).collect();
     tokio::task::spawn_blocking(move || {
         if let Err(error) = lines.iter().try_for_each(output::line) {
-            tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create` makes another key");
+            tracing::warn!(%error, "the first lines could not be printed; `reelhook keys create {flag}` creates another key");
         }
     });
 }
 
 /// Tells the first key when standard output is a terminal. Otherwise the output goes into a log, which people read who may
 /// not have the key; so the key is written to a file of its own.
-fn announce_key(key: &str, settings: &Settings) -> String {
+fn announce_key(key: &str, address: Option<SocketAddr>, settings: &Settings) -> String {
+    let another = format!("`reelhook keys create {}` creates another", data_folder::flag(&settings.data));
     if settings.dev || std::io::stdout().is_terminal() {
-        return format!(
-            "Your first API key, shown this once (`reelhook keys create` makes more):\n\n  {key}\n\n\
-             Try it:  export REELHOOK_KEY={key}\n         reelhook submit clip.mov --recipe compress --wait\n"
-        );
+        let mut text = format!("Your first API key, shown this once ({another}):\n\n  {key}\n");
+        if let Some(address) = address {
+            let url = reachable(address);
+            text.push_str(&format!(
+                "\nTry it:  export REELHOOK_URL=http://{url} REELHOOK_KEY={key}\n         reelhook submit clip.mov --wait\n"
+            ));
+        }
+        return text;
     }
     let path = settings.data.join(FIRST_KEY);
     let written = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
     if let Err(error) = written.and_then(|mut file| writeln!(file, "{key}")) {
-        return format!(
-            "Your first API key could not be written to {} ({error}); `reelhook keys create` makes another",
-            path.display()
-        );
+        return format!("Your first API key could not be written to {} ({error}); {another}", path.display());
     }
-    format!(
-        "Your first API key is in {}; remove the file once you have the key (`reelhook keys create` makes more)",
-        path.display()
-    )
+    format!("Your first API key is in {}; remove the file once you have the key ({another})", path.display())
+}
+
+/// An address that this machine can call: one that stands for all of the machine's is called by loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 /// Why an address cannot be listened on, with what to do.
@@ -181,8 +195,8 @@ pub(crate) fn cannot_listen(at: &ListenAt, error: std::io::Error) -> anyhow::Err
             "the user of the server may not write to that folder; give it the right, or choose another path"
         }
         ErrorKind::NotFound => "its folder is not there; create it, or choose another path",
-        ErrorKind::PermissionDenied => "ports below 1024 need rights of their own; choose another with --listen",
-        ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 stands for all it has",
+        ErrorKind::PermissionDenied => "ports below 1024 need extra privileges; choose another with --listen",
+        ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 means all of its addresses",
         _ => "choose another with --listen",
     };
     anyhow::Error::new(error).context(format!("cannot listen on {at}: {advice}"))

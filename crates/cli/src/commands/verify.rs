@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use reelhook_signature::{Headers, PublicKey, Secret, Trust, VerifyError, verify};
 use serde_json::json;
 
+use crate::exit::Exit;
 use crate::{ambient, output};
 
 const EXAMPLES: &str = "\
@@ -17,10 +18,10 @@ Examples:
       --id evt_... --timestamp 1614265330 --signature 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE='
   reelhook verify --public-key whpk_... --headers headers.txt --ignore-time body.json
 
-The body must be the raw bytes as they were sent: JSON that was read and written again has another signature.
-Exits with 0 when the webhook is genuine, with 1 when it is not or cannot be checked.";
+The body must be the raw bytes as they were sent: JSON that was parsed and written again has another signature.
+Exits with 0 if the webhook is genuine, with 1 if it is not, and with 2 if it cannot be checked.";
 
-/// Check the signature of a webhook (Standard Webhooks) without asking any server, and say which check failed
+/// Check the signature of a webhook (Standard Webhooks), without a server, and say which check failed
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -30,35 +31,36 @@ pub(crate) struct Args {
     /// The server's public key, for signatures of version v1a
     #[arg(long, value_name = "whpk_...")]
     public_key: Vec<String>,
-    /// The header webhook-id
+    /// The value of the webhook-id header
     #[arg(long, value_name = "ID", conflicts_with = "headers")]
     id: Option<String>,
-    /// The header webhook-timestamp
+    /// The value of the webhook-timestamp header
     #[arg(long, value_name = "SECONDS", conflicts_with = "headers", allow_hyphen_values = true)]
     timestamp: Option<String>,
-    /// The header webhook-signature
+    /// The value of the webhook-signature header
     #[arg(long, value_name = "SIGNATURES", conflicts_with = "headers")]
     signature: Option<String>,
     /// A file with the headers: `name: value` lines, or a JSON object
     #[arg(long, value_name = "FILE")]
     headers: Option<PathBuf>,
-    /// Do not mind how old the webhook is
+    /// Accept a webhook of any age
     #[arg(long)]
     ignore_time: bool,
-    /// Answer in JSON on stdout
+    /// Print JSON on stdout
     #[arg(long)]
     json: bool,
-    /// The file with the raw body; - is stdin
+    /// The file with the raw body; - means stdin
     #[arg(value_name = "BODY", default_value = "-")]
     body: PathBuf,
 }
 
 /// Checks, and says so.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let secrets =
-        args.secret.iter().map(|text| Secret::parse(text)).collect::<Result<Vec<_>, _>>().context("--secret")?;
+    let secrets = args.secret.iter().map(|text| Secret::parse(text)).collect::<Result<Vec<_>, _>>();
+    let secrets = secrets.map_err(|error| Exit::Usage.error(format_args!("--secret: {error}")))?;
     let public_keys = args.public_key.iter().map(|text| PublicKey::parse(text));
-    let public_keys = public_keys.collect::<Result<Vec<_>, _>>().context("--public-key")?;
+    let public_keys = public_keys.collect::<Result<Vec<_>, _>>();
+    let public_keys = public_keys.map_err(|error| Exit::Usage.error(format_args!("--public-key: {error}")))?;
     let listed = args.headers.as_deref().map(read_headers).transpose()?.unwrap_or_default();
     let given =
         [("webhook-id", &args.id), ("webhook-timestamp", &args.timestamp), ("webhook-signature", &args.signature)];
@@ -129,13 +131,14 @@ fn read_body(path: &Path) -> anyhow::Result<Vec<u8>> {
         std::io::stdin().lock().read_to_end(&mut body).context("the body cannot be read from stdin")?;
         return Ok(body);
     }
-    std::fs::read(path).with_context(|| format!("the body {} cannot be read", path.display()))
+    std::fs::read(path)
+        .map_err(|error| Exit::Usage.error(format_args!("the body {} cannot be read: {error}", path.display())))
 }
 
 fn read_headers(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("the headers {} cannot be read", path.display()))?;
-    parse_headers(&text).with_context(|| format!("the headers {}", path.display()))
+    let refuse = |why: String| Exit::Usage.error(format_args!("the headers {} {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    parse_headers(&text).map_err(|error| refuse(format!("cannot be read: {error}")))
 }
 
 fn parse_headers(text: &str) -> anyhow::Result<Vec<(String, String)>> {
@@ -149,7 +152,7 @@ fn parse_headers(text: &str) -> anyhow::Result<Vec<(String, String)>> {
     for line in
         text.lines().map(str::trim_end).take_while(|line| !line.is_empty()).filter(|line| !line.contains("HTTP/"))
     {
-        let Some((name, value)) = line.split_once(':') else { bail!("has a line that is not `name: value`: {line}") };
+        let Some((name, value)) = line.split_once(':') else { bail!("the line {line:?} is not `name: value`") };
         headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     Ok(headers)

@@ -7,6 +7,7 @@ use figment::providers::{Format as _, Toml};
 use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
+use reelhook_domain::nearest::{is_mistyped, nearest};
 
 use super::table::{self, SETTINGS};
 
@@ -88,7 +89,7 @@ impl Sources {
                 let known = names.iter().filter_map(|known| known.strip_prefix(PREFIX));
                 let rest = name.trim_start_matches(PREFIX);
                 // Nearer than for a key that must be one: most variables of the operator's own are none of ours.
-                match table::nearest(rest, known).filter(|near| strsim::jaro_winkler(rest, near) > 0.9) {
+                match nearest(rest, known).filter(|near| is_mistyped(rest, &near.to_lowercase())) {
                     Some(near) => format!("{name} is not a setting and is ignored; did you mean {PREFIX}{near}?"),
                     None => format!("{name} is not a setting and is ignored"),
                 }
@@ -168,7 +169,7 @@ fn check(key: &str, value: &Value, place: &str, wrong: &mut Vec<String>) {
 }
 
 fn unknown<'a>(word: &str, known: impl Iterator<Item = &'a str>, place: &str) -> String {
-    match table::nearest(word, known) {
+    match nearest(word, known) {
         Some(near) => format!("{word} {place} is no setting; did you mean {near}?"),
         None => format!("{word} {place} is no setting; `reelhook settings` lists them"),
     }

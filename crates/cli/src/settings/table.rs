@@ -448,10 +448,3 @@ fn is_number(value: &Value, least: f64, most: f64) -> bool {
 pub(crate) fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
-
-/// The one of `known` that `word` was most likely meant to be, if any is near.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
-    let best = scored.max_by(|left, right| left.0.total_cmp(&right.0))?;
-    (best.0 > 0.75).then_some(best.1)
-}

@@ -44,7 +44,7 @@ fn shape(value: &Value) -> Shape {
 async fn sample(world: &World, kind: &str) -> Value {
     let receiver = Receiver::start().await;
     let (url, secret) = (receiver.url("/").to_string(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-    world.own_command(&["trigger", kind, "--url", &url, "--secret", secret]).await;
+    world.own_command(&["trigger", kind, "--to", &url, "--secret", secret]).await;
     let received = receiver.wait_for(1, PATIENCE).await;
     serde_json::from_slice(&received[0].body).expect("it is there")
 }

@@ -59,6 +59,11 @@ impl Serve {
         Self { flags: vec!["--dev".to_owned()], ..Self::default() }
     }
 
+    /// On that port, instead of one that is free.
+    pub(crate) fn listening_on(self, port: u16) -> Self {
+        self.set("listen", format_args!("127.0.0.1:{port}"))
+    }
+
     /// With one more setting.
     pub(crate) fn set(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.flags.extend(["--set".to_owned(), format!("{key}={value}")]);
@@ -340,6 +345,36 @@ impl World {
         let output = output.expect("the program runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("the program prints text")
+    }
+
+    /// Runs `reelhook` with these arguments and variables and nothing else, in that folder; gives its exit code, what it
+    /// printed, and what it remarked.
+    pub(crate) async fn run_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
+        let mut command = reelhook(arguments);
+        command.current_dir(folder).envs(variables.iter().copied());
+        let output = timeout(PATIENCE, command.output()).await.expect("the program ends").expect("the program runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints text");
+        (output.status.code().expect("no signal ended it"), text(output.stdout), text(output.stderr))
+    }
+
+    /// Runs `reelhook` with these arguments against the server; gives its exit code, what it printed, and what it remarked.
+    pub(crate) async fn try_client(&self, arguments: &[&str]) -> (i32, String, String) {
+        let url = self.url("/").to_string();
+        let variables = [("REELHOOK_URL", url.as_str()), ("REELHOOK_KEY", &self.key)];
+        Self::run_in(self.folder.path(), arguments, &variables).await
+    }
+
+    /// A folder of the test's own, where [`World::try_client`] runs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `reelhook` with these arguments against the server, silent unless told otherwise; ended when dropped.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Command {
+        let mut command = reelhook(arguments);
+        command.envs([("REELHOOK_URL", self.url("/").as_str()), ("REELHOOK_KEY", &self.key)]);
+        command.current_dir(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
     }
 
     /// Starts `reelhook` with these arguments against the server behind that URL; ended when dropped.

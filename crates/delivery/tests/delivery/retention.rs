@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reelhook_delivery::{Retention, RetentionSettings, Settings, Swept};
 use reelhook_domain::retry::RetrySchedule;
-use reelhook_store::{Events as _, Retention as _};
+use reelhook_store::{Endpoints as _, Events as _, Retention as _};
 use reelhook_testkit::{Receiver, Reply};
 use tokio_util::sync::CancellationToken;
 
@@ -82,4 +82,25 @@ async fn a_sweep_is_stopped_between_two_steps() {
     let rest = retention(&world).sweep(&CancellationToken::new()).await;
     assert!(rest.deliveries >= 5);
     assert!(world.deliveries(endpoint).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_temporary_endpoint_goes_ten_minutes_after_it_was_last_read() {
+    let minute = Duration::from_secs(60);
+    let world = World::start().await;
+    let endpoint = world.temporary_endpoint().await;
+    world.publish("a.b", 0).await;
+    world.wait_until(endpoint, |all| all.len() == 1).await;
+    // Nothing could be read while no server ran.
+    world.advance(60 * minute);
+    let (mut retention, stop) = (retention(&world), CancellationToken::new());
+    assert_eq!(retention.sweep(&stop).await, Swept::default());
+    world.advance(9 * minute);
+    world.store.note_read(endpoint).await.unwrap();
+    world.advance(9 * minute);
+    assert_eq!(retention.sweep(&stop).await, Swept::default());
+    world.advance(2 * minute);
+    assert_eq!(retention.sweep(&stop).await, Swept { endpoints: 1, ..Swept::default() });
+    assert!(world.store.endpoint(world.account, endpoint).await.is_err());
+    assert!(world.deliveries(endpoint).await.iter().all(|one| one.state.name() == "canceled"));
 }

@@ -146,6 +146,24 @@ impl World {
 
     /// A registered endpoint that wants everything, as `change` makes it, with the world's secret.
     pub(crate) async fn endpoint_with(&self, url: url::Url, change: impl FnOnce(&mut Endpoint)) -> EndpointId {
+        let (endpoint, secret) = self.prepared(url, change);
+        let id = endpoint.id;
+        self.store.create_endpoint(endpoint, secret).await.unwrap();
+        id
+    }
+
+    /// An endpoint that asks for its events itself and is there while it is read.
+    pub(crate) async fn temporary_endpoint(&self) -> EndpointId {
+        let (endpoint, secret) = self.prepared("pull:one".parse().unwrap(), |endpoint| {
+            endpoint.state = EndpointState::Disabled;
+            endpoint.disabled_reason = Some("pull".to_owned());
+        });
+        let id = endpoint.id;
+        self.store.create_temporary_endpoint(endpoint, secret).await.unwrap();
+        id
+    }
+
+    fn prepared(&self, url: url::Url, change: impl FnOnce(&mut Endpoint)) -> (Endpoint, SigningSecret) {
         let mut endpoint = Endpoint {
             id: self.ambient.id(),
             account: self.account,
@@ -165,17 +183,15 @@ impl World {
             created_at: self.now(),
         };
         change(&mut endpoint);
-        let id = endpoint.id;
         let secret = SigningSecret {
             id: self.ambient.id(),
-            owner: SealedFor::Endpoint(id),
+            owner: SealedFor::Endpoint(endpoint.id),
             scheme: "hmac".to_owned(),
             text: self.secret.reveal(),
             created_at: self.now(),
             until: None,
         };
-        self.store.create_endpoint(endpoint, secret).await.unwrap();
-        id
+        (endpoint, secret)
     }
 
     pub(crate) async fn endpoint(&self, url: url::Url) -> EndpointId {

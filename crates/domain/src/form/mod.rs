@@ -20,6 +20,8 @@ mod shape;
 
 pub use shape::Shape;
 
+use crate::nearest::nearest;
+
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Violation {
@@ -354,7 +356,8 @@ impl Form {
         if let Some(choice) = value.as_str().and_then(|text| allowed.iter().find(|choice| choice.word() == text)) {
             return Some(*choice);
         }
-        self.refuse(name, value, format_args!("must be one of {}", words().join(", ")));
+        let hint = hint(value.as_str().unwrap_or_default(), words());
+        self.refuse(name, value, format_args!("must be one of {}{hint}", words().join(", ")));
         None
     }
 
@@ -435,7 +438,10 @@ impl Form {
         match words.iter().find(|word| **word == given) {
             Some(word) => read(self, word),
             None => {
-                self.refuse(name, given.into(), format_args!("must be one of {}", words.join(", ")));
+                let hint = hint(&given, words.iter().copied());
+                self.refuse(name, given.into(), format_args!("must be one of {}{hint}", words.join(", ")));
+                // Which other fields there are depends on the word that was meant.
+                self.ignore_rest();
                 None
             }
         }
@@ -630,7 +636,8 @@ impl Form {
         known.dedup();
         for (name, value) in std::mem::take(&mut self.fields) {
             let name: String = name.chars().take(SHOWN).collect();
-            self.refuse(&name, value, format_args!("is not known here; known are {}", known.join(", ")));
+            let hint = hint(&name, known.iter().copied());
+            self.refuse(&name, value, format_args!("is not known here{hint}; known are {}", known.join(", ")));
         }
     }
 }
@@ -649,6 +656,11 @@ fn is_longer(text: &str, longest: usize) -> bool {
 /// The schema of an array.
 fn list(count: &RangeInclusive<usize>, items: &Value) -> Value {
     json!({"type": "array", "minItems": count.start(), "maxItems": count.end(), "items": items})
+}
+
+/// `; did you mean crf?` where one of the known words is near; else nothing.
+pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known).map_or_else(String::new, |known| format!("; did you mean {known}?"))
 }
 
 /// A closed list of words.

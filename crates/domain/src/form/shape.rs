@@ -20,7 +20,7 @@ pub struct Shape {
     /// Pairs of fields that are both there or not.
     together: Vec<(&'static str, &'static str)>,
     /// The field that says which of some shapes the rest has, and those shapes by its values.
-    variants: Option<(&'static str, Vec<(&'static str, Shape)>)>,
+    variants: Option<(&'static str, Vec<(&'static str, Self)>)>,
 }
 
 impl Shape {

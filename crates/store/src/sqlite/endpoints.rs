@@ -17,7 +17,9 @@ use super::{SqliteStore, events, quotas};
 use crate::endpoints::MOST_OLD_SECRETS;
 use crate::vault::Vault;
 use crate::wakes::Topic;
-use crate::{EndpointChange, Endpoints, JobEndpoint, NewEvent, Result, SealedFor, SigningSecret, StoreError};
+use crate::{
+    EndpointChange, Endpoints, JobEndpoint, NewEvent, READ_ACCURACY, Result, SealedFor, SigningSecret, StoreError,
+};
 
 const BY_URL: &str = "
     select * from endpoints
@@ -31,6 +33,12 @@ const SECRETS: &str = "
     select * from secrets where (endpoint = ?1 or account = ?2) and (until is null or until > ?3)
     order by created_at desc, id desc";
 
+const READ_BEFORE: &str = "select 1 as stale from temporary_endpoints where endpoint = ? and read_at <= ?";
+const UNREAD: &str = "
+    select endpoints.id, endpoints.account
+    from temporary_endpoints join endpoints on endpoints.id = temporary_endpoints.endpoint
+    where read_at < ? limit ?";
+
 const COUNTS: &str = "
     select count(*) filter (where state = 'enabled') as enabled, count(*) filter (where state = 'disabled') as disabled
     from endpoints";
@@ -39,6 +47,47 @@ const COUNTS: &str = "
 impl Endpoints for SqliteStore {
     async fn create_endpoint(&self, endpoint: Endpoint, secret: SigningSecret) -> Result<()> {
         self.write(move |tx| create(tx, &endpoint, secret)).await
+    }
+
+    async fn create_temporary_endpoint(&self, endpoint: Endpoint, secret: SigningSecret) -> Result<()> {
+        self.write(move |tx| {
+            create(tx, &endpoint, secret)?;
+            let insert = query("insert into temporary_endpoints (endpoint, read_at) values (?, ?)");
+            insert.bind(key(endpoint.id)).bind(tx.now().as_millis()).run(tx)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn note_read(&self, id: EndpointId) -> Result<()> {
+        // Few endpoints are temporary, and few of the times they are read need be written down.
+        let old = (self.now() - READ_ACCURACY).as_millis();
+        let stale = query(READ_BEFORE).bind(key(id)).bind(old);
+        if stale.read_first(&self.readers).await?.is_none() {
+            return Ok(());
+        }
+        self.write(move |tx| {
+            let update = query("update temporary_endpoints set read_at = ?2 where endpoint = ?1");
+            update.bind(key(id)).bind(tx.now().as_millis()).run(tx)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete_unread_endpoints(&self, before: Timestamp, limit: u32) -> Result<u32> {
+        let unread = query(UNREAD).bind(before.as_millis()).bind(limit);
+        if unread.read_first(&self.readers).await?.is_none() {
+            return Ok(0);
+        }
+        self.write(move |tx| {
+            // One that was read since then stays.
+            let unread = query(UNREAD).bind(before.as_millis()).bind(limit).all(tx)?;
+            for row in &unread {
+                delete(tx, rows::id(row, "account")?, rows::id(row, "id")?)?;
+            }
+            Ok(u32::try_from(unread.len()).unwrap_or(u32::MAX))
+        })
+        .await
     }
 
     async fn endpoint_for(&self, wanted: JobEndpoint) -> Result<Endpoint> {

@@ -61,6 +61,28 @@ conformance! {
         assert_eq!(found, [endpoint], "those that are missing are left out");
     }
 
+    async fn a_temporary_endpoint_goes_once_it_was_not_read_for_long_and_no_other_does(world: &World) {
+        let (read, unread, kept) = (world.endpoint(), world.endpoint(), world.registered().await);
+        for endpoint in [&read, &unread] {
+            let secret = world.secret(SealedFor::Endpoint(endpoint.id), "whsec_first");
+            world.store.create_temporary_endpoint(endpoint.clone(), secret).await.unwrap();
+        }
+        let long = Duration::from_secs(600);
+        world.pass(long);
+        assert_eq!(world.store.delete_unread_endpoints(world.now() - long, 10).await.unwrap(), 0);
+        world.store.note_read(read.id).await.unwrap();
+        world.store.note_read(kept.id).await.unwrap();
+        let sent = world.sent(1, unread.id).await;
+        world.pass(Duration::from_secs(1));
+        assert_eq!(world.store.delete_unread_endpoints(world.now() - long, 10).await.unwrap(), 1);
+        assert!(is_not_found(&world.store.endpoint(world.account, unread.id).await));
+        assert_eq!(world.state_of(&sent[0]).await, "canceled", "as when it is deleted by hand");
+        world.store.endpoint(world.account, read.id).await.unwrap();
+        world.pass(100 * long);
+        assert_eq!(world.store.delete_unread_endpoints(world.now() - long, 10).await.unwrap(), 1);
+        assert_eq!(world.store.list_endpoints(world.account).await.unwrap(), [kept]);
+    }
+
     async fn another_account_does_not_find_an_endpoint(world: &World) {
         let endpoint = world.registered().await;
         let stranger = world.id();

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use crate::settings::Settings;
 
 /// What ffmpeg is told, before the name of the file. A near-lossless picture, so that there is something to compress.
-const ARGUMENTS: &str = "-nostdin -hide_banner -v error \
+pub(super) const ARGUMENTS: &str = "-nostdin -hide_banner -v error \
     -f lavfi -i testsrc2=size=1280x720:rate=30:duration=6 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=6 \
     -c:v libx264 -preset veryfast -crf 16 -pix_fmt yuv420p -c:a aac -b:a 160k -movflags +faststart";
 
@@ -24,6 +24,6 @@ pub(super) async fn make(settings: &Settings, folder: &Path) -> anyhow::Result<P
         format!("{} cannot be started; install ffmpeg, or give a clip with --input", settings.media.ffmpeg)
     })?;
     let said = String::from_utf8_lossy(&ended.stderr);
-    ensure!(ended.status.success(), "ffmpeg made no clip: {}; give one with --input", said.trim());
+    ensure!(ended.status.success(), "ffmpeg could not generate a clip: {}; give one with --input", said.trim());
     Ok(path)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::clip::ARGUMENTS;
 use super::receiver::Received;
 use crate::output::{self, size};
 
@@ -69,23 +70,27 @@ fn checks(checks: &Value) -> String {
     format!("{passed} of {} passed", checks.len())
 }
 
-/// The same, typed.
-pub(super) fn by_hand(clip: &Path) -> anyhow::Result<()> {
-    let clip = clip.file_name().unwrap_or_default().to_string_lossy();
+/// The same, typed. Of the demo's own clip, which is removed, it says how to make it again.
+pub(super) fn by_hand(clip: Option<&Path>) -> anyhow::Result<()> {
+    let (made, clip) = match clip {
+        Some(clip) => (String::new(), output::shell_word(&clip.to_string_lossy())),
+        None => (format!("  ffmpeg {ARGUMENTS} clip.mp4\n"), "clip.mp4".to_owned()),
+    };
+    let form = output::shell_word(&format!("file=@{}", clip.trim_matches('\'')));
     output::line(format_args!(
         r#"
-The same by hand:
-  reelhook serve --dev                                  # prints your key
-  export REELHOOK_URL=http://127.0.0.1:8080 REELHOOK_KEY=rh_...
-  reelhook listen --forward-to http://localhost:3000/hook &
-  reelhook submit {clip} --wait --output web=compress,format=mp4 \
-    --output hd=convert,format=webm,resolution=720p,quality=economy --output still=thumbnail,at_seconds=1,width=640
+The same by hand, in one terminal:
+  reelhook serve --dev
 
-or with curl:
-  curl -H "Authorization: Bearer $REELHOOK_KEY" --data-binary @{clip} -H "Content-Type: video/mp4" "$REELHOOK_URL/v1/uploads?name={clip}"
-  curl -H "Authorization: Bearer $REELHOOK_KEY" -H "Content-Type: application/json" "$REELHOOK_URL/v1/jobs" \
-    -d '{{"input": {{"upload": "upl_..."}}, "outputs": [{{"recipe": "compress"}}], "webhook": {{"url": "http://localhost:3000/hook"}}}}'
-  curl -H "Authorization: Bearer $REELHOOK_KEY" "$REELHOOK_URL/v1/jobs/job_...""#
+and in another, with the address and the key that it printed:
+  export REELHOOK_URL=http://127.0.0.1:8080 REELHOOK_KEY=rh_...
+{made}  reelhook submit {clip} --wait --output web=compress,format=mp4 \
+    --output hd=convert,format=webm,resolution=720p,quality=economy --output still=thumbnail,at_seconds=1,width=640
+  reelhook jobs list
+
+or with curl, and webhooks to a program of yours:
+  curl -H "Authorization: Bearer $REELHOOK_KEY" "$REELHOOK_URL/v1/jobs" -F {form} \
+    -F 'job={{"outputs": [{{"recipe": "compress"}}], "webhook": {{"url": "http://localhost:3000/hook"}}}}'"#
     ))
 }
 

@@ -39,9 +39,9 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "failpoints")]
     crate::crash::arm()?;
-    let _lock = folder.lock().context("the master key is rotated while no server runs on the folder")?;
+    let _lock = folder.lock().context("the master key can be rotated only while the server is stopped")?;
     let path = folder.master_key();
-    let key = MasterKey::load(&path)?.with_context(|| format!("there is no master key {}", path.display()))?;
+    let key = MasterKey::load(&path)?.with_context(|| format!("the master key {} is missing", path.display()))?;
     let resumed = key.is_rotating();
     let key = if resumed { key } else { begin(folder, key, ambient)? };
 
@@ -50,7 +50,7 @@ pub(super) async fn run(
     fail_point!("keys.links");
     let (mut place, mut count) = (Place::default(), 0);
     loop {
-        let step = store.reseal(place, STEP).await.context("a secret cannot be sealed anew")?;
+        let step = store.reseal(place, STEP).await.context("a secret cannot be re-encrypted")?;
         fail_point!("keys.resealing");
         count += u64::from(step.count);
         let Some(next) = step.next else { break };
@@ -68,7 +68,7 @@ pub(super) async fn run(
         output::json(&json!({"master_key": key.id(), "sealed": count, "resumed": resumed}))?;
     } else {
         output::line(format_args!(
-            "master key {} is in use; secrets sealed anew: {count}. Copy {} to where you keep its copy.",
+            "master key {} is active; secrets re-encrypted: {count}. Back up {} now.",
             key.id(),
             path.display()
         ))?;

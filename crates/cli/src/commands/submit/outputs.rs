@@ -16,18 +16,21 @@ impl clap::Args for Outputs {
     fn augment_args(command: Command) -> Command {
         let many = |id: &'static str| Arg::new(id).long(id).action(ArgAction::Append).help_heading(HEADING);
         command
-            .arg(many("recipe").value_name("NAME").help("Make one output by this recipe; may repeat"))
+            .arg(
+                many("recipe").value_name("NAME").help(
+                    "Make an output with this recipe; may repeat [default: auto, a smaller file of the same kind]",
+                ),
+            )
             .arg(
                 many("set")
                     .value_name("KEY=VALUE")
                     .requires("recipe")
-                    .help("A parameter of the --recipe before it (of the first where none is before it)"),
+                    .help("Set a parameter of the preceding --recipe (of the first one if none precedes)"),
             )
             .arg(
                 many("output")
                     .value_name("NAME=RECIPE[,KEY=VALUE...]")
-                    .required_unless_present("recipe")
-                    .help("The same in one word, with a name: web=compress,crf=30"),
+                    .help("Name, recipe and parameters in one word: web=compress,crf=30"),
             )
     }
 
@@ -68,6 +71,9 @@ fn read(recipes: &[(usize, &str)], sets: &[(usize, &str)], outputs: &[(usize, &s
     }
     for &(place, text) in outputs {
         made.push((place, output(text).map_err(|message| format!("--output {text}: {message}"))?));
+    }
+    if made.is_empty() {
+        made.push((0, Map::from_iter([("recipe".to_owned(), Value::from("auto"))])));
     }
     made.sort_by_key(|&(place, _)| place);
     Ok(Outputs(made.into_iter().map(|(_, output)| Value::Object(output)).collect()))
