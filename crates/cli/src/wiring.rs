@@ -36,6 +36,7 @@ use crate::link_key;
 use crate::otlp;
 use crate::settings::{Role, Settings};
 
+mod certificates;
 mod engines;
 
 pub(crate) use engines::{readers, tool_settings};
@@ -72,6 +73,8 @@ struct Shared {
     files: Files,
     links: Links,
     egress: Client,
+    /// The same with a client certificate, which only receivers of webhooks are shown.
+    webhooks: Client,
     readers: Readers,
     ambient: Ambient,
     meters: Meters,
@@ -116,18 +119,14 @@ pub(crate) async fn start(settings: &Settings, ambient: &Ambient) -> anyhow::Res
     };
 
     let (tracer, exporter) = otlp::open(&settings.telemetry)?;
-    let policy = settings.policy();
-    let egress = reelhook_egress::Settings {
-        policy,
-        // As many as may be out: an event for many endpoints of one host must not open most of its connections anew.
-        max_idle_per_host: settings.delivery.in_flight,
-        ..reelhook_egress::Settings::default()
-    };
+    let egress = certificates::egress(settings)?;
+    let webhooks = reelhook_egress::Settings { identity: certificates::identity(settings)?, ..egress.clone() };
     let shared = Shared {
         store: store.clone(),
         files: open_files(&folder, settings, ambient)?,
         links: Links::new(public_url(settings, address)?, links_key).with_former(former_links_key),
         egress: Client::new(egress, Arc::new(SystemResolver))?,
+        webhooks: Client::new(webhooks, Arc::new(SystemResolver))?,
         readers: engines::readers(settings)?,
         ambient: ambient.clone(),
         meters: Meters::default(),

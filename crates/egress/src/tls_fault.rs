@@ -16,13 +16,14 @@ pub enum TlsFault {
     NotYetValid,
     /// The certificate is for other names.
     Name,
-    /// The certificate does not lead to a root that is trusted: self-signed, a private root, or a missing intermediate.
+    /// The certificate does not lead to a root that is trusted: self-signed, a private root or another
+    /// one of its name, or a missing intermediate.
     Issuer,
     /// The certificate was revoked.
     Revoked,
     /// The certificate is not meant for a server.
     Purpose,
-    /// The certificate cannot be read, or its signature is wrong.
+    /// The certificate cannot be read or verified.
     Certificate,
     /// The other side demands a client certificate and was shown none.
     ClientCertificate,
@@ -150,7 +151,8 @@ fn of_certificate(error: &CertificateError) -> TlsFault {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFault::Expired,
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFault::NotYetValid,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => TlsFault::Name,
-        CertificateError::UnknownIssuer => TlsFault::Issuer,
+        // The second is what a root of the same name but of another key leads to.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFault::Issuer,
         CertificateError::Revoked
         | CertificateError::UnknownRevocationStatus
         | CertificateError::ExpiredRevocationList
@@ -258,7 +260,8 @@ mod tests {
             (CertificateError::UnknownIssuer, "issuer"),
             (CertificateError::Revoked, "revoked"),
             (CertificateError::InvalidPurpose, "purpose"),
-            (CertificateError::BadSignature, "certificate"),
+            (CertificateError::BadSignature, "issuer"),
+            (CertificateError::BadEncoding, "certificate"),
         ] {
             let error = Error::InvalidCertificate(error);
             assert_eq!(TlsFault::of(&error, Stage::Handshake, Shown::NotAsked).as_str(), expected);

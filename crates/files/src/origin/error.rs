@@ -6,7 +6,7 @@ use std::io;
 
 use http::StatusCode;
 use reelhook_domain::object_path::NotAPath;
-use reelhook_egress::{Failure, FailureKind};
+use reelhook_egress::{Failure, FailureKind, Phase};
 
 /// Why an origin did not do what it was asked, by what one does next.
 ///
@@ -112,9 +112,10 @@ impl OriginError {
                 | FailureKind::Timeout
                 | FailureKind::Stalled
                 | FailureKind::Protocol => true,
+                // TLS that broke once it was there is as good as a connection that did.
+                FailureKind::Tls => failure.phase != Phase::Tls,
                 FailureKind::UrlNotAllowed
                 | FailureKind::AddressNotAllowed
-                | FailureKind::Tls
                 | FailureKind::TooLarge
                 | FailureKind::TooManyRedirects
                 | FailureKind::RedirectNotAllowed => false,
