@@ -1,6 +1,7 @@
 //! Deliveries: what callers do with them. How they are made is in [`super::fanout`], how they are sent in [`super::sending`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -69,7 +70,20 @@ impl Deliveries for SqliteStore {
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>> {
         let except = hexes(except.iter().copied());
-        self.write(move |tx| sending::claim_due(tx, limit, per_endpoint, except, lease)).await
+        let now = self.ambient.now().as_millis();
+        let was_put_back = now < self.looked.swap(now, Ordering::Relaxed);
+        let work = move |tx: &mut Tx| {
+            if was_put_back {
+                sending::shorten_waits(tx)?;
+            }
+            sending::claim_due(tx, limit, per_endpoint, except, lease)
+        };
+        let claimed = self.write(work).await;
+        if was_put_back && claimed.is_err() {
+            // Nothing was written; the next look does it.
+            self.looked.store(i64::MAX, Ordering::Relaxed);
+        }
+        claimed
     }
 
     async fn next_due(&self, except: &[EndpointId]) -> Result<Option<Timestamp>> {
@@ -252,8 +266,8 @@ fn save(tx: &mut Tx, prior: DeliveryState, kept: Kept) -> Result<Delivery> {
         _ => None,
     };
     let saved = query(
-        "update deliveries set state = ?1, due_at = ?2, lease_until = null, waiting_reason = null, schedule_offset = ?3,
-            finished_at = ?4, token = token + 1
+        "update deliveries set state = ?1, due_at = ?2, waits_since = ?2, lease_until = null, waiting_reason = null,
+            schedule_offset = ?3, finished_at = ?4, token = token + 1
         where id = ?5 and state = ?6 and token = ?7",
     )
     .bind(delivery.state.name())

@@ -27,6 +27,7 @@ const STEPS: &[(i64, &str)] = steps! {
     13 "0013_retention",
     14 "0014_derived_keys",
     20 "0020_tenants",
+    30 "0030_waits",
 };
 
 /// Takes the steps that are left, within the transaction that is open.

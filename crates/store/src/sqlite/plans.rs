@@ -92,6 +92,7 @@ async fn no_hot_query_reads_a_whole_table() {
         ("claim_due", sending::CLAIM_DUE),
         ("claim_due, take", sending::TAKE),
         ("claim_due, expired", sending::RELEASE),
+        ("claim_due, after the clock was put back", sending::SHORTEN_WAITS),
         ("next_due", sending::NEXT_DUE),
         ("settle, found", sending::FOUND),
         ("settle", sending::SETTLE),
