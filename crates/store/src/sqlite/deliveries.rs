@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reelhook_domain::delivery::{Delivery, DeliveryState, Signal, step};
-use reelhook_domain::id::{AccountId, DeliveryId, EndpointId};
+use reelhook_domain::id::{AccountId, DeliveryId, DeliveryKind, EndpointId};
 use reelhook_domain::time::Timestamp;
 
 use super::rows::{self, column, hexes, key};
-use super::sql::{Query, Value, query};
+use super::sql::query;
 use super::writer::Tx;
-use super::{SqliteStore, bodies, fanout, recover, sending};
+use super::{SqliteStore, bodies, fanout, lists, recover, sending};
 use crate::wakes::Topic;
 use crate::{
     ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Page, Result, Settlement, Span,
@@ -118,8 +118,17 @@ impl Deliveries for SqliteStore {
     }
 
     async fn list_deliveries(&self, account: AccountId, filter: &DeliveryFilter, page: Page) -> Result<Vec<Delivery>> {
-        let Some(query) = list(account, filter, page) else { return Ok(Vec::new()) };
-        query.read_all(&self.readers).await?.iter().map(rows::delivery).collect()
+        let listed = match lists::deliveries(account, filter, page) {
+            None => return Ok(Vec::new()),
+            Some(lists::Deliveries::Page(listed)) => listed,
+            Some(lists::Deliveries::Ids(found)) => {
+                let found = found.read_all(&self.readers).await?;
+                let ids =
+                    found.iter().map(|row| Ok(rows::id::<DeliveryKind>(row, "id")?.bits())).collect::<Result<_>>()?;
+                lists::deliveries_of(filter, page, ids)
+            }
+        };
+        listed.read_all(&self.readers).await?.iter().map(rows::delivery).collect()
     }
 
     async fn resend(&self, account: AccountId, id: DeliveryId) -> Result<Delivery> {
@@ -164,47 +173,6 @@ impl Deliveries for SqliteStore {
         counts.push((DeliveryState::Delivered.name().to_owned(), delivered));
         Ok(counts)
     }
-}
-
-/// The query of a list, in the order of the index that the filter leads to; none for a state that there is not.
-///
-/// To one endpoint deliveries are ordered by their number there, which is the order they were made in; all others by id.
-fn list(account: AccountId, filter: &DeliveryFilter, page: Page) -> Option<Query<'static>> {
-    let mut wanted = vec!["account = ?".to_owned()];
-    let mut values = vec![Value::from(key(account))];
-    if let Some(state) = &filter.state {
-        // As a literal, which is what lets a partial index be used.
-        let name = DeliveryState::NAMES.iter().find(|name| *name == state)?;
-        wanted.push(format!("state = '{name}'"));
-    }
-    let mut want = |condition: &str, value: Value<'static>| {
-        wanted.push(condition.to_owned());
-        values.push(value);
-    };
-    if let Some(job) = filter.job {
-        want("event in (select id from events where job = ?)", key(job).into());
-    }
-    if let Some(event_type) = &filter.event_type {
-        want("event_type = ?", event_type.clone().into());
-    }
-    if let Some(since) = filter.since {
-        want("created_at >= ?", since.as_millis().into());
-    }
-    let before = page.before.map(u128::to_be_bytes).map(Value::from);
-    let order = match filter.endpoint {
-        Some(endpoint) => {
-            want("endpoint = ?", key(endpoint).into());
-            before.into_iter().for_each(|id| want("sequence < (select sequence from deliveries where id = ?)", id));
-            "sequence"
-        }
-        None => {
-            before.into_iter().for_each(|id| want("id < ?", id));
-            "id"
-        }
-    };
-    values.push(page.limit.into());
-    let text = format!("select * from deliveries where {} order by {order} desc limit ?", wanted.join(" and "));
-    Some(values.into_iter().fold(query(text), Query::bind))
 }
 
 /// A delivery, the fencing number of its row, and whether it has a body and an enabled endpoint.

@@ -24,6 +24,9 @@ mod erasure;
 mod events;
 mod fanout;
 mod jobs;
+#[cfg(test)]
+mod list_plans;
+mod lists;
 mod meter;
 mod migrations;
 mod origins;
