@@ -149,8 +149,11 @@ async fn a_database_whose_steps_were_listed_in_a_table_goes_on_from_the_last() {
     );
     let store = SqliteStore::open(&path, master_key(), world.ambient.clone()).await.unwrap();
     assert_eq!(store.job_by_id(job.id).await.unwrap().id, job.id);
-    let filter =
-        JobFilter { metadata: vec![("order".to_owned(), "7".to_owned())], recipe: Some("web_ready".to_owned()), ..JobFilter::default() };
+    let filter = JobFilter {
+        metadata: vec![("order".to_owned(), "7".to_owned())],
+        recipe: Some("web_ready".to_owned()),
+        ..JobFilter::default()
+    };
     assert_eq!(store.list_jobs(world.account, &filter, ALL).await.unwrap().len(), 1, "what was there before is found");
     store.derived_key("links", [7; 32]).await.unwrap();
     assert_eq!(store.claim_jobs(5, LEASE).await.unwrap().len(), 1, "what was queued before is claimed");
