@@ -130,6 +130,7 @@ impl Core {
 
     /// One request, on a connection at rest if there is one. If that turns out to have been closed, once more on a
     /// fresh one: closing an idle connection is every server's right, and no fault of the receiver.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request, and how far it has come")]
     async fn ask_once(
         &self,
         method: Method,

@@ -27,7 +27,8 @@ const APART: Duration = Duration::from_secs(3600);
 /// Up to this many jobs are put in order here.
 pub(super) const FEW: u32 = 1000;
 
-const NAME: &str = "jobs.inputs ->> '$[0].name'";
+/// As the indexes have it.
+const NAME: &str = "iif(json_valid(jobs.inputs), jobs.inputs ->> '$[0].name', null)";
 const OUTPUTS: &str = "
     (select json_group_array(json_array(state, progress, file, plan, receipt, error) order by position)
         from outputs where outputs.job = jobs.id) as outputs";
@@ -282,12 +283,18 @@ pub(super) fn deliveries(account: AccountId, filter: &DeliveryFilter, page: Page
     let before = page.before.map(u128::to_be_bytes);
     if filter.job.is_some() || (filter.endpoint.is_none() && state == Some("sending")) {
         // Of one job there are few, and few are being sent.
-        let index = if filter.job.is_some() { "" } else { "indexed by deliveries_leased" };
-        text.with(&format!("select id from deliveries {index} where account = ?"), key(account));
-        if filter.job.is_none() {
-            text.push(" and lease_until is not null");
+        match filter.job {
+            Some(job) => {
+                // A plus keeps the planner from the index of an account or of an endpoint, which have far more.
+                text.with("select id from deliveries where event in (select id from events where job = ?)", key(job));
+                if let Some(endpoint) = filter.endpoint {
+                    text.with(" and +endpoint = ?", key(endpoint));
+                }
+            }
+            None => text.push("select id from deliveries indexed by deliveries_leased where lease_until is not null"),
         }
-        others(filter, state, &mut text);
+        text.with(" and +account = ?", key(account));
+        others(&DeliveryFilter { endpoint: None, ..filter.clone() }, state, &mut text);
         return Some(Deliveries::Ids(text.query()));
     }
     if let Some(endpoint) = filter.endpoint {
@@ -330,9 +337,6 @@ pub(super) fn deliveries(account: AccountId, filter: &DeliveryFilter, page: Page
 fn others(filter: &DeliveryFilter, state: Option<&str>, text: &mut Text) {
     if let Some(state) = state {
         text.push(&format!(" and state = '{state}'"));
-    }
-    if let Some(job) = filter.job {
-        text.with(" and event in (select id from events where job = ?)", key(job));
     }
     if let Some(endpoint) = filter.endpoint {
         text.with(" and endpoint = ?", key(endpoint));
