@@ -259,6 +259,10 @@ pub(crate) struct QuotaSettings {
 pub(crate) struct DeliverySettings {
     /// Requests at once, over all endpoints.
     pub(crate) in_flight: usize,
+    /// PEM file of the certificate that receivers are shown.
+    pub(crate) client_certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub(crate) client_key: Option<PathBuf>,
 }
 
 /// How long deliveries and events are kept.
@@ -275,6 +279,8 @@ pub(crate) struct EgressSettings {
     pub(crate) allow_http: bool,
     /// Addresses and ports that are reached though they are not public.
     pub(crate) allow: Vec<Allowance>,
+    /// PEM files of certificates to trust besides the system's.
+    pub(crate) extra_roots: Vec<PathBuf>,
 }
 
 /// Links to results.
@@ -391,9 +397,9 @@ impl Default for Settings {
                 queued_jobs: 50_000,
                 event_deliveries_per_minute: 600_000,
             },
-            delivery: DeliverySettings { in_flight: 512 },
+            delivery: DeliverySettings { in_flight: 512, client_certificate: None, client_key: None },
             retention: RetentionSettings { keep_days: 30 },
-            egress: EgressSettings { allow_http: false, allow: Vec::new() },
+            egress: EgressSettings { allow_http: false, allow: Vec::new(), extra_roots: Vec::new() },
             links: LinksSettings { keep_days: 30 },
             api: ApiSettings {
                 max_body_bytes: 1 << 20,
@@ -457,6 +463,15 @@ impl Settings {
             self.listen.on_loopback()
         );
         anyhow::ensure!(!self.roles.is_empty(), "roles is empty; name at least one of api, worker, delivery");
+        match (&self.delivery.client_certificate, &self.delivery.client_key) {
+            (Some(_), None) => {
+                anyhow::bail!("delivery.client_certificate needs its private key: set delivery.client_key")
+            }
+            (None, Some(_)) => {
+                anyhow::bail!("delivery.client_key needs its certificate: set delivery.client_certificate")
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
         Ok(())
     }
 

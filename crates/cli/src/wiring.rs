@@ -36,6 +36,7 @@ use crate::otlp;
 use crate::service_manager::{self, Given};
 use crate::settings::{ListenAt, Role, Settings};
 
+mod certificates;
 mod engines;
 mod listeners;
 
@@ -75,6 +76,8 @@ struct Shared {
     files: Files,
     links: Links,
     egress: Client,
+    /// The same with a client certificate, which only receivers of webhooks are shown.
+    webhooks: Client,
     readers: Readers,
     ambient: Ambient,
     meters: Meters,
@@ -133,19 +136,19 @@ pub(crate) async fn start(settings: &Settings, given: Given, ambient: &Ambient) 
         );
     }
     let (tracer, exporter) = otlp::open(&settings.telemetry)?;
-    let policy = settings.policy();
     let egress = reelhook_egress::Settings {
-        policy,
         // As many as may be out: an event for many endpoints of one host must not open most of its connections anew.
         max_idle_per_host: share.in_flight,
         max_idle: share.idle,
-        ..reelhook_egress::Settings::default()
+        ..certificates::egress(settings)?
     };
+    let webhooks = reelhook_egress::Settings { identity: certificates::identity(settings)?, ..egress.clone() };
     let shared = Shared {
         store: store.clone(),
         files: open_files(&folder, settings, ambient)?,
         links: Links::new(public_url(settings, address)?, links_key).with_former(former_links_key),
         egress: Client::new(egress, Arc::new(SystemResolver))?,
+        webhooks: Client::new(webhooks, Arc::new(SystemResolver))?,
         readers: engines::readers(settings)?,
         ambient: ambient.clone(),
         meters: Meters::default(),

@@ -250,8 +250,11 @@ mod tests {
             FailureKind::RedirectNotAllowed,
             FailureKind::OutOfResources,
         ];
-        let failures =
-            kinds.map(|kind| Outcome::Failed { phase: "connect".to_owned(), kind: kind.as_str().to_owned() });
+        let failures = kinds.map(|kind| Outcome::Failed {
+            phase: "connect".to_owned(),
+            kind: kind.as_str().to_owned(),
+            reason: None,
+        });
         let mut seen: Vec<_> = statuses.chain(failures).map(|outcome| outcome_class(&outcome)).collect();
         seen.sort_unstable();
         seen.dedup();

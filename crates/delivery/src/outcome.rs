@@ -24,7 +24,11 @@ pub(crate) fn of_exchange(exchange: &Exchange, now: Timestamp) -> Outcome {
 
 /// The outcome of an exchange that did not.
 pub(crate) fn of_failure(failure: &Failure) -> Outcome {
-    Outcome::Failed { phase: failure.phase.as_str().to_owned(), kind: failure.kind.as_str().to_owned() }
+    Outcome::Failed {
+        phase: failure.phase.as_str().to_owned(),
+        kind: failure.kind.as_str().to_owned(),
+        reason: failure.tls.map(|why| why.as_str().to_owned()),
+    }
 }
 
 /// Whether the receiver has more than it bears: then its lane narrows.
@@ -126,7 +130,8 @@ mod tests {
     #[test]
     fn only_signs_of_overload_narrow_a_lane() {
         let status = |status| Outcome::Status { status, retry_after_ms: None };
-        let failed = |kind: &str| Outcome::Failed { phase: "first_byte".to_owned(), kind: kind.to_owned() };
+        let failed =
+            |kind: &str| Outcome::Failed { phase: "first_byte".to_owned(), kind: kind.to_owned(), reason: None };
         for (outcome, expected) in [
             (status(429), true),
             (status(503), true),

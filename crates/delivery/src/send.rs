@@ -85,8 +85,8 @@ impl Sender {
         let number = delivery.attempts.saturating_add(1);
         let request = self.request(work, &endpoint, &keys, number, at);
         fail_point!("delivery.before_send");
-        let attempt = match self.exchange(request, number, at).await {
-            Ok(attempt) => attempt,
+        let (attempt, detail) = match self.exchange(request, number, at).await {
+            Ok(made) => made,
             Err(failure) => {
                 // Said once a minute: it concerns every delivery at once.
                 if let Some(times) = self.short.tells(at) {
@@ -96,7 +96,7 @@ impl Sender {
             }
         };
         fail_point!("delivery.after_send");
-        note(work, &attempt);
+        note(work, &attempt, detail.as_deref());
         trace::attempted(&self.tracer, work, &endpoint, &attempt);
         Tried::Attempt { attempt: Box::new(attempt), endpoint }
     }
@@ -153,34 +153,41 @@ impl Sender {
         }
     }
 
-    /// Makes the exchange. A failure is what this process lacked, which is not an attempt.
-    async fn exchange(&self, request: Request, number: u32, at: Timestamp) -> Result<Attempt, Failure> {
+    /// The attempt, and what went wrong in the operator's words. A failure is what this process lacked, which is not an
+    /// attempt.
+    async fn exchange(
+        &self,
+        request: Request,
+        number: u32,
+        at: Timestamp,
+    ) -> Result<(Attempt, Option<String>), Failure> {
         let result = self.egress.send(request).await;
         let id = self.ambient.id();
         let cap = usize::try_from(self.response_cap).unwrap_or(usize::MAX);
-        Ok(match result {
+        let attempt = match &result {
             Ok(exchange) => Attempt {
                 id,
                 number,
                 at,
-                outcome: outcome::of_exchange(&exchange, self.ambient.now()),
+                outcome: outcome::of_exchange(exchange, self.ambient.now()),
                 address: Some(exchange.address.to_string()),
                 timings_ms: outcome::timings(exchange.timings),
                 response_headers: outcome::headers(&exchange.headers),
                 response_body: outcome::text(&exchange.body, cap),
             },
-            Err(failure) if failure.kind == FailureKind::OutOfResources => return Err(failure),
+            Err(failure) if failure.kind == FailureKind::OutOfResources => return Err(failure.clone()),
             Err(failure) => Attempt {
                 id,
                 number,
                 at,
-                outcome: outcome::of_failure(&failure),
+                outcome: outcome::of_failure(failure),
                 address: failure.address.map(|address| address.to_string()),
                 timings_ms: outcome::timings(failure.timings),
                 response_headers: Vec::new(),
                 response_body: String::new(),
             },
-        })
+        };
+        Ok((attempt, result.err().map(|failure| failure.detail)))
     }
 }
 
@@ -208,12 +215,13 @@ fn custom_headers(written: &BTreeMap<String, String>) -> HeaderMap {
 }
 
 /// Logs an attempt. A receiver's failure is none of ours.
-fn note(work: &ClaimedDelivery, attempt: &Attempt) {
+fn note(work: &ClaimedDelivery, attempt: &Attempt, detail: Option<&str>) {
     let delivery = &work.delivery;
     let job = delivery.job.map(tracing::field::display);
     let (status, failure) = match &attempt.outcome {
         Outcome::Status { status, .. } => (Some(*status), None),
-        Outcome::Failed { phase, kind } => (None, Some(format!("{kind} in {phase}"))),
+        Outcome::Failed { phase, kind, reason: None } => (None, Some(format!("{kind} in {phase}"))),
+        Outcome::Failed { phase, kind, reason: Some(reason) } => (None, Some(format!("{kind} in {phase}: {reason}"))),
     };
     if attempt.outcome.is_success() {
         debug!(
@@ -224,7 +232,8 @@ fn note(work: &ClaimedDelivery, attempt: &Attempt) {
     } else {
         info!(
             delivery.id = %delivery.id, event.id = %delivery.event, job.id = job, endpoint.id = %delivery.endpoint,
-            account.id = %delivery.account, delivery.attempt = attempt.number, status, failure, total_ms = attempt.timings_ms.total, "an attempt failed"
+            account.id = %delivery.account, delivery.attempt = attempt.number, status, failure, detail,
+            total_ms = attempt.timings_ms.total, "an attempt failed"
         );
     }
 }

@@ -26,6 +26,9 @@ pub enum Outcome {
         phase: String,
         /// What went wrong: `refused`, `timeout`, `address_not_allowed`, ...
         kind: String,
+        /// Why, where more is known: for `tls` `expired`, `name`, `issuer`, ...
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
     },
 }
 

@@ -191,6 +191,33 @@ impl<K: Kind> fmt::Debug for Id<K> {
     }
 }
 
+/// The beginning of an id's spelling, as the ids that begin so: from the first to the last.
+#[derive(Debug, Clone, Copy)]
+pub struct IdPrefix<K: Kind> {
+    /// The first of them.
+    pub first: Id<K>,
+    /// The last of them.
+    pub last: Id<K>,
+}
+
+impl<K: Kind> FromStr for IdPrefix<K> {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let wrong = NotAnId { prefix: K::PREFIX };
+        let Some(bare) = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_')) else {
+            return Err(wrong);
+        };
+        if bare.len() > LENGTH || !bare.is_ascii() {
+            return Err(wrong);
+        }
+        let filled = |letter: &str| format!("{}_{bare}{}", K::PREFIX, letter.repeat(LENGTH - bare.len()));
+        // 26 letters have two bits more than an id: the first of them is at most a 7.
+        let last = if bare.is_empty() { format!("{}_7{}", K::PREFIX, "z".repeat(LENGTH - 1)) } else { filled("z") };
+        Ok(Self { first: filled("0").parse().map_err(|_| wrong.clone())?, last: last.parse().map_err(|_| wrong)? })
+    }
+}
+
 /// The text is not an id of the kind asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be an id such as {prefix}_ followed by 26 lower-case letters and digits")]
@@ -287,6 +314,24 @@ mod tests {
             String::new(),
         ] {
             assert_eq!(JobId::from_hyphenated(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_stands_for_all_that_begin_so() {
+        let id = JobId::from_bits(0x0190_0000_0000_7000_8000_0000_0000_0001);
+        let text = id.to_string();
+        for length in 4..=text.len() {
+            let prefix: IdPrefix<JobKind> = text[..length].parse().unwrap();
+            assert!(prefix.first <= id && id <= prefix.last, "{}", &text[..length]);
+            assert!(prefix.first.to_string().starts_with(&text[..length]));
+            assert!(prefix.last.to_string().starts_with(&text[..length]));
+        }
+        let whole: IdPrefix<JobKind> = text.parse().unwrap();
+        assert_eq!((whole.first, whole.last), (id, id));
+        let longer = format!("{text}0");
+        for wrong in ["", "job", "jobs_", "evt_0", "job_8", "job_U", "job_0i", "job_\u{e9}", longer.as_str()] {
+            assert!(wrong.parse::<IdPrefix<JobKind>>().is_err(), "{wrong}");
         }
     }
 

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::connector::Connector;
 use crate::exchange::{Ask, Core, Head};
 use crate::failure::{Failure, FailureKind};
+use crate::identity::Identity;
 use crate::policy::Policy;
 use crate::pool::{MAX_IDLE, Pool};
 use crate::progress::Progress;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub max_idle: usize,
     /// Certificates to trust besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// What is shown to servers that demand a client certificate. By default nothing.
+    pub identity: Option<Identity>,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             max_idle_per_host: 64,
             max_idle: MAX_IDLE,
             extra_roots: Vec::new(),
+            identity: None,
         }
     }
 }
@@ -80,7 +84,7 @@ impl Client {
     /// A user agent that is no header value, or an extra root that is no certificate.
     pub fn new(settings: Settings, resolver: Arc<dyn Resolver>) -> Result<Self, BuildError> {
         let user_agent = HeaderValue::try_from(settings.user_agent).map_err(BuildError::UserAgent)?;
-        let tls = Tls::new(settings.extra_roots).map_err(BuildError::Root)?;
+        let tls = Tls::new(settings.extra_roots, settings.identity).map_err(BuildError::Root)?;
         let core = Core {
             connector: Connector { policy: settings.policy, resolver, tls },
             pool: Pool::new(settings.idle_timeout, settings.max_idle_per_host, settings.max_idle),
@@ -105,9 +109,9 @@ impl Client {
     /// Dropping the future closes the connection; the other side may have seen the request.
     pub async fn send(&self, request: Request) -> Result<Exchange, Failure> {
         let mut progress = Progress::start();
-        let Request { method, url, headers, usual, body, deadline, stall, response_cap, redirects } = request;
+        let Request { method, url, headers, usual, body, tls, deadline, stall, response_cap, redirects } = request;
         let deadline = progress.deadline(deadline);
-        let ask = Ask { method, url, headers, usual, body };
+        let ask = Ask { method, url, headers, usual, body, tls };
         let limits = Limits { deadline, stall, cap: response_cap, redirects };
         match timeout_at(deadline, self.whole(ask, limits, &mut progress)).await {
             Ok(result) => result,
@@ -125,9 +129,9 @@ impl Client {
     /// Dropping the future or the body closes the connection; the other side may have seen the request.
     pub async fn open(&self, request: Request) -> Result<Response, Failure> {
         let mut progress = Progress::start();
-        let Request { method, url, headers, usual, body, deadline, stall, response_cap, redirects } = request;
+        let Request { method, url, headers, usual, body, tls, deadline, stall, response_cap, redirects } = request;
         let deadline = progress.deadline(deadline);
-        let ask = Ask { method, url, headers, usual, body };
+        let ask = Ask { method, url, headers, usual, body, tls };
         let Ok(head) = timeout_at(deadline, self.core.ask(ask, redirects, deadline, &mut progress)).await else {
             return Err(too_late(&mut progress));
         };
@@ -149,8 +153,8 @@ impl Client {
         while let Some(piece) = next(&mut reader, limits.stall).await {
             let piece = match piece {
                 Ok(piece) => piece,
-                Err((kind, detail)) => {
-                    return Err(progress.fail(kind, format!("{}: {detail}", redirect::origin(&url))));
+                Err((fault, detail)) => {
+                    return Err(progress.fail(fault, format!("{}: {detail}", redirect::origin(&url))));
                 }
             };
             let room = limits.cap - kept.len();
@@ -228,7 +232,7 @@ async fn next(reader: &mut Reader, stall: Option<Duration>) -> Option<Result<Byt
         return piece.await;
     };
     timeout(stall, piece).await.unwrap_or_else(|_| {
-        Some(Err((FailureKind::Stalled, format!("no byte of the body for {} ms", stall.as_millis()))))
+        Some(Err((FailureKind::Stalled.into(), format!("no byte of the body for {} ms", stall.as_millis()))))
     })
 }
 

@@ -17,6 +17,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use crate::outgoing::Outgoing;
+use crate::tls_fault::Shown;
 use crate::wire::{Meter, Wire};
 
 /// The largest head of a response, and the most that is read ahead of whoever takes the body.
@@ -30,14 +31,18 @@ pub(crate) struct Connection {
     fault: Option<hyper::Error>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) address: SocketAddr,
+    /// What was answered to a demand for a client certificate.
+    pub(crate) shown: Shown,
+    /// The number of the TLS profile that it was made with.
+    pub(crate) profile: Option<u64>,
 }
 
 impl Connection {
-    pub(crate) async fn new(wire: Wire, address: SocketAddr) -> hyper::Result<Self> {
-        let meter = Arc::clone(&wire.meter);
+    pub(crate) async fn new(wire: Wire, address: SocketAddr, profile: Option<u64>) -> hyper::Result<Self> {
+        let (meter, shown) = (Arc::clone(&wire.meter), wire.shown());
         let (sender, work) =
             http1::Builder::new().max_buf_size(BUFFER).max_header_size(BUFFER).handshake(TokioIo::new(wire)).await?;
-        Ok(Self { sender, work: Some(work), fault: None, meter, address })
+        Ok(Self { sender, work: Some(work), fault: None, meter, address, shown, profile })
     }
 
     /// Sends a request and waits for the head of the response.

@@ -11,12 +11,13 @@ use url::{Host, Url};
 
 use crate::connection::Connection;
 use crate::failure::{Failure, FailureKind, Phase};
-use crate::fault;
+use crate::fault::{self, Fault};
+use crate::identity::TlsProfile;
 use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::resolver::Resolver;
 use crate::tls::Tls;
-use crate::wire::{Meter, Socket, Wire};
+use crate::wire::{Socket, Wire};
 
 /// The most addresses of one name that are tried; a name may list thousands.
 const MAX_ADDRESSES: usize = 8;
@@ -31,6 +32,7 @@ impl Connector {
     pub(crate) async fn dial(
         &self,
         url: &Url,
+        profile: Option<&TlsProfile>,
         deadline: Instant,
         progress: &mut Progress,
     ) -> Result<Box<Connection>, Failure> {
@@ -44,16 +46,14 @@ impl Connector {
         let _ = socket.set_nodelay(true);
         let socket = if url.scheme() == "https" {
             progress.enter(Phase::Tls);
-            let stream = self.tls.handshake(&host, socket).await;
-            let stream = stream.map_err(|error| {
-                progress.fail(fault::kind_of_tls(&error), format!("TLS with {host} at {address}: {error}"))
-            })?;
-            Socket::Tls(Box::new(stream))
+            let stream = self.tls.handshake(&host, socket, profile).await;
+            let (stream, shown) = stream
+                .map_err(|(fault, error)| progress.fail(fault, format!("TLS with {host} at {address}: {error}")))?;
+            Socket::Tls { stream: Box::new(stream), shown }
         } else {
             Socket::Plain(socket)
         };
-        let wire = Wire { socket, meter: Arc::new(Meter::default()) };
-        match Connection::new(wire, address).await {
+        match Connection::new(Wire::new(socket), address, profile.map(|profile| profile.number)).await {
             Ok(connection) => Ok(Box::new(connection)),
             Err(error) => Err(progress.fail(FailureKind::Protocol, format!("{host} at {address}: {error}"))),
         }
@@ -101,7 +101,7 @@ async fn connect(
     deadline: Instant,
     progress: &mut Progress,
 ) -> Result<(TcpStream, SocketAddr), Failure> {
-    let mut last = (FailureKind::Unreachable, "there is no address to dial".to_owned());
+    let mut last = (Fault::from(FailureKind::Unreachable), "there is no address to dial".to_owned());
     for (index, &address) in addresses.iter().enumerate() {
         progress.address = Some(address);
         let left = deadline.saturating_duration_since(Instant::now());
@@ -109,25 +109,25 @@ async fn connect(
         match connect_one(address, share).await {
             Ok(socket) => return Ok((socket, address)),
             // Without what it takes here, no address was tried.
-            Err(_) if last.0 == FailureKind::OutOfResources => {}
+            Err(_) if last.0.kind == FailureKind::OutOfResources => {}
             Err(error) => last = (kind_of(&error, address), format!("connecting to {address}: {error}")),
         }
     }
-    let (kind, detail) = last;
-    Err(progress.fail(kind, detail))
+    let (fault, detail) = last;
+    Err(progress.fail(fault, detail))
 }
 
 /// What a failed connect means. A machine without addresses of that family says the same as one without free ports; a
 /// socket without a connection, which sends nothing, tells which it is.
-fn kind_of(error: &io::Error, address: SocketAddr) -> FailureKind {
+fn kind_of(error: &io::Error, address: SocketAddr) -> Fault {
     let any = match address {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
     let has_route = || UdpSocket::bind(any).and_then(|socket| socket.connect(address)).is_ok();
     match error.kind() {
-        io::ErrorKind::AddrNotAvailable if !has_route() => FailureKind::Unreachable,
-        _ => fault::kind_of_connect(error),
+        io::ErrorKind::AddrNotAvailable if !has_route() => FailureKind::Unreachable.into(),
+        _ => fault::of_connect(error),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One exchange up to the head of its response: redirects, reuse, and the one retry.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
@@ -16,6 +17,7 @@ use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::failure::{Failure, FailureKind, Phase};
 use crate::fault;
+use crate::identity::TlsProfile;
 use crate::outgoing::Outgoing;
 use crate::policy::Refusal;
 use crate::pool::Pool;
@@ -23,6 +25,7 @@ use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::redirect;
 use crate::request::{RequestBody, Usual};
+use crate::tls_fault::TlsFault;
 
 /// What a client and the bodies it gave out share.
 pub(crate) struct Core {
@@ -38,6 +41,7 @@ pub(crate) struct Ask {
     pub(crate) headers: HeaderMap,
     pub(crate) usual: Usual,
     pub(crate) body: RequestBody,
+    pub(crate) tls: Option<Arc<TlsProfile>>,
 }
 
 /// The head of the response that is not a redirect to follow, with the body still on the wire.
@@ -67,14 +71,24 @@ impl Core {
             return Err(progress.fail(kind, told(&refusal)));
         }
         if redirects == 0 {
-            let Ask { method, url, headers, body, .. } = ask;
-            let (parts, reader) = self.ask_once(method, &url, headers, body, deadline, progress).await?;
+            let Ask { method, url, headers, body, tls, .. } = ask;
+            let (parts, reader) =
+                self.ask_once(method, &url, headers, body, tls.as_deref(), deadline, progress).await?;
             return Ok(Head { parts, address: reader.address(), url, reader });
         }
         for _ in 0..=redirects {
             let spare_body = ask.body.again();
-            let (parts, mut reader) =
-                self.ask_once(ask.method.clone(), &ask.url, ask.headers.clone(), ask.body, deadline, progress).await?;
+            let (parts, mut reader) = self
+                .ask_once(
+                    ask.method.clone(),
+                    &ask.url,
+                    ask.headers.clone(),
+                    ask.body,
+                    ask.tls.as_deref(),
+                    deadline,
+                    progress,
+                )
+                .await?;
             let Some(location) = redirect::location(parts.status, &parts.headers) else {
                 return Ok(Head { parts, address: reader.address(), url: ask.url, reader });
             };
@@ -101,7 +115,8 @@ impl Core {
                 }
             };
             let headers = redirect::headers(&ask.url, &target, ask.headers, &body);
-            ask = Ask { method, url: target, headers, usual: ask.usual, body };
+            let tls = ask.tls.filter(|_| redirect::origin(&ask.url) == redirect::origin(&target));
+            ask = Ask { method, url: target, headers, usual: ask.usual, body, tls };
         }
         Err(progress.fail(FailureKind::TooManyRedirects, format!("more than {redirects} redirects")))
     }
@@ -115,19 +130,21 @@ impl Core {
 
     /// One request, on a connection at rest if there is one. If that turns out to have been closed, once more on a
     /// fresh one: closing an idle connection is every server's right, and no fault of the receiver.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request, and how far it has come")]
     async fn ask_once(
         &self,
         method: Method,
         url: &Url,
         headers: HeaderMap,
         body: RequestBody,
+        tls: Option<&TlsProfile>,
         deadline: Instant,
         progress: &mut Progress,
     ) -> Result<(http::response::Parts, Reader), Failure> {
         progress.reused = false;
         let mut body = body;
         if let Some(spare) = body.again()
-            && let Some(connection) = self.pool.take(redirect::origin(url))
+            && let Some(connection) = self.pool.take(redirect::origin(url), tls.map(|tls| tls.number))
         {
             progress.reused = true;
             let sent = std::mem::replace(&mut body, spare);
@@ -137,7 +154,7 @@ impl Core {
                 Err(broken) => return Err(broken.failure),
             }
         }
-        let connection = self.connector.dial(url, deadline, progress).await?;
+        let connection = self.connector.dial(url, tls, deadline, progress).await?;
         self.ask_on(connection, method, url, headers, body, progress).await.map_err(|broken| broken.failure)
     }
 
@@ -163,13 +180,19 @@ impl Core {
             Ok(response) => {
                 progress.enter(Phase::Body);
                 let (parts, incoming) = response.into_parts();
-                Ok((parts, Reader::new(connection, incoming)))
+                let reader = Reader::new(connection, &parts.headers, incoming);
+                Ok((parts, reader))
             }
             Err(error) => {
-                let kind = fault::kind_of_head(&error);
-                let may_be_repeated = kind == FailureKind::Reset && !connection.meter.has_read();
+                let fault = fault::of_head(&error, connection.shown);
+                let is_unanswered = !connection.meter.has_read();
+                let may_be_repeated = matches!(fault.kind, FailureKind::Reset | FailureKind::Tls) && is_unanswered;
+                if matches!(fault.tls, Some(TlsFault::ClientCertificate | TlsFault::ClientCertificateRefused)) {
+                    // Under TLS 1.3 the client is done with the handshake before the server has judged its certificate.
+                    progress.enter(Phase::Tls);
+                }
                 let detail = format!("{} at {}: {}", redirect::origin(url), connection.address, fault::chain(&error));
-                Err(Box::new(Broken { failure: progress.fail(kind, detail), may_be_repeated }))
+                Err(Box::new(Broken { failure: progress.fail(fault, detail), may_be_repeated }))
             }
         }
     }

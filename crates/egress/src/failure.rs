@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::tls_fault::TlsFault;
+
 /// How far an exchange had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
@@ -54,7 +56,7 @@ pub enum FailureKind {
     Unreachable,
     /// The other side closed or reset the connection before the exchange was over.
     Reset,
-    /// The TLS handshake failed: certificate, name, version.
+    /// TLS failed: certificate, name, version, or a client certificate that is missing. [`TlsFault`] says which.
     Tls,
     /// The deadline passed.
     Timeout,
@@ -119,6 +121,8 @@ pub struct Failure {
     pub phase: Phase,
     /// What happened.
     pub kind: FailureKind,
+    /// Why TLS failed, where `kind` is [`FailureKind::Tls`].
+    pub tls: Option<TlsFault>,
     /// The operator's voice: hosts, addresses and causes, but no query string, header or body. Not for tenants.
     pub detail: String,
     /// The address that was being used or was refused.
@@ -146,7 +150,7 @@ impl Failure {
             FailureKind::Refused => "the connection was refused",
             FailureKind::Unreachable => "the host could not be reached",
             FailureKind::Reset => "the connection was closed before the response was complete",
-            FailureKind::Tls => "no secure connection could be made; check the certificate",
+            FailureKind::Tls => self.tls.unwrap_or(TlsFault::Peer).public_reason(),
             FailureKind::Timeout => "no complete response arrived in time",
             FailureKind::Stalled => "the response stopped arriving",
             FailureKind::Protocol => "the response is not valid HTTP",

@@ -4,6 +4,7 @@
 //! connection's health is looked at when it is taken, and whoever gives one back sweeps out the aged from time to
 //! time. A connection that the other side closed may thus hold its descriptor until then; [`MAX_IDLE`] bounds how many.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub(crate) struct Pool {
 }
 
 struct Shelves {
-    /// By origin as it is written in a URL: `https://example.com:8443`.
+    /// By origin as it is written in a URL, `https://example.com:8443`, and TLS profile.
     by_origin: HashMap<Box<str>, VecDeque<Idle>>,
     count: usize,
     swept: Instant,
@@ -43,11 +44,12 @@ impl Pool {
         Self { idle_timeout, max_idle_per_host, max_idle, shelves: Mutex::new(shelves) }
     }
 
-    /// The newest connection to an origin that is neither aged nor, as far as can be seen, closed.
-    pub(crate) fn take(&self, origin: &str) -> Option<Box<Connection>> {
+    /// The newest connection to an origin, made with that TLS profile, that is neither aged nor, as far as can be seen, closed.
+    pub(crate) fn take(&self, origin: &str, profile: Option<u64>) -> Option<Box<Connection>> {
+        let shelf = shelf(origin, profile);
         let now = Instant::now();
         loop {
-            let mut idle = self.lock().pop(origin)?;
+            let mut idle = self.lock().pop(&shelf)?;
             // Outside the lock: looking reads the socket, and dropping closes it.
             if now - idle.since < self.idle_timeout && idle.connection.is_alive() {
                 return Some(idle.connection);
@@ -61,13 +63,14 @@ impl Pool {
             return;
         }
         let now = Instant::now();
+        let shelf = shelf(origin, connection.profile);
         let idle = Idle { connection, since: now };
         let mut shelves = self.lock();
         let mut discarded = shelves.sweep(now, self.idle_timeout, self.max_idle);
         if shelves.count >= self.max_idle {
             discarded.push(idle);
         } else {
-            discarded.extend(shelves.push(origin, idle, self.max_idle_per_host));
+            discarded.extend(shelves.push(&shelf, idle, self.max_idle_per_host));
         }
         drop(shelves);
         // Sockets are closed here, with the lock released.
@@ -77,6 +80,14 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, Shelves> {
         // No code that can panic runs under the lock; if it did, a list of idle connections is still a list.
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What connections lie under: the origin, and the TLS profile where there is one. No origin has a space.
+fn shelf(origin: &str, profile: Option<u64>) -> Cow<'_, str> {
+    match profile {
+        None => Cow::Borrowed(origin),
+        Some(number) => Cow::Owned(format!("{origin} {number}")),
     }
 }
 
@@ -124,12 +135,10 @@ impl Shelves {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::wire::{Meter, Socket, Wire};
+    use crate::wire::{Socket, Wire};
 
     /// Connections to a listener that accepts nothing: open, and at rest.
     async fn connections(listener: &TcpListener, count: usize) -> Vec<Box<Connection>> {
@@ -139,8 +148,7 @@ mod tests {
             let socket = std::net::TcpStream::connect(address).unwrap();
             socket.set_nonblocking(true).unwrap();
             let socket = Socket::Plain(TcpStream::from_std(socket).unwrap());
-            let mut connection =
-                Connection::new(Wire { socket, meter: Arc::new(Meter::default()) }, address).await.unwrap();
+            let mut connection = Connection::new(Wire::new(socket), address, None).await.unwrap();
             // The work must have waited for a request once before the connection counts as ready for one.
             assert!(connection.is_alive());
             made.push(Box::new(connection));
@@ -162,8 +170,8 @@ mod tests {
             pool.put(&format!("http://{index}.example"), connection);
         }
         assert_eq!(count(&pool), 3);
-        assert!(pool.take("http://0.example").is_some());
-        assert!(pool.take("http://4.example").is_none());
+        assert!(pool.take("http://0.example", None).is_some());
+        assert!(pool.take("http://4.example", None).is_none());
     }
 
     #[tokio::test]
@@ -177,10 +185,10 @@ mod tests {
         }
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(31)).await;
-        assert!(pool.take("http://0.example").is_none(), "too old to be used");
+        assert!(pool.take("http://0.example", None).is_none(), "too old to be used");
         pool.put("http://last.example", last);
         assert_eq!(count(&pool), 1);
-        assert!(pool.take("http://last.example").is_some());
+        assert!(pool.take("http://last.example", None).is_some());
     }
 
     #[tokio::test]
@@ -191,7 +199,7 @@ mod tests {
         pool.put("http://a.example", connection);
         drop(listener.accept().await.unwrap());
         // Closing is seen once the reactor has been told of it.
-        while pool.take("http://a.example").map(|open| pool.put("http://a.example", open)).is_some() {
+        while pool.take("http://a.example", None).map(|open| pool.put("http://a.example", open)).is_some() {
             tokio::task::yield_now().await;
         }
         assert_eq!(count(&pool), 0);

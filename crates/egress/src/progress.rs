@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::failure::{Failure, FailureKind, Phase, Timings};
+use crate::failure::{Failure, Phase, Timings};
+use crate::fault::Fault;
 use crate::wire::Meter;
 
 /// Longer than any exchange; added instead of a deadline that the clock cannot hold.
@@ -64,7 +65,8 @@ impl Progress {
         Timings { total: self.started.elapsed(), ..self.timings }
     }
 
-    pub(crate) fn fail(&mut self, kind: FailureKind, detail: String) -> Failure {
+    pub(crate) fn fail(&mut self, fault: impl Into<Fault>, detail: String) -> Failure {
+        let Fault { kind, tls } = fault.into();
         self.book(Instant::now());
         let meter = self.meter.as_ref();
         let phase = match self.phase {
@@ -74,6 +76,7 @@ impl Progress {
         Failure {
             phase,
             kind,
+            tls,
             detail,
             address: self.address,
             timings: self.timings(),
@@ -97,6 +100,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::FailureKind;
 
     #[test]
     fn bytes_sent_on_an_earlier_connection_are_not_forgotten() {

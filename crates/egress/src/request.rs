@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::{HeaderMap, Method};
 use url::Url;
+
+use crate::identity::TlsProfile;
 
 /// One exchange to make: a request, and the limits of it.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct Request {
     pub usual: Usual,
     /// The body.
     pub body: RequestBody,
+    /// How TLS differs from TLS with others; a redirect to another origin goes without it.
+    pub tls: Option<Arc<TlsProfile>>,
     /// From DNS to the last byte, redirects included.
     pub deadline: Duration,
     /// The longest gap between two bytes of the response's body. For downloads, whose deadline is long.
@@ -53,6 +58,7 @@ impl Request {
             headers: HeaderMap::new(),
             usual: Usual::Added,
             body,
+            tls: None,
             deadline: Duration::from_secs(15),
             stall: None,
             response_cap: 16 * 1024,

@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::exchange::Core;
 use crate::failure::{Failure, FailureKind, Timings};
+use crate::fault::Fault;
 use crate::progress::Progress;
 use crate::reader::Reader;
 use crate::redirect;
@@ -114,9 +115,9 @@ impl Body {
         self.progress.timings()
     }
 
-    fn fail(&mut self, kind: FailureKind, detail: &str) -> Poll<Option<Result<Bytes, Failure>>> {
+    fn fail(&mut self, fault: impl Into<Fault>, detail: &str) -> Poll<Option<Result<Bytes, Failure>>> {
         self.reader = None;
-        Poll::Ready(Some(Err(self.progress.fail(kind, format!("{}: {detail}", self.origin)))))
+        Poll::Ready(Some(Err(self.progress.fail(fault, format!("{}: {detail}", self.origin)))))
     }
 
     /// Whether the sender has used up the reader's patience, or all the time there was.
@@ -161,7 +162,7 @@ impl Stream for Body {
                 }
                 Poll::Ready(Some(Ok(piece)))
             }
-            Poll::Ready(Some(Err((kind, detail)))) => this.fail(kind, &detail),
+            Poll::Ready(Some(Err((fault, detail)))) => this.fail(fault, &detail),
             Poll::Ready(None) => {
                 if let Some(connection) = reader.take_reusable(cx) {
                     this.core.pool.put(&this.origin, connection);

@@ -1,15 +1,22 @@
 //! Whom we believe: the system's trust store, Mozilla's where the system has none, and the operator's own roots.
 
+use std::cell::Cell;
+use std::io;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
+
+use crate::fault::{self, Fault};
+use crate::identity::{Identity, TlsProfile};
+use crate::tls_fault::{Shown, TlsFault};
 
 /// How many receivers' TLS sessions are remembered, so that a new connection to one costs less.
 const SESSIONS: usize = 1024;
@@ -18,53 +25,112 @@ const SESSIONS: usize = 1024;
 /// need not spend at its start.
 pub(crate) struct Tls {
     extra_roots: Vec<CertificateDer<'static>>,
+    identity: Option<Identity>,
+    roots: OnceCell<Arc<RootCertStore>>,
     connector: OnceCell<TlsConnector>,
+}
+
+tokio::task_local! {
+    /// What the handshake that runs in this task answered to a demand for a client certificate: the resolver is shared
+    /// by all handshakes, for a session is only resumed with the resolver that it was made with.
+    static SHOWN: Cell<Shown>;
 }
 
 impl Tls {
     /// # Errors
     /// One of the extra roots is not a certificate that could be a trust anchor.
-    pub(crate) fn new(extra_roots: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(
+        extra_roots: Vec<CertificateDer<'static>>,
+        identity: Option<Identity>,
+    ) -> Result<Self, rustls::Error> {
         let mut scratch = RootCertStore::empty();
         for root in &extra_roots {
             scratch.add(root.clone())?;
         }
-        Ok(Self { extra_roots, connector: OnceCell::new() })
+        Ok(Self { extra_roots, identity, roots: OnceCell::new(), connector: OnceCell::new() })
     }
 
+    /// A connection, and what was shown for it.
+    ///
     /// # Errors
-    /// The handshake failed; a `rustls::Error` is inside where it was not the socket.
+    /// The handshake failed: why, and in the operator's words.
     pub(crate) async fn handshake(
         &self,
         host: &Host<&str>,
         socket: TcpStream,
-    ) -> std::io::Result<TlsStream<TcpStream>> {
-        let name = server_name(host)?;
-        self.connector().await?.connect(name, socket).await
+        profile: Option<&TlsProfile>,
+    ) -> Result<(TlsStream<TcpStream>, Shown), (Fault, io::Error)> {
+        let local = |error| (TlsFault::Local.into(), error);
+        let name = server_name(host).map_err(local)?;
+        let connector = match profile {
+            None => self.connector.get_or_try_init(|| self.connector_with(self.identity.clone(), &[])).await,
+            Some(profile) => {
+                let identity = profile.identity.clone().or_else(|| self.identity.clone());
+                profile.connector.get_or_try_init(|| self.connector_with(identity, &profile.extra_roots)).await
+            }
+        };
+        let connector = connector.map_err(local)?;
+        let shaking = async {
+            let result = connector.connect(name, socket).await;
+            let shown = SHOWN.with(Cell::get);
+            result.map(|stream| (stream, shown)).map_err(|error| (fault::of_handshake(&error, shown), error))
+        };
+        SHOWN.scope(Cell::default(), shaking).await
     }
 
-    async fn connector(&self) -> std::io::Result<&TlsConnector> {
-        self.connector
+    async fn connector_with(
+        &self,
+        identity: Option<Identity>,
+        extra_roots: &[CertificateDer<'static>],
+    ) -> io::Result<TlsConnector> {
+        let mut roots = Arc::clone(self.roots().await?);
+        if !extra_roots.is_empty() {
+            Arc::make_mut(&mut roots).add_parsable_certificates(extra_roots.iter().cloned());
+        }
+        let config = config(roots, identity).map_err(io::Error::other)?;
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    async fn roots(&self) -> io::Result<&Arc<RootCertStore>> {
+        self.roots
             .get_or_try_init(|| async {
                 let extra_roots = self.extra_roots.clone();
-                let config =
-                    tokio::task::spawn_blocking(|| config(extra_roots)).await.map_err(std::io::Error::other)?;
-                config.map(|config| TlsConnector::from(Arc::new(config))).map_err(std::io::Error::other)
+                let roots = tokio::task::spawn_blocking(|| roots(extra_roots)).await.map_err(io::Error::other)?;
+                Ok(Arc::new(roots))
             })
             .await
     }
 }
 
-fn config(extra_roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
+fn config(roots: Arc<RootCertStore>, identity: Option<Identity>) -> Result<ClientConfig, rustls::Error> {
     // The provider is named here, because a process-wide default would be a setting nobody sees.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots(extra_roots))
-        .with_no_client_auth();
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(Arc::new(Resolver { identity }));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(config)
+}
+
+/// Shows the client certificate that there is, and notes that one was demanded.
+#[derive(Debug)]
+struct Resolver {
+    identity: Option<Identity>,
+}
+
+impl ResolvesClientCert for Resolver {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let shown = if self.has_certs() { Shown::Certificate } else { Shown::Nothing };
+        // Outside of a handshake of ours nobody reads it.
+        let _ = SHOWN.try_with(|cell| cell.set(shown));
+        self.identity.as_ref().map(|identity| Arc::clone(&identity.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        self.identity.is_some()
+    }
 }
 
 fn roots(extra_roots: Vec<CertificateDer<'static>>) -> RootCertStore {
@@ -79,12 +145,12 @@ fn roots(extra_roots: Vec<CertificateDer<'static>>) -> RootCertStore {
     roots
 }
 
-fn server_name(host: &Host<&str>) -> std::io::Result<ServerName<'static>> {
+fn server_name(host: &Host<&str>) -> io::Result<ServerName<'static>> {
     match host {
         Host::Ipv4(address) => Ok(ServerName::IpAddress((*address).into())),
         Host::Ipv6(address) => Ok(ServerName::IpAddress((*address).into())),
         // Certificates and SNI know no trailing dot (RFC 6066 section 3).
         Host::Domain(name) => ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned())
-            .map_err(|error| std::io::Error::other(rustls::Error::General(error.to_string()))),
+            .map_err(|error| io::Error::other(rustls::Error::General(error.to_string()))),
     }
 }

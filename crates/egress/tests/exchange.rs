@@ -56,6 +56,30 @@ async fn chunked_and_empty_responses_leave_the_connection_usable() {
 }
 
 #[tokio::test]
+async fn a_body_that_says_it_is_not_encoded_ends_at_its_length() {
+    for (head, body) in [
+        ("transfer-encoding: identity\r\ncontent-length: 5", "hello"),
+        ("content-length: 5\r\ntransfer-encoding: Identity", "hello, and more"),
+        ("transfer-encoding: identity\r\ncontent-length: 0", ""),
+    ] {
+        // The connection stays open: only the length says where the body ends.
+        let response = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}");
+        let server = Server::start(move |_, socket| {
+            let response = response.clone();
+            async move { answer_all(socket, response.as_bytes()).await }
+        })
+        .await;
+        let client = server.client();
+        let whole = client.send(get(server.url("/"))).await.unwrap();
+        assert_eq!(whole.body, &body[..body.len().min(5)], "{head}");
+        let opened = client.open(get(server.url("/"))).await.unwrap();
+        assert_eq!(opened.body.announced(), Some(body.len().min(5) as u64), "{head}");
+        let pieces: Vec<_> = opened.body.try_collect().await.unwrap();
+        assert_eq!(pieces.concat(), body.as_bytes()[..body.len().min(5)], "{head}");
+    }
+}
+
+#[tokio::test]
 async fn connections_are_not_used_again_when_the_server_or_the_settings_say_so() {
     for response in [
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",

@@ -198,6 +198,7 @@ async fn heads_without_end_fail_in_little_memory() {
 async fn lies_about_the_length_fail() {
     for (response, kind) in [
         (&b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"[..], FailureKind::Protocol),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: 10\r\n\r\nabc", FailureKind::Protocol),
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc", FailureKind::Protocol),
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", FailureKind::Protocol),
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nabc\r\n", FailureKind::Protocol),

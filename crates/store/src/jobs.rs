@@ -68,6 +68,16 @@ pub struct JobFilter {
     pub until: Option<Timestamp>,
     /// Only made in that dialect.
     pub dialect: Option<Dialect>,
+    /// Only with all of these pairs of metadata.
+    pub metadata: Vec<(String, String)>,
+    /// Only with an output of that recipe.
+    pub recipe: Option<String>,
+    /// Only with an error of that code, of the job or of one of its outputs.
+    pub error: Option<String>,
+    /// Only whose first input's name begins so, once that is known.
+    pub name: Option<String>,
+    /// Only with ids (as bits) from the first to the last.
+    pub ids: Option<(u128, u128)>,
 }
 
 /// Which part of a long list: newest first.

@@ -39,7 +39,7 @@ pub(crate) async fn list_deliveries(
     let filter = DeliveryFilter {
         endpoint: query.parsed("endpoint"),
         job: query.parsed("job"),
-        state: query.words("state", DeliveryState::NAMES).into_iter().next(),
+        state: query.word("state", DeliveryState::NAMES),
         event_type: query.text("event"),
         since: query.parsed("since"),
     };

@@ -8,8 +8,9 @@ use http::header::{ACCEPT, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 use reelhook_dialects::native;
 use reelhook_dialects::native::reply::JobReply;
-use reelhook_domain::id::JobId;
+use reelhook_domain::id::{IdPrefix, JobId, JobKind};
 use reelhook_domain::job::JobState;
+use reelhook_domain::recipe::Recipe;
 use reelhook_files::Key;
 use reelhook_store::{Idempotency, JobFilter, Retry, Submitted};
 use serde::Serialize;
@@ -127,6 +128,12 @@ async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result
     params(("state" = Option<String>, Query, description = "One or more states, separated by commas"),
         ("since" = Option<String>, Query, description = "Made at or after (RFC 3339)"),
         ("until" = Option<String>, Query, description = "Made before (RFC 3339)"),
+        ("metadata.NAME" = Option<String>, Query,
+            description = "With this value of the metadata NAME, such as `metadata.order=1234`; several must all be there"),
+        ("recipe" = Option<String>, Query, description = "With an output of this recipe"),
+        ("error" = Option<String>, Query, description = "With an error of this code, of the job or of an output"),
+        ("name" = Option<String>, Query, description = "Whose first input has a name that begins so"),
+        ("id" = Option<String>, Query, description = "Whose id begins so, such as `job_06c8`"),
         ("limit" = Option<u32>, Query, description = "1 to 100, 20 by default"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
     responses((status = 200, body = JobList), (status = 422, body = Problem)))]
@@ -141,6 +148,11 @@ pub(crate) async fn list_jobs(
         since: query.parsed("since"),
         until: query.parsed("until"),
         dialect: None,
+        metadata: query.pairs("metadata.", "metadata.NAME"),
+        recipe: query.word("recipe", Recipe::NAMES),
+        error: query.text("error"),
+        name: query.text("name"),
+        ids: query.parsed::<IdPrefix<JobKind>>("id").map(|ids| (ids.first.bits(), ids.last.bits())),
     };
     let page = query.page();
     query.finish()?;

@@ -79,6 +79,30 @@ impl Query {
         }
     }
 
+    /// Takes all parameters that begin so: what comes after it, and their values.
+    pub(super) fn pairs(&mut self, begin: &str, known: &'static str) -> Vec<(String, String)> {
+        self.known.push(known);
+        let names: Vec<_> = self.pairs.keys().filter(|name| name.starts_with(begin)).cloned().collect();
+        let value = |name: &String| self.pairs.remove(name).unwrap_or_default();
+        names
+            .iter()
+            .map(value)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .zip(&names)
+            .map(|(value, name)| (name[begin.len()..].to_owned(), value))
+            .collect()
+    }
+
+    /// Takes one of these words.
+    pub(super) fn word(&mut self, name: &'static str, allowed: &[&str]) -> Option<String> {
+        let word = self.text(name)?;
+        if !allowed.contains(&word.as_str()) {
+            self.refuse(name, &word, format!("must be one of {}", allowed.join(", ")));
+        }
+        Some(word)
+    }
+
     /// Takes one or more words, separated by commas.
     pub(super) fn words(&mut self, name: &'static str, allowed: &[&str]) -> Vec<String> {
         let Some(text) = self.text(name) else { return Vec::new() };

@@ -13,6 +13,7 @@ use crate::signals::Signals;
 const EXAMPLES: &str = "\
 Examples:
   reelhook jobs list --state failed --limit 5
+  reelhook jobs list --metadata order=1234 --recipe compress
   reelhook jobs get job_06c8pmt4vz3fk7qyq4q9w7m2hc
   reelhook jobs watch job_06c8pmt4vz3fk7qyq4q9w7m2hc      exits with 0 if it completed
   reelhook jobs list --json | jq -r '.jobs[].id'";
@@ -32,6 +33,27 @@ enum Verb {
         /// Only jobs in this state, such as failed
         #[arg(long)]
         state: Option<String>,
+        /// Only jobs with an output of this recipe, such as compress
+        #[arg(long)]
+        recipe: Option<String>,
+        /// Only jobs with an error of this code, of the job or of an output
+        #[arg(long, value_name = "CODE")]
+        error: Option<String>,
+        /// Only jobs with this metadata, such as order=1234; several must all be there
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+        metadata: Vec<(String, String)>,
+        /// Only jobs whose first input has a name that begins so
+        #[arg(long, value_name = "BEGINNING")]
+        name: Option<String>,
+        /// Only jobs whose id begins so, such as job_06c8
+        #[arg(long, value_name = "BEGINNING")]
+        id: Option<String>,
+        /// Only jobs made at or after this time, such as 2026-01-31T12:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Only jobs made before this time
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
         /// How many jobs to list, 1 to 100
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
         limit: u32,
@@ -63,11 +85,23 @@ struct One {
 /// Does it.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.verb {
-        Verb::List { state, limit, cursor, connect } => {
+        Verb::List { state, recipe, error, metadata, name, id, since, until, limit, cursor, connect } => {
             let limit = limit.to_string();
             let mut query = vec![("limit", limit.as_str())];
-            query.extend(state.as_deref().map(|state| ("state", state)));
-            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let named = [
+                ("state", &state),
+                ("recipe", &recipe),
+                ("error", &error),
+                ("name", &name),
+                ("id", &id),
+                ("since", &since),
+                ("until", &until),
+                ("cursor", &cursor),
+            ];
+            query.extend(named.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
+            let metadata: Vec<_> =
+                metadata.iter().map(|(name, value)| (format!("metadata.{name}"), value.as_str())).collect();
+            query.extend(metadata.iter().map(|(name, value)| (name.as_str(), *value)));
             let answer = Api::connect(&connect).await?.get(&["jobs"], &query).await?;
             if connect.json {
                 output::json(&answer)?
@@ -92,6 +126,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Verb::Cancel(one) => change(&one, "cancel").await,
         Verb::Retry(one) => change(&one, "retry").await,
     }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE, such as order=1234")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 async fn change(one: &One, verb: &str) -> anyhow::Result<ExitCode> {

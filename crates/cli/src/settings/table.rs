@@ -256,6 +256,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     plain("delivery.in_flight", Kind::Whole(1, 65_536), "Webhook requests at once, over all endpoints."),
     plain(
+        "delivery.client_certificate",
+        Kind::Text(&form::PATH),
+        "PEM file of the certificate, followed by its chain, that is shown to receivers of webhooks that demand a client certificate. It is read when the server starts.",
+    ),
+    plain("delivery.client_key", Kind::Text(&form::PATH), "PEM file of its private key, without a passphrase."),
+    plain(
         "retention.keep_days",
         Kind::Whole(1, 3650),
         "How long deliveries, with their attempts and what receivers answered, and events, with their bodies, are kept after they ended. An account may want less. Held deliveries count from when they were made.",
@@ -265,6 +271,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "egress.allow",
         Kind::Texts(&form::ALLOWANCE),
         "Addresses that webhooks and downloads may reach though they are not public: blocks with ports, such as `10.0.0.0/8:8000-9000`.",
+    ),
+    plain(
+        "egress.extra_roots",
+        Kind::Texts(&form::PATH),
+        "PEM files of certificates that webhooks and downloads trust besides the system's, such as the root of a private authority. They are read when the server starts.",
     ),
     plain(
         "links.keep_days",

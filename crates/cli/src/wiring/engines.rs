@@ -307,7 +307,7 @@ async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
 /// Delivers webhooks.
 pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &Shared, stop: CancellationToken) {
     let link = link_to(settings, shared);
-    let Shared { store, egress, ambient, meters, lookout, tracer, .. } = shared.clone();
+    let Shared { store, webhooks, ambient, meters, lookout, tracer, .. } = shared.clone();
     let keep = Duration::from_secs(u64::from(settings.retention.keep_days) * 24 * HOUR);
     let retention = RetentionSettings { keep, ..RetentionSettings::default() };
     let retention = Retention::new(Arc::clone(&store), ambient.clone(), retention);
@@ -322,7 +322,7 @@ pub(super) fn delivery(parts: &mut JoinSet<Part>, settings: &Settings, shared: &
         ("retention", Ok(()))
     });
     let engine =
-        Engine::new(store, egress, link, ambient, settings).metered(meters.delivery).watched(lookout).traced(tracer);
+        Engine::new(store, webhooks, link, ambient, settings).metered(meters.delivery).watched(lookout).traced(tracer);
     parts.spawn(async move {
         engine.run(stop).await;
         ("delivery engine", Ok(()))

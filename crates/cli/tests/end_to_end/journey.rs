@@ -183,6 +183,41 @@ async fn pages_of_jobs_hold_each_once_the_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_listed_by_what_is_asked() {
+    let world = World::start(Serve::dev()).await;
+    let upload = world.upload("clip.mp4", clips::bytes(Clip::Video)).await;
+    let mut job = small_job(&upload);
+    job["metadata"] = json!({"order": "12 & 34", "team": "a"});
+    let good = world.submit(&job).await;
+    let text = world.upload("notes.txt", b"no media at all".to_vec()).await;
+    let bad = world.submit(&small_job(&text)).await;
+    world.job_at_end(&good).await;
+    let code = world.job_at_end(&bad).await["error"]["code"].as_str().unwrap().to_owned();
+    let recipe = small_job(&upload)["outputs"][0]["recipe"].as_str().unwrap().to_owned();
+    let list = async |asked: &str| {
+        let listed = world.get(&format!("/v1/jobs?{asked}")).await.expect(200);
+        listed["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(list("metadata.order=12+%26+34").await, [good.as_str()]);
+    assert_eq!(list("metadata.order=12+%26+34&metadata.team=a").await, [good.as_str()]);
+    assert_eq!(list("metadata.order=12+%26+34&metadata.team=b").await, Vec::<String>::new());
+    assert_eq!(list(&format!("error={code}")).await, [bad.as_str()]);
+    assert_eq!(list(&format!("error={code}&state=completed")).await, Vec::<String>::new());
+    assert_eq!(list("name=cl").await, [good.as_str()]);
+    assert_eq!(list(&format!("recipe={recipe}")).await, [bad.as_str(), good.as_str()]);
+    assert_eq!(list(&format!("id={}", &good[..good.len() - 1])).await, [good.as_str()]);
+    for (asked, path) in [("recipe=compres", "?recipe"), ("id=evt_0", "?id"), ("metadta.order=1", "?metadta.order")] {
+        let refused = world.get(&format!("/v1/jobs?{asked}")).await.expect(422);
+        assert_eq!(refused["violations"][0]["path"], path, "{refused:#}");
+    }
+    let refused = world.get("/v1/deliveries?state=held,exhausted").await.expect(422);
+    assert_eq!(refused["violations"][0]["path"], "?state", "{refused:#}");
+
+    let shown = world.client_command(&["jobs", "list", "--metadata", "team=a", "--name", "clip", "--json"]).await;
+    assert!(shown.contains(&good) && !shown.contains(&bad), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn canceling_a_running_job_ends_its_encoder() {
     let (world, receiver) = tokio::join!(World::start(Serve::dev()), Receiver::start());
     let upload = world.upload("long.mp4", clips::bytes(Clip::Long)).await;

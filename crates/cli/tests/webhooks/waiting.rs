@@ -83,6 +83,17 @@ async fn every_wait_that_a_time_ends_says_why_and_until_when() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_is_sent_at_once_whatever_the_schedule_begins_with() {
+    let world = World::start(Serve::dev()).await;
+    let receiver = Receiver::start().await;
+    let endpoint = json!({"url": receiver.url("/hook"), "retry_seconds": [86_400, 60]});
+    let endpoint = register(&world, endpoint, "waits.test").await;
+    let tested = world.post(&format!("/v1/endpoints/{endpoint}/test"), &json!({})).await.expect(200);
+    assert_eq!((&tested["ok"], &tested["status"]), (&json!(true), &json!(200)), "{tested:#}");
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_other_wait_says_why() {
     let world = World::start(Serve::dev()).await;
     let (silent, quick) = (Receiver::start().await, Receiver::start().await);

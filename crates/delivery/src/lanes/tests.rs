@@ -419,6 +419,14 @@ fn a_schedule_that_begins_with_a_wait_is_kept() {
 }
 
 #[test]
+fn a_test_does_not_wait_before_its_first_attempt() {
+    let (mut lanes, to) = (roomy(), endpoint(1, 1));
+    let to = Arc::new(Endpoint { retry: Some(RetrySchedule::exact_millis(&[5000, 5000])), ..(*to).clone() });
+    lanes.give(work(&to, 1, 0, None, "webhook.test"), &to);
+    assert_eq!(numbers(&lanes.all_next(NOW)), [1]);
+}
+
+#[test]
 fn a_lost_claim_is_dropped_unless_it_was_made_anew() {
     let (mut lanes, to) = (roomy(), endpoint(1, 1));
     lanes.give(work(&to, 1, 0, Some(7), "job.created"), &to);

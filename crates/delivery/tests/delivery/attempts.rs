@@ -170,7 +170,7 @@ async fn what_keeps_an_attempt_from_its_end_is_named() {
         [(reset, "first_byte", "reset"), (refused, "connect", "refused"), (inside, "url", "address_not_allowed")]
     {
         let record = world.wait_for_attempt(endpoint, 1).await;
-        let expected = Outcome::Failed { phase: phase.to_owned(), kind: kind.to_owned() };
+        let expected = Outcome::Failed { phase: phase.to_owned(), kind: kind.to_owned(), reason: None };
         assert_eq!(record.attempts[0].outcome, expected);
         assert_eq!(record.delivery.state.name(), "scheduled");
     }

@@ -98,16 +98,51 @@ async fn a_jump_over_all_waits_spends_one_attempt_of_each_and_no_more() {
     assert!((48_000..=72_000).contains(&due.since(world.now()).as_millis()), "60 s with jitter");
 }
 
+/// Lets the clock go on in small steps until that many requests came; how long that took by the clock.
+async fn time_until(world: &World, receiver: &Receiver, count: usize) -> Duration {
+    let begun = world.now();
+    let stepping = async {
+        while receiver.count() < count {
+            world.advance(Duration::from_millis(250));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stepping).await.expect("the wait ends");
+    world.now().since(begun)
+}
+
 #[tokio::test]
-async fn a_wait_is_at_most_longer_by_what_the_clock_was_put_back() {
+async fn no_wait_is_longer_than_its_own_though_the_clock_was_put_back() {
     let world = World::start().await;
+    let receiver = Receiver::scripted([Reply::status(500), Reply::status(500)]).await;
+    let endpoint = world
+        .endpoint_with(receiver.url("/"), |endpoint| endpoint.retry = Some(RetrySchedule::seconds(&[0, 20, 20])))
+        .await;
+    world.publish("order.made", 1).await;
+    for (attempt, back) in [(1, HOUR), (2, DAY)] {
+        world.wait_for_attempt(endpoint, attempt).await;
+        world.move_to(world.now() - back);
+        let waited = time_until(&world, &receiver, usize::try_from(attempt).unwrap() + 1).await;
+        // 20 s with jitter, and what the clock goes on by before the jump is seen.
+        assert!((Duration::from_secs(15)..HOUR / 2).contains(&waited), "attempt {attempt}: {waited:?}");
+    }
+    assert_eq!(world.wait_for_attempt(endpoint, 3).await.delivery.state, DeliveryState::Delivered);
+}
+
+#[tokio::test]
+async fn a_wait_is_no_longer_than_its_own_where_the_clock_was_put_back_while_no_server_ran() {
+    let mut world = World::with(Settings::default()).await;
     let receiver = Receiver::scripted([Reply::status(500)]).await;
-    let endpoint = world.endpoint(receiver.url("/")).await;
+    let endpoint = world
+        .endpoint_with(receiver.url("/"), |endpoint| endpoint.retry = Some(RetrySchedule::seconds(&[0, 20])))
+        .await;
     world.publish("order.made", 1).await;
     world.wait_for_attempt(endpoint, 1).await;
+    world.kill_engine().await;
     world.move_to(world.now() - HOUR);
-    world.advance(HOUR + Duration::from_secs(6));
-    assert_eq!(world.wait_for_attempt(endpoint, 2).await.delivery.state, DeliveryState::Delivered);
+    world.start_engine();
+    let waited = time_until(&world, &receiver, 2).await;
+    assert!((Duration::from_secs(15)..HOUR / 2).contains(&waited), "{waited:?}");
 }
 
 #[tokio::test]

@@ -83,6 +83,8 @@ struct Row {
     does: &'static str,
     phase: &'static str,
     kind: &'static str,
+    /// Why, where TLS failed.
+    reason: Option<&'static str>,
     url: Url,
 }
 
@@ -97,7 +99,7 @@ struct Rows {
 
 impl Rows {
     fn at(&mut self, does: &'static str, phase: &'static str, kind: &'static str, url: &str) {
-        self.rows.push(Row { does, phase, kind, url: url.parse().unwrap() });
+        self.rows.push(Row { does, phase, kind, reason: None, url: url.parse().unwrap() });
     }
 
     fn by(&mut self, does: &'static str, phase: &'static str, kind: &'static str, server: Scripted) {
@@ -105,9 +107,14 @@ impl Rows {
         self.servers.push(server);
     }
 
-    async fn by_tls(&mut self, does: &'static str, certificate: Certificate, is_trusted: bool) {
+    fn because(&mut self, reason: &'static str) {
+        self.rows.last_mut().unwrap().reason = Some(reason);
+    }
+
+    async fn by_tls(&mut self, does: &'static str, reason: &'static str, certificate: Certificate, is_trusted: bool) {
         let (server, root) = secure::start(certificate).await;
         self.at(does, "tls", "tls", server.url_of("https", "hook.test").as_str());
+        self.because(reason);
         self.roots.extend(is_trusted.then_some(root));
         self.servers.push(server);
     }
@@ -134,10 +141,23 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
     all.by("It listens and accepts nobody", "connect", "timeout", Scripted::deaf_for(None).await);
 
     let good = Certificate { name: "hook.test", ..Certificate::default() };
-    all.by_tls("Its certificate is for another name", Certificate { name: "other.test", ..good }, true).await;
-    all.by_tls("Its certificate has expired", Certificate { is_expired: true, ..good }, true).await;
-    all.by_tls("Its certificate is signed by itself, or by nobody known", good, false).await;
-    all.by_tls("It speaks HTTP/2 only, and TLS says so", Certificate { protocols: &["h2"], ..good }, true).await;
+    all.by_tls("Its certificate is for another name", "name", Certificate { name: "other.test", ..good }, true).await;
+    all.by_tls("Its certificate has expired", "expired", Certificate { is_expired: true, ..good }, true).await;
+    all.by_tls("Its certificate is signed by itself, or by nobody known", "issuer", good, false).await;
+    all.by_tls(
+        "It speaks HTTP/2 only, and TLS says so",
+        "application_protocol",
+        Certificate { protocols: &["h2"], ..good },
+        true,
+    )
+    .await;
+    for (does, version) in [
+        ("It demands a client certificate, under TLS 1.3", &rustls::version::TLS13),
+        ("It demands a client certificate, under TLS 1.2", &rustls::version::TLS12),
+    ] {
+        let demanding = Certificate { demands: Some(version), ..good };
+        all.by_tls(does, "client_certificate", demanding, true).await;
+    }
     let server = Scripted::start(|mut socket| async move {
         let mut hello = [0; 4096];
         let _ = socket.read(&mut hello).await;
@@ -145,6 +165,7 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
     })
     .await;
     all.at("It speaks no TLS where the URL says https", "tls", "tls", server.url_of("https", "hook.test").as_str());
+    all.because("not_tls");
     all.servers.push(server);
     let server = Scripted::start(hold).await;
     all.at("It is silent in the handshake of TLS", "tls", "timeout", server.url_of("https", "hook.test").as_str());
@@ -298,7 +319,7 @@ fn check_time(does: &str, record: &DeliveryRecord, deadline: Duration) {
 }
 
 fn failed(phase: &str, kind: &str) -> Outcome {
-    Outcome::Failed { phase: phase.to_owned(), kind: kind.to_owned() }
+    Outcome::Failed { phase: phase.to_owned(), kind: kind.to_owned(), reason: None }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,7 +348,16 @@ async fn no_receiver_keeps_an_attempt_beyond_its_deadline_or_fills_the_memory() 
     world.publish("thing.happened", 1).await;
     for (row, deadline, endpoint) in failing {
         let record = world.wait_for_attempt(endpoint, 1).await;
-        assert_eq!(record.attempts[0].outcome, failed(row.phase, row.kind), "{}", row.does);
+        assert_eq!(
+            record.attempts[0].outcome,
+            Outcome::Failed {
+                phase: row.phase.to_owned(),
+                kind: row.kind.to_owned(),
+                reason: row.reason.map(str::to_owned)
+            },
+            "{}",
+            row.does
+        );
         assert_eq!(record.delivery.state.name(), "scheduled", "{}", row.does);
         check_time(row.does, &record, deadline);
     }

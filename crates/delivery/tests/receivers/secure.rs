@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use reelhook_egress::CertificateDer;
-use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
 use crate::scripts::{Scripted, welcome};
@@ -16,6 +17,8 @@ pub(crate) struct Certificate {
     pub(crate) is_expired: bool,
     /// The protocols it insists on, if any.
     pub(crate) protocols: &'static [&'static str],
+    /// The version of TLS in which it demands a client certificate, if it does: one that it issued itself.
+    pub(crate) demands: Option<&'static SupportedProtocolVersion>,
 }
 
 /// A receiver that answers 200 over TLS, and its certificate, to be trusted or not.
@@ -28,12 +31,20 @@ pub(crate) async fn start(certificate: Certificate) -> (Scripted, CertificateDer
     let key = rcgen::KeyPair::generate().unwrap();
     let made = params.self_signed(&key).unwrap().der().clone();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
-        .unwrap();
+    let versions = certificate.demands.map_or(rustls::ALL_VERSIONS.to_vec(), |version| vec![version]);
+    let building =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&versions).unwrap();
+    let building = match certificate.demands {
+        None => building.with_no_client_auth(),
+        Some(_) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(made.clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+            building.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config =
+        building.with_single_cert(vec![made.clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap()).unwrap();
     config.alpn_protocols = certificate.protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let server = Scripted::start(move |socket| {

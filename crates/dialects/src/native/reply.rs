@@ -378,6 +378,8 @@ pub struct AttemptReply {
     pub outcome: String,
     /// In which phase it went wrong.
     pub phase: Option<String>,
+    /// Why it went wrong, where more is known: for `tls` such as `expired`, `name`, `issuer` or `client_certificate`.
+    pub reason: Option<String>,
     /// HTTP status of the answer.
     pub status: Option<u16>,
     /// The address that was used.
@@ -401,9 +403,9 @@ pub struct ResponseReply {
 impl AttemptReply {
     /// An attempt.
     pub fn of(attempt: &Attempt) -> Self {
-        let (outcome, phase, status) = match &attempt.outcome {
-            Outcome::Status { status, .. } => ("status".to_owned(), None, Some(*status)),
-            Outcome::Failed { phase, kind } => (kind.clone(), Some(phase.clone()), None),
+        let (outcome, phase, reason, status) = match &attempt.outcome {
+            Outcome::Status { status, .. } => ("status".to_owned(), None, None, Some(*status)),
+            Outcome::Failed { phase, kind, reason } => (kind.clone(), Some(phase.clone()), reason.clone(), None),
         };
         Self {
             id: attempt.id.to_string(),
@@ -414,6 +416,7 @@ impl AttemptReply {
             address: attempt.address.clone().filter(|_| outcome != "address_not_allowed"),
             outcome,
             phase,
+            reason,
             status,
             timings_ms: attempt.timings_ms,
             response: status.map(|_| ResponseReply {

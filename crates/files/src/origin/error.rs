@@ -6,7 +6,7 @@ use std::io;
 
 use http::StatusCode;
 use reelhook_domain::object_path::NotAPath;
-use reelhook_egress::{Failure, FailureKind};
+use reelhook_egress::{Failure, FailureKind, Phase};
 
 /// Why an origin did not do what it was asked, by what one does next.
 ///
@@ -113,9 +113,10 @@ impl OriginError {
                 | FailureKind::Stalled
                 | FailureKind::Protocol
                 | FailureKind::OutOfResources => true,
+                // TLS that broke once it was there is as good as a connection that did.
+                FailureKind::Tls => failure.phase != Phase::Tls,
                 FailureKind::UrlNotAllowed
                 | FailureKind::AddressNotAllowed
-                | FailureKind::Tls
                 | FailureKind::TooLarge
                 | FailureKind::TooManyRedirects
                 | FailureKind::RedirectNotAllowed => false,

@@ -84,6 +84,7 @@ impl HttpService for Wire {
             url,
             headers: head.headers,
             body,
+            tls: None,
             deadline: if streams { READ_DEADLINE } else { patience },
             stall: Some(STALL),
             response_cap: if streams { u64::MAX } else { REPLY_CAP },
@@ -124,6 +125,7 @@ fn answered(status: http::StatusCode, document: &[u8]) -> HttpError {
 
 fn timed_out(patience: Duration) -> HttpError {
     let failure = Failure {
+        tls: None,
         phase: reelhook_egress::Phase::FirstByte,
         kind: FailureKind::Timeout,
         detail: format!("no answer within {} s", patience.as_secs()),

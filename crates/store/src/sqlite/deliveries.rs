@@ -1,17 +1,18 @@
 //! Deliveries: what callers do with them. How they are made is in [`super::fanout`], how they are sent in [`super::sending`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reelhook_domain::delivery::{Delivery, DeliveryState, Signal, step};
-use reelhook_domain::id::{AccountId, DeliveryId, EndpointId};
+use reelhook_domain::id::{AccountId, DeliveryId, DeliveryKind, EndpointId};
 use reelhook_domain::time::Timestamp;
 
 use super::rows::{self, column, hexes, key};
-use super::sql::{Query, Value, query};
+use super::sql::query;
 use super::writer::Tx;
-use super::{SqliteStore, bodies, fanout, recover, sending};
+use super::{SqliteStore, bodies, fanout, lists, recover, sending};
 use crate::wakes::Topic;
 use crate::{
     ClaimedDelivery, Deliveries, DeliveryFilter, DeliveryRecord, FanOut, NewDelivery, Page, Result, Settlement, Span,
@@ -69,7 +70,20 @@ impl Deliveries for SqliteStore {
         lease: Duration,
     ) -> Result<Vec<ClaimedDelivery>> {
         let except = hexes(except.iter().copied());
-        self.write(move |tx| sending::claim_due(tx, limit, per_endpoint, except, lease)).await
+        let now = self.ambient.now().as_millis();
+        let was_put_back = now < self.looked.swap(now, Ordering::Relaxed);
+        let work = move |tx: &mut Tx| {
+            if was_put_back {
+                sending::shorten_waits(tx)?;
+            }
+            sending::claim_due(tx, limit, per_endpoint, except, lease)
+        };
+        let claimed = self.write(work).await;
+        if was_put_back && claimed.is_err() {
+            // Nothing was written; the next look does it.
+            self.looked.store(i64::MAX, Ordering::Relaxed);
+        }
+        claimed
     }
 
     async fn next_due(&self, except: &[EndpointId]) -> Result<Option<Timestamp>> {
@@ -104,8 +118,17 @@ impl Deliveries for SqliteStore {
     }
 
     async fn list_deliveries(&self, account: AccountId, filter: &DeliveryFilter, page: Page) -> Result<Vec<Delivery>> {
-        let Some(query) = list(account, filter, page) else { return Ok(Vec::new()) };
-        query.read_all(&self.readers).await?.iter().map(rows::delivery).collect()
+        let listed = match lists::deliveries(account, filter, page) {
+            None => return Ok(Vec::new()),
+            Some(lists::Deliveries::Page(listed)) => listed,
+            Some(lists::Deliveries::Ids(found)) => {
+                let found = found.read_all(&self.readers).await?;
+                let ids =
+                    found.iter().map(|row| Ok(rows::id::<DeliveryKind>(row, "id")?.bits())).collect::<Result<_>>()?;
+                lists::deliveries_of(filter, page, ids)
+            }
+        };
+        listed.read_all(&self.readers).await?.iter().map(rows::delivery).collect()
     }
 
     async fn resend(&self, account: AccountId, id: DeliveryId) -> Result<Delivery> {
@@ -150,47 +173,6 @@ impl Deliveries for SqliteStore {
         counts.push((DeliveryState::Delivered.name().to_owned(), delivered));
         Ok(counts)
     }
-}
-
-/// The query of a list, in the order of the index that the filter leads to; none for a state that there is not.
-///
-/// To one endpoint deliveries are ordered by their number there, which is the order they were made in; all others by id.
-fn list(account: AccountId, filter: &DeliveryFilter, page: Page) -> Option<Query<'static>> {
-    let mut wanted = vec!["account = ?".to_owned()];
-    let mut values = vec![Value::from(key(account))];
-    if let Some(state) = &filter.state {
-        // As a literal, which is what lets a partial index be used.
-        let name = DeliveryState::NAMES.iter().find(|name| *name == state)?;
-        wanted.push(format!("state = '{name}'"));
-    }
-    let mut want = |condition: &str, value: Value<'static>| {
-        wanted.push(condition.to_owned());
-        values.push(value);
-    };
-    if let Some(job) = filter.job {
-        want("event in (select id from events where job = ?)", key(job).into());
-    }
-    if let Some(event_type) = &filter.event_type {
-        want("event_type = ?", event_type.clone().into());
-    }
-    if let Some(since) = filter.since {
-        want("created_at >= ?", since.as_millis().into());
-    }
-    let before = page.before.map(u128::to_be_bytes).map(Value::from);
-    let order = match filter.endpoint {
-        Some(endpoint) => {
-            want("endpoint = ?", key(endpoint).into());
-            before.into_iter().for_each(|id| want("sequence < (select sequence from deliveries where id = ?)", id));
-            "sequence"
-        }
-        None => {
-            before.into_iter().for_each(|id| want("id < ?", id));
-            "id"
-        }
-    };
-    values.push(page.limit.into());
-    let text = format!("select * from deliveries where {} order by {order} desc limit ?", wanted.join(" and "));
-    Some(values.into_iter().fold(query(text), Query::bind))
 }
 
 /// A delivery, the fencing number of its row, and whether it has a body and an enabled endpoint.
@@ -252,8 +234,8 @@ fn save(tx: &mut Tx, prior: DeliveryState, kept: Kept) -> Result<Delivery> {
         _ => None,
     };
     let saved = query(
-        "update deliveries set state = ?1, due_at = ?2, lease_until = null, waiting_reason = null, schedule_offset = ?3,
-            finished_at = ?4, token = token + 1
+        "update deliveries set state = ?1, due_at = ?2, waits_since = ?2, lease_until = null, waiting_reason = null,
+            schedule_offset = ?3, finished_at = ?4, token = token + 1
         where id = ?5 and state = ?6 and token = ?7",
     )
     .bind(delivery.state.name())

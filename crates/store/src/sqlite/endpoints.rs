@@ -322,11 +322,14 @@ fn enable(tx: &mut Tx, endpoint: &mut Endpoint) -> Result<()> {
     endpoint.circuit = Circuit::default();
     endpoint.failing = None;
     let offered = step(DeliveryState::Held, Signal::Offer { due: now })?;
-    query("update deliveries set state = ?, due_at = ?, token = token + 1 where endpoint = ? and state = 'held'")
-        .bind(offered.name())
-        .bind(now.as_millis())
-        .bind(key(endpoint.id))
-        .run(tx)?;
+    query(
+        "update deliveries set state = ?1, due_at = ?2, waits_since = ?2, token = token + 1
+        where endpoint = ?3 and state = 'held'",
+    )
+    .bind(offered.name())
+    .bind(now.as_millis())
+    .bind(key(endpoint.id))
+    .run(tx)?;
     tell(tx, endpoint, EventType::ENDPOINT_ENABLED)
 }
 

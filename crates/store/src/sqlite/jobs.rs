@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reelhook_domain::id::{AccountId, JobId};
-use reelhook_domain::job::{Dialect, InputFacts, Job, JobSpec, JobState, Output, OutputState, Signal, step};
+use reelhook_domain::id::{AccountId, JobId, JobKind};
+use reelhook_domain::job::{InputFacts, Job, JobSpec, JobState, Output, OutputState, Signal, step};
 use reelhook_domain::price::Estimate;
 use reelhook_domain::quota::Quota;
 use reelhook_domain::time::Timestamp;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::rows::{self, column, json, key};
 use super::sql::{Row, query};
 use super::writer::Tx;
-use super::{SqliteStore, confirm, events, quotas, submit, work};
+use super::{SqliteStore, confirm, events, lists, quotas, submit, work};
 use crate::wakes::Topic;
 use crate::{
     ClaimedJob, JobEnd, JobFilter, JobTaker, Jobs, Lease, Page, ProgressUpdate, Queue, Result, Retry, StoreError,
@@ -34,29 +34,6 @@ macro_rules! select_jobs {
 }
 
 const ONE_JOB: &str = select_jobs!("where id = ?");
-pub(super) const LIST_JOBS: &str = select_jobs!(
-    "where account = ?1 and id < ?2
-    and (?3 is null or state in (select value from json_each(?3)))
-    and (?4 is null or created_at >= ?4)
-    and (?5 is null or created_at < ?5)
-    and (?7 is null or spec ->> '$.dialect' = ?7)
-    order by id desc limit ?6"
-);
-pub(super) const COUNT_JOBS: &str = "
-    select count(*) as count from jobs
-    where account = ?1
-    and (?2 is null or state in (select value from json_each(?2)))
-    and (?3 is null or created_at >= ?3)
-    and (?4 is null or created_at < ?4)
-    and (?5 is null or spec ->> '$.dialect' = ?5)";
-const LIST_JOBS_FROM: &str = select_jobs!(
-    "where account = ?1
-    and (?2 is null or state in (select value from json_each(?2)))
-    and (?3 is null or created_at >= ?3)
-    and (?4 is null or created_at < ?4)
-    and (?5 is null or spec ->> '$.dialect' = ?5)
-    order by id desc limit ?6 offset ?7"
-);
 pub(super) const QUEUE: &str = "
     with asked as (
         select account, priority + max(0, ?1 - queued_at) / 60000 as rank, queued_at, id
@@ -100,27 +77,24 @@ impl Jobs for SqliteStore {
     }
 
     async fn list_jobs(&self, account: AccountId, filter: &JobFilter, page: Page) -> Result<Vec<Job>> {
-        let states = (!filter.states.is_empty()).then(|| json(&filter.states));
-        let found = query(LIST_JOBS)
-            .bind(key(account))
-            .bind(page.before.unwrap_or(u128::MAX).to_be_bytes().to_vec())
-            .bind(states)
-            .bind(filter.since.map(Timestamp::as_millis))
-            .bind(filter.until.map(Timestamp::as_millis))
-            .bind(page.limit)
-            .bind(filter.dialect.map(Dialect::as_str));
-        found.read_all(&self.readers).await?.iter().map(rows::job).collect()
+        let listed = match filter.name.as_deref().filter(|_| filter.metadata.is_empty() && filter.error.is_none()) {
+            None => lists::jobs(account, filter, page),
+            Some(name) => {
+                let named = lists::jobs_named(account, name).read_all(&self.readers).await?;
+                if named.len() > lists::FEW as usize {
+                    lists::jobs(account, filter, page)
+                } else {
+                    let ids =
+                        named.iter().map(|row| Ok(rows::id::<JobKind>(row, "id")?.bits())).collect::<Result<_>>()?;
+                    lists::jobs_of(account, filter, page, ids)
+                }
+            }
+        };
+        listed.read_all(&self.readers).await?.iter().map(rows::job).collect()
     }
 
     async fn count_jobs(&self, account: AccountId, filter: &JobFilter) -> Result<u64> {
-        let states = (!filter.states.is_empty()).then(|| json(&filter.states));
-        let counted = query(COUNT_JOBS)
-            .bind(key(account))
-            .bind(states)
-            .bind(filter.since.map(Timestamp::as_millis))
-            .bind(filter.until.map(Timestamp::as_millis))
-            .bind(filter.dialect.map(Dialect::as_str));
-        rows::count(&counted.read_one(&self.readers).await?, "count")
+        rows::count(&lists::count_jobs(account, filter).read_one(&self.readers).await?, "count")
     }
 
     async fn list_jobs_from(
@@ -130,11 +104,7 @@ impl Jobs for SqliteStore {
         offset: u64,
         limit: u32,
     ) -> Result<(Vec<Job>, u64)> {
-        let states = (!filter.states.is_empty()).then(|| json(&filter.states));
-        let (since, until) = (filter.since.map(Timestamp::as_millis), filter.until.map(Timestamp::as_millis));
-        let dialect = filter.dialect.map(Dialect::as_str);
-        let found = query(LIST_JOBS_FROM).bind(key(account)).bind(states).bind(since).bind(until);
-        let found = found.bind(dialect).bind(limit).bind(rows::whole(offset)).read_all(&self.readers).await?;
+        let found = lists::jobs_from(account, filter, rows::whole(offset), limit).read_all(&self.readers).await?;
         let count = self.count_jobs(account, filter).await?;
         Ok((found.iter().map(rows::job).collect::<Result<_>>()?, count))
     }

@@ -28,6 +28,8 @@ const STEPS: &[(i64, &str)] = steps! {
     14 "0014_derived_keys",
     20 "0020_tenants",
     27 "0027_temporary_endpoints",
+    30 "0030_waits",
+    31 "0031_lists",
 };
 
 /// Takes the steps that are left, within the transaction that is open.

@@ -24,6 +24,9 @@ mod erasure;
 mod events;
 mod fanout;
 mod jobs;
+#[cfg(test)]
+mod list_plans;
+mod lists;
 mod meter;
 mod migrations;
 mod origins;
@@ -47,6 +50,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
 use reelhook_domain::ambient::Ambient;
@@ -88,6 +92,9 @@ pub struct SqliteStore {
     wakes: Wakes,
     partners: Partners,
     meter: Arc<Meter>,
+    /// When it was last looked for what is due, in milliseconds; at first in the far future, so that the first look takes the
+    /// clock for one that was put back while no process ran.
+    looked: AtomicI64,
 }
 
 impl SqliteStore {
@@ -128,7 +135,7 @@ impl SqliteStore {
         let tx = Tx::new(connection, ambient.clone(), vault.clone(), partners.clone(), Arc::clone(&on_disk));
         let syncs = Syncs::start(log, on_disk)?;
         let writer = Writer::start(tx, checkpoints, syncs, wakes.clone(), Arc::clone(&meter))?;
-        Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, partners, meter }))
+        Ok(Arc::new(Self { writer, readers, ambient, vault, wakes, partners, meter, looked: AtomicI64::new(i64::MAX) }))
     }
 
     /// Waits until all that was accepted is written, then closes the file. Whoever writes afterwards gets an error.

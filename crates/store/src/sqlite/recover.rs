@@ -15,8 +15,8 @@ use crate::{Body, NewDelivery, Result, Span, Start, StoreError};
 /// The state as a literal, which is what lets the partial index be used.
 pub(super) const RECOVER: &str = concat!(
     "
-    update deliveries set state = ?1, due_at = ?2, waiting_reason = null, schedule_offset = attempts, finished_at = null,
-        token = token + 1
+    update deliveries set state = ?1, due_at = ?2, waits_since = ?2, waiting_reason = null, schedule_offset = attempts,
+        finished_at = null, token = token + 1
     where state = 'exhausted' and id in (
         select id from deliveries indexed by deliveries_to_recover
         where endpoint = ?3 and state = 'exhausted' and created_at >= ?4 and finished_at <= ?5

@@ -75,16 +75,20 @@ pub(super) const FOUND: &str = "
     from json_each(?) as row cross join deliveries on deliveries.id = unhex(row.value)";
 pub(super) const SETTLE: &str = "
     update deliveries set state = ?3, due_at = ?4, lease_until = null, waiting_reason = ?5, attempts = attempts + ?6,
-        finished_at = ?7
+        finished_at = ?7, waits_since = ?8
     where id = ?1 and token = ?2 and +state = 'sending'";
 pub(super) const RELEASE: &str = "
-    update deliveries set state = iif(ended.enabled, ?2, ?3), due_at = iif(ended.enabled, ?4, null), lease_until = null,
-        token = token + 1
+    update deliveries set state = iif(ended.enabled, ?2, ?3), due_at = iif(ended.enabled, ?4, null), waits_since = ?4,
+        lease_until = null, token = token + 1
     from (
         select id, exists (
             select 1 from endpoints where endpoints.id = deliveries.endpoint and endpoints.state = 'enabled') as enabled
         from deliveries where lease_until <= ?1 and state = 'sending') as ended
     where deliveries.id = ended.id";
+pub(super) const SHORTEN_WAITS: &str = "
+    update deliveries indexed by deliveries_due
+    set due_at = ?1 + max(0, due_at - coalesce(waits_since, created_at)), waits_since = ?1
+    where due_at > ?1 and state = 'scheduled' and coalesce(waits_since, created_at) > ?1";
 const INSERT_ATTEMPTS: Insert = (
     "insert into attempts (id, delivery, number, at, outcome, address, timings_ms, response_headers, response_body)",
     9,
@@ -97,6 +101,19 @@ const NOTE_CIRCUITS: &str = "
 pub(super) const ENABLED: &str = "
     select endpoints.id from json_each(?) as row cross join endpoints on endpoints.id = unhex(row.value)
     where endpoints.state = 'enabled'";
+
+/// Lets waits that began later than it is now begin now: the clock was put back, and a wait is no longer for that.
+pub(super) fn shorten_waits(tx: &mut Tx) -> Result<()> {
+    let now = tx.now();
+    let shortened = query(SHORTEN_WAITS).bind(now.as_millis()).run(tx)?;
+    if shortened > 0 {
+        tracing::warn!(
+            deliveries = shortened,
+            "the clock was put back; what waits to be sent waits no longer for that"
+        );
+    }
+    Ok(())
+}
 
 pub(super) fn claim_due(
     tx: &mut Tx,
@@ -179,7 +196,8 @@ pub(super) fn settle(tx: &mut Tx, settlements: &[Settlement]) -> Result<Vec<Deli
             .bind(settled.due)
             .bind(settled.reason)
             .bind(settled.attempts)
-            .bind(settled.finished);
+            .bind(settled.finished)
+            .bind(settled.due.map(|_| now.as_millis()));
     })?;
     if done != settled.len() as u64 {
         let found = found(tx, settlements)?;
@@ -248,7 +266,11 @@ struct Settled {
 impl Settled {
     fn new(settlement: &Settlement, state: DeliveryState, now: Timestamp) -> Self {
         let due = match state {
-            DeliveryState::Scheduled { due } => Some(due.as_millis()),
+            DeliveryState::Scheduled { due } => {
+                // Where the clock was put back since the attempt began, the wait was reckoned by the clock of before.
+                let ahead = settlement.attempt.as_ref().map_or(Duration::ZERO, |attempt| attempt.at.since(now));
+                Some((due - ahead).as_millis())
+            }
             _ => None,
         };
         let reason = match settlement.verdict {

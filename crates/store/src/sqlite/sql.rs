@@ -128,6 +128,12 @@ impl<'q> Query<'q> {
         self
     }
 
+    /// The same statement, asked for its plan.
+    #[cfg(test)]
+    pub(super) fn explained(self) -> Self {
+        Self { text: format!("explain query plan {}", self.text).into(), values: self.values }
+    }
+
     /// Runs it and answers how many rows it changed.
     pub(super) fn run(&self, tx: &mut Tx) -> Result<u64> {
         Ok(self.prepare(tx.connection())?.raw_execute()? as u64)

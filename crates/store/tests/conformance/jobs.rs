@@ -7,7 +7,7 @@ use reelhook_domain::job::{Job, JobState, OutputState, Priority, Signal};
 use reelhook_store::{Idempotency, JobFilter, Page, Retry, StoreError, Submission, Submitted};
 
 use crate::conformance;
-use crate::world::{ALL, World, end, failure, is_not_found};
+use crate::world::{ALL, LEASE, World, end, facts, failure, is_not_found};
 
 fn keyed(job: Job, key: &str, fingerprint: u8) -> Submission {
     let idempotency = Some(Idempotency { key: key.to_owned(), fingerprint: [fingerprint; 32] });
@@ -105,6 +105,68 @@ conformance! {
         assert_eq!(list(JobFilter { states: states(&["queued"]), ..JobFilter::default() }).await, [new.id]);
         assert_eq!(list(JobFilter { since: Some(new.created_at), ..JobFilter::default() }).await, [new.id]);
         assert_eq!(list(JobFilter { until: Some(new.created_at), ..JobFilter::default() }).await, [old.id]);
+    }
+
+    async fn jobs_are_listed_by_what_is_asked(world: &World) {
+        let mut first = world.job(1);
+        first.spec.metadata.insert("note".to_owned(), "a \"b\", c\n\u{e9}".to_owned());
+        let first = world.submit(first).await;
+        world.pass(Duration::from_secs(1));
+        let mut second = world.job(2);
+        second.spec.metadata = [("order".to_owned(), "8".to_owned())].into();
+        let second = world.submit(second).await;
+        world.pass(Duration::from_secs(1));
+        let third = world.submit(world.job(1)).await;
+        let list = async |filter: JobFilter| {
+            let listed = world.store.list_jobs(world.account, &filter, ALL).await.unwrap();
+            let ids: Vec<_> = listed.into_iter().map(|job| job.id).collect();
+            assert_eq!(world.store.count_jobs(world.account, &filter).await.unwrap(), ids.len() as u64, "{filter:?}");
+            let (placed, _) = world.store.list_jobs_from(world.account, &filter, 0, 100).await.unwrap();
+            assert_eq!(placed.into_iter().map(|job| job.id).collect::<Vec<_>>(), ids, "{filter:?}");
+            ids
+        };
+        let none = JobFilter::default;
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let by = |pairs: &[(String, String)]| JobFilter { metadata: pairs.to_vec(), ..none() };
+        assert_eq!(list(by(&[pair("order", "7")])).await, [third.id, first.id]);
+        assert_eq!(list(by(&[pair("order", "8")])).await, [second.id]);
+        assert_eq!(list(by(&[pair("order", "7"), pair("note", "a \"b\", c\n\u{e9}")])).await, [first.id]);
+        assert_eq!(list(by(&[pair("order", "8"), pair("note", "a \"b\", c\n\u{e9}")])).await, []);
+        assert_eq!(list(by(&[pair("7", "order")])).await, []);
+        assert_eq!(list(JobFilter { recipe: Some("web_ready".to_owned()), ..none() }).await, [third.id, second.id, first.id]);
+        assert_eq!(list(JobFilter { recipe: Some("compress".to_owned()), ..none() }).await, []);
+        let only = |id: u128| JobFilter { ids: Some((id, id)), ..none() };
+        assert_eq!(list(only(second.id.bits())).await, [second.id]);
+        assert_eq!(list(only(second.id.bits() + 1)).await, []);
+        let from = JobFilter { ids: Some((second.id.bits(), u128::MAX)), recipe: Some("web_ready".to_owned()), ..none() };
+        assert_eq!(list(from).await, [third.id, second.id]);
+
+        // Names and errors come as a job goes on, and errors go when it is tried again.
+        assert_eq!(list(JobFilter { name: Some("clip".to_owned()), ..none() }).await, []);
+        let claimed = world.store.claim_jobs(1, LEASE).await.unwrap().remove(0);
+        assert_eq!(claimed.job.id, first.id);
+        world.store.start_processing(&claimed.lease, vec![facts()], None).await.unwrap();
+        let named = |begin: &str| JobFilter { name: Some(begin.to_owned()), ..none() };
+        for begin in ["c", "clip", "clip.mp4"] {
+            assert_eq!(list(named(begin)).await, [first.id], "{begin}");
+        }
+        for other in ["lip", "Clip", "clip.mp4x", "%", "c_ip"] {
+            assert_eq!(list(named(other)).await, [], "{other}");
+        }
+        let named_and = JobFilter { recipe: Some("web_ready".to_owned()), since: Some(first.created_at), ..named("clip") };
+        assert_eq!(list(named_and).await, [first.id]);
+        assert_eq!(list(JobFilter { states: vec!["queued".to_owned()], ..named("clip") }).await, []);
+        let ended = end(&claimed.job, Signal::Fail(failure()), &[OutputState::Failed]);
+        world.store.finish_job(claimed.lease, ended).await.unwrap();
+        let code = failure().code;
+        let failed = JobFilter { error: Some(code.to_string()), ..none() };
+        assert_eq!(list(failed.clone()).await, [first.id]);
+        assert_eq!(list(JobFilter { error: Some("input".to_owned()), ..none() }).await, []);
+        assert_eq!(list(JobFilter { states: vec!["failed".to_owned()], ..failed.clone() }).await, [first.id]);
+        assert_eq!(list(JobFilter { states: vec!["completed".to_owned()], ..failed.clone() }).await, []);
+        world.store.retry_job(world.account, first.id, Retry::Whole).await.unwrap();
+        assert_eq!(list(failed).await, []);
+        assert_eq!(list(by(&[pair("order", "7")])).await, [third.id, first.id]);
     }
 
     async fn the_queue_says_how_many_are_ahead(world: &World) {

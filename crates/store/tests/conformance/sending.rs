@@ -147,6 +147,51 @@ conformance! {
         assert_eq!(renewed, [sent[1].delivery.id]);
     }
 
+    async fn a_wait_is_no_longer_than_its_own_when_the_clock_is_put_back(world: &World) {
+        let endpoint = world.registered().await;
+        let sent = world.sent(3, endpoint.id).await;
+        let due = async |index: usize| {
+            let record = world.store.delivery(world.account, sent[index].delivery.id).await.unwrap();
+            let DeliveryState::Scheduled { due } = record.delivery.state else { panic!("{record:?}") };
+            due
+        };
+        let (seconds, hour) = (Duration::from_secs, Duration::from_secs(3600));
+        world.settle(&sent[0], world.retry_in(20)).await;
+        world.pass(seconds(5));
+        world.settle(&sent[1], world.retry_in(60)).await;
+        assert!(world.store.claim_due(10, 10, &[], LEASE).await.unwrap().is_empty());
+        assert_eq!((due(0).await, due(1).await), (world.now() + seconds(15), world.now() + seconds(60)));
+
+        // This one was judged by the clock of before.
+        let judged = world.settlement(&sent[2], world.retry_in(30));
+        world.put_back(hour);
+        assert!(world.store.settle(vec![judged]).await.unwrap().is_empty());
+        assert_eq!(due(2).await, world.now() + seconds(30));
+        assert!(world.store.claim_due(10, 10, &[], LEASE).await.unwrap().is_empty());
+        assert_eq!((due(0).await, due(1).await), (world.now() + seconds(20), world.now() + seconds(60)));
+
+        // A little, within a wait: what is left of it is no more than all of it.
+        world.pass(seconds(10));
+        assert!(world.store.claim_due(10, 10, &[], LEASE).await.unwrap().is_empty());
+        world.put_back(seconds(5));
+        assert!(world.store.claim_due(10, 10, &[], LEASE).await.unwrap().is_empty());
+        assert_eq!((due(0).await, due(1).await), (world.now() + seconds(15), world.now() + seconds(55)));
+
+        world.pass(seconds(15));
+        assert_eq!(ids(&world.store.claim_due(10, 10, &[], LEASE).await.unwrap()), [sent[0].delivery.id]);
+    }
+
+    async fn what_was_offered_again_is_due_though_the_clock_was_put_back(world: &World) {
+        let endpoint = world.registered().await;
+        let sent = world.sent(1, endpoint.id).await.remove(0);
+        world.pass(Duration::from_secs(3600));
+        world.settle(&sent, Verdict::Exhausted).await;
+        world.store.resend(world.account, sent.delivery.id).await.unwrap();
+        // Later than it was made, and earlier than it was offered again.
+        world.put_back(Duration::from_secs(600));
+        assert_eq!(ids(&world.store.claim_due(10, 10, &[], LEASE).await.unwrap()), [sent.delivery.id]);
+    }
+
     async fn voided_leases_are_due_at_once(world: &World) {
         let endpoint = world.registered().await;
         let sent = world.sent(2, endpoint.id).await;

@@ -139,12 +139,22 @@ async fn a_database_whose_steps_were_listed_in_a_table_goes_on_from_the_last() {
         &path,
         "drop trigger jobs_added; drop trigger jobs_moved; drop trigger jobs_removed; drop trigger uploads_added;
         drop trigger uploads_removed; drop table tallies; alter table keeper drop column claims;
-        drop index api_keys_that_work;
+        drop index api_keys_that_work; alter table deliveries drop column waits_since;
+        drop trigger jobs_marked; drop trigger jobs_marked_anew; drop trigger jobs_failed; drop trigger jobs_unmarked;
+        drop trigger outputs_failed_at_once; drop trigger outputs_failed; drop table job_marks; drop index jobs_of_state;
+        drop index jobs_of_name; drop index deliveries_delivered; drop index deliveries_of_type;
+        drop index deliveries_scheduled; drop index deliveries_held_of; drop index deliveries_not_delivered;
         drop table derived_keys; pragma user_version = 0; create table _sqlx_migrations (version integer);
         insert into _sqlx_migrations values (1), (13)",
     );
     let store = SqliteStore::open(&path, master_key(), world.ambient.clone()).await.unwrap();
     assert_eq!(store.job_by_id(job.id).await.unwrap().id, job.id);
+    let filter = JobFilter {
+        metadata: vec![("order".to_owned(), "7".to_owned())],
+        recipe: Some("web_ready".to_owned()),
+        ..JobFilter::default()
+    };
+    assert_eq!(store.list_jobs(world.account, &filter, ALL).await.unwrap().len(), 1, "what was there before is found");
     store.derived_key("links", [7; 32]).await.unwrap();
     assert_eq!(store.claim_jobs(5, LEASE).await.unwrap().len(), 1, "what was queued before is claimed");
     store.close().await;

@@ -116,6 +116,10 @@ impl World {
         self.clock.0.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    pub(crate) fn put_back(&self, time: Duration) {
+        self.clock.0.fetch_sub(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
     /// A job with that many outputs, not submitted.
     pub(crate) fn job(&self, outputs: usize) -> Job {
         let output = |number| json!({"id": self.id::<OutputKind>(), "name": format!("out{number}"), "recipe": "web_ready", "crf": 23});

@@ -223,12 +223,14 @@ impl<'a> Download<'a> {
             // The deadline is that of all attempts: there is no time left for another.
             FailureKind::Timeout => Broken::Final(said("fetch_timeout").retryable()),
             FailureKind::Stalled => Broken::Again(said("fetch_stalled").retryable()),
-            FailureKind::Protocol | FailureKind::Reset if failure.phase == Phase::Body => {
+            FailureKind::Protocol | FailureKind::Reset | FailureKind::Tls if failure.phase == Phase::Body => {
                 Broken::Again(self.truncated(part))
             }
-            FailureKind::Tls => Broken::Final(said("fetch_failed")),
             FailureKind::OutOfResources => Broken::Final(out_of_resources(Stage::Fetching)),
-            FailureKind::Dns
+            FailureKind::Tls if failure.phase == Phase::Tls => Broken::Final(said("fetch_failed")),
+            // TLS that broke once it was there is as good as a connection that did.
+            FailureKind::Tls
+            | FailureKind::Dns
             | FailureKind::Refused
             | FailureKind::Unreachable
             | FailureKind::Reset
