@@ -40,19 +40,13 @@ impl Contract {
         if !media.ends_with("json") || schema.get("schema").is_none() {
             return None;
         }
-        let escaped = |part: &str| part.replace('~', "~0").replace('/', "~1");
-        let place = format!(
-            "#/paths/{}/{}/responses/{status}/content/{}/schema",
-            escaped(template),
-            method.to_lowercase(),
-            escaped(media)
-        );
+        let place = format!("{method} {template} {status} {media}");
         let value: Value = match serde_json::from_slice(body) {
             Ok(value) => value,
             Err(error) => return Some(format!("{method} {template} answers {status} with what is no JSON: {error}")),
         };
         let error = self
-            .validator(&place)
+            .validator(&place, &schema["schema"])
             .iter_errors(&value)
             .next()
             .map(|error| format!("{method} {template} answers {status}: {error} at {}", error.instance_path()));
@@ -73,13 +67,14 @@ impl Contract {
         Some((template, operations.get(method.to_lowercase())?))
     }
 
-    fn validator(&self, place: &str) -> Arc<Validator> {
+    fn validator(&self, place: &str, schema: &Value) -> Arc<Validator> {
         let mut validators = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
         let made = validators.entry(place.to_owned()).or_insert_with(|| {
-            let mut schema = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": place});
-            for part in ["components", "paths"] {
-                schema[part] = self.document[part].clone();
-            }
+            let schema = json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "allOf": [schema],
+                "components": self.document["components"],
+            });
             Arc::new(jsonschema::validator_for(&schema).expect("the document's schemas are sound"))
         });
         Arc::clone(made)

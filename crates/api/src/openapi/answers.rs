@@ -11,6 +11,9 @@ const PROBLEM: &str = "#/components/schemas/Problem";
 /// A time of RFC 3339.
 const TIME: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})";
 
+/// Where events come as a stream to those who ask for one.
+const STREAMS: [&str; 2] = ["/v1/jobs/{id}/events", "/v1/endpoints/{id}/events"];
+
 /// Adds the refusals that an operation may answer with, by what it takes. Refusals are `application/problem+json`.
 pub(super) fn describe(paths: &mut Map<String, Value>) {
     for (path, operations) in paths {
@@ -27,12 +30,14 @@ pub(super) fn describe(paths: &mut Map<String, Value>) {
             if path.contains('{') {
                 expected.push((404, "There is no such thing, or it belongs to another account."));
             }
-            if path.contains('{') && method != "get" {
+            if method != "get" {
                 expected.push((409, "It is not in a state in which this can be done."));
             }
             if operation.get("requestBody").is_some() {
                 expected.push((413, "The body is too large."));
-                expected.push((415, "The body has a type that is not read here."));
+            }
+            if method != "get" {
+                expected.push((415, "The body has a type or a coding that is not read here."));
             }
             if let Some(body) = operation.get_mut("requestBody") {
                 loosen(body);
@@ -41,6 +46,9 @@ pub(super) fn describe(paths: &mut Map<String, Value>) {
                 if let Some(schema) = found["name"].as_str().and_then(|name| parameter(name, is_pull)) {
                     found["schema"] = schema;
                 }
+            }
+            if STREAMS.contains(&path.as_str()) {
+                operation["responses"]["200"]["content"]["text/event-stream"] = json!({"schema": {"type": "string"}});
             }
             let Some(answers) = operation.get_mut("responses").and_then(Value::as_object_mut) else { continue };
             for (status, text) in expected {

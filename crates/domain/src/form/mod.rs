@@ -212,13 +212,14 @@ impl Form {
         allowed: &str,
         fits: impl FnOnce(&str) -> bool,
     ) -> Option<String> {
-        self.note(name, || json!({"pattern": pattern}));
-        let text = self.text(name, longest)?;
-        if fits(&text) {
-            return Some(text);
+        self.note(name, || json!({"type": "string", "maxLength": longest, "pattern": pattern}));
+        match self.value(name)? {
+            Value::String(text) if !is_longer(&text, longest) && fits(&text) => Some(text),
+            other => {
+                self.refuse(name, other, allowed);
+                None
+            }
         }
-        self.refuse(name, text.into(), allowed);
-        None
     }
 
     /// The same of a secret, which no refusal repeats.
