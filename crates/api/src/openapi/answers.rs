@@ -3,6 +3,7 @@
 use reelhook_domain::id::{EndpointId, JobId};
 use serde_json::{Map, Value, json};
 
+use super::prose::OPERATIONS;
 use crate::routes::{PAGE, PULLED};
 
 /// Where the schema of errors is.
@@ -46,6 +47,12 @@ pub(super) fn describe(paths: &mut Map<String, Value>) {
                 if let Some(schema) = found["name"].as_str().and_then(|name| parameter(name, is_pull)) {
                     found["schema"] = schema;
                 }
+            }
+            let own = format!("{method} {path}");
+            if let Some((_, text)) = OPERATIONS.iter().find(|(operation, _)| *operation == own)
+                && operation.get("description").is_none()
+            {
+                operation["description"] = (*text).into();
             }
             if STREAMS.contains(&path.as_str()) {
                 operation["responses"]["200"]["content"]["text/event-stream"] = json!({"schema": {"type": "string"}});

@@ -122,3 +122,57 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("composition.offset_x", "How far to the right of the anchor, in pixels."),
     ("composition.offset_y", "How far below the anchor, in pixels."),
 ];
+
+/// Of operations whose handlers say no more than what they are called, by method and path.
+pub(super) const OPERATIONS: &[(&str, &str)] = &[
+    ("get /healthz", "Answers 200 as long as the process lives. Needs no key."),
+    (
+        "get /readyz",
+        "Answers 200 while requests are taken: the database answers, and the server does not stop. Needs no key.",
+    ),
+    ("get /v1/deliveries", "The newest first. `next_cursor` leads to the next page."),
+    ("post /v1/deliveries/{id}/cancel", "No further attempt is made. One that is on its way goes on to its end."),
+    ("get /v1/endpoints", "All endpoints of the account, with their state and their circuit."),
+    (
+        "get /v1/endpoints/{id}",
+        "The endpoint with its state and its circuit. Its secret is shown when it is created and rotated.",
+    ),
+    (
+        "patch /v1/endpoints/{id}",
+        "Changes the fields that are named. What is on its way already goes where it was meant to go.",
+    ),
+    ("get /v1/jobs", "The newest first. `next_cursor` leads to the next page."),
+    ("get /v1/jobs/{id}", "The job with its outputs, its plan, its receipts and the deliveries of its events."),
+    ("post /v1/jobs/{id}/start", "Puts a job that was submitted with `draft` into the queue."),
+    ("get /v1/keys", "All keys that are not revoked, without the keys themselves."),
+    ("delete /v1/keys/{id}", "The key is refused from now on, and streams that were opened with it end."),
+    ("get /v1/secrets", "All secrets of the services, without their texts."),
+    ("delete /v1/secrets/{id}", "It signs nothing any more."),
+    ("get /v1/settings", "The account's settings, and the quotas that the server sets for it."),
+    ("get /v1/settings/retention", "How long deliveries and events of the account are kept."),
+    ("get /v1/uploads/{id}", "The size, the hash and the end of the life of an upload."),
+];
+
+/// Bodies that are taken as they stand, by the names of their schemas.
+pub(super) const EXAMPLES: &[(&str, &str)] = &[
+    (
+        "JobRequest",
+        r#"{"input": {"url": "https://example.com/clip.mp4"}, "outputs": [{"recipe": "compress", "crf": 28}, {"recipe": "thumbnail", "at_seconds": 1, "width": 640}], "webhook": {"url": "https://example.com/hooks"}, "metadata": {"order": "1234"}}"#,
+    ),
+    ("EndpointRequest", r#"{"url": "https://example.com/hooks", "events": ["job.*"], "timeout_seconds": 15}"#),
+    ("EndpointPatch", r#"{"events": ["job.completed", "job.failed"], "rate": {"per_second": 10}}"#),
+    ("SettingsRequest", r#"{"default_webhook": {"url": "https://example.com/hooks"}}"#),
+    ("RetentionRequest", r#"{"keep_days": 7}"#),
+    ("PublishRequest", r#"{"type": "invoice.paid", "payload": {"invoice": 1234}}"#),
+    ("RecoverRequest", r#"{"since": "2026-01-31T12:00:00Z"}"#),
+    ("ReplayRequest", r#"{"event": "evt_06c8pmt4vz3fk7qyq4q9w7m2hc"}"#),
+    ("KeyRequest", r#"{"name": "deployment"}"#),
+    ("SecretRequest", r#"{"service": "transcodely"}"#),
+    ("RetryRequest", r#"{"outputs": "failed"}"#),
+    ("RotateRequest", r#"{"overlap_seconds": 86400}"#),
+    ("RotateSecretRequest", r#"{"overlap_seconds": 86400}"#),
+    (
+        "OriginRequest",
+        r#"{"name": "media", "s3": {"bucket": "media", "region": "eu-central-1", "credentials": {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "secret"}}}"#,
+    ),
+];

@@ -7,7 +7,7 @@ use reelhook_domain::form::Shape;
 use reelhook_domain::recipe::Recipe;
 use serde_json::{Map, Value, json};
 
-use super::prose::{FIELDS, REQUESTS};
+use super::prose::{EXAMPLES, FIELDS, REQUESTS};
 use crate::routes::{rotate_service_shape, rotate_shape};
 
 /// The field of an output that names its recipe.
@@ -30,6 +30,9 @@ pub(super) fn describe(schemas: &mut Map<String, Value>) {
         say(&mut schema, name);
         if let Some((_, text)) = REQUESTS.iter().find(|(request, _)| *request == name) {
             schema["description"] = (*text).into();
+        }
+        if let Some((_, text)) = EXAMPLES.iter().find(|(request, _)| *request == name) {
+            schema["examples"] = json!([serde_json::from_str::<Value>(text).expect("an example is JSON")]);
         }
         schemas.insert(name.to_owned(), schema);
     }
@@ -170,6 +173,7 @@ fn pascal(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reelhook_dialects::any_url;
 
     fn paths(schema: &Value, at: &str, found: &mut Vec<String>) {
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
@@ -209,6 +213,45 @@ mod tests {
         assert!(found.contains(&"extract_audio".to_owned()) && found.contains(&"480p".to_owned()));
         let names_of_rust: Vec<_> = found.iter().filter(|word| word.contains(char::is_uppercase)).collect();
         assert_eq!(names_of_rust, Vec::<&String>::new());
+    }
+
+    #[test]
+    fn every_request_has_an_example_that_is_taken() {
+        for (name, _) in shapes() {
+            let (_, text) = EXAMPLES.iter().find(|(example, _)| *example == name).unwrap_or_else(|| panic!("{name}"));
+            let value: Value = serde_json::from_str(text).unwrap();
+            let taken = match name {
+                "JobRequest" => request::job(value, request::Bytes::Named, &any_url).map(drop),
+                "EndpointRequest" => request::endpoint(value, &any_url).map(drop),
+                "EndpointPatch" => request::endpoint_patch(value, &any_url).map(drop),
+                "SettingsRequest" => request::settings(value, &any_url).map(drop),
+                "RetentionRequest" => request::retention(value, 30).map(drop),
+                "PublishRequest" => request::publish(value).map(drop),
+                "RecoverRequest" => request::recover(value).map(drop),
+                "ReplayRequest" => request::replay(value).map(drop),
+                "KeyRequest" => request::key(value).map(drop),
+                "SecretRequest" => request::secret(value).map(drop),
+                "RetryRequest" => request::retry(value).map(drop),
+                "OriginRequest" => origin::read(value, &any_url).map(drop),
+                "RotateRequest" | "RotateSecretRequest" => Ok(()),
+                other => panic!("{other} has no reader here"),
+            };
+            assert_eq!(taken, Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_operation_is_described() {
+        let document: Value = serde_json::from_str(&super::super::document()).unwrap();
+        let mut bare = Vec::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                if operation["summary"].as_str().is_none() || operation["description"].as_str().is_none() {
+                    bare.push(format!("{method} {path}"));
+                }
+            }
+        }
+        assert_eq!(bare, Vec::<String>::new());
     }
 
     #[test]
