@@ -94,20 +94,14 @@ impl Shape {
                 schema.remove("default");
             }
             let has_to_be = self.required.contains(name) && !self.cleared.contains(name);
-            let is_of_other = self.together.iter().any(|(own, _)| own == name);
             let is_not_null = schema["not"]["type"] == "null";
-            let schema = if has_to_be || is_of_other || is_not_null { schema } else { nullable(schema) };
+            let schema = if has_to_be || is_not_null { schema } else { nullable(schema) };
             ((*name).to_owned(), schema)
         };
         let fields: Map<String, Value> = self.fields.iter().map(field).collect();
         let mut schema = json!({"type": "object", "properties": fields, "additionalProperties": false});
         if !self.required.is_empty() {
             schema["required"] = json!(self.required);
-        }
-        let both = self.together.iter().flat_map(|(name, other)| [(*name, [*other]), (*other, [*name])]);
-        let both: BTreeMap<_, _> = both.collect();
-        if !both.is_empty() {
-            schema["dependentRequired"] = json!(both);
         }
         let wrong: Vec<Value> = self.wrong().collect();
         if !wrong.is_empty() {
@@ -116,8 +110,9 @@ impl Shape {
         schema
     }
 
-    /// What must not be: two fields that exclude each other, and none of those of which one has to be there. It stands in
-    /// the schema as what is not allowed, which clients that are made of it pass over, as they should.
+    /// What must not be: two fields that exclude each other, none of those of which one has to be there, and one without the
+    /// other of two that go together. It stands in the schema as what is not allowed, which clients that are made of it pass
+    /// over, as they should.
     fn wrong(&self) -> impl Iterator<Item = Value> {
         let there = |name: &str| json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}});
         let both = move |(one, other): (&str, &str)| json!({"allOf": [there(one), there(other)]});
@@ -125,9 +120,18 @@ impl Shape {
             let names = names.clone();
             (1..names.len()).flat_map(move |at| names[..at].iter().map(|one| (*one, names[at])).collect::<Vec<_>>())
         };
-        let none = move |names: &Vec<&'static str>| json!({"allOf": names.iter().map(|name| json!({"not": there(name)})).collect::<Vec<_>>()});
+        let none = move |names: &Vec<&'static str>| {
+            let absent: Vec<Value> = names.iter().map(|name| json!({"not": there(name)})).collect();
+            json!({"allOf": absent})
+        };
         let excluded = self.exclusive.iter().chain(&self.one_of).flat_map(pairs).map(both);
-        excluded.chain(self.one_of.iter().map(none))
+        let apart = move |(name, other): &(&str, &str)| {
+            json!({"anyOf": [
+                {"allOf": [there(name), {"not": there(other)}]},
+                {"allOf": [there(other), {"not": there(name)}]},
+            ]})
+        };
+        excluded.chain(self.one_of.iter().map(none)).chain(self.together.iter().map(apart))
     }
 }
 
