@@ -64,6 +64,8 @@ def check(arguments, fuzzer, folder):
         shutil.copy(ROOT / "scripts/contract.toml", folder / "schemathesis.toml")
         command = [fuzzer, "run", f"http://{ADDRESS}/openapi.json", "--no-color"]
         command += ["-H", f"Authorization: Bearer {made.stdout.strip()}", "-n", str(arguments.examples)]
+        # A plan fetches its input and waits before it tries again, for seconds. Its body has the reader of POST /v1/jobs.
+        command += ["--exclude-path", "/v1/plan"]
         # A stream of events would have no end.
         command += ["-H", "Accept: application/json"]
         code = subprocess.run(command, cwd=folder, env=environment, check=False, timeout=LONGEST).returncode
