@@ -54,8 +54,8 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Lets pages of any site read what a link answers, a refusal too: players fetch segments by script, and whoever has the
-/// link has the file. A key is not among the headers that such a page may send.
+/// Lets pages of any site read what a link answers, a refusal too: players fetch segments by script, and a link gives the
+/// file to anyone who has it. A key is not among the headers that such a page may send.
 ///
 /// # Source
 /// Fetch Standard, "CORS protocol".

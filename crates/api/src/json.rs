@@ -217,6 +217,7 @@ fn in_one_spelling(literal: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use reelhook_testkit::any_json;
 
     use super::*;
 
@@ -276,26 +277,9 @@ mod tests {
         assert_ne!(canonical(b"123456789012345678901"), canonical(b"123456789012345678902"));
     }
 
-    fn value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            ".*".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map(".*", inner, 0..4)
-                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-            ]
-        })
-    }
-
     proptest! {
         #[test]
-        fn what_can_be_read_has_no_flaws_and_keeps_its_meaning(value in value()) {
+        fn what_can_be_read_has_no_flaws_and_keeps_its_meaning(value in any_json()) {
             let pretty = serde_json::to_string_pretty(&value).unwrap();
             prop_assert!(flaws(pretty.as_bytes()).is_empty(), "{}", pretty);
             let plain = canonical(pretty.as_bytes());

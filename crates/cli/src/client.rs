@@ -258,7 +258,7 @@ impl Api {
     }
 }
 
-/// Why an exchange failed, with the detail where the kind alone helps nobody.
+/// Why an exchange failed, with the detail where the kind alone does not help.
 pub(crate) fn reason(failure: &Failure) -> String {
     let reason = failure.public_reason();
     match failure.kind {

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reelhook_domain::failure::{JobFailure, Stage};
+
 use crate::machine;
 use crate::sandbox::SandboxMode;
 
@@ -106,6 +108,24 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The failure of what would be larger than any output may be.
+    pub(crate) fn over_size(&self, stage: Stage) -> JobFailure {
+        let message = format!(
+            "the output would be larger than the limit of {} bytes, which the server sets by media.max_output_bytes",
+            self.output_bytes
+        );
+        JobFailure::request(stage, "over_limit", message)
+    }
+
+    /// The failure of a tool that needed too much memory; `what` says which.
+    pub(crate) fn over_memory(&self, stage: Stage, what: &str) -> JobFailure {
+        let message = format!(
+            "{what} needed more memory than the limit of {} bytes, which the server sets by media.max_memory_bytes",
+            self.memory_bytes
+        );
+        JobFailure::request(stage, "over_memory", message)
+    }
+
     /// Longest that a tool may take over `seconds` of media for `outputs` outputs.
     pub(crate) fn wall(&self, seconds: f64, outputs: usize) -> Duration {
         let extra = (seconds * self.wall_factor * outputs as f64).clamp(0.0, 1e9);

@@ -90,7 +90,8 @@ impl Toolbox {
         let (ffmpeg, ffprobe) = (found(&settings.ffmpeg, "ffmpeg")?, found(&settings.ffprobe, "ffprobe")?);
         let spawner = Spawner::start()?;
         let capabilities = Capabilities::default();
-        let readers = Readers::new(settings.clone(), ImageLimits::default(), ArchiveLimits::default())?;
+        let (image, archive) = (ImageLimits::default(), ArchiveLimits::default());
+        let readers = Readers::with(spawner.clone(), settings.clone(), image, archive);
         let mut inner = Inner { settings, ffmpeg, ffprobe, heif: None, capabilities, spawner, readers };
         inner.capabilities = inner.ask().await?;
         inner.heif = inner.find_heif().await?;

@@ -24,7 +24,7 @@ pub(crate) const HMAC: &str = "hmac";
 /// How long an endpoint stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stay {
-    /// Until somebody deletes it.
+    /// Until a request deletes it.
     UntilDeleted,
     /// As long as it is read.
     WhileRead,

@@ -70,7 +70,7 @@ pub(super) fn describe(paths: &mut Map<String, Value>) {
     }
 }
 
-/// What a parameter takes, which has the same meaning wherever it has that name. An empty text is as good as none.
+/// What a parameter takes, which has the same meaning wherever it has that name. An empty text counts as absent.
 fn parameter(name: &str, is_pull: bool) -> Option<Value> {
     let text =
         |pattern: &str| json!({"type": "string", "pattern": format!("^({})?$", pattern.trim_matches(['^', '$']))});
@@ -85,7 +85,7 @@ fn parameter(name: &str, is_pull: bool) -> Option<Value> {
         "since" | "until" => text(TIME),
         "endpoint" => text(&EndpointId::pattern()),
         "job" => text(&JobId::pattern()),
-        // Anything that is no number is as good as none.
+        // A text that is no number counts as absent.
         "Last-Event-ID" => json!({"type": "string"}),
         "Idempotency-Key" => json!({"type": "string", "pattern": "^[!-~]{1,255}$"}),
         _ => return None,

@@ -72,7 +72,7 @@ pub(crate) async fn get_delivery(
 
 /// Resend a delivery
 ///
-/// Sends an ended delivery again: the same id and content, its links and its schedule begun anew.
+/// Sends an ended delivery again: the same id and content, with new links, and its schedule starts again.
 #[utoipa::path(post, path = "/v1/deliveries/{id}/resend", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 202, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 429, body = Problem)))]

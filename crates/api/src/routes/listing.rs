@@ -1,6 +1,7 @@
 //! Query parameters: ids in paths, cursors, limits, filters.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -34,8 +35,12 @@ impl Query {
         let mut query = Self { pairs: BTreeMap::new(), known: Vec::new(), violations: Vec::new() };
         for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned() {
             let name: String = name.chars().take(120).collect();
-            if query.pairs.insert(name.clone(), value.clone()).is_some() {
-                query.refuse(&name, &value, "must be there once".to_owned());
+            match query.pairs.entry(name) {
+                Entry::Vacant(free) => drop(free.insert(value)),
+                Entry::Occupied(taken) => {
+                    let name = taken.key().clone();
+                    query.refuse(&name, &value, "must be there once".to_owned());
+                }
             }
         }
         query

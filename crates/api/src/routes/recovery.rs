@@ -45,7 +45,7 @@ pub(crate) async fn recover_endpoint(
 /// Replay an event
 ///
 /// Sends one event to this endpoint, whether or not its filter wants it. Where it was sent there before, that delivery is
-/// resent: the same id and content, with links made anew.
+/// resent: the same id and content, with new links.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/replay", tag = "Webhooks", params(("id" = String, Path)),
     request_body = openapi::ReplayRequest,
     responses((status = 202, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem),

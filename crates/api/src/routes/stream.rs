@@ -30,7 +30,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// nginx, `ngx_http_proxy_module`, `proxy_buffering`.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Types that mean something else to a browser's `EventSource`, which tells of itself under these names.
+/// Names under which a browser's `EventSource` reports its own connection: no event of ours has one of them.
 const NAMES_OF_EVENT_SOURCE: [&str; 2] = ["error", "open"];
 
 /// How the frames of a stream are named.

@@ -107,7 +107,7 @@ async fn send(
     let mut request = Request::post(to.clone(), Bytes::new());
     request.headers = headers(Dialect::Native, &stamp);
     if secret.is_none() {
-        // Nobody can check one that no secret made.
+        // Without a secret there is no signature that a receiver could check.
         request.headers.remove("webhook-signature");
     }
     request.body = reelhook_egress::RequestBody::Full(Bytes::from(body));

@@ -116,34 +116,18 @@ impl<'de> Visitor<'de> for Sound {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use reelhook_testkit::any_json;
     use serde_json::{Value, json};
 
     use super::super::request::publish;
     use super::*;
 
-    fn json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            ".*".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map(".*", inner, 0..4)
-                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-            ]
-        })
-    }
-
     proptest! {
         #[test]
         fn whatever_is_read_at_once_is_what_a_closer_look_sees(
-            fields in prop::collection::vec((prop_oneof!["type", "payload", "events", ".*"], json()), 0..4),
+            fields in prop::collection::vec((prop_oneof!["type", "payload", "events", ".*"], any_json()), 0..4),
             kind in prop_oneof!["[a-z]{1,9}\\.[a-z]{1,9}", "(job|webhook|endpoint)(\\.[a-z]{1,9})?", ".*"],
-            payloads in prop::collection::vec(json(), 0..4),
+            payloads in prop::collection::vec(any_json(), 0..4),
             many in any::<bool>(),
         ) {
             let events: Vec<_> = payloads.iter().map(|payload| json!({"type": kind, "payload": payload})).collect();

@@ -513,7 +513,7 @@ const WEBHOOK_SECRET: &str = "^whsec_(([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/][AQg
 pub fn webhook_secret(form: &mut Form) -> Option<Secret> {
     let allowed = "must be whsec_ and 24 to 64 random bytes in base64";
     let fits = |text: &str| Secret::parse(text).is_ok();
-    let text = form.secret_like("secret", 128, WEBHOOK_SECRET, allowed, fits)?;
+    let text = form.secretly(|form| form.text_like("secret", 128, WEBHOOK_SECRET, allowed, fits))?;
     Secret::parse(&text).ok()
 }
 
@@ -540,7 +540,7 @@ pub fn secret_text(form: &mut Form) -> Option<String> {
     let (least, most) = (*SECRET_LENGTH.start(), *SECRET_LENGTH.end());
     let allowed = format!("must be {least} to {most} visible ASCII characters without spaces");
     let fits = |text: &str| SECRET_LENGTH.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    form.secret_like("secret", most, "^[!-~]{16,256}$", &allowed, fits)
+    form.secretly(|form| form.text_like("secret", most, "^[!-~]{16,256}$", &allowed, fits))
 }
 
 /// Reads `POST /v1/jobs/{id}/retry`: whether all of it is done again, not only what failed.

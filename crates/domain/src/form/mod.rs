@@ -222,19 +222,12 @@ impl Form {
         }
     }
 
-    /// The same of a secret, which no refusal repeats.
-    pub fn secret_like(
-        &mut self,
-        name: &'static str,
-        longest: usize,
-        pattern: &'static str,
-        allowed: &str,
-        fits: impl FnOnce(&str) -> bool,
-    ) -> Option<String> {
+    /// Takes fields that are secrets, which no refusal repeats.
+    pub fn secretly<T>(&mut self, take: impl FnOnce(&mut Self) -> T) -> T {
         let outside = std::mem::replace(&mut self.is_secret, true);
-        let text = self.text_like(name, longest, pattern, allowed, fits);
+        let taken = take(self);
         self.is_secret = outside;
-        text
+        taken
     }
 
     /// Notes the pattern of the texts of an array that was taken, a regular expression of ECMA-262.
@@ -350,12 +343,12 @@ impl Form {
 
     /// Takes one of those words of a closed list that fit.
     pub fn choice_where<T: Choice>(&mut self, name: &'static str, fits: impl Fn(T) -> bool) -> Option<T> {
-        let allowed: Vec<T> = T::ALL.iter().copied().filter(|choice| fits(*choice)).collect();
-        let words = || allowed.iter().map(|choice| choice.word()).collect::<Vec<_>>();
+        let allowed = || T::ALL.iter().copied().filter(|choice| fits(*choice));
+        let words = || allowed().map(Choice::word).collect::<Vec<_>>();
         self.note(name, || json!({"type": "string", "enum": words()}));
         let value = self.value(name)?;
-        if let Some(choice) = value.as_str().and_then(|text| allowed.iter().find(|choice| choice.word() == text)) {
-            return Some(*choice);
+        if let Some(choice) = value.as_str().and_then(|text| allowed().find(|choice| choice.word() == text)) {
+            return Some(choice);
         }
         let hint = hint(value.as_str().unwrap_or_default(), words());
         self.refuse(name, value, format_args!("must be one of {}{hint}", words().join(", ")));
@@ -463,10 +456,7 @@ impl Form {
 
     /// Takes an object of secrets and reads it: what is wrong with them is named like everything else, but never repeated.
     pub fn secrets<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        let outside = std::mem::replace(&mut self.is_secret, true);
-        let made = self.object(name, read);
-        self.is_secret = outside;
-        made
+        self.secretly(|form| form.object(name, read))
     }
 
     /// Takes an array of objects, reading each. `None` when any of them cannot be read, or their number is out of range.

@@ -54,6 +54,8 @@ pub(crate) use self::serve::serve;
 const MEBIBYTE: u64 = 1 << 20;
 /// Longest line of a reader, in bytes, beside the names of an archive.
 const LONGEST_LINE: usize = 4 << 20;
+/// What a child does, in the words of its failures.
+const READING: &str = "reading the input";
 /// How long a child that says no more may take to end.
 const LAST_MOMENTS: Duration = Duration::from_secs(3);
 
@@ -78,9 +80,14 @@ impl Readers {
     /// # Errors
     /// When there is no thread to be had.
     pub fn new(tools: ToolSettings, image: ImageLimits, archive: ArchiveLimits) -> io::Result<Self> {
+        Ok(Self::with(Spawner::start()?, tools, image, archive))
+    }
+
+    /// The same, started by a thread that there is already.
+    pub(crate) fn with(spawner: Spawner, tools: ToolSettings, image: ImageLimits, archive: ArchiveLimits) -> Self {
         let image = ImageLimits { memory_bytes: image.memory(), ..image };
         let memory = Budget::of(image.memory_bytes);
-        Ok(Self { inner: Arc::new(Inner { tools, image, archive, spawner: Spawner::start()?, memory }) })
+        Self { inner: Arc::new(Inner { tools, image, archive, spawner, memory }) }
     }
 
     /// How much a picture may be and take.
@@ -307,20 +314,13 @@ impl Reader {
                 let message = "reading the input took more time than the server allows (media.max_wall_seconds)";
                 JobFailure::server(stage, "timed_out", message)
             }
-            Ending::Killed(libc::SIGXFSZ) | Ending::OverSize => {
-                let most = tools.limits.output_bytes;
-                let message = format!(
-                    "the output would be larger than the limit of {most} bytes, which the server sets by \
-                     media.max_output_bytes"
-                );
-                JobFailure::request(stage, "over_limit", message)
-            }
-            Ending::OverMemory | Ending::OverProcesses => over_memory(stage, tools),
+            Ending::Killed(libc::SIGXFSZ) | Ending::OverSize => tools.limits.over_size(stage),
+            Ending::OverMemory | Ending::OverProcesses => tools.limits.over_memory(stage, READING),
             Ending::Killed(libc::SIGKILL) => {
                 let message = "the program that reads the input was killed, as the kernel does where memory runs out";
                 JobFailure::server(stage, "server_failed", message)
             }
-            _ if ended.stderr.text().contains("memory allocation of") => over_memory(stage, tools),
+            _ if ended.stderr.text().contains("memory allocation of") => tools.limits.over_memory(stage, READING),
             Ending::Killed(_) | Ending::Exited(_) | Ending::Canceled => return crashed(stage),
         })
     }
@@ -329,15 +329,6 @@ impl Reader {
 fn crashed(stage: Stage) -> MediaError {
     let message = "the input is damaged: the program that reads it crashed over it";
     MediaError::Failed(JobFailure::input(stage, "input_damaged", message))
-}
-
-fn over_memory(stage: Stage, tools: &ToolSettings) -> JobFailure {
-    let most = tools.limits.memory_bytes;
-    let message = format!(
-        "reading the input needed more memory than the limit of {most} bytes, which the server sets by \
-         media.max_memory_bytes"
-    );
-    JobFailure::request(stage, "over_memory", message)
 }
 
 /// A child that runs. Dropping it kills it.

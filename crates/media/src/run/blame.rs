@@ -63,19 +63,11 @@ impl Job<'_> {
 
     /// The refusal of what would be larger than any output may be.
     pub(super) fn too_large(&self) -> MediaError {
-        let most = self.toolbox.settings().limits.output_bytes;
-        let message = format!(
-            "the output would be larger than the limit of {most} bytes, which the server sets by media.max_output_bytes"
-        );
-        MediaError::Failed(JobFailure::request(Stage::Encoding, "over_limit", message))
+        MediaError::Failed(self.toolbox.settings().limits.over_size(Stage::Encoding))
     }
 
     fn over_memory(&self) -> JobFailure {
-        let most = self.toolbox.settings().limits.memory_bytes;
-        let message = format!(
-            "the encoder needed more memory than the limit of {most} bytes, which the server sets by media.max_memory_bytes"
-        );
-        JobFailure::request(Stage::Encoding, "over_memory", message)
+        self.toolbox.settings().limits.over_memory(Stage::Encoding, "the encoder")
     }
 
     fn over_processes(&self) -> JobFailure {

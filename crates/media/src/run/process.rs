@@ -131,8 +131,8 @@ impl Listener for Collector {
     }
 }
 
-/// The thread that starts children. It ends when the toolbox is dropped.
-#[derive(Debug)]
+/// The thread that starts children. It ends when the last clone of this is dropped.
+#[derive(Debug, Clone)]
 pub(crate) struct Spawner {
     requests: mpsc::Sender<Request>,
 }

@@ -24,7 +24,7 @@ use super::fetch::Input;
 use super::make::{self, Kept, kept_plan};
 use super::route::Route;
 use super::trouble::{Trouble, machine_failed};
-use super::{Walk, Way};
+use super::{Walk, Way, make_folder};
 use crate::progress::{ENCODED, Share};
 
 /// What became of a member, as the receipt tells it.
@@ -209,8 +209,8 @@ impl Walk<'_> {
         let MemberKind::File { path, size_bytes } = &member.kind else {
             return Ok((receipt("folder", "kept", 0, 0, None), None));
         };
+        make_folder(folder, Stage::Encoding).await?;
         let failed = |error| Trouble::Failed(machine_failed(Stage::Encoding, &error));
-        tokio::fs::create_dir(folder).await.map_err(failed)?;
         let (kind, outcome) = if image::is_picture(path).map_err(failed)? {
             ("image", self.picture_member(auto, path, folder.join("picture")).await)
         } else if heif::is_heif(path).map_err(failed)? {
@@ -281,11 +281,6 @@ impl Walk<'_> {
         };
         (kind, work.await.map_err(|error| Trouble::with_media(Stage::Encoding, error)))
     }
-}
-
-async fn make_folder(folder: &Path, stage: Stage) -> Result<(), Trouble> {
-    let made = tokio::fs::create_dir(folder).await;
-    made.map_err(|error| Trouble::Failed(machine_failed(stage, &error)))
 }
 
 /// What is told of an archive: its format.

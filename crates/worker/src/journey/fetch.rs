@@ -11,9 +11,9 @@ use reelhook_media::image::Origin;
 use reelhook_store::{StoreError, Upload};
 use url::{Url, form_urlencoded};
 
-use super::Walk;
 use super::download::Download;
-use super::trouble::{Trouble, machine_failed};
+use super::trouble::Trouble;
+use super::{Walk, make_folder};
 
 /// An input on this machine's disk.
 #[derive(Debug)]
@@ -70,11 +70,11 @@ impl Walk<'_> {
             inputs.push(match &spec.source {
                 InputSource::Upload(id) => self.fetch_upload(*id, &folder).await?,
                 InputSource::Url(url) => {
-                    make_folder(&folder).await?;
+                    make_folder(&folder, Stage::Fetching).await?;
                     self.fetch_url(url, &self.headers(&spec.name), &folder).await?
                 }
                 InputSource::Origin { origin, path } => {
-                    make_folder(&folder).await?;
+                    make_folder(&folder, Stage::Fetching).await?;
                     self.fetch_origin(*origin, path, &folder).await?
                 }
             });
@@ -121,11 +121,6 @@ impl Walk<'_> {
             self.unless_interrupted(download.run()).await?.map_err(Trouble::Failed)?;
         Ok(Input::new(path, InputFacts { name: name_of(url), size_bytes, sha256, sha1, media: None }))
     }
-}
-
-async fn make_folder(folder: &Path) -> Result<(), Trouble> {
-    let made = tokio::fs::create_dir(folder).await;
-    made.map_err(|error| Trouble::Failed(machine_failed(Stage::Fetching, &error)))
 }
 
 /// The last part of the path, as text that is safe to show; `input` where there is none.

@@ -22,10 +22,10 @@ use reelhook_media::{
 use reelhook_store::OutputEnd;
 use serde_json::{Value, json};
 
-use super::Walk;
 use super::fetch::Input;
 use super::route::Route;
 use super::trouble::{OUT_OF_DISK, Trouble, machine_failed};
+use super::{Walk, make_folder};
 use crate::progress::{ENCODED, FETCHED, Share};
 
 /// What the steps of one job work on.
@@ -180,8 +180,7 @@ impl Walk<'_> {
     /// Runs a step and settles its products. Trouble of the run is answered; trouble of a product is noted.
     async fn attempt(&mut self, bench: &Bench<'_>, step: &Step, share: Share, name: &str) -> Result<(), Trouble> {
         let folder = bench.scratch.join(name);
-        let created = tokio::fs::create_dir(&folder).await;
-        created.map_err(|error| Trouble::Failed(machine_failed(Stage::Encoding, &error)))?;
+        make_folder(&folder, Stage::Encoding).await?;
         let report = self.run(bench, step, share, &folder).await?;
         fail_point!("worker.encoded");
         let verified = self.verify(bench, step, &folder).await?;

@@ -354,8 +354,7 @@ impl Walk<'_> {
 
     /// Probes an input. `folder` is made for it: what the tool may write to has nothing in it, the input least of all.
     async fn probe(&self, toolbox: &Toolbox, input: &Path, folder: &Path) -> Result<Source, Trouble> {
-        let created = tokio::fs::create_dir(folder).await;
-        created.map_err(|error| Trouble::Failed(machine_failed(Stage::Probing, &error)))?;
+        make_folder(folder, Stage::Probing).await?;
         let probed = self.unless_interrupted(toolbox.probe(input, folder)).await?;
         let source = probed.map_err(|error| Trouble::with_media(Stage::Probing, error))?;
         match (&source.damage, self.damage()) {
@@ -432,6 +431,12 @@ impl Walk<'_> {
         let outputs = ends.into_iter().flatten().collect();
         self.means.store.finish_job(lease, JobEnd { signal, inputs, outputs, cost }).await
     }
+}
+
+/// Makes a folder for what one step writes.
+async fn make_folder(folder: &Path, stage: Stage) -> Result<(), Trouble> {
+    let made = tokio::fs::create_dir(folder).await;
+    made.map_err(|error| Trouble::Failed(machine_failed(stage, &error)))
 }
 
 /// Whether an output is left as an earlier run made it.

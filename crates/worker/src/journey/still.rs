@@ -8,10 +8,10 @@ use reelhook_domain::media::MediaInfo;
 use reelhook_media::image::{Origin, OriginFormat};
 use reelhook_media::{MediaError, Source, heif};
 
-use super::Walk;
 use super::fetch::{Developed, Input};
 use super::route::Kind;
-use super::trouble::{Trouble, ffmpeg_missing, machine_failed};
+use super::trouble::{Trouble, ffmpeg_missing};
+use super::{Walk, make_folder};
 
 impl Walk<'_> {
     /// Decodes the inputs that come in a format for which we have no decoder of our own.
@@ -26,8 +26,7 @@ impl Walk<'_> {
                 return Err(Trouble::Failed(ffmpeg_missing(Stage::Probing)));
             };
             let folder = scratch.join(format!("heif-{number}"));
-            let created = tokio::fs::create_dir(&folder).await;
-            created.map_err(|error| Trouble::Failed(machine_failed(Stage::Probing, &error)))?;
+            make_folder(&folder, Stage::Probing).await?;
             let (limits, cancel) = (self.means.readers.image_limits(), &self.seat.cancel);
             let decoding = toolbox.decode_heif(&input.path, &folder, limits, cancel);
             let decoded = self.unless_interrupted(decoding).await?;
