@@ -77,9 +77,14 @@ impl Unread {
         UnderWay(self.clone())
     }
 
-    /// Whether an answer is under way that does not wait for more of the request.
+    /// Whether an answer is under way.
     fn awaits_answer(&self) -> bool {
-        self.0.unanswered.load(Ordering::Relaxed) && !self.0.wanting.load(Ordering::Relaxed)
+        self.0.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// Whether what answers waited for more of the request when it was asked last.
+    fn wants_more(&self) -> bool {
+        self.0.wanting.load(Ordering::Relaxed)
     }
 
     /// The body of a new request, watched.
@@ -131,6 +136,8 @@ pub(crate) struct Lingering {
     stalled: Option<Pin<Box<Sleep>>>,
     /// Until when the end of what the caller sends is held back.
     half_closed: Option<Pin<Box<Sleep>>>,
+    /// Whether what answers had a turn since that end was seen: before, it may not have taken yet what came last.
+    had_turn: bool,
 }
 
 struct Closing {
@@ -141,7 +148,7 @@ struct Closing {
 
 impl Lingering {
     pub(crate) fn new(stream: Stream, unread: Unread, patience: Duration) -> Self {
-        Self { stream, unread, closing: None, patience, stalled: None, half_closed: None }
+        Self { stream, unread, closing: None, patience, stalled: None, half_closed: None, had_turn: false }
     }
 
     /// What came of a write, or the end of our patience with one that waits.
@@ -183,6 +190,14 @@ impl AsyncRead for Lingering {
         ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
         let is_end = into.filled().len() == before && into.remaining() > 0;
         if is_end && self.unread.awaits_answer() {
+            if !self.had_turn {
+                self.had_turn = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.unread.wants_more() {
+                return Poll::Ready(Ok(()));
+            }
             let wait = self.half_closed.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED)));
             return wait.as_mut().poll(cx).map(Ok);
         }

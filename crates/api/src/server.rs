@@ -86,9 +86,10 @@ async fn connection(stream: Stream, router: axum::Router, stop: CancellationToke
     let is_reserve = seat.kind() == Kind::Reserve;
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (router, unread, busy) = (router.clone(), unread.clone(), seat.begin());
+        // Noted here and not in what follows, which has its first turn after more was read.
+        let under_way = unread.answering();
+        let request = request.map(|body| Body::new(unread.watch(body)));
         async move {
-            let under_way = unread.answering();
-            let request = request.map(|body| Body::new(unread.watch(body)));
             let names_host = names_host(request.version(), request.headers());
             let mut response = if !names_host {
                 let detail = "an HTTP/1.1 request must have one Host header: a host and perhaps a port";
