@@ -2,10 +2,11 @@
 """Holds the running server to its own document: a schema fuzzer asks every operation for what the document allows and
 for what it does not, and no answer may be one that the document does not have.
 
-    scripts/check-contract.py [--binary target/debug/reelhook] [--examples 50]
+    scripts/check-contract.py [--binary target/debug/reelhook] [--examples 50] [--seed random]
 
 The server runs in a network of its own, where there is nothing but the machine itself: what the fuzzer makes up is dialed
-by jobs and webhooks. That needs root, or a kernel that lets others make networks. What is left out, and why, stands in
+by jobs and webhooks. That needs root, or a kernel that lets others make networks. The examples are the same each time, so
+that a failure is one of the change that it follows; `--seed random` looks further. What is left out, and why, stands in
 scripts/contract.toml.
 """
 
@@ -32,14 +33,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=ROOT / "target/debug/reelhook", type=pathlib.Path)
     parser.add_argument("--examples", default=50, type=int, help="of each operation")
+    parser.add_argument("--seed", default="1", help="of the examples; `random` draws one, which the run prints")
     arguments = parser.parse_args()
     if MARK not in os.environ:
-        network = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
-        command = [*network, sys.executable, __file__, *sys.argv[1:]]
+        rights = [] if os.geteuid() == 0 else ["--map-root-user"]
+        command = ["unshare", *rights, "--net", "--mount", sys.executable, __file__, *sys.argv[1:]]
         sys.exit(subprocess.run(command, env={**os.environ, MARK: "1"}, check=False).returncode)
     raise_loopback()
     fuzzer = pathlib.Path(sys.executable).with_name("schemathesis")
     with tempfile.TemporaryDirectory() as folder:
+        ask_no_name_server(pathlib.Path(folder))
         sys.exit(check(arguments, fuzzer, pathlib.Path(folder)))
 
 
@@ -49,6 +52,13 @@ def raise_loopback():
         asked = struct.pack("16sh", b"lo", 0)
         name, flags = struct.unpack("16sh", fcntl.ioctl(sock, 0x8913, asked)[:18])
         fcntl.ioctl(sock, 0x8914, struct.pack("16sh", name, flags | 1))
+
+
+def ask_no_name_server(folder):
+    """Has names looked up in the machine's hosts file only, at once: a name server that is out of reach is waited for."""
+    lookups = folder / "nsswitch.conf"
+    lookups.write_text("hosts: files\n")
+    subprocess.run(["mount", "--bind", lookups, "/etc/nsswitch.conf"], check=True)
 
 
 def check(arguments, fuzzer, folder):
@@ -64,6 +74,9 @@ def check(arguments, fuzzer, folder):
         shutil.copy(ROOT / "scripts/contract.toml", folder / "schemathesis.toml")
         command = [fuzzer, "run", f"http://{ADDRESS}/openapi.json", "--no-color"]
         command += ["-H", f"Authorization: Bearer {made.stdout.strip()}", "-n", str(arguments.examples)]
+        command += [] if arguments.seed == "random" else ["--seed", arguments.seed]
+        # A test of an endpoint waits for the receiver's answer, as long as the endpoint says.
+        command += ["--request-timeout", "60"]
         # A plan fetches its input and waits before it tries again, for seconds. Its body has the reader of POST /v1/jobs.
         command += ["--exclude-path", "/v1/plan"]
         # A stream of events would have no end.

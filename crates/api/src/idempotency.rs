@@ -26,8 +26,13 @@ impl FromRequestParts<Desk> for IdempotencyKey {
     async fn from_request_parts(parts: &mut Parts, _desk: &Desk) -> Result<Self, Problem> {
         let Some(key) = parts.headers.get(HEADER) else { return Ok(Self(None)) };
         match key.to_str() {
-            Ok(key) if (1..=255).contains(&key.len()) => Ok(Self(Some(key.to_owned()))),
-            _ => Err(Problem::violation("Idempotency-Key", Value::Null, "must be 1 to 255 visible ASCII characters")),
+            Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Ok(Self(Some(key.to_owned())))
+            }
+            _ => {
+                let message = "must be 1 to 255 visible ASCII characters without spaces";
+                Err(Problem::violation("Idempotency-Key", Value::Null, message))
+            }
         }
     }
 }

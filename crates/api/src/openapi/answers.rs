@@ -87,6 +87,9 @@ fn parameter(name: &str, is_pull: bool) -> Option<Value> {
         "job" => text(&JobId::pattern()),
         // A text that is no number counts as absent.
         "Last-Event-ID" => json!({"type": "string"}),
+        "names" => json!({"type": "string", "enum": ["", "types", "none"], "default": "types"}),
+        // At most a minute.
+        "wait" => text("0*([0-9]|[1-5][0-9]|60)s?|0*([0-9]{1,4}|[1-5][0-9]{4}|60000)ms"),
         "Idempotency-Key" => json!({"type": "string", "pattern": "^[!-~]{1,255}$"}),
         _ => return None,
     })
