@@ -87,6 +87,18 @@ choice! {
     }
 }
 
+choice! {
+    /// How much is done to what a model says.
+    Refine {
+        /// Nothing: its matte as it comes.
+        None = "none",
+        /// Each frame by itself: a second look at the subject, islands, holes and edges.
+        Fast = "fast",
+        /// And steady over time, with the background's colour taken out of the edges.
+        Full = "full",
+    }
+}
+
 /// Where the subject's picture lies on a canvas.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Composition {
