@@ -5,12 +5,17 @@
 //! ffmpeg has decoded and scaled: no byte of the input's own reaches them.
 
 mod card;
+mod matting;
 mod model;
+mod report;
 
 use std::io;
 use std::path::Path;
 
-pub(crate) use self::model::{Grey, Model, ModelError};
+pub use self::matting::Matting;
+pub use self::model::ModelError;
+pub(crate) use self::model::{Grey, Model};
+pub use self::report::MatteReport;
 
 /// Whether a model may have that name: 1 to 64 of `a` to `z`, digits, `-` and `_`.
 pub fn is_name(name: &str) -> bool {

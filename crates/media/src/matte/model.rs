@@ -15,13 +15,18 @@ const USUAL_SIDE: u32 = 512;
 
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ModelError {
+pub enum ModelError {
     /// There is none of that name.
     #[error("no model {0} is installed")]
     Missing(String),
     /// Its file or its card cannot be used. For the operator.
     #[error("the model {name} cannot be used: {why}")]
-    Broken { name: String, why: String },
+    Broken {
+        /// The model.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The machine failed.
     #[error(transparent)]
     Io(#[from] io::Error),
