@@ -11,7 +11,8 @@ use reelhook_domain::event::{EventFilter, EventType};
 use reelhook_domain::form::{Form, Violation};
 use reelhook_domain::job::{Dialect, ONLY_INPUT};
 use reelhook_domain::recipe::{
-    Anchor, Background, Composition, Format, LARGEST_SIDE, MATTED_FORMATS, Recipe, RemoveBackground, Rgb,
+    Anchor, Background, Composition, Format, LARGEST_SIDE, MATTED_FORMATS, Quality, Recipe, Refine, RemoveBackground,
+    Rgb,
 };
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -184,8 +185,16 @@ fn read(form: &mut Form, terms: &Terms) -> Option<JobRequest> {
         source: InputRequest::Url(url),
         headers: BTreeMap::new(),
     }));
-    let recipe =
-        RemoveBackground { model: model?, key_color: None, background: backdrop, format: format?, composition };
+    let recipe = RemoveBackground {
+        model: model?,
+        refine: Refine::Full,
+        require_subject: false,
+        key_color: None,
+        background: backdrop,
+        format: format?,
+        quality: Quality::Standard,
+        composition,
+    };
     let outputs = vec![OutputRequest { name: OUTPUT.to_owned(), recipe: Recipe::RemoveBackground(recipe) }];
     let mut request = JobRequest::new(Dialect::RemoveBgVideo, inputs, outputs);
     debug_assert_eq!(request.inputs[0].name, ONLY_INPUT);

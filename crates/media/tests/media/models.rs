@@ -11,8 +11,11 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::clips::ffmpeg;
-use crate::cutouts::{FRAMES, Picture, RADIUS, SIZE, SKIN, archived, before_screen, close, middle, pictures, samples};
+use crate::cutouts::{
+    FRAMES, Picture, RADIUS, SIZE, SKIN, archived, before_screen, close, leaks, middle, pictures, samples,
+};
 use crate::onnx;
+use crate::remove_background::seen;
 use crate::rig::{Rig, settings};
 
 const H264: &str = "libx264 -preset ultrafast";
@@ -118,6 +121,18 @@ async fn a_model_serves_every_format_and_background() {
         let (x, y) = middle(frame);
         assert!(close(picture.at(x - 100, y), SKIN, 14), "{:?}", picture.at(x - 100, y));
         assert!(close(picture.at(if frame < 10 { 98 } else { 1 }, 1), [32, 64, 255], 8), "frame {frame}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_leaves_nothing_of_the_background_under_what_is_clear() {
+    let World { rig, models, input } = &world().await;
+    onnx::write(&models.join("tiny.onnx"), WEIGHTS, BIAS, Some((160, 90)));
+    for format in ["webm", "mov", "gif", "webp", "png_sequence"] {
+        let made = rig.make(input, wish("tiny", format)).await.unwrap();
+        for (frame, picture) in seen(rig, &made).iter().enumerate() {
+            assert_eq!(leaks(picture), Vec::<String>::new(), "{format}, frame {frame}");
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! so that no colour of the background bleeds in. Then what is behind ([`stage`]): the canvas is made of the source's own
 //! frames, painted over, so that its frames come exactly when the subject's do.
 
+mod flat;
 mod key;
 mod screen;
 mod stage;
@@ -13,7 +14,7 @@ pub(crate) use self::screen::{SCREEN_SIZE, screen_color};
 
 use reelhook_domain::failure::{JobFailure, Stage as JobStage};
 use reelhook_domain::media::VideoInfo;
-use reelhook_domain::recipe::{Background, CHROMA, Format, Quality, RemoveBackground, Rgb};
+use reelhook_domain::recipe::{AUTO, Background, CHROMA, Format, Quality, RemoveBackground, Rgb};
 
 use self::stage::Stage;
 use super::color::Hdr;
@@ -159,7 +160,7 @@ impl Graph {
         let mut graph =
             Self { text: String::new(), notes: Vec::new(), beside: Vec::new(), before: None, frame_rate: None };
         let mut chain = Vec::new();
-        if wish.model == CHROMA {
+        if keys(wish) {
             if wish.format == Format::Gif && video.frame_rate.is_some_and(|rate| rate > FASTEST_GIF) {
                 graph.frame_rate = Some(FASTEST_GIF);
                 chain.push(format!("fps={}", seconds(FASTEST_GIF)));
@@ -208,6 +209,7 @@ impl Graph {
             Background::Transparent => {
                 let on_nothing = stage.on_nothing();
                 if let Some(last) = parts.last_mut() {
+                    *last += &format!(",{}", flat::filters());
                     on_nothing.iter().for_each(|filter| *last += &format!(",{filter}"));
                 }
                 graph.notes.push("on nothing".to_owned());
@@ -237,7 +239,7 @@ impl Graph {
         }
         graph.notes.extend(hdr.note());
         graph.text = parts.join(";");
-        if wish.model != CHROMA && desk.source.video_start > 0.0 {
+        if !keys(wish) && desk.source.video_start > 0.0 {
             graph.text += &format!(",setpts=PTS+{}/TB", seconds(desk.source.video_start));
         }
         Ok(graph)
@@ -245,7 +247,7 @@ impl Graph {
 
     /// What gives the picture its alpha.
     fn cut_out(&mut self, wish: &RemoveBackground, stage: &Stage, frames: Vec<String>) -> Cut {
-        if wish.model != CHROMA {
+        if !keys(wish) {
             let rate = Rate::of(self.frame_rate.unwrap_or(25.0));
             self.notes.push(format!("cut out by the model {}, {} frames per second", wish.model, rate));
             self.before = Some(Before::Matte { model: wish.model.clone(), frames, rate });
@@ -285,6 +287,11 @@ impl Graph {
         self.beside.push(Beside::of(file, source));
         Ok(((picture.width, picture.height), format!("{}:{index}", self.beside.len())))
     }
+}
+
+/// Whether the subject is keyed from a screen.
+fn keys(wish: &RemoveBackground) -> bool {
+    wish.model == CHROMA || wish.model == AUTO
 }
 
 enum Cut {
