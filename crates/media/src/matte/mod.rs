@@ -5,9 +5,12 @@
 //! ffmpeg has decoded and scaled: no byte of the input's own reaches them.
 
 mod card;
+mod graph;
 mod matting;
 mod model;
+mod onnx;
 mod report;
+mod tflite;
 
 use std::io;
 use std::path::Path;
