@@ -354,7 +354,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain(
         "removebgvideo.models",
         Kind::Texts(&form::NAMED),
-        "What RemoveBGVideo's names of models stand for: `NAME=MODEL`. `chroma` is built in and keys out a plain screen; other models are files. A name that is not here, and no installed model, is refused.",
+        "What RemoveBGVideo's names of models stand for: `NAME=MODEL`, or `NAME=MODEL:REFINE` with how its matte is refined (`none`, `fast`, `full`). `chroma` and `auto` are built in; other models are files. A name that is not here, and is not an installed model, is refused.",
     ),
     plain(
         "removebgvideo.credits_per_minute",
