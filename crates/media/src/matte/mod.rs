@@ -5,11 +5,20 @@
 //! ffmpeg has decoded and scaled: no byte of the input's own reaches them.
 
 mod card;
+mod colors;
 mod graph;
+mod grid;
+mod guided;
+pub mod install;
+mod look;
 mod matting;
 mod model;
 mod onnx;
+mod plane;
 mod report;
+#[cfg(test)]
+mod score;
+mod steady;
 mod tflite;
 
 use std::io;
