@@ -26,7 +26,6 @@ use std::path::Path;
 
 pub use self::matting::Matting;
 pub use self::model::ModelError;
-pub(crate) use self::model::{Grey, Model};
 pub use self::report::MatteReport;
 
 /// Whether a model may have that name: 1 to 64 of `a` to `z`, digits, `-` and `_`.

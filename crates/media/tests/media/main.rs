@@ -17,4 +17,5 @@ mod recipes;
 mod remove_background;
 mod rig;
 mod sandbox;
+mod streaming;
 mod style;
