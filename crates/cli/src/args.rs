@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 use url::Url;
 
 use crate::commands::{
-    accounts, bench, credits, demo, doctor, jobs, keys, listen, models, secrets, selftest, serve, submit, trigger, verify,
+    accounts, bench, credits, demo, doctor, jobs, keys, listen, models, secrets, selftest, serve, submit, trigger,
+    verify,
 };
 use crate::{address, exit};
 

@@ -146,7 +146,8 @@ fn packed(room: &Path) -> anyhow::Result<PathBuf> {
         return Err(Exit::Failed.error(format_args!("npm could not bring {PACKAGE}: {}. {by_hand}", said.trim())));
     }
     let entries = std::fs::read_dir(room)?.collect::<io::Result<Vec<_>>>()?;
-    let package = entries.into_iter().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "tgz"));
+    let package =
+        entries.into_iter().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "tgz"));
     package.ok_or_else(|| Exit::Failed.error(format_args!("npm ended well and brought nothing. {by_hand}")))
 }
 

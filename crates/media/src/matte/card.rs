@@ -147,14 +147,23 @@ impl Card {
             return Err("mean and std must be finite numbers, std not 0".to_owned());
         }
         for (name, hash) in [("sha256", &card.sha256), ("whole_sha256", &card.whole_sha256)] {
-            if hash.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            if hash.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            {
                 return Err(format!("{name} must be 64 hexadecimal digits"));
             }
         }
         if card.looks == Looks::Tracked && !card.recurrent.is_empty() {
-            return Err("looks is tracked, but a model with recurrent inputs must look at the whole of each frame".to_owned());
+            return Err(
+                "looks is tracked, but a model with recurrent inputs must look at the whole of each frame".to_owned()
+            );
         }
         Ok(card)
+    }
+
+    /// Whether pictures go in and mattes come out as they are.
+    pub(super) fn is_plain(&self) -> bool {
+        let Self { mean, std, order, sigmoid, stretch, channel, .. } = self;
+        (*mean, *std, *order, *sigmoid, *stretch, *channel) == ([0.0; 3], [1.0; 3], Order::Rgb, false, false, 0)
     }
 
     /// As text, as it is read.

@@ -47,7 +47,8 @@ pub(super) fn decontaminate(grid: Grid, picture: &Small, matte: &Plane, states: 
                 let right = (left + 1).min(across - 1);
                 let mix = |colors: &[[f32; 3]], channel: usize| {
                     let row = |row: usize| {
-                        let (left, right) = (colors[row * across + left][channel], colors[row * across + right][channel]);
+                        let (left, right) =
+                            (colors[row * across + left][channel], colors[row * across + right][channel]);
                         left + (right - left) * share_x
                     };
                     let (upper, lower) = (row(upper), row(lower));

@@ -43,7 +43,9 @@ impl Edges {
             .cells
             .iter()
             .zip(&matte.values)
-            .map(|(&[r, g, b], &p)| [r, g, b, p, r * r, r * g, r * b, g * g, g * b, b * b, r * p, g * p, b * p, 0.0, 0.0, 0.0])
+            .map(|(&[r, g, b], &p)| {
+                [r, g, b, p, r * r, r * g, r * b, g * g, g * b, b * b, r * p, g * p, b * p, 0.0, 0.0, 0.0]
+            })
             .collect();
         window(&mut sums, width, height);
         let mut cells: Vec<[f32; 4]> = sums.iter().map(line).collect();
@@ -161,7 +163,11 @@ fn line(means: &[f32; 16]) -> [f32; 4] {
     if determinant.abs() < 1e-16 {
         return [0.0, 0.0, 0.0, p];
     }
-    let shares = [(a * x + d * y + e * z) / determinant, (d * x + f * y + h * z) / determinant, (e * x + h * y + i * z) / determinant];
+    let shares = [
+        (a * x + d * y + e * z) / determinant,
+        (d * x + f * y + h * z) / determinant,
+        (e * x + h * y + i * z) / determinant,
+    ];
     [shares[0], shares[1], shares[2], p - shares[0] * r - shares[1] * g - shares[2] * b]
 }
 
@@ -207,10 +213,15 @@ mod tests {
     fn a_coarse_mask_takes_the_edge_of_the_picture() {
         // Dark left of 70, light right of it; the mask goes from 0 to 1 over 12 pixels and is 2 off.
         let grid = Grid::of((160, 120));
-        let rgb: Vec<u8> = (0..160 * 120).flat_map(|place| if place % 160 < 70 { [40, 50, 60] } else { [200, 180, 90] }).collect();
+        let rgb: Vec<u8> =
+            (0..160 * 120).flat_map(|place| if place % 160 < 70 { [40, 50, 60] } else { [200, 180, 90] }).collect();
         let picture = grid.shrink(&rgb);
         let value = |place: usize| ((place % grid.width) as f32 * grid.cell as f32 - 62.0).clamp(0.0, 12.0) / 12.0;
-        let matte = Plane { width: grid.width, height: grid.height, values: (0..grid.width * grid.height).map(value).collect() };
+        let matte = Plane {
+            width: grid.width,
+            height: grid.height,
+            values: (0..grid.width * grid.height).map(value).collect(),
+        };
         let edges = Edges::of(grid, &picture, &matte);
         let mut rgba = vec![0; 160 * 120 * 4];
         edges.apply(&rgb, &mut rgba);
@@ -227,7 +238,8 @@ mod tests {
             let rgb = vec![90; size.0 as usize * size.1 as usize * 3];
             let picture = grid.shrink(&rgb);
             for (value, alpha) in [(0.0, 0), (1.0, 255)] {
-                let matte = Plane { width: grid.width, height: grid.height, values: vec![value; grid.width * grid.height] };
+                let matte =
+                    Plane { width: grid.width, height: grid.height, values: vec![value; grid.width * grid.height] };
                 let mut rgba = vec![7; rgb.len() / 3 * 4];
                 Edges::of(grid, &picture, &matte).apply(&rgb, &mut rgba);
                 assert!(rgba.as_chunks::<4>().0.iter().all(|pixel| *pixel == [90, 90, 90, alpha]), "{size:?}");

@@ -83,7 +83,8 @@ pub fn add(folder: &Path, name: &str, file: &Path, card: Option<&Path>) -> Resul
     let refused = |why: String| AddError::Refused(format!("{} cannot be added as {name}: {why}", file.display()));
     let mut card = match card {
         Some(path) => {
-            let text = String::from_utf8(read(path, LARGEST_CARD)?).map_err(|_| refused("its card is not text".into()))?;
+            let text =
+                String::from_utf8(read(path, LARGEST_CARD)?).map_err(|_| refused("its card is not text".into()))?;
             Card::read(&text).map_err(|why| refused(format!("its card is wrong: {why}")))?
         }
         None => Card::default(),
@@ -106,7 +107,8 @@ pub fn add(folder: &Path, name: &str, file: &Path, card: Option<&Path>) -> Resul
     } else if tflite::is_one(&bytes) {
         if name == HUMAN {
             if hash(&bytes) != NET.sha256 {
-                let why = format!("it is not the net of {PACKAGE}, which {HUMAN} stands for; add it under another name");
+                let why =
+                    format!("it is not the net of {PACKAGE}, which {HUMAN} stands for; add it under another name");
                 return Err(refused(why));
             }
             card = human();

@@ -236,8 +236,10 @@ mod tests {
 
     #[test]
     fn the_box_grows_at_once_and_shrinks_slowly() {
-        let (small, large) =
-            (Part { left: 0.4, top: 0.4, right: 0.6, bottom: 0.6 }, Part { left: 0.2, top: 0.2, right: 0.8, bottom: 0.8 });
+        let (small, large) = (
+            Part { left: 0.4, top: 0.4, right: 0.6, bottom: 0.6 },
+            Part { left: 0.2, top: 0.2, right: 0.8, bottom: 0.8 },
+        );
         let mut tracker = Tracker::default();
         tracker.found(Some(small), false);
         tracker.seen(Some(large));

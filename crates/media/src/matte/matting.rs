@@ -13,15 +13,18 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use reelhook_domain::recipe::Refine;
 
-use super::card::{Kind, Looks};
+use super::card::{Card, Kind, Looks};
 use super::colors;
+use super::executor::Executor;
 use super::grid::{Grid, Small};
 use super::guided::{Edges, State};
 use super::look::{self, Part, Tracker};
 use super::model::{self, Answer, Model, ModelError, Net};
+use super::onnx;
 use super::plane::Plane;
 use super::report::{MatteReport, Seen, Tally};
 use super::steady::Steady;
+use super::tflite;
 
 /// Every how many frames a tracked subject is looked for in the whole frame.
 const WHOLE_LOOK: u64 = 8;
@@ -48,14 +51,8 @@ impl Matting {
     /// When there is no such model, or it cannot be used.
     pub fn load(folder: &Path, model: &str, refine: Refine, size: (u32, u32)) -> Result<Self, ModelError> {
         let card = model::card(folder, model)?;
-        let whole = match &card.whole_sha256 {
-            Some(sha256) => {
-                let bytes = model::file(folder, model, "whole.onnx", Some(sha256))?;
-                Some(Box::new(Model::of(model, bytes, card.clone())?) as Box<dyn Net>)
-            }
-            None => None,
-        };
-        let near = Box::new(Model::load(folder, model)?);
+        let whole = card.whole_sha256.is_some().then(|| net(folder, model, &card, "whole.")).transpose()?;
+        let near = net(folder, model, &card, "")?;
         Ok(Self::with(Nets { near, whole, resizer: Resizer::new() }, (card.kind, card.looks), refine, size))
     }
 
@@ -122,7 +119,11 @@ impl Matting {
         }
         let part = if self.looks == Looks::Tracked { self.part(rgb, cut)? } else { Some(Part::WHOLE) };
         let Some(part) = part else {
-            laid(rgb, &Plane::new(self.grid.width, self.grid.height).resized(self.size.0 as usize, self.size.1 as usize), rgba);
+            laid(
+                rgb,
+                &Plane::new(self.grid.width, self.grid.height).resized(self.size.0 as usize, self.size.1 as usize),
+                rgba,
+            );
             return Ok((1.0, cut));
         };
         let answer = self.nets.near(rgb, self.size, part)?;
@@ -195,6 +196,27 @@ impl Matting {
         }
         Ok(self.tracker.part())
     }
+}
+
+/// A net of a model: by the executor of our own where the file that it was made of is there, else by the interpreter.
+fn net(folder: &Path, name: &str, card: &Card, which: &str) -> Result<Box<dyn Net>, ModelError> {
+    let sha256 = if which.is_empty() { &card.sha256 } else { &card.whole_sha256 };
+    let own = folder.join(format!("{name}.{which}tflite"));
+    if let Some(sha256) = sha256
+        && card.is_plain()
+        && own.is_file()
+    {
+        let bytes = model::file(folder, name, &format!("{which}tflite"), None)?;
+        let broken = |why| ModelError::Broken { name: name.to_owned(), why };
+        let graph = tflite::read(&bytes).map_err(broken)?;
+        // What was added is known by the ONNX file that this one becomes.
+        if !model::is_of(&onnx::write(&graph), sha256) {
+            return Err(broken(format!("{name}.{which}tflite is not the file that was installed")));
+        }
+        return Ok(Box::new(Executor::new(&graph)));
+    }
+    let bytes = model::file(folder, name, &format!("{which}onnx"), sha256.as_deref())?;
+    Ok(Box::new(Model::of(name, bytes, card.clone())?))
 }
 
 /// The nets, and what brings pictures to their sizes.

@@ -35,14 +35,6 @@ pub enum ModelError {
     Io(#[from] io::Error),
 }
 
-/// A matte: a byte for each pixel, 0 background to 255 subject, row by row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Grey {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) pixels: Vec<u8>,
-}
-
 /// What tells a subject from its background in a picture of its own size.
 pub(super) trait Net: Send + std::fmt::Debug {
     /// Width and height of the pictures that it takes.
@@ -63,7 +55,7 @@ pub(super) struct Answer {
 }
 
 /// A model with its card.
-pub(crate) struct Model {
+pub(super) struct Model {
     name: String,
     model: rten::Model,
     card: Card,
@@ -103,7 +95,7 @@ pub(super) fn file(folder: &Path, name: &str, ending: &str, sha256: Option<&str>
         other => other?,
     };
     match sha256 {
-        Some(sha256) if !hex::encode(Sha256::digest(&bytes)).eq_ignore_ascii_case(sha256) => {
+        Some(sha256) if !is_of(&bytes, sha256) => {
             let why = format!("{name}.{ending} is not the file that was installed: its SHA-256 is another");
             Err(ModelError::Broken { name: name.to_owned(), why })
         }
@@ -111,9 +103,14 @@ pub(super) fn file(folder: &Path, name: &str, ending: &str, sha256: Option<&str>
     }
 }
 
+/// Whether those bytes have that SHA-256.
+pub(super) fn is_of(bytes: &[u8], sha256: &str) -> bool {
+    hex::encode(Sha256::digest(bytes)).eq_ignore_ascii_case(sha256)
+}
+
 impl Model {
     /// Reads `NAME.onnx` and its card. Takes as long as the file is large.
-    pub(crate) fn load(folder: &Path, name: &str) -> Result<Self, ModelError> {
+    pub(super) fn load(folder: &Path, name: &str) -> Result<Self, ModelError> {
         let card = card(folder, name)?;
         let bytes = file(folder, name, "onnx", card.sha256.as_deref())?;
         Self::of(name, bytes, card)
@@ -165,19 +162,6 @@ impl Model {
         let options = RunOptions::default().with_thread_pool(Some(Arc::new(ThreadPool::with_num_threads(1))));
         let name = name.to_owned();
         Ok(Self { name, model, card, input: picture, outputs, beside, recurrent, size, options })
-    }
-
-    /// Width and height of the pictures that it takes.
-    pub(crate) const fn size(&self) -> (u32, u32) {
-        self.size
-    }
-
-    /// The matte of one picture of [`Model::size`], three bytes a pixel: red, green, blue.
-    pub(crate) fn matte(&mut self, picture: &[u8]) -> Result<Grey, ModelError> {
-        let Plane { width, height, values } = self.run(picture)?.matte;
-        let pixels = values.iter().map(|number| (number * 255.0).round() as u8).collect();
-        let side = |side| u32::try_from(side).map_err(|_| ModelError::Io(io::ErrorKind::InvalidData.into()));
-        Ok(Grey { width: side(width)?, height: side(height)?, pixels })
     }
 
     fn broken(&self, why: String) -> ModelError {
@@ -312,7 +296,8 @@ fn size(model: &rten::Model, input: NodeId, card: &Card) -> Result<(u32, u32), S
     if !shape.is_empty() && shape.len() != 4 {
         return Err(format!("its input has {} dimensions; it must have 4: {order}", shape.len()));
     }
-    if let Some(Dimension::Fixed(channels)) = shape.get(places[0]).filter(|channels| **channels != Dimension::Fixed(3)) {
+    if let Some(Dimension::Fixed(channels)) = shape.get(places[0]).filter(|channels| **channels != Dimension::Fixed(3))
+    {
         return Err(format!("its input has {channels} channels; it must have 3: red, green, blue"));
     }
     let fixed = |at: usize| match shape.get(at) {

