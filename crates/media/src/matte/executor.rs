@@ -86,6 +86,7 @@ impl Executor {
         for step in &graph.steps {
             if matches!(step.kind, Kind::Pass)
                 && uses(step.inputs[0]) == 1
+                && step.inputs[0] != graph.output
                 && let Some(maker) = steps.iter_mut().find(|maker| maker.output == same[step.inputs[0]])
                 && maker.then == Activation::None
             {

@@ -300,3 +300,118 @@ fn confidence(matte: &Plane) -> f64 {
     let sum: f64 = matte.values.iter().map(|&value| f64::from((2.0 * value - 1.0).abs())).sum();
     sum / matte.values.len() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// What is red is subject.
+    #[derive(Debug)]
+    struct Red {
+        size: (u32, u32),
+        runs: Arc<AtomicUsize>,
+    }
+
+    impl Net for Red {
+        fn size(&self) -> (u32, u32) {
+            self.size
+        }
+
+        fn run(&mut self, picture: &[u8]) -> Result<Answer, ModelError> {
+            self.runs.fetch_add(1, Ordering::Relaxed);
+            let (width, height) = (self.size.0 as usize, self.size.1 as usize);
+            let values = picture.as_chunks::<3>().0.iter().map(|pixel| f32::from(pixel[0]) / 255.0).collect();
+            Ok(Answer { matte: Plane { width, height, values }, foreground: None })
+        }
+
+        fn forget(&mut self) {}
+    }
+
+    fn matting(looks: Looks, refine: Refine, size: (u32, u32)) -> (Matting, Arc<AtomicUsize>) {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let net = |size| Box::new(Red { size, runs: Arc::clone(&runs) }) as Box<dyn Net>;
+        let nets = Nets { near: net((32, 32)), whole: Some(net((40, 24))), resizer: Resizer::new() };
+        (Matting::with(nets, (Kind::Mask, looks), refine, size), Arc::clone(&runs))
+    }
+
+    /// A red box (left, top, right, bottom) before blue.
+    fn frame(size: (u32, u32), [left, top, right, bottom]: [u32; 4]) -> Vec<u8> {
+        let pixel = |place: u32| {
+            let (x, y) = (place % size.0, place / size.0);
+            if (left..right).contains(&x) && (top..bottom).contains(&y) { [255, 10, 10] } else { [0, 30, 200] }
+        };
+        (0..size.0 * size.1).flat_map(pixel).collect()
+    }
+
+    fn alpha(rgba: &[u8], size: (u32, u32), x: u32, y: u32) -> u8 {
+        rgba[((y * size.0 + x) * 4 + 3) as usize]
+    }
+
+    #[test]
+    fn every_size_of_frame_works() {
+        for size in [(1, 1), (2, 2), (2, 300), (301, 3), (176, 144), (405, 720), (1283, 719)] {
+            for refine in [Refine::None, Refine::Fast, Refine::Full] {
+                for looks in [Looks::Whole, Looks::Tracked] {
+                    let (mut matting, _) = matting(looks, refine, size);
+                    let mut rgba = vec![7; (size.0 * size.1 * 4) as usize];
+                    for number in 0..2 {
+                        matting.frame(&frame(size, [0, 0, size.0, size.1]), &mut rgba).unwrap();
+                        assert!(
+                            rgba.as_chunks::<4>().0.iter().all(|pixel| *pixel == [255, 10, 10, 255]),
+                            "{size:?} {number}"
+                        );
+                    }
+                    assert_eq!(matting.report().mean_subject, 1.0);
+                }
+            }
+        }
+        let (mut matting, _) = matting(Looks::Whole, Refine::Full, (4, 4));
+        assert!(matting.frame(&[0; 47], &mut [0; 64]).is_err() && matting.frame(&[0; 48], &mut [0; 63]).is_err());
+    }
+
+    #[test]
+    fn a_subject_is_followed_lost_and_found_with_few_looks() {
+        let size = (640, 360);
+        let (mut matting, runs) = matting(Looks::Tracked, Refine::Full, size);
+        let mut rgba = vec![0; 640 * 360 * 4];
+        let boxes: Vec<[u32; 4]> = (0..16).map(|number| [100 + number * 8, 80, 220 + number * 8, 300]).collect();
+        for place in &boxes {
+            matting.frame(&frame(size, *place), &mut rgba).unwrap();
+            let [left, top, right, bottom] = *place;
+            assert!(alpha(&rgba, size, left + 6, top + 6) > 250 && alpha(&rgba, size, right - 6, bottom - 6) > 250);
+            assert!(alpha(&rgba, size, left - 6, top + 50) < 5 && alpha(&rgba, size, right + 6, top + 50) < 5);
+        }
+        // Twice two looks at the whole frame, and one at the box for each.
+        assert_eq!(runs.swap(0, Ordering::Relaxed), 16 + 4);
+        matting.frame(&frame(size, [0; 4]), &mut rgba).unwrap();
+        assert!(rgba.iter().all(|byte| *byte == 0), "nothing is left of who has gone");
+        matting.frame(&frame(size, [400, 40, 600, 360]), &mut rgba).unwrap();
+        assert!(alpha(&rgba, size, 500, 200) > 250 && alpha(&rgba, size, 150, 200) == 0);
+        let report = matting.report();
+        assert_eq!(report.frames, 18);
+        assert!((report.without_subject - 1.0 / 18.0).abs() < 1e-9, "{report:?}");
+    }
+
+    #[test]
+    fn alpha_does_not_depend_on_where_the_box_of_a_look_is() {
+        // The same subject at the edge of the frame and in its middle.
+        let size = (640, 360);
+        for place in [[0, 100, 120, 360], [260, 50, 380, 310], [520, 0, 640, 260]] {
+            let (mut matting, _) = matting(Looks::Tracked, Refine::Fast, size);
+            let mut rgba = vec![0; 640 * 360 * 4];
+            (0..3).for_each(|_| matting.frame(&frame(size, place), &mut rgba).unwrap());
+            let [left, top, right, bottom] = place;
+            let mut off = 0;
+            for y in 0..360 {
+                for x in 0..640 {
+                    let exact = u8::from((left..right).contains(&x) && (top..bottom).contains(&y)) * 255;
+                    off += u32::from(alpha(&rgba, size, x, y).abs_diff(exact)) / 255;
+                }
+            }
+            assert!(off < 200, "{place:?}: {off} pixels are wrong");
+        }
+    }
+}

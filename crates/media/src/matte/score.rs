@@ -10,8 +10,10 @@ use std::process::{Command, Stdio};
 
 use reelhook_domain::recipe::Refine;
 
+use super::executor::Executor;
 use super::matting::Matting;
 use super::model::{Model, Net as _};
+use super::tflite;
 
 const WIDTH: usize = 1280;
 const HEIGHT: usize = 720;
@@ -465,8 +467,12 @@ fn an_empty_room_has_no_subject() {
 #[test]
 fn the_net_says_what_the_makers_runtime_says_of_it() {
     for (seed, mean, expected) in REFERENCE {
-        let mut net = Model::load(&models(), "human").unwrap();
-        let matte = net.run(&reference_picture(*seed)).unwrap().matte;
+        let picture = reference_picture(*seed);
+        let matte = Model::load(&models(), "human").unwrap().run(&picture).unwrap().matte;
+        let file = std::fs::read(models().join("human.tflite")).unwrap();
+        let own = Executor::new(&tflite::read(&file).unwrap()).run(&picture).unwrap().matte;
+        let off = own.values.iter().zip(&matte.values).map(|(own, other)| (own - other).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-4, "the executor and the interpreter differ by {off}");
         let whole = matte.values.iter().sum::<f32>() / matte.values.len() as f32;
         assert!((whole - mean).abs() < 1e-4, "{whole} is not {mean}");
         for (place, expected) in expected.iter().enumerate() {
