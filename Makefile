@@ -4,16 +4,20 @@ CARGO ?= cargo
 FEATURES = --features reelhook-cli/failpoints,$(shell scripts/features.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sbom fuzz bench docs clean
+.PHONY: help demo models test check sbom fuzz bench docs clean
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+models: ## Bring the model of people for `remove_background` into target/models, once.
+	@scripts/models.sh
 
 demo: ## Build, then show a job and its webhooks from end to end. ARGS="..." is passed on.
 	@scripts/need.sh cc ffmpeg
 	@scripts/need.sh nasm || true
 	$(CARGO) build --release --bin reelhook --features "$$(scripts/features.sh)"
-	target/release/reelhook demo $(ARGS)
+	@scripts/models.sh target/release/reelhook
+	REELHOOK_MEDIA_MODELS=$(CURDIR)/target/models target/release/reelhook demo $(ARGS)
 
 test: ## Install what the tests need, then run them all.
 	@scripts/setup-tests.sh

@@ -9,6 +9,8 @@ scripts/need.sh cc python3 venv ffmpeg heif-convert go node npm
 # Without it all works, slower.
 scripts/need.sh nasm || echo "pictures will be encoded without assembly" >&2
 
+scripts/models.sh
+
 venv=target/venv
 python_packages=(standardwebhooks svix cryptography flask==3.1.3 transcodely==0.3.13 imageio-ffmpeg)
 # The schema fuzzer, and what makes a typed client of the document and what that client stands on.

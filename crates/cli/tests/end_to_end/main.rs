@@ -21,6 +21,7 @@ mod kills;
 mod links;
 mod logs;
 mod metrics;
+#[allow(dead_code, reason = "shared with the tests of media")]
 #[path = "../../../media/tests/media/onnx.rs"]
 mod onnx;
 mod package;

@@ -19,6 +19,8 @@ const MOST: usize = 4096;
 /// Numbers in a value at most, and the longest side.
 const MOST_NUMBERS: usize = 1 << 26;
 const LONGEST: usize = 1 << 14;
+/// Numbers of all values together at most.
+const MOST_IN_ALL: usize = 1 << 27;
 /// What such a file has after its first four bytes.
 const MARK: &[u8] = b"TFL3";
 
@@ -260,6 +262,9 @@ impl<'a> Builder<'a> {
             return Err("two steps in it make the same tensor".to_owned());
         }
         self.values.push(picture);
+        if self.values.iter().map(|shape| shape.len()).sum::<usize>() > MOST_IN_ALL {
+            return Err(format!("its values have more than {MOST_IN_ALL} numbers together"));
+        }
         self.places[place] = Place::Value(self.values.len() - 1);
         Ok(self.values.len() - 1)
     }

@@ -8,6 +8,7 @@ mod cutouts;
 mod damage;
 mod field;
 mod joined;
+mod kinds;
 mod machine;
 mod models;
 mod onnx;
