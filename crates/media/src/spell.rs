@@ -124,7 +124,8 @@ impl Step {
 
     /// The arguments of a run that writes a few small frames, `size` in RGB, to [`SCREEN`].
     pub(crate) fn screen_arguments(&self, input: &Path, size: (u32, u32)) -> Vec<OsString> {
-        self.spell_frames(input, &["fps=1"], size, &["-frames:v", SCREEN_FRAMES], SCREEN)
+        // Rounded up, so that less than half a second has a frame too.
+        self.spell_frames(input, &["fps=1:round=up"], size, &["-frames:v", SCREEN_FRAMES], SCREEN)
     }
 
     /// The arguments of a run that writes the frames that a model is to cut the subject out of to standard output, in RGB.

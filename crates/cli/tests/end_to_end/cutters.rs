@@ -15,7 +15,7 @@ async fn world() -> World {
     fs::create_dir_all(&models).expect("a folder");
     onnx::write(&models.join("all.onnx"), [0.0; 3], 1.0, Some((16, 16)));
     onnx::write(&models.join("nothing.onnx"), [0.0; 3], 0.0, Some((16, 16)));
-    onnx::write(&models.join("slow.onnx"), [0.0; 3], 1.0, Some((700, 700)));
+    onnx::write(&models.join("slow.onnx"), [0.0; 3], 1.0, Some((300, 300)));
     world
 }
 
@@ -40,7 +40,7 @@ fn cutters(world: &World) -> Vec<u32> {
 async fn a_killed_server_takes_decoder_model_and_encoder_with_it_and_the_next_one_finishes() {
     let mut world = world().await;
     let upload = world.upload("long.mp4", clips::bytes(Clip::Long)).await;
-    let id = world.submit(&cut_out(&upload, "slow", &json!({}))).await;
+    let id = world.submit(&cut_out(&upload, "slow", &json!({"refine": "none"}))).await;
     eventually("all three run", async || cutters(&world).len() == 1 && world.encoders().len() == 2).await;
     let children = world.children();
     assert!(children.len() >= 3, "{children:?}");
@@ -58,7 +58,7 @@ async fn a_killed_server_takes_decoder_model_and_encoder_with_it_and_the_next_on
 async fn a_job_that_is_canceled_leaves_no_child() {
     let world = world().await;
     let upload = world.upload("long.mp4", clips::bytes(Clip::Long)).await;
-    let id = world.submit(&cut_out(&upload, "slow", &json!({}))).await;
+    let id = world.submit(&cut_out(&upload, "slow", &json!({"refine": "none"}))).await;
     eventually("all three run", async || cutters(&world).len() == 1 && world.encoders().len() == 2).await;
     let children = world.children();
     world.post(&format!("/v1/jobs/{id}/cancel"), &json!({})).await.expect(200);
@@ -71,7 +71,7 @@ async fn a_model_that_is_not_installed_is_refused_with_the_names_of_those_that_a
     let world = world().await;
     let upload = world.upload("clip.mp4", clips::bytes(Clip::Video)).await;
     let answer = world.post("/v1/jobs", &cut_out(&upload, "slwo", &json!({}))).await;
-    answer.expect(400);
+    answer.expect(422);
     let violations = answer.violations().join("; ");
     for word in ["outputs[0].model", "slwo", "did you mean slow", "all, nothing, slow", "chroma"] {
         assert!(answer.json().to_string().contains(word), "{word}: {violations}");

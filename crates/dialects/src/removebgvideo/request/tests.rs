@@ -151,7 +151,7 @@ fn a_start_that_says_nothing_is_known_by_it() {
 
 #[test]
 fn names_and_prices_are_the_operators() {
-    assert_eq!(terms().names(), ["original", "chroma", "forest"]);
+    assert_eq!(terms().names(), ["light", "original", "chroma", "forest"]);
     assert_eq!(terms().rate("pro"), CreditRate(180));
     assert_eq!(terms().rate("forest"), CreditRate(60));
     assert_eq!(Terms::default().rate("original"), CreditRate(0));

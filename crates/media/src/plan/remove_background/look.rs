@@ -61,8 +61,8 @@ fn look(
 
 fn vp9(quality: Quality, samples: &'static [&'static str], note: &str, alpha: bool) -> Look {
     let (deadline, speed, crf) = match quality {
-        Quality::Economy => ("realtime", "8", "34"),
-        Quality::Standard => ("realtime", "7", "28"),
+        Quality::Economy => ("realtime", "8", "30"),
+        Quality::Standard => ("realtime", "7", "20"),
         Quality::Premium => ("good", "4", "24"),
     };
     let note = format!("{note} {deadline}, crf {crf}");
