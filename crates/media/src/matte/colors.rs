@@ -56,11 +56,11 @@ pub(super) fn decontaminate(grid: Grid, picture: &Small, matte: &Plane, states: 
                     upper + (lower - upper) * share_y
                 };
                 let alpha = f32::from(pixel[3]) / 255.0;
-                for channel in 0..3 {
+                for (channel, value) in pixel[..3].iter_mut().enumerate() {
                     let subject = mix(&sides.subject, channel);
                     let background = mix(&sides.background, channel);
-                    let left_over = f32::from(pixel[channel]) - alpha * subject - (1.0 - alpha) * background;
-                    pixel[channel] = (subject + alpha * left_over + 0.5).clamp(0.0, 255.0) as u8;
+                    let left_over = f32::from(*value) - alpha * subject - (1.0 - alpha) * background;
+                    *value = (subject + alpha * left_over + 0.5).clamp(0.0, 255.0) as u8;
                 }
             }
         }
