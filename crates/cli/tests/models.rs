@@ -16,7 +16,7 @@ fn package() -> PathBuf {
 
 /// Runs the command on the models of a data folder.
 fn models(data: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let place = ["--data", data.to_str().unwrap()];
+    let place = ["--data", data.to_str().expect("it is text")];
     program::shown(&program::run(&[&["models"], arguments, &place].concat(), ""))
 }
 
@@ -108,7 +108,7 @@ fn packed(name: &str, bytes: &[u8]) -> Vec<u8> {
 /// As gzip, not pressed.
 fn stored(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
-    let length = u16::try_from(bytes.len()).unwrap();
+    let length = u16::try_from(bytes.len()).expect("it is short");
     gzip.extend(length.to_le_bytes());
     gzip.extend((!length).to_le_bytes());
     gzip.extend(bytes);

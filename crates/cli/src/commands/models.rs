@@ -16,15 +16,15 @@ use crate::output;
 
 const EXAMPLES: &str = "\
 Examples:
-  reelhook models add human                                 npm brings the package of the model of people
+  reelhook models add human                                 npm brings the package
   reelhook models add human --from mediapipe-selfie_segmentation-0.1.1675465747.tgz
   reelhook models add isnet --from isnet.onnx --card isnet.toml
   reelhook models list
   reelhook models verify
   reelhook models remove isnet
 
-Models are files in the folder `models` of the data folder, or in that of the setting media.models. A running
-server finds a model that was added at once. `docs/recipes.md` says what a card is.";
+Models are files in the folder `models` of the data folder, or in that of the setting media.models.
+A running server finds a model as soon as it was added. `docs/recipes.md` says what a card is.";
 
 /// Add, list, verify and remove the models of remove_background
 #[derive(Debug, clap::Args)]

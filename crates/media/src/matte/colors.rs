@@ -9,8 +9,9 @@ use super::guided::State;
 use super::plane::Plane;
 
 /// Side of the cells by which hidden colours are kept or not, in pixels. A kept pixel is at most twice that less one from
-/// the subject.
-const KEPT: usize = 4;
+/// the subject: enough for encoders that store colours at half the size. At the end of a wider rim they would leave traces
+/// that lie far from the subject.
+const KEPT: usize = 2;
 /// Pixels on each side over which colours are averaged, first the nearer ones.
 const REACHES: [usize; 2] = [8, 24];
 /// Weight from which on a mean is believed.
@@ -55,11 +56,11 @@ pub(super) fn decontaminate(grid: Grid, picture: &Small, matte: &Plane, states: 
                     upper + (lower - upper) * share_y
                 };
                 let alpha = f32::from(pixel[3]) / 255.0;
-                for channel in 0..3 {
+                for (channel, value) in pixel[..3].iter_mut().enumerate() {
                     let subject = mix(&sides.subject, channel);
                     let background = mix(&sides.background, channel);
-                    let left_over = f32::from(pixel[channel]) - alpha * subject - (1.0 - alpha) * background;
-                    pixel[channel] = (subject + alpha * left_over + 0.5).clamp(0.0, 255.0) as u8;
+                    let left_over = f32::from(*value) - alpha * subject - (1.0 - alpha) * background;
+                    *value = (subject + alpha * left_over + 0.5).clamp(0.0, 255.0) as u8;
                 }
             }
         }
@@ -74,7 +75,7 @@ impl Sides {
         };
         let side = |share: fn(f32) -> f32| -> Vec<[f32; 3]> {
             let weights = weighted(share);
-            let [near, far] = REACHES.map(|reach| blurred(&weights, grid, reach.div_ceil(grid.cell)));
+            let [near, far] = REACHES.map(|reach| grid.means(&weights, reach.div_ceil(grid.cell)));
             let cells = near.iter().zip(&far).zip(&picture.cells);
             cells
                 .map(|((near, far), own)| {
@@ -89,56 +90,7 @@ impl Sides {
     }
 }
 
-/// Means over windows.
-fn blurred(cells: &[[f32; 4]], grid: Grid, reach: usize) -> Vec<[f32; 4]> {
-    let (width, height) = (grid.width, grid.height);
-    let mut rows = vec![[0.0; 4]; cells.len()];
-    for (row, out) in cells.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
-        slide(row, reach, out);
-    }
-    let mut made = vec![[0.0; 4]; cells.len()];
-    let mut sum = vec![[0.0; 4]; width];
-    let row = |y: usize| &rows[y * width..(y + 1) * width];
-    let put = |sum: &mut Vec<[f32; 4]>, y: usize, sign: f32| {
-        for (sum, cell) in sum.iter_mut().zip(row(y)) {
-            for part in 0..4 {
-                sum[part] += cell[part] * sign;
-            }
-        }
-    };
-    (0..reach.min(height)).for_each(|y| put(&mut sum, y, 1.0));
-    for y in 0..height {
-        if y + reach < height {
-            put(&mut sum, y + reach, 1.0);
-        }
-        if y > reach {
-            put(&mut sum, y - reach - 1, -1.0);
-        }
-        let scale = 1.0 / (2 * reach + 1) as f32;
-        for (out, sum) in made[y * width..(y + 1) * width].iter_mut().zip(&sum) {
-            *out = sum.map(|sum| (sum * scale).max(0.0));
-        }
-    }
-    made
-}
-
-fn slide(row: &[[f32; 4]], reach: usize, out: &mut [[f32; 4]]) {
-    let scale = 1.0 / (2 * reach + 1) as f32;
-    let mut sum = [0.0; 4];
-    let put = |sum: &mut [f32; 4], cell: &[f32; 4], sign: f32| (0..4).for_each(|part| sum[part] += cell[part] * sign);
-    row[..reach.min(row.len())].iter().for_each(|cell| put(&mut sum, cell, 1.0));
-    for place in 0..row.len() {
-        if let Some(cell) = row.get(place + reach) {
-            put(&mut sum, cell, 1.0);
-        }
-        if place > reach {
-            put(&mut sum, &row[place - reach - 1], -1.0);
-        }
-        out[place] = sum.map(|sum| sum * scale);
-    }
-}
-
-/// Makes black what is hidden, but for a rim of 4 to 7 pixels around the subject: encoders that keep colour at half the
+/// Makes black what is hidden, but for a rim of 2 to 3 pixels around the subject: encoders that keep colour at half the
 /// size would let the black into the edge.
 pub(super) fn flatten(rgba: &mut [u8], width: usize) {
     let across = width.div_ceil(KEPT);
@@ -180,7 +132,7 @@ mod tests {
             let distance = (place % width).abs_diff(30).max((place / width).abs_diff(20));
             let is_kept = pixel[..3] == [200, 100, 50];
             assert!(is_kept || pixel[..3] == [0; 3]);
-            assert!(if distance <= 4 { is_kept } else { distance < 8 || !is_kept }, "{distance}");
+            assert!(if distance <= 2 { is_kept } else { distance < 4 || !is_kept }, "{distance}");
         }
     }
 

@@ -54,6 +54,47 @@ impl Grid {
     }
 }
 
+impl Grid {
+    /// The means over the window around each cell, which is smaller at the edges; `reach` cells on each side.
+    pub(super) fn means<const N: usize>(&self, cells: &[[f32; N]], reach: usize) -> Vec<[f32; N]> {
+        let (width, height) = (self.width, self.height);
+        let add = |sum: &mut [f32; N], cell: &[f32; N]| sum.iter_mut().zip(cell).for_each(|(sum, cell)| *sum += cell);
+        let take = |sum: &mut [f32; N], cell: &[f32; N]| sum.iter_mut().zip(cell).for_each(|(sum, cell)| *sum -= cell);
+        let taken =
+            |place: usize, side: usize| 1.0 / ((place + reach).min(side - 1) - place.saturating_sub(reach) + 1) as f32;
+        let mut rows = vec![[0.0; N]; cells.len()];
+        for (row, out) in cells.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
+            let mut sum = [0.0; N];
+            row[..reach.min(width)].iter().for_each(|cell| add(&mut sum, cell));
+            for (place, out) in out.iter_mut().enumerate() {
+                row.get(place + reach).into_iter().for_each(|cell| add(&mut sum, cell));
+                place.checked_sub(reach + 1).into_iter().for_each(|gone| take(&mut sum, &row[gone]));
+                let scale = taken(place, width);
+                *out = sum.map(|sum| sum * scale);
+            }
+        }
+        let mut made = vec![[0.0; N]; cells.len()];
+        let mut sums = vec![[0.0; N]; width];
+        let row = |y: usize| &rows[y * width..(y + 1) * width];
+        for y in 0..reach.min(height) {
+            sums.iter_mut().zip(row(y)).for_each(|(sum, cell)| add(sum, cell));
+        }
+        for (y, out) in made.chunks_exact_mut(width).enumerate() {
+            if y + reach < height {
+                sums.iter_mut().zip(row(y + reach)).for_each(|(sum, cell)| add(sum, cell));
+            }
+            if let Some(gone) = y.checked_sub(reach + 1) {
+                sums.iter_mut().zip(row(gone)).for_each(|(sum, cell)| take(sum, cell));
+            }
+            let scale = taken(y, height);
+            for (out, sum) in out.iter_mut().zip(&sums) {
+                *out = sum.map(|sum| sum * scale);
+            }
+        }
+        made
+    }
+}
+
 /// A frame on the grid.
 #[derive(Debug, Clone)]
 pub(super) struct Small {
@@ -64,6 +105,25 @@ pub(super) struct Small {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn windows_are_smaller_at_the_edges() {
+        for (width, height) in [(1, 1), (3, 2), (40, 9)] {
+            let grid = Grid { size: (width, height), cell: 1, width, height };
+            let cells: Vec<[f32; 2]> = (0..width * height).map(|place| [place as f32, 0.5]).collect();
+            for (place, mean) in grid.means(&cells, 2).iter().enumerate() {
+                let (x, y) = (place % width, place / width);
+                let near = |at: usize, side: usize| at.saturating_sub(2)..(at + 3).min(side);
+                let all: Vec<f32> =
+                    near(y, height).flat_map(|y| near(x, width).map(move |x| (y * width + x) as f32)).collect();
+                assert!(
+                    (mean[0] - all.iter().sum::<f32>() / all.len() as f32).abs() < 1e-3,
+                    "{width} {height} {place}"
+                );
+                assert!((mean[1] - 0.5).abs() < 1e-5);
+            }
+        }
+    }
 
     #[test]
     fn cells_are_means_also_at_the_edges() {

@@ -39,7 +39,7 @@ impl Edges {
     pub(super) fn of(grid: Grid, picture: &Small, matte: &Plane) -> Self {
         let (width, height) = (grid.width, grid.height);
         // Red, green, blue, matte; their products.
-        let mut sums: Vec<[f32; 16]> = picture
+        let products: Vec<[f32; 16]> = picture
             .cells
             .iter()
             .zip(&matte.values)
@@ -47,9 +47,8 @@ impl Edges {
                 [r, g, b, p, r * r, r * g, r * b, g * g, g * b, b * b, r * p, g * p, b * p, 0.0, 0.0, 0.0]
             })
             .collect();
-        window(&mut sums, width, height);
-        let mut cells: Vec<[f32; 4]> = sums.iter().map(line).collect();
-        window(&mut cells, width, height);
+        let lines: Vec<[f32; 4]> = grid.means(&products, REACH).iter().map(line).collect();
+        let cells = grid.means(&lines, REACH);
         let value = |(&[r, g, b], &[x, y, z, c]): (&[f32; 3], &[f32; 4])| steep(r * x + g * y + b * z + c);
         let small: Vec<f32> = picture.cells.iter().zip(&cells).map(value).collect();
         let states = states(grid, matte, &small);
@@ -109,45 +108,6 @@ impl Edges {
 
 fn steep(alpha: f32) -> f32 {
     ((alpha - CLEAR) / (OPAQUE - CLEAR)).clamp(0.0, 1.0)
-}
-
-/// The means over the window around each cell, which is smaller at the edges.
-fn window<const N: usize>(cells: &mut [[f32; N]], width: usize, height: usize) {
-    let mut line = vec![[0.0; N]; width.max(height)];
-    let mut run = |cells: &mut [[f32; N]], first: usize, step: usize, count: usize| {
-        for (place, kept) in line[..count].iter_mut().enumerate() {
-            *kept = cells[first + place * step];
-        }
-        let line = &line[..count];
-        let mut sum = [0.0; N];
-        for cell in &line[..REACH.min(count)] {
-            for part in 0..N {
-                sum[part] += cell[part];
-            }
-        }
-        for place in 0..count {
-            if let Some(cell) = line.get(place + REACH) {
-                for part in 0..N {
-                    sum[part] += cell[part];
-                }
-            }
-            if place > REACH {
-                let cell = &line[place - REACH - 1];
-                for part in 0..N {
-                    sum[part] -= cell[part];
-                }
-            }
-            let taken = (place + REACH).min(count - 1) - place.saturating_sub(REACH) + 1;
-            let scale = 1.0 / taken as f32;
-            cells[first + place * step] = sum.map(|sum| sum * scale);
-        }
-    };
-    for y in 0..height {
-        run(cells, y * width, 1, width);
-    }
-    for x in 0..width {
-        run(cells, x, width, height);
-    }
 }
 
 /// The linear function of a window, by its means: `matte = a . colour + b`.

@@ -472,7 +472,7 @@ fn the_net_says_what_the_makers_runtime_says_of_it() {
         let file = std::fs::read(models().join("human.tflite")).unwrap();
         let own = Executor::new(&tflite::read(&file).unwrap()).run(&picture).unwrap().matte;
         let off = own.values.iter().zip(&matte.values).map(|(own, other)| (own - other).abs()).fold(0.0, f32::max);
-        assert!(off < 1e-4, "the executor and the interpreter differ by {off}");
+        assert!(off < 3e-4, "the executor and the interpreter differ by {off}");
         let whole = matte.values.iter().sum::<f32>() / matte.values.len() as f32;
         assert!((whole - mean).abs() < 1e-4, "{whole} is not {mean}");
         for (place, expected) in expected.iter().enumerate() {
