@@ -36,6 +36,9 @@ pub struct Violation {
 /// Longest text of a value that is repeated in a violation.
 const SHOWN: usize = 120;
 
+/// A text without NUL, as a regular expression of ECMA-262.
+const NO_NUL: &str = r"^[^\u0000]*$";
+
 /// A value short enough to repeat to its sender.
 fn shown(value: Value) -> Value {
     match value {
@@ -182,9 +185,9 @@ impl Form {
         self.fields.get(name).is_some_and(Value::is_null)
     }
 
-    /// Takes a text of at most `longest` characters, without NUL.
+    /// Takes a text of at most `longest` characters without NUL.
     pub fn text(&mut self, name: &'static str, longest: usize) -> Option<String> {
-        self.note(name, || json!({"type": "string", "maxLength": longest}));
+        self.note(name, || json!({"type": "string", "maxLength": longest, "pattern": NO_NUL}));
         match self.value(name)? {
             Value::String(text) if is_longer(&text, longest) => {
                 self.refuse(name, Value::String(text), format_args!("must be at most {longest} characters long"));
