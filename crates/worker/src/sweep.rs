@@ -17,7 +17,7 @@ const UNNOTED: Duration = Duration::from_secs(3600);
 /// Sweeps at once and then every so often, until `stop`.
 pub(crate) async fn sweep(means: Arc<Means>, stop: CancellationToken) {
     loop {
-        match means.files.sweep().await {
+        match means.files.sweep(reelhook_media::end_left_by).await {
             Ok(0) => {}
             Ok(processes) => tracing::info!(processes, "removed what processes that died had left half-made"),
             Err(error) => tracing::warn!(%error, "what dead processes left was not removed"),

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::process::{Ended, Ending};
 use self::progress::Meter;
 pub use self::progress::Progress;
+pub use self::survivors::end_left_by;
 use crate::error::MediaError;
 use crate::extras::{CHAPTERS, chapter_file};
 use crate::further::Further;
