@@ -315,7 +315,7 @@ impl<'a> Work<'a> {
         if !fits(&best) {
             let least = best.bytes.len();
             let message = format!(
-                "the smallest that this picture becomes as {} of {} x {} is {least} bytes; the limit asked for is {most}",
+                "the smallest result for this image as {} of {} x {} is {least} bytes; the requested limit is {most}",
                 self.format.extension(),
                 self.size.0,
                 self.size.1,

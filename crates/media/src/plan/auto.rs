@@ -11,7 +11,7 @@ const SMALL_KBPS: u64 = 128;
 
 pub(super) fn design(desk: &Desk<'_>, auto: &Auto) -> Result<Design, JobFailure> {
     if desk.source.still {
-        let message = "the input is a still picture, which this server does not make smaller";
+        let message = "the input is a still image, which this server does not make smaller";
         return Err(JobFailure::input(Stage::Planning, "still_picture", message));
     }
     let (mut design, chosen) = match &desk.source.info.video {

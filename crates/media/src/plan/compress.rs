@@ -92,7 +92,7 @@ fn share_out(desk: &Desk<'_>, most: u64) -> Result<(u32, u32), JobFailure> {
     if video < LEAST_VIDEO_KBPS {
         let least = f64::from(LEAST_VIDEO_KBPS + audio_kbps) * seconds * 1000.0 / 8.0 / PLANNED;
         let message = format!(
-            "max_bytes is {most}, which leaves {video} kbit/s for the picture; {seconds:.1} seconds need at least {}",
+            "max_bytes is {most}, which leaves {video} kbit/s for the video; {seconds:.1} seconds need at least {}",
             least.ceil()
         );
         return refuse("target_too_small", message);

@@ -42,7 +42,7 @@ fn picture(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Desig
     let mut videos = Vec::with_capacity(clips.len());
     for clip in clips {
         if clip.source.still {
-            return Err(unfit(clip, "still_picture", "is a still picture; concat joins videos"));
+            return Err(unfit(clip, "still_picture", "is a still image; concat joins videos"));
         }
         let video = clip.source.info.video.as_ref();
         videos.push(video.ok_or_else(|| unfit(clip, "no_video_stream", "has no video stream"))?);

@@ -90,7 +90,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Preview) -> Result<Design, JobFailu
 fn parts(wish: &Preview, end: f64) -> Result<Vec<Part>, JobFailure> {
     let from = wish.start_seconds.unwrap_or(0.0);
     if from >= end {
-        let message = format!("start_seconds is {from}; the picture is {end:.3} seconds long");
+        let message = format!("start_seconds is {from}; the video is {end:.3} seconds long");
         return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
     }
     let there = end - from;
