@@ -39,7 +39,7 @@ pub(super) const CASES: &[Case] = &[
         file: "photos.7z",
         input: Input::Built(|_| Ok(b"7z\xBC\xAF\x27\x1C\0\x04 and so on".to_vec())),
         recipe: r#"{"recipe": "auto"}"#,
-        right: Right::Refused { code: "unsupported_media", says: "a 7-zip archive, which is not taken" },
+        right: Right::Refused { code: "unsupported_media", says: "a 7-zip archive, which is not supported" },
     },
 ];
 
