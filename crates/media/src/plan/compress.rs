@@ -41,7 +41,7 @@ pub(super) fn sized(desk: &Desk<'_>, compress: &Compress, within: &Size) -> Resu
     };
     let mut place = Place::Shared;
     match (crf, max_bytes, quality) {
-        (Some(crf), _, _) => (wish.rate, wish.reason) = (Rate::Factor(crf), format!("crf {crf} asked")),
+        (Some(crf), _, _) => (wish.rate, wish.reason) = (Rate::Factor(crf), format!("crf {crf} requested")),
         (_, Some(most), _) => {
             if desk.source.size_bytes <= most && fits_already(desk, codec, format) {
                 return Ok(kept(desk, format, most));
@@ -109,7 +109,7 @@ fn fits_already(desk: &Desk<'_>, codec: VideoCodec, format: Format) -> bool {
 
 fn kept(desk: &Desk<'_>, format: Format, most: u64) -> Design {
     let reason =
-        format!("kept: already {} in {} bytes, at most {most} asked", desk.source.info.format, desk.source.size_bytes);
+        format!("kept: already {} in {} bytes, at most {most} requested", desk.source.info.format, desk.source.size_bytes);
     let mut streams = vec![StreamPlan::new("video", "keep", &*reason)];
     if desk.source.info.audio.is_some() {
         streams.push(StreamPlan::new("audio", "keep", reason));

@@ -88,7 +88,7 @@ fn with_picture(desk: &Desk<'_>, wish: &NormalizeAudio, sound: audio::Wish) -> R
         return Err(JobFailure::request(Stage::Planning, "invalid_request", message));
     }
     if web_ready::TIMED.contains(&desk.source.demuxer) {
-        return web_ready::remux(desk, video, sound, "copied: only the sound changes".to_owned());
+        return web_ready::remux(desk, video, sound, "copied: only the audio changes".to_owned());
     }
     encoded(desk, video, wish, sound)
 }

@@ -59,7 +59,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Preview) -> Result<Design, JobFailu
     );
     let mut streams = vec![StreamPlan::new("video", "encode", notes.join("; "))];
     if desk.source.info.audio.is_some() {
-        streams.push(StreamPlan::new("audio", "drop", format!("{} holds no sound", wish.format)));
+        streams.push(StreamPlan::new("audio", "drop", format!("{} cannot hold audio", wish.format)));
     }
 
     let frames: u64 = parts.iter().map(|part| part.frames).sum();

@@ -66,7 +66,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Sprite) -> Result<Design, JobFailur
     notes.extend(more);
     let mut streams = vec![StreamPlan::new("video", "encode", notes.join("; "))];
     if source.info.audio.is_some() {
-        streams.push(StreamPlan::new("audio", "drop", "a storyboard holds no sound"));
+        streams.push(StreamPlan::new("audio", "drop", "a storyboard has no audio"));
     }
     let encoder = Encoder { name: name.to_owned(), options };
     let track = VideoTrack::Encode { filters, encoder, uneven: false, palette: false };
