@@ -37,12 +37,12 @@ impl Deadline {
 
 /// Decodes; what the codec says or a panic of it is the picture's fault.
 pub(crate) fn decoding<T>(kind: Kind, work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged(kind, "the decoder gave up")))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged(kind, "the decoder failed")))
 }
 
 /// Encodes; a panic of the codec is our fault.
 pub(crate) fn encoding<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(not_encoded("the encoder gave up")))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(not_encoded("the encoder failed")))
 }
 
 pub(crate) fn damaged(kind: Kind, why: impl Display) -> MediaError {

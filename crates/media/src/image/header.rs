@@ -262,7 +262,7 @@ fn plain(kind: Kind, decoder: ImageResult<impl ImageDecoder>) -> Result<Inspecte
 /// What `image` says of a picture: some are whole, but of a sort that nobody decodes.
 pub(crate) fn bad(kind: Kind, error: &image::ImageError) -> MediaError {
     match error {
-        image::ImageError::Unsupported(_) => unsupported(kind, "of a rare sort"),
+        image::ImageError::Unsupported(_) => unsupported(kind, "of an unusual kind"),
         other => damaged(kind, other),
     }
 }

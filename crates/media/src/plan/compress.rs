@@ -108,8 +108,10 @@ fn fits_already(desk: &Desk<'_>, codec: VideoCodec, format: Format) -> bool {
 }
 
 fn kept(desk: &Desk<'_>, format: Format, most: u64) -> Design {
-    let reason =
-        format!("kept: already {} in {} bytes, at most {most} requested", desk.source.info.format, desk.source.size_bytes);
+    let reason = format!(
+        "kept: already {} in {} bytes, at most {most} requested",
+        desk.source.info.format, desk.source.size_bytes
+    );
     let mut streams = vec![StreamPlan::new("video", "keep", &*reason)];
     if desk.source.info.audio.is_some() {
         streams.push(StreamPlan::new("audio", "keep", reason));

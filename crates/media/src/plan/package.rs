@@ -150,7 +150,8 @@ fn few_enough(segments: f64) -> Result<(), JobFailure> {
     if segments <= MOST_SEGMENTS {
         return Ok(());
     }
-    let message = format!("there would be {segments:.0} segments; the limit is {MOST_SEGMENTS}: ask for longer ones");
+    let message =
+        format!("there would be {segments:.0} segments; the limit is {MOST_SEGMENTS}; increase segment_seconds");
     Err(JobFailure::request(Stage::Planning, "over_limit", message))
 }
 
