@@ -27,7 +27,7 @@ pub(crate) struct ProblemDetails {
     /// Link to the explanation of the code.
     #[serde(rename = "type")]
     kind: String,
-    /// The code in words.
+    /// Short description of the code.
     title: String,
     /// HTTP status.
     status: u16,

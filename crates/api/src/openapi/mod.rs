@@ -46,12 +46,12 @@ pub(crate) struct EventList {
 #[schema(as = Event)]
 #[expect(dead_code, reason = "a schema")]
 pub(crate) struct EventReply {
-    /// Its id.
+    /// The id.
     id: String,
     /// Event type.
     #[serde(rename = "type")]
     kind: String,
-    /// When it happened.
+    /// When the event happened.
     #[schema(format = DateTime)]
     timestamp: String,
     /// Number of the event among all events of the server.
@@ -65,7 +65,7 @@ pub(crate) struct EventReply {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "a schema")]
 pub(crate) struct PulledEvents {
-    /// In order.
+    /// The events, in order.
     events: Vec<PulledEvent>,
     /// The value of `after` for the next request.
     last_sequence: i64,

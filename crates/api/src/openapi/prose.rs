@@ -31,7 +31,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
         "JobRequest.confirm",
         "Whether the job waits for your confirmation of its estimate. It waits in `awaiting_confirmation` for up to 24 hours.",
     ),
-    ("JobRequest.draft", "Whether the job waits until it is started."),
+    ("JobRequest.draft", "Whether the job is a draft, which waits until it is started."),
     ("inputs.name", "Unique in the job. By default `in_1`, `in_2`, ..."),
     ("outputs.name", "Unique in the job. By default the name of the recipe, numbered if it repeats."),
     ("input.url", "A URL to download."),
@@ -96,7 +96,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("outputs.margin_percent", "Distance from the edges, in per cent of the shorter side of the video or image."),
     ("outputs.margin_pixels", "Distance from the edges, in pixels."),
     ("background.color", "The colour behind the subject, such as `#33cc66`."),
-    ("background.input", "The name of the input that is the picture behind the subject."),
+    ("background.input", "Name of the input that is the background image."),
     ("image.level", "How strongly images are compressed."),
     ("image.width", "Width of the box, in pixels. The image is never enlarged."),
     ("image.height", "Height of the box, in pixels. The image is never enlarged."),
@@ -110,10 +110,10 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("video.quality", "Quality tier."),
     ("composition.canvas_width", "Width of the result, in pixels."),
     ("composition.canvas_height", "Height of the result, in pixels."),
-    ("composition.anchor", "Which point of the canvas the subject's picture is laid on."),
-    ("composition.scale", "Size of the subject's picture, relative to its own."),
-    ("composition.offset_x", "How far to the right of the anchor, in pixels."),
-    ("composition.offset_y", "How far below the anchor, in pixels."),
+    ("composition.anchor", "Point of the canvas to which the subject's image is aligned."),
+    ("composition.scale", "Scale of the subject's image."),
+    ("composition.offset_x", "Distance to the right of the anchor, in pixels."),
+    ("composition.offset_y", "Distance below the anchor, in pixels."),
 ];
 
 /// Of operations whose handlers say no more than what they are called, by method and path.
@@ -125,7 +125,7 @@ pub(super) const OPERATIONS: &[(&str, &str)] = &[
     ),
     ("get /v1/deliveries", "Newest first. `next_cursor` is the cursor of the next page."),
     ("post /v1/deliveries/{id}/cancel", "No further attempt is made. An open attempt continues to its end."),
-    ("get /v1/endpoints", "All endpoints of the account, with their state and their circuit."),
+    ("get /v1/endpoints", "All endpoints of the account, with their states and circuits."),
     (
         "get /v1/endpoints/{id}",
         "The endpoint with its state and its circuit. Its secret is shown when it is created and rotated.",

@@ -17,7 +17,7 @@ pub(super) fn all() -> Value {
             "required": ["type", "timestamp", "data"],
             "properties": {
                 "type": {"type": "string", "const": kind},
-                "timestamp": {"type": "string", "format": "date-time", "description": "When it happened."},
+                "timestamp": {"type": "string", "format": "date-time", "description": "When the event happened."},
                 "sequence": {"type": ["integer", "null"], "description": "Number of the event among all events of the server."},
                 "data": data,
             },

@@ -119,7 +119,7 @@ pub(crate) async fn change_endpoint(
 
 /// Delete an endpoint
 ///
-/// Its deliveries that have not ended are canceled.
+/// Deletes the endpoint, and cancels its deliveries that have not ended.
 #[utoipa::path(delete, path = "/v1/endpoints/{id}", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn delete_endpoint(
@@ -146,7 +146,7 @@ pub(crate) async fn enable_endpoint(
 
 /// Disable an endpoint
 ///
-/// Events for it are held, not dropped.
+/// Disables the endpoint. Its events are held, not dropped.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/disable", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 200, body = EndpointReply), (status = 404, body = Problem)))]
 pub(crate) async fn disable_endpoint(

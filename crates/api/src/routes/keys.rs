@@ -18,7 +18,7 @@ use crate::problem::{Problem, missing};
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey)]
 pub(crate) struct KeyReply {
-    /// Its id.
+    /// The id.
     id: String,
     /// Display name.
     name: String,

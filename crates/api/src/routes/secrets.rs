@@ -22,7 +22,7 @@ use crate::problem::Problem;
 /// A secret that signs for a service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ServiceSecret {
-    /// Its id.
+    /// The id.
     id: String,
     /// The service.
     service: String,

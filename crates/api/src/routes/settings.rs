@@ -52,7 +52,7 @@ pub(crate) struct WebhookKeys {
 /// One public key.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WebhookKey {
-    /// Its id.
+    /// The id.
     id: String,
     /// `whpk_...`, for `v1a` signatures.
     public: String,

@@ -20,13 +20,13 @@ use crate::problem::{Problem, missing};
 pub(crate) struct UploadReply {
     /// The id, for `input.upload` of a job.
     id: String,
-    /// Its name.
+    /// The name.
     name: String,
     /// Size in bytes.
     size_bytes: u64,
     /// SHA-256 in lower-case hexadecimal.
     sha256: String,
-    /// When it is removed.
+    /// When the upload is removed.
     #[schema(format = DateTime)]
     expires_at: String,
 }

@@ -176,7 +176,7 @@ fn credential(form: &mut Form, name: &'static str) -> Option<String> {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Origin)]
 pub struct OriginReply {
-    /// Its id.
+    /// The id.
     #[schema(example = "ori_06c8pmt4vz3fk7qyq4q9w7m2hc")]
     pub id: String,
     /// Display name.

@@ -22,7 +22,7 @@ use crate::{Link, LinkTo};
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Job)]
 pub struct JobReply {
-    /// Its id.
+    /// The id.
     #[schema(value_type = String, example = "job_06c8pmt4vz3fk7qyq4q9w7m2hc")]
     pub id: String,
     /// `draft`, `queued`, `probing`, `awaiting_confirmation`, `processing`, `completed`, `partial`, `failed`, `rejected` or `canceled`.
@@ -40,7 +40,7 @@ pub struct JobReply {
     /// All inputs, if the job has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputReply>,
-    /// The outputs, in the caller's order.
+    /// The outputs, in the order of the request.
     pub outputs: Vec<OutputReply>,
     /// Why the job failed; null otherwise.
     pub error: Option<JobFailure>,
@@ -52,7 +52,7 @@ pub struct JobReply {
     pub waiting: Option<WaitingReply>,
     /// Deliveries of the job's events; absent in lists.
     pub deliveries: Vec<JobDeliveryReply>,
-    /// When it was accepted.
+    /// When the job was accepted.
     #[schema(format = DateTime)]
     pub created_at: String,
     /// When a worker first claimed the job.
@@ -67,7 +67,7 @@ pub struct JobReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Input)]
 pub struct InputReply {
-    /// Its name.
+    /// The name.
     pub name: String,
     /// Size in bytes.
     pub size_bytes: u64,
@@ -81,16 +81,16 @@ pub struct InputReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Output)]
 pub struct OutputReply {
-    /// Its id.
+    /// The id.
     pub id: String,
-    /// Its name.
+    /// The name.
     pub name: String,
     /// Its recipe with all parameters, defaults included.
     #[serde(flatten)]
     pub recipe: Recipe,
     /// `waiting`, `processing`, `completed`, `failed` or `canceled`.
     pub state: &'static str,
-    /// 0 to 100.
+    /// Progress from 0 to 100.
     pub progress: u8,
     /// The result file; null until it was created.
     pub file: Option<FileReply>,
@@ -115,7 +115,7 @@ pub struct PlanReply {
     /// All inputs, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputReply>,
-    /// The outputs, in the caller's order.
+    /// The outputs, in the order of the request.
     pub outputs: Vec<OutputPlanReply>,
     /// Estimate of the job; null if no output can be created, and for archives.
     pub estimate: Option<Estimate>,
@@ -127,7 +127,7 @@ pub struct PlanReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = OutputPlan)]
 pub struct OutputPlanReply {
-    /// Its name.
+    /// The name.
     pub name: String,
     /// Its recipe with all parameters, defaults included.
     #[serde(flatten)]
@@ -163,7 +163,7 @@ pub struct FileReply {
     pub size_bytes: u64,
     /// SHA-256 in lower-case hexadecimal.
     pub sha256: String,
-    /// Its media type.
+    /// Media type.
     pub mime_type: String,
     /// The media in the file, as probed after it was created.
     pub media: MediaInfo,
@@ -182,7 +182,7 @@ pub struct PartReply {
     pub url: String,
     /// Size in bytes.
     pub size_bytes: u64,
-    /// Its media type.
+    /// Media type.
     pub mime_type: String,
 }
 
@@ -190,7 +190,7 @@ pub struct PartReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = JobDelivery)]
 pub struct JobDeliveryReply {
-    /// Its id.
+    /// The id.
     pub id: String,
     /// The type of its event.
     pub event: String,
@@ -323,7 +323,7 @@ impl JobDeliveryReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryReply {
-    /// Its id.
+    /// The id.
     pub id: String,
     /// The event that it delivers.
     pub event: EventNameReply,
@@ -367,7 +367,7 @@ pub struct EventNameReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Attempt)]
 pub struct AttemptReply {
-    /// Its id.
+    /// The id.
     pub id: String,
     /// Number of the attempt: 1, 2, ...
     pub number: u32,
@@ -395,7 +395,7 @@ pub struct AttemptReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Response)]
 pub struct ResponseReply {
-    /// Its headers.
+    /// The headers.
     pub headers: BTreeMap<String, String>,
     /// The first 16 KiB of the body.
     pub body: String,
@@ -455,7 +455,7 @@ pub const PULL_SCHEME: &str = "pull";
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Endpoint)]
 pub struct EndpointReply {
-    /// Its id.
+    /// The id.
     pub id: String,
     /// The URL; null for a pull endpoint.
     pub url: Option<String>,
