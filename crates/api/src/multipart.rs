@@ -112,7 +112,7 @@ impl Multipart {
     async fn next_head(&mut self) -> Result<Option<Head>, Problem> {
         match self.place {
             Place::Preamble => self.pass_over(AROUND, "the text before the first part").await?,
-            Place::Content => self.pass_over(PASSED_OVER, "the parts that are not read, together,").await?,
+            Place::Content => self.pass_over(PASSED_OVER, "the ignored parts together").await?,
             Place::Head | Place::Epilogue => {}
         }
         if self.place == Place::Epilogue || self.is_last().await? {
@@ -280,7 +280,7 @@ impl Head {
         let text = String::from_utf8_lossy(bytes);
         let mut lines = text.split("\r\n");
         if !lines.next().unwrap_or_default().trim_matches([' ', '\t']).is_empty() {
-            return Err(unreadable("a line begins with the boundary and goes on with other text"));
+            return Err(unreadable("a line has other text after the boundary"));
         }
         let mut head = Self::default();
         for line in lines.filter(|line| !line.is_empty()) {
@@ -344,7 +344,7 @@ fn unquoted(quoted: &str) -> (String, &str) {
 
 async fn in_time<T>(reading: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
     tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| {
-        let detail = format!("the next part of the body did not come within {} seconds", PATIENCE.as_secs());
+        let detail = format!("the next part of the body did not arrive within {} seconds", PATIENCE.as_secs());
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail))
     })
 }

@@ -129,7 +129,7 @@ impl DataFolder {
     pub(crate) async fn open(&self, ambient: &Ambient) -> anyhow::Result<(Arc<SqliteStore>, MasterKey)> {
         if !self.master_key().exists() && self.has_database() {
             bail!(
-                "{} is missing; bring it back from a copy: the secrets in the database {} open with nothing else",
+                "{} is missing; restore it from a backup: without it, the secrets in the database {} cannot be decrypted",
                 self.master_key().display(),
                 self.database().display()
             );

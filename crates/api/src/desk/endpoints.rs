@@ -129,10 +129,7 @@ impl Desk {
     async fn refuse_pull(&self, caller: Caller, id: EndpointId) -> Result<(), Problem> {
         let endpoint = self.store().endpoint(caller.account, id).await.map_err(missing("endpoint"))?;
         if endpoint.url.scheme() == PULL_SCHEME {
-            return Err(Problem::conflict(
-                "pull_endpoint",
-                "this endpoint asks for its events itself; it has no URL to call",
-            ));
+            return Err(Problem::conflict("pull_endpoint", "this is a pull endpoint; it has no URL to call"));
         }
         Ok(())
     }

@@ -147,7 +147,7 @@ impl Desk {
                 return Ok(vec![InputSpec { name: ONLY_INPUT.to_owned(), source: InputSource::Upload(upload) }]);
             }
             (false, Some(_)) => {
-                violations.push(whole_input("must be left out when the file comes with the request"));
+                violations.push(whole_input("must be omitted if the request contains the file"));
                 return Ok(Vec::new());
             }
             (true, None) => {

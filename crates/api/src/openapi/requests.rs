@@ -54,7 +54,7 @@ pub(super) fn describe(schemas: &mut Map<String, Value>) {
         schemas.insert(name, variant);
     }
     let output = json!({
-        "description": "One thing to make: a recipe with its parameters, and a name.",
+        "description": "An output to create: a recipe with its parameters, and a name.",
         "oneOf": references,
         "discriminator": {"propertyName": RECIPE, "mapping": mapping},
     });
@@ -73,7 +73,7 @@ fn open_outputs(schemas: &mut Map<String, Value>) {
         let text = output["description"].take();
         *output = own.clone();
         output["description"] = text;
-        output["properties"][RECIPE] = json!({"type": "string", "enum": Recipe::NAMES, "description": "What is done; its parameters stand beside it."});
+        output["properties"][RECIPE] = json!({"type": "string", "enum": Recipe::NAMES, "description": "Name of the recipe. Its parameters are fields beside it."});
         if let Some(required) = output["required"].as_array_mut() {
             required.push(RECIPE.into());
         }

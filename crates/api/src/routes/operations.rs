@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::desk::Desk;
 use crate::problem::Problem;
 
-/// Whether the process lives
+/// Check whether the process runs
 #[utoipa::path(get, path = "/healthz", tag = "Operations", security(()), responses((status = 200)))]
 pub(crate) async fn healthz() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// Whether it takes requests: the database answers, and the server does not stop
+/// Check whether the server accepts requests
 #[utoipa::path(get, path = "/readyz", tag = "Operations", security(()), responses((status = 200), (status = 503, body = Problem)))]
 pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
     if desk.stop().is_cancelled() {
@@ -25,8 +25,8 @@ pub(crate) async fn readyz(State(desk): State<Desk>) -> Response {
     match desk.store().last_sequence().await {
         Ok(_) => (StatusCode::OK, Json(json!({"status": "ready"}))).into_response(),
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "not ready: the database does not answer");
-            Problem::unavailable("database_unavailable", "the database does not answer").into_response()
+            tracing::error!(error = &error as &dyn std::error::Error, "not ready: the database does not respond");
+            Problem::unavailable("database_unavailable", "the database does not respond").into_response()
         }
     }
 }

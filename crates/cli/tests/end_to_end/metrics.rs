@@ -39,7 +39,7 @@ async fn families(world: &World) -> BTreeMap<String, (String, BTreeSet<String>)>
             let names = inside.split("\",").map(|label| label.split_once('=').expect("it is there").0.to_owned());
             labels.extend(names.filter(|name| name != "le"));
         }
-        assert!(families.insert(name.to_owned(), (kind.to_owned(), labels)).is_none(), "{name} is there twice");
+        assert!(families.insert(name.to_owned(), (kind.to_owned(), labels)).is_none(), "{name} appears twice");
     }
     families
 }

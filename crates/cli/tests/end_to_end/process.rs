@@ -112,7 +112,7 @@ async fn idle_connections_leave_descriptors_for_callers_webhooks_and_jobs() {
     world.job_ended(&world.submit(&job).await, "completed").await;
     let came = receiver.wait_for(50, PATIENCE).await;
     assert!(came.iter().all(|request| request.header("reelhook-attempt") == "1"));
-    assert!(world.log().contains("fewer files may be open"), "{}", world.log());
+    assert!(world.log().contains("the limit of open files is below"), "{}", world.log());
     drop(idle);
 }
 
@@ -124,7 +124,7 @@ async fn the_soft_limit_is_raised_and_doctor_tells_of_a_hard_one_that_is_low() {
     let numbers: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
     assert_eq!(numbers[0], numbers[1], "{line}");
     let doctor = world.command_after(FEW, &["doctor"]).await;
-    assert!(doctor.contains("200 files may be open and the settings take"), "{doctor}");
+    assert!(doctor.contains("200 files may be open and the settings require"), "{doctor}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,7 +266,7 @@ async fn a_master_key_that_is_missing_is_asked_for_and_one_that_others_read_is_t
     world.terminate().await;
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(world.serve(Serve::dev()).await);
-    assert!(world.log().contains("others than its owner may read"), "{}", world.log());
+    assert!(world.log().contains("users other than its owner may read"), "{}", world.log());
     world.terminate().await;
 
     let bytes = std::fs::read(&key).unwrap();

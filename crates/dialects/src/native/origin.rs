@@ -39,7 +39,7 @@ fn read_origin(form: &mut Form, judge: Judge<'_>) -> Option<OriginRequest> {
     let can_write = !matches!(place, Place::Http { .. });
     let permissions = match permissions {
         Some(Permissions { write: true, .. }) if !can_write => {
-            form.refuse("permissions", Value::Null, "must be [\"read\"] where the origin is a web server");
+            form.refuse("permissions", Value::Null, "must be [\"read\"] for a web server");
             return None;
         }
         permissions => permissions.unwrap_or(Permissions { read: true, write: can_write }),
@@ -172,36 +172,36 @@ fn credential(form: &mut Form, name: &'static str) -> Option<String> {
     Some(text)
 }
 
-/// An origin as the API shows it: never with its credentials.
+/// An origin. Its credentials are never shown.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Origin)]
 pub struct OriginReply {
-    /// Its id.
+    /// The id.
     #[schema(example = "ori_06c8pmt4vz3fk7qyq4q9w7m2hc")]
     pub id: String,
-    /// A name for people.
+    /// Display name.
     pub name: String,
     /// `http`, `s3`, `r2` or `gcs`.
     pub provider: &'static str,
-    /// The bucket; null where it is a web server.
+    /// The bucket; null for a web server.
     pub bucket: Option<String>,
-    /// The region; only of S3.
+    /// The region; only for S3.
     pub region: Option<String>,
-    /// The server, where it is not the provider's own; of R2 always.
+    /// The server, if it is not the provider's default; always present for R2.
     pub endpoint: Option<String>,
-    /// Where paths begin; only of a web server.
+    /// The URL at which paths begin; only for a web server.
     pub base_url: Option<String>,
     /// `read`, `write` or both.
     pub permissions: Vec<&'static str>,
-    /// The folder that all of its paths lie in.
+    /// The folder of all paths in the origin.
     pub base_path: String,
-    /// How outputs are named there that bring no path of their own.
+    /// Template for the paths of outputs that have no path of their own.
     pub path_template: String,
     /// `active`, `failed` or `archived`.
     pub status: &'static str,
-    /// What came of the last check.
+    /// Result of the last check.
     pub validation: Option<ValidationReply>,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime)]
     pub created_at: String,
     /// When it last changed.
@@ -209,19 +209,19 @@ pub struct OriginReply {
     pub updated_at: String,
 }
 
-/// What came of checking an origin. What is not permitted is not checked.
+/// Result of checking an origin. Only permitted uses are checked.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = OriginValidation)]
 pub struct ValidationReply {
-    /// Whether all that was checked could be done.
+    /// Whether all checks passed.
     pub success: bool,
-    /// Whether it could be read.
+    /// Whether reading worked.
     pub can_read: bool,
-    /// Whether it could be written to.
+    /// Whether writing worked.
     pub can_write: bool,
-    /// Why it could not be read.
+    /// Why reading failed.
     pub read_error: Option<String>,
-    /// Why it could not be written to.
+    /// Why writing failed.
     pub write_error: Option<String>,
     /// When it was checked.
     #[schema(format = DateTime)]
@@ -334,7 +334,7 @@ mod tests {
             ),
             (
                 json!({"name": "x", "http": {"base_url": "https://example.com"}, "permissions": ["write"]}),
-                "permissions must be [\"read\"] where the origin is a web server",
+                "permissions must be [\"read\"] for a web server",
             ),
         ] {
             let violations = read(value).unwrap_err();

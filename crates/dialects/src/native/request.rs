@@ -97,7 +97,7 @@ fn read_job(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<JobReques
         && inputs.len() < FEWEST_TO_JOIN
         && let Some(place) = outputs.iter().position(joins)
     {
-        let message = format_args!("needs a job with inputs, at least {FEWEST_TO_JOIN} of them").to_string();
+        let message = format_args!("needs a job with at least {FEWEST_TO_JOIN} inputs").to_string();
         form.refuse(&format!("outputs[{place}].recipe"), "concat".into(), message);
     }
     let outputs = named(form, outputs?)?;
@@ -131,7 +131,7 @@ fn inputs(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<Vec<NamedIn
         (false, false) => Some(Vec::new()),
         (one, _) if bytes == Bytes::Sent => {
             let name = if one { "input" } else { "inputs" };
-            form.refuse(name, Value::Null, "must be left out when the file comes with the request");
+            form.refuse(name, Value::Null, "must be omitted if the request contains the file");
             None
         }
         (true, false) => only,
@@ -376,10 +376,11 @@ fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String,
         } else if reserved {
             form.refuse(&path, Value::Null, "is reserved and cannot be set");
         } else if value == MASK {
-            let message = "is what the API shows in place of a value: send the value itself, or leave headers out";
+            let message =
+                "is the placeholder that the API shows instead of a value; send the value itself, or omit headers";
             form.refuse(&path, Value::Null, message);
         } else if HeaderValue::from_str(&value).is_err() {
-            form.refuse(&path, Value::Null, "has a value that cannot stand in a header");
+            form.refuse(&path, Value::Null, "has a value that is not allowed in a header");
         } else {
             headers.insert(lower, value);
         }
@@ -451,8 +452,7 @@ fn event_type(form: &mut Form) -> Option<EventType> {
 
 fn publication(form: &Form, kind: EventType, payload: Value, is_sample: bool) -> Option<PublishRequest> {
     if kind.is_reserved() && !(is_sample && EventType::OURS.contains(&kind.as_str())) {
-        let message = "is reserved: types of your own do not start with job, endpoint or webhook; \
-                       a sample of one of the server's own takes \"sample\": true";
+        let message = "is reserved: your own types must not start with job, endpoint or webhook; a sample of one of the server's types needs \"sample\": true";
         form.refuse("type", kind.as_str().into(), message);
         return None;
     }

@@ -216,7 +216,7 @@ fn by_command(
         }
     };
     let inputs = inputs?;
-    let unknown = |kind: &str, name: &str| format!("names {{{{{name}}}}}, which is no {kind} of the request");
+    let unknown = |kind: &str, name: &str| format!("names {{{{{name}}}}}, which is not an {kind} of the request");
     for name in command.inputs.iter().map(|input| &input.name) {
         if !inputs.iter().any(|input| input.name == *name) {
             form.refuse("ffmpeg.args", Value::Null, unknown("input", name));

@@ -22,14 +22,14 @@ pub use shape::Shape;
 
 use crate::nearest::nearest;
 
-/// One thing that is wrong with a request.
+/// A violation: one reason why a request is not valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Violation {
-    /// Where, such as `outputs[0].crf`; empty for the document itself.
+    /// Path of the field, such as `outputs[0].crf`; empty for the whole document.
     pub path: String,
-    /// What was there; long values are cut. Null when the field is missing.
+    /// The value; long values are cut. Null if the field is missing.
     pub value: Value,
-    /// What is allowed, to be read after the path: `must be 0 to 51`.
+    /// What is allowed, worded to follow the path: `must be 0 to 51`.
     pub message: String,
 }
 
@@ -199,7 +199,7 @@ impl Form {
             }
             Value::String(text) => Some(text),
             other => {
-                self.refuse(name, other, "must be a text");
+                self.refuse(name, other, "must be a string");
                 None
             }
         }
@@ -499,7 +499,7 @@ impl Form {
         for (index, item) in items.into_iter().enumerate() {
             let parsed = match &item {
                 Value::String(text) => parse(text).map_err(|error| error.to_string()),
-                _ => Err("must be a text".to_owned()),
+                _ => Err("must be a string".to_owned()),
             };
             match parsed {
                 Ok(parsed) => made.push(parsed),
@@ -564,7 +564,7 @@ impl Form {
                 return None;
             }
             other => {
-                self.refuse(name, other, "must be an object of texts");
+                self.refuse(name, other, "must be an object of strings");
                 return None;
             }
         };
@@ -577,7 +577,7 @@ impl Form {
                 other => {
                     let shown_key: String = key.chars().take(SHOWN).collect();
                     let path = format!("{}.{shown_key}", self.path_of(name));
-                    let message = format!("must be a text of at most {longest} characters, its name too");
+                    let message = format!("must be a string of at most {longest} characters, and so must its name");
                     self.complain(path, other, message);
                 }
             }
@@ -618,7 +618,7 @@ impl Form {
             return self.require(name, taken);
         }
         if self.given.contains(&name) {
-            self.refuse(name, Value::Null, format_args!("goes with {other} alone"));
+            self.refuse(name, Value::Null, format_args!("is allowed only with {other}"));
         }
         None
     }
@@ -630,8 +630,7 @@ impl Form {
         known.dedup();
         for (name, value) in std::mem::take(&mut self.fields) {
             let name: String = name.chars().take(SHOWN).collect();
-            let hint = hint(&name, known.iter().copied());
-            self.refuse(&name, value, format_args!("is not known here{hint}; known are {}", known.join(", ")));
+            self.refuse(&name, value, unknown(&name, &known));
         }
     }
 }
@@ -655,6 +654,13 @@ fn list(count: &RangeInclusive<usize>, items: &Value) -> Value {
 /// `; did you mean crf?` where one of the known words is near; else nothing.
 pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map_or_else(String::new, |known| format!("; did you mean {known}?"))
+}
+
+/// `is unknown; did you mean crf? Allowed are codec, crf`.
+pub fn unknown(name: &str, known: &[&str]) -> String {
+    let hint = hint(name, known.iter().copied());
+    let allowed = if hint.is_empty() { "; allowed are" } else { " Allowed are" };
+    format!("is unknown{hint}{allowed} {}", known.join(", "))
 }
 
 /// A closed list of words.
@@ -730,11 +736,11 @@ mod tests {
             seen,
             [
                 "width must be a whole number, 2 to 7680",
-                "name must be a text",
+                "name must be a string",
                 "list[1].x must be a whole number, 0 to 9",
                 "list[2] must be an object",
                 "must is required",
-                "extra is not known here; known are list, must, name, width",
+                "extra is unknown; allowed are list, must, name, width",
             ]
         );
     }

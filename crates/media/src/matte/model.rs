@@ -97,7 +97,7 @@ impl Model {
         let run = self.model.run(vec![(self.input, tensor.view().into())], &[self.output], None);
         let value = run.map_err(|error| broken(error.to_string()))?.pop();
         let Some(Value::FloatTensor(matte)) = value else {
-            return Err(broken("its output is no tensor of floating-point numbers".to_owned()));
+            return Err(broken("its output is not a tensor of floating-point numbers".to_owned()));
         };
         self.grey(&matte).map_err(broken)
     }

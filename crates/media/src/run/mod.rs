@@ -193,7 +193,7 @@ impl Job<'_> {
         let mut ended = self.once(step, arguments.clone(), share).await?;
         let mut cpu = ended.cpu;
         if ended.ending == Ending::Stalled {
-            tracing::warn!(said = ended.stderr.last_line(), "ffmpeg showed no sign of life and is started again");
+            tracing::warn!(said = ended.stderr.last_line(), "ffmpeg made no progress and is started again");
             ended = self.once(step, arguments, share).await?;
             cpu += ended.cpu;
         }

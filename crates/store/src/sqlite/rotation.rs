@@ -143,7 +143,7 @@ fn finish(tx: &mut Tx) -> Result<()> {
     for table in &TABLES {
         let left: bool = query(table.left).bind(current.clone()).one(tx)?.only()?;
         if left {
-            return Err(StoreError::corrupt("secrets", &"some are not sealed under the new master key yet"));
+            return Err(StoreError::corrupt("secrets", &"some are not encrypted with the new master key yet"));
         }
     }
     let seal = tx.vault().seal(SEAL_OWNER, SEAL_TEXT);

@@ -126,7 +126,7 @@ fn field(path: &str, name: &str) -> anyhow::Result<u64> {
     let text = fs::read_to_string(path)?;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let line = line.with_context(|| format!("the kernel shows no {name}"))?;
-    line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name} is no number"))
+    line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name} is not a number"))
 }
 
 /// The address and the first key, from what the server prints.

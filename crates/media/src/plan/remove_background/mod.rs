@@ -279,7 +279,7 @@ impl Graph {
         let source = &desk.further[place].source;
         let picture = source.info.video.as_ref().filter(|_| source.still);
         let (Some(picture), Some(index)) = (picture, source.video_index) else {
-            return Err(refuse("unsupported_media", format!("the background {name} is not a still picture")));
+            return Err(refuse("unsupported_media", format!("the background {name} is not a still image")));
         };
         let file = BesideFile::Further(place);
         self.beside.push(Beside::of(file, source));

@@ -947,7 +947,7 @@ fn camera_raw_is_refused_by_its_name_and_a_scan_is_not() {
             Ok(_) => "taken".to_owned(),
             Err(error) => failure(&error),
         };
-        let expected = raw.map_or("taken".to_owned(), |raw| format!("unsupported_media: the input is a camera RAW picture ({raw}), which is not taken here; convert it to TIFF or JPEG first"));
+        let expected = raw.map_or("taken".to_owned(), |raw| format!("unsupported_media: the input is a camera RAW image ({raw}), which is not supported; convert it to TIFF or JPEG first"));
         verdict("M11 camera RAW", name, &expected, &measured, measured == expected);
     }
 }

@@ -69,7 +69,7 @@ impl Rig {
     pub(super) async fn start() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let server = Subject::start(&folder.path().join("data")).await?;
-        let key = server.key.clone().context("the server made no key")?;
+        let key = server.key.clone().context("the server created no key")?;
         let api = Api::new(server.base.clone(), &key)?;
         Ok(Self { receiver: Receiver::start()?, server, api, key, folder, next: 0 })
     }
