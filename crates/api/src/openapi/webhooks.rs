@@ -23,6 +23,7 @@ pub(super) fn all() -> Value {
             },
         });
         let operation = json!({"post": {
+            "operationId": format!("receive_{}", kind.replace('.', "_")),
             "summary": format!("The event {kind}"),
             "description": "Signed by the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, as Standard \
                             Webhooks has them. Any status of 200 to 299 says that it was received.",

@@ -224,6 +224,22 @@ async fn exchange(world: &World, request: String, closes: bool) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_says_it_is_too_large_is_refused_before_it_is_sent() {
+    let world = World::start(Serve::dev().set("upload.max_bytes", 1000)).await;
+    let request = |length: usize| {
+        format!(
+            "POST /v1/uploads?name=a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
+             content-type: application/octet-stream\r\ncontent-length: {length}\r\n\r\n",
+            world.key()
+        )
+    };
+    let answer = said(&world, request(1001)).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("at most 1000 bytes"), "{answer}");
+    let answer = said(&world, format!("{}{}", request(1000), "x".repeat(1000))).await;
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_says_once_which_host_it_is_for() {
     let world = World::start(Serve::dev()).await;
     for (version, hosts, status) in [
