@@ -50,6 +50,24 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("description", "Your own words."),
     ("headers", "Extra headers of each request. Their values are never shown again."),
     ("webhook.headers", "Extra headers of each request. Those that the URL was given before where they are left out."),
+    ("tls", "How TLS with the receiver differs from TLS with others."),
+    (
+        "EndpointPatch.tls",
+        "How TLS with the receiver differs from TLS with others. What is left out in it stays, null is as the server has it.",
+    ),
+    (
+        "webhook.tls",
+        "How TLS with the receiver differs from TLS with others. As the URL was given it before where it is left out.",
+    ),
+    (
+        "roots",
+        "PEM of at most 20 root certificates. The receiver's certificate has to lead to one of them, and to no other root.",
+    ),
+    (
+        "client_certificate",
+        "PEM of the certificate, followed by its chain, that the receiver is shown when it demands a client certificate.",
+    ),
+    ("client_key", "PEM of the private key of `client_certificate`, without a passphrase. It is never shown again."),
     ("sample", "Whether it is a sample of one of the server's own types, which are refused otherwise."),
     (
         "EndpointRequest.secret",

@@ -36,11 +36,13 @@ fn fields(document: &Value, operation: &Value) -> Vec<String> {
 async fn null_in_a_change_restores_the_default_or_is_refused() {
     let world = World::start(Serve::dev()).await;
     let document = world.get("/openapi.json").await.expect(200);
-    let url = "http://127.0.0.1:9/hook";
+    let url = "https://127.0.0.1:9/hook";
+    let root =
+        rcgen::generate_simple_self_signed(["receiver.example".to_owned()]).expect("the name is valid").cert.pem();
     let plain = world.post("/v1/endpoints", &json!({"url": url})).await.expect(201);
     let full = json!({
         "url": url, "events": ["job.failed"], "description": "mine", "headers": {"X-Tenant": "7"},
-        "retry_seconds": [0, 5], "rate": {"per_second": 2.0, "burst": 3}, "timeout_seconds": 3.5,
+        "retry_seconds": [0, 5], "rate": {"per_second": 2.0, "burst": 3}, "timeout_seconds": 3.5, "tls": {"roots": root},
     });
     let full = full.as_object().expect("it is an object");
     let patches = operations(&document, "patch");

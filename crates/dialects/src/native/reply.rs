@@ -15,6 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::request::MASK;
+use super::tls::TlsReply;
 pub use super::waiting::{Outlook, WaitingReply};
 use crate::{Link, LinkTo};
 
@@ -468,6 +469,8 @@ pub struct EndpointReply {
     pub description: String,
     /// Extra request headers; their values are not shown.
     pub headers: BTreeMap<String, String>,
+    /// How TLS with it differs from TLS with others; null where it does not.
+    pub tls: Option<TlsReply>,
     /// Its own schedule in seconds; null for the default one.
     pub retry_seconds: Option<Vec<f64>>,
     /// Its own rate limit.
@@ -522,6 +525,7 @@ impl EndpointReply {
             dialect: endpoint.dialect.as_str(),
             description: endpoint.description.clone(),
             headers: masked(&endpoint.headers),
+            tls: TlsReply::of(&endpoint.tls),
             retry_seconds: endpoint
                 .retry
                 .as_ref()

@@ -23,9 +23,10 @@ pub struct WaitingReply {
     /// endpoint has no room yet), `first_wait` (the schedule begins with a wait), `backoff` (the wait after an attempt
     /// that failed), `retry_after` (the receiver asked for it), `circuit_open` (the endpoint failed too often in a
     /// row), `endpoint_disabled` (held until the endpoint is enabled), `pull` (held for whoever asks for it),
-    /// `no_signing_secret` (no secret signs for the endpoint), `out_of_resources` (the server has no
-    /// descriptor, memory or port to spare; no attempt was made), `store_unavailable` or `internal_error` (the server's
-    /// fault), `superseded` (a later event of the job takes its place).
+    /// `no_signing_secret` (no secret signs for the endpoint), `unusable_tls` (its certificates or its key cannot be used;
+    /// the log says why), `out_of_resources` (the server has no descriptor, memory or port to spare; no attempt was
+    /// made), `store_unavailable` or `internal_error` (the server's fault), `superseded` (a later event of the job takes
+    /// its place).
     pub reason: String,
     /// Until when; null where no time decides it.
     #[schema(format = DateTime)]
@@ -95,6 +96,7 @@ mod tests {
     use reelhook_domain::event::EventFilter;
     use reelhook_domain::id::{AccountId, DeliveryId, EndpointId, EventId};
     use reelhook_domain::job::Dialect;
+    use reelhook_domain::tls::EndpointTls;
 
     use super::*;
 
@@ -116,6 +118,7 @@ mod tests {
             state: EndpointState::Enabled,
             disabled_reason: None,
             circuit,
+            tls: EndpointTls::default(),
             failing: None,
             created_at: NOW,
         }
