@@ -12,6 +12,7 @@ use crate::id::{AccountId, EndpointId};
 use crate::job::Dialect;
 use crate::retry::RetrySchedule;
 use crate::time::Timestamp;
+use crate::tls::EndpointTls;
 
 choice! {
     /// How an endpoint came to be, which decides what reaches it.
@@ -63,6 +64,8 @@ pub struct Endpoint {
     pub description: String,
     /// Extra request headers.
     pub headers: BTreeMap<String, String>,
+    /// How TLS with it differs from TLS with others.
+    pub tls: EndpointTls,
     /// Its own schedule; the dialect's when absent.
     pub retry: Option<RetrySchedule>,
     /// Rate limit of the endpoint.

@@ -105,6 +105,7 @@ impl Desk {
                     dialect: request.dialect,
                     timeout_ms: timeout_ms(request.dialect),
                     headers: webhook.headers,
+                    tls: webhook.tls,
                 };
                 let endpoint = self.store().endpoint_for(wanted).await?;
                 Some(JobWebhook { endpoint: endpoint.id, events: webhook.events })

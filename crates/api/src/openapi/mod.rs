@@ -101,7 +101,7 @@ impl Modify for Bearer {
         description = "A media-job server: submit a file, get a signed webhook with the result.\n\nRequests and responses are \
             JSON in `snake_case`. Times are RFC 3339 UTC with milliseconds, sizes are in bytes, durations in seconds. Errors are \
             `application/problem+json` with a stable `code` and every violation with its path.",
-        license(name = "MIT OR Apache-2.0"),
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
         routes::submit_job, routes::list_jobs, routes::get_job, routes::cancel_job, routes::confirm_job,

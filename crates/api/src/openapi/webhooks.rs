@@ -23,6 +23,7 @@ pub(super) fn all() -> Value {
             },
         });
         let operation = json!({"post": {
+            "operationId": format!("receive_{}", kind.replace('.', "_")),
             "summary": format!("The event {kind}"),
             "description": "The request is signed with the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, as defined by Standard Webhooks. Any status from 200 to 299 acknowledges it.",
             "requestBody": {"required": true, "content": {"application/json": {"schema": body}}},

@@ -80,7 +80,7 @@ pub(crate) async fn create_endpoint(
     let mut query = Query::of(&uri);
     let stay = if query.parsed("temporary").unwrap_or(false) { Stay::WhileRead } else { Stay::UntilDeleted };
     query.finish()?;
-    let request = native::request::endpoint(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let request = native::request::endpoint(json.value, &desk).map_err(Problem::invalid)?;
     Ok((StatusCode::CREATED, Json(desk.create_endpoint(caller, request, stay).await?)))
 }
 
@@ -113,7 +113,7 @@ pub(crate) async fn change_endpoint(
     Path(endpoint): Path<String>,
     json: body::Json,
 ) -> Result<Json<EndpointReply>, Problem> {
-    let patch = native::request::endpoint_patch(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let patch = native::request::endpoint_patch(json.value, &desk).map_err(Problem::invalid)?;
     Ok(Json(desk.patch_endpoint(caller, id(&endpoint, "endpoint")?, patch).await?))
 }
 

@@ -63,7 +63,7 @@ pub(crate) async fn submit_job(
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     };
     let bytes = if kept.is_some() { native::request::Bytes::Sent } else { native::request::Bytes::Named };
-    let job = native::request::job(value, bytes, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let job = native::request::job(value, bytes, &desk).map_err(Problem::invalid)?;
     let idempotency = key.map(|key| Idempotency { key, fingerprint });
     let submitted = match kept.map(Kept::hand_over) {
         None => desk.submit(caller, job, JobInput::Asked, idempotency).await,

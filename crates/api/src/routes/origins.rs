@@ -35,7 +35,7 @@ pub(crate) async fn create_origin(
     caller: Caller,
     json: body::Json,
 ) -> Result<(StatusCode, Json<OriginReply>), Problem> {
-    let request = read(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let request = read(json.value, &desk).map_err(Problem::invalid)?;
     let origin = desk.create_origin(caller, request).await?;
     Ok((StatusCode::CREATED, Json(OriginReply::of(&origin))))
 }

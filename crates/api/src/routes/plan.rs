@@ -23,7 +23,6 @@ pub(crate) async fn plan_job(
     caller: Caller,
     json: body::Json,
 ) -> Result<Json<PlanReply>, Problem> {
-    let request = native::request::job(json.value, native::request::Bytes::Named, &|url| desk.judge_read(url))
-        .map_err(Problem::invalid)?;
+    let request = native::request::job(json.value, native::request::Bytes::Named, &desk).map_err(Problem::invalid)?;
     Ok(Json(desk.plan(caller, request).await?))
 }

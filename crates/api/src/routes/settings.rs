@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use reelhook_dialects::native;
 use reelhook_dialects::native::reply::masked;
+use reelhook_dialects::native::tls::TlsReply;
 use reelhook_domain::job::Dialect;
 use reelhook_signature::SigningKey;
 use reelhook_store::SealedFor;
@@ -38,6 +39,8 @@ pub(crate) struct WebhookReply {
     events: Vec<String>,
     /// Extra request headers; their values are never shown.
     headers: BTreeMap<String, String>,
+    /// TLS options of the receiver; null if they are the server's.
+    tls: Option<TlsReply>,
     /// The id of its endpoint, for its deliveries.
     endpoint: String,
 }
@@ -75,6 +78,7 @@ async fn settings(desk: &Desk, caller: Caller) -> Result<SettingsReply, Problem>
                 url: endpoint.url.to_string(),
                 events: webhook.events.patterns().to_vec(),
                 headers: masked(&endpoint.headers),
+                tls: TlsReply::of(&endpoint.tls),
                 endpoint: endpoint.id.to_string(),
             })
         }
@@ -92,7 +96,7 @@ pub(crate) async fn put_settings(
     caller: Caller,
     json: body::Json,
 ) -> Result<Json<SettingsReply>, Problem> {
-    let request = native::request::settings(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let request = native::request::settings(json.value, &desk).map_err(Problem::invalid)?;
     desk.change_settings(caller, Dialect::Native, request).await?;
     settings(&desk, caller).await.map(Json)
 }

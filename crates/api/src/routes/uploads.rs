@@ -1,6 +1,7 @@
 //! `/v1/uploads`.
 
 use axum::Json;
+use axum::body::HttpBody as _;
 use axum::extract::{OriginalUri, Path, Request, State};
 use http::StatusCode;
 use reelhook_store::Upload;
@@ -68,7 +69,10 @@ pub(crate) async fn create_upload(
         let name = part.file_name().map_or(name, ToOwned::to_owned);
         desk.receive(caller, &name, part).await?
     } else {
-        desk.receive(caller, &name, request.into_body().into_data_stream()).await?
+        let body = request.into_body();
+        // A proxy, and many a client, waits for the answer before it sends the rest.
+        desk.check_announced(body.size_hint().lower())?;
+        desk.receive(caller, &name, body.into_data_stream()).await?
     };
     Ok((StatusCode::CREATED, Json(upload.into())))
 }

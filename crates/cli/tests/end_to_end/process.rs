@@ -11,6 +11,7 @@ use reelhook_testkit::{Receiver, Reply};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::small_disk::SmallDisk;
 use crate::world::{PATIENCE, Serve, Stderr, World, eventually};
 
 /// A job, a webhook that is taken and one that fails: something of everything that logs.
@@ -36,6 +37,50 @@ async fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
             let ended = world.terminate().await;
             assert_eq!(ended.code(), Some(0), "{stderr:?} as {format}: {ended}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_on_a_full_disk_goes_on_when_the_disk_has_room_again() {
+    for format in ["text", "json"] {
+        let disk = SmallDisk::mount("4m");
+        let (log, others) = (disk.path().join("log"), disk.path().join("others"));
+        // What is left of the disk holds the first lines, and is no multiple of them.
+        std::fs::write(&others, vec![0; (4 << 20) - 5 * 4096]).unwrap();
+        let there = format!("exec 2>> '{}'", log.display());
+        let serve = Serve::dev().set("log", "debug,hyper=info").set("log_format", format).after(&there);
+        let mut world = World::start(serve).await;
+        eventually("the disk of the log is full", async || {
+            world.get("/v1/jobs").await.expect(200);
+            rustix::fs::statvfs(disk.path()).unwrap().f_bavail == 0
+        })
+        .await;
+        // All of it works as if there were no log.
+        works(&world).await;
+        for _ in 0..20 {
+            futures::future::join_all((0..20).map(|_| world.get("/v1/jobs"))).await.iter().for_each(|answer| {
+                assert_eq!(answer.status, 200);
+            });
+        }
+        let full = std::fs::read(&log).unwrap();
+        assert!(!String::from_utf8_lossy(&full).contains("are lost"), "there was no room to tell of it");
+
+        std::fs::remove_file(&others).unwrap();
+        works(&world).await;
+        let ended = world.terminate().await;
+        assert_eq!(ended.code(), Some(0), "{ended}");
+        let text = String::from_utf8(std::fs::read(&log).unwrap()).unwrap();
+        // The line that was cut off is ended, then what was lost is told, then each line is whole again.
+        let after: Vec<&str> = text[full.len()..].trim_start_matches('\n').lines().collect();
+        assert!(after[0].contains("log lines could not be written and are lost"), "{}", after[0]);
+        for line in &after {
+            match format {
+                "json" => drop(serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("{line}"))),
+                _ => assert!(line.starts_with("20") && line.as_bytes()[10] == b'T', "{line}"),
+            }
+        }
+        assert!(after.iter().any(|line| line.contains("the job ended")), "{after:#?}");
+        assert!(after.last().unwrap().contains("stopped"), "the last lines come");
     }
 }
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 
-use super::request::{Judge, headers, url};
+use super::judge::Judge;
+use super::request::{headers, url};
 use crate::request::OriginRequest;
 
 /// Longest text of a credential: a service account's key has some 2,400 bytes.
@@ -19,16 +20,16 @@ const PROVIDERS: [&str; 4] = ["http", "s3", "r2", "gcs"];
 ///
 /// # Errors
 /// Everything that is wrong with it; credentials are never repeated.
-pub fn read(value: Value, judge: Judge<'_>) -> Result<OriginRequest, Vec<Violation>> {
+pub fn read(value: Value, judge: &dyn Judge) -> Result<OriginRequest, Vec<Violation>> {
     Form::read(value, |form| read_origin(form, judge))
 }
 
 /// What the reader takes.
 pub fn shape() -> Shape {
-    Form::shape(|form| read_origin(form, &crate::any_url))
+    Form::shape(|form| read_origin(form, &crate::Unjudged))
 }
 
-fn read_origin(form: &mut Form, judge: Judge<'_>) -> Option<OriginRequest> {
+fn read_origin(form: &mut Form, judge: &dyn Judge) -> Option<OriginRequest> {
     let name = form.text("name", 100);
     let name = form.require("name", name);
     let place = place(form, judge);
@@ -48,7 +49,7 @@ fn read_origin(form: &mut Form, judge: Judge<'_>) -> Option<OriginRequest> {
 }
 
 /// Takes the one provider that is named, with what opens it.
-fn place(form: &mut Form, judge: Judge<'_>) -> Option<(Place, Credentials)> {
+fn place(form: &mut Form, judge: &dyn Judge) -> Option<(Place, Credentials)> {
     form.exactly_one(&PROVIDERS);
     let [http, s3, r2, gcs] = PROVIDERS;
     let http = form.object(http, |form| {
@@ -121,7 +122,7 @@ fn checked(
 }
 
 /// Takes a URL that others are made of.
-fn plain_url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead: &str) -> Option<Url> {
+fn plain_url(form: &mut Form, name: &'static str, judge: &dyn Judge, instead: &str) -> Option<Url> {
     let url = url(form, name, judge, instead)?;
     if url.query().is_some() || url.fragment().is_some() || url.cannot_be_a_base() {
         // A query may hold a secret.
@@ -132,7 +133,7 @@ fn plain_url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead: &st
 }
 
 /// Takes `account_id`, or `endpoint` where the account has another one, such as that of a jurisdiction.
-fn r2_endpoint(form: &mut Form, judge: Judge<'_>) -> Option<Url> {
+fn r2_endpoint(form: &mut Form, judge: &dyn Judge) -> Option<Url> {
     let is_one = form.exactly_one(&["account_id", "endpoint"]).is_some();
     let account = checked(form, "account_id", "^[0-9a-fA-F]{32}$", |id| {
         match id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -282,7 +283,7 @@ mod tests {
     }
 
     fn read(value: Value) -> Result<OriginRequest, Vec<Violation>> {
-        super::read(value, &crate::any_url)
+        super::read(value, &crate::Unjudged)
     }
 
     #[test]

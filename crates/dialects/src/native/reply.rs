@@ -15,6 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::request::MASK;
+use super::tls::TlsReply;
 pub use super::waiting::{Outlook, WaitingReply};
 use crate::{Link, LinkTo};
 
@@ -469,6 +470,8 @@ pub struct EndpointReply {
     pub description: String,
     /// Extra request headers; their values are never shown.
     pub headers: BTreeMap<String, String>,
+    /// TLS options of the receiver; null if they are the server's.
+    pub tls: Option<TlsReply>,
     /// Waits before the attempts, in seconds; null for the default schedule.
     pub retry_seconds: Option<Vec<f64>>,
     /// Rate limit of the endpoint.
@@ -523,6 +526,7 @@ impl EndpointReply {
             dialect: endpoint.dialect.as_str(),
             description: endpoint.description.clone(),
             headers: masked(&endpoint.headers),
+            tls: TlsReply::of(&endpoint.tls),
             retry_seconds: endpoint
                 .retry
                 .as_ref()

@@ -23,7 +23,8 @@ pub struct WaitingReply {
     /// knows which), `lane_full` (due, and the lane has no space yet), `first_wait` (the first wait of the schedule),
     /// `backoff` (the wait after a failed attempt), `retry_after` (the receiver asked for it), `circuit_open` (the
     /// endpoint failed too often in a row), `endpoint_disabled` (held until the endpoint is enabled), `pull` (held
-    /// until the receiver fetches it), `no_signing_secret` (no secret signs for the endpoint), `out_of_resources` (the
+    /// until the receiver fetches it), `no_signing_secret` (no secret signs for the endpoint), `unusable_tls` (a
+    /// certificate or key of the endpoint cannot be used; the log says why), `out_of_resources` (the
     /// server has no descriptor, memory or port to spare; no attempt was made), `store_unavailable` or `internal_error`
     /// (the server failed), `superseded` (a later event of the job replaces it).
     pub reason: String,
@@ -95,6 +96,7 @@ mod tests {
     use reelhook_domain::event::EventFilter;
     use reelhook_domain::id::{AccountId, DeliveryId, EndpointId, EventId};
     use reelhook_domain::job::Dialect;
+    use reelhook_domain::tls::EndpointTls;
 
     use super::*;
 
@@ -116,6 +118,7 @@ mod tests {
             state: EndpointState::Enabled,
             disabled_reason: None,
             circuit,
+            tls: EndpointTls::default(),
             failing: None,
             created_at: NOW,
         }

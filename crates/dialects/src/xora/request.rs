@@ -125,7 +125,7 @@ fn one(form: &mut Form, unsupported: &RefCell<Option<String>>) -> Option<JobRequ
         }
     }?;
     let told = EventFilter::new(TOLD.iter().map(|kind| (*kind).to_owned()).collect());
-    request.webhook = webhook.map(|url| WebhookRequest { url, events: told, headers: None });
+    request.webhook = webhook.map(|url| WebhookRequest { url, events: told, headers: None, tls: None });
     Some(request)
 }
 
@@ -277,6 +277,7 @@ impl SettingsChange {
             url,
             events: EventFilter::new(TOLD.iter().map(|kind| (*kind).to_owned()).collect()),
             headers: None,
+            tls: None,
         }
     }
 }

@@ -157,6 +157,11 @@ impl Form {
         self.fields.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether the field was taken and not null.
+    pub fn was_given(&self, name: &str) -> bool {
+        self.given.contains(&name)
+    }
+
     /// Takes a field of any type; null counts as absent.
     pub fn value(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);

@@ -47,9 +47,10 @@ macro_rules! table {
     };
 }
 
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 6] = [
     table!("secrets", "id", "coalesce(endpoint, account)", "sealed"),
     table!("endpoints", "id", "id", "headers"),
+    table!("endpoints", "id", "id", "tls"),
     table!("jobs", "id", "id", "fetch_headers"),
     table!("origins", "id", "id", "credentials"),
     table!("derived_keys", "cast(purpose as blob)", "purpose", "sealed"),

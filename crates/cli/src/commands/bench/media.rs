@@ -289,7 +289,7 @@ impl Bench<'_> {
         let toolbox = Toolbox::detect(wiring::tool_settings(self.tools)?).await?;
         let source = toolbox.probe(clip, folder).await?;
         let request = json!({"input": {"url": "https://example.com/clip.mp4"}, "outputs": outputs});
-        let request = native::request::job(request, native::request::Bytes::Named, &reelhook_dialects::any_url)
+        let request = native::request::job(request, native::request::Bytes::Named, &reelhook_dialects::Unjudged)
             .map_err(|violations| anyhow!("{violations:?}"))?;
         let recipes: Vec<_> = request.outputs.iter().map(|output| &output.recipe).collect();
         let planned = plan(&source, &[], &recipes, toolbox.capabilities(), Damage::Strict);
