@@ -272,6 +272,11 @@ const CODES: &[(&str, u16, &str)] = &[
         503,
         "The server's disk is full but for the reserve of its database; nothing was kept of this request.",
     ),
+    (
+        "out_of_resources",
+        503,
+        "The server has no file descriptor or no memory to spare; nothing was done. Try again in a moment: `Retry-After` says when.",
+    ),
 ];
 
 /// The page that the `type` of every error points to.
