@@ -24,7 +24,7 @@ use super::delivery::rig::{Rig, Tenant, latencies, percentile};
 use super::page::{Figure, Section, Target, median};
 use super::{media, pictures, scenes, subject};
 use crate::client::{Api, Outbound};
-use crate::follow;
+use crate::{follow, output};
 
 /// Between two events of the quiet account.
 const PACE: Duration = Duration::from_millis(10);
@@ -65,16 +65,20 @@ struct Quiet {
 
 pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
     let turns = effort.pick(1, 3);
-    let settings: Vec<_> = QUOTAS.iter().map(|(name, most)| format!("quota.{name}={most}")).collect();
+    let mut settings: Vec<_> = QUOTAS.iter().map(|(name, most)| format!("quota.{name}={most}")).collect();
+    // All callers have one address here.
+    settings.push("api.max_connections_per_address=4096".to_owned());
     let settings: Vec<_> = settings.iter().map(String::as_str).collect();
     let mut rig = Rig::start_with(&settings).await?;
     let [quiet, loud] = <[Tenant; 2]>::try_from(rig.tenants(2).await?).ok().context("two accounts were made")?;
     quiet.endpoint(&rig.receiver.listen(Manner::Answers)?, QUIET).await?;
     let quiet = Quiet { tenant: quiet, photo: photo(rig.folder.path()).await? };
     let loud = Arc::new(Loud::prepare(loud, rig.folder.path()).await?);
+    output::note("tenants: the quiet account, not counted");
     turn(&mut rig, &quiet).await.context("the first turn, which is not counted")?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
-    for _ in 0..turns {
+    for number in 1..=turns {
+        output::note(format_args!("tenants: turn {number} of {turns}, alone, then beside the loud account"));
         alone.push(turn(&mut rig, &quiet).await.context("alone")?);
         let mut noise = loud.begin().await?;
         sleep(FILL).await;
@@ -114,8 +118,11 @@ fn method(turns: usize, loud: &Loud) -> Vec<String> {
             PACE.as_millis(),
             JOB_PACE.as_millis(),
         ),
+        "A job waits for a slot, of which there are half as many as cores; a job that runs is not interrupted for another \
+         account's, so its wait is what the loud account's job has left. Its turn is the next one."
+            .to_owned(),
         format!(
-            "The loud account has {quotas}, and asks for more all the time: jobs that compress a video of 12 s, until its \
+            "The loud account has {quotas}, and asks for more all the time: jobs that compress a video of 4 s, until its \
              queue is full; events in batches of {BATCH} from four callers to an endpoint that never answers, one that answers \
              after a second, and one that is read by {STREAMS} streams, as many as an account may have; uploads of {} MB, \
              two at a time. {} of its requests were accepted and {} refused.",
@@ -172,7 +179,7 @@ impl Loud {
     async fn prepare(tenant: Tenant, folder: &Path) -> anyhow::Result<Self> {
         let clip = folder.join("clip.mp4");
         let mut ffmpeg = subject::command(Path::new("ffmpeg"));
-        let line = "-nostdin -hide_banner -v error -f lavfi -i testsrc2=size=1280x720:rate=30:duration=12 -c:v libx264 -preset \
+        let line = "-nostdin -hide_banner -v error -f lavfi -i testsrc2=size=640x360:rate=30:duration=4 -c:v libx264 -preset \
                     ultrafast -pix_fmt yuv420p";
         ffmpeg.args(line.split_whitespace()).arg(&clip);
         subject::run(ffmpeg).await.context("ffmpeg made no clip")?;
