@@ -32,7 +32,7 @@ Examples:
   reelhook bench --quick --page page.md             fewer repetitions, written into a page
   reelhook bench delivery --json -                  one part, as JSON
   reelhook bench delivery --mode latency,isolation  some of its modes
-  reelhook bench soak --minutes 60                  an hour of mixed load; exits with 1 when something is left over
+  reelhook bench soak --minutes 60                  an hour of mixed load; exit code 1 for a leak
 
 It starts its own servers in a temporary folder and uses loopback only. Run it on an idle machine.";
 
