@@ -11,6 +11,7 @@ use reelhook_dialects::Refusal;
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::RequestId;
 use reelhook_domain::quota::QuotaExceeded;
+use reelhook_egress::is_shortage;
 use reelhook_files::FilesError;
 use reelhook_store::{MOST_OLD_SECRETS, StoreError};
 use serde::Serialize;
@@ -138,6 +139,13 @@ impl Problem {
         problem
     }
 
+    /// 503: this process has no descriptor or no memory to spare.
+    fn out_of_resources(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::warn!(error, "this process lacks descriptors or memory; a request was refused");
+        let detail = "the server lacks descriptors or memory at the moment; nothing was done";
+        Self::unavailable("out_of_resources", detail)
+    }
+
     /// The same, saying when to try again; to the second, never sooner.
     pub(crate) fn retry_after(mut self, wait: std::time::Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -233,6 +241,7 @@ impl From<StoreError> for Problem {
             StoreError::AlreadyExists => Self::conflict("already_exists", "it already exists"),
             StoreError::Quota(exceeded) => Self::quota_exceeded(exceeded),
             StoreError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was stored"),
+            StoreError::OutOfResources(error) => Self::out_of_resources(&error),
             error @ (StoreError::LeaseLost | StoreError::Corrupt { .. } | StoreError::Database(_)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
                 Self::internal()
@@ -252,6 +261,7 @@ impl From<FilesError> for Problem {
                 Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
             }
             FilesError::Broken(_) => Self::malformed("the upload ended too early; nothing was stored"),
+            error if is_shortage(&error) => Self::out_of_resources(&error),
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the files failed a request");
                 Self::internal()

@@ -276,6 +276,11 @@ const CODES: &[(&str, u16, &str)] = &[
         503,
         "The server's disk is full, except for the reserve of its database. Nothing of the request was stored.",
     ),
+    (
+        "out_of_resources",
+        503,
+        "The server has no file descriptor or no memory to spare; nothing was done. Try again in a moment: `Retry-After` says when.",
+    ),
 ];
 
 /// The page that the `type` of every error points to.

@@ -114,7 +114,7 @@ impl Modify for Bearer {
         routes::cancel_delivery, routes::erase_job, routes::get_retention, routes::put_retention, routes::get_settings, routes::put_settings, routes::test_default_webhook,
         routes::get_webhook_secret, routes::rotate_webhook_secret, routes::create_secret, routes::list_secrets, routes::rotate_secret,
         routes::revoke_secret, routes::list_webhook_keys, routes::create_key,
-        routes::list_keys, routes::revoke_key, routes::healthz, routes::readyz,
+        routes::list_keys, routes::revoke_key, routes::healthz, routes::readyz, routes::metrics,
     ),
     components(schemas(Recipe, Problem, ProblemDetails)),
     modifiers(&Bearer),

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::small_disk::SmallDisk;
-use crate::world::{PATIENCE, Serve, Stderr, World, eventually};
+use crate::world::{Answer, PATIENCE, Serve, Stderr, World, eventually};
 
 /// A job, a webhook that is taken and one that fails: something of everything that logs.
 async fn works(world: &World) {
@@ -186,7 +186,8 @@ async fn what_the_process_lacks_is_no_attempt_and_no_failed_job() {
     // A request that finds no connection to the database at rest is refused meanwhile.
     let asked = async |path: &str, body: serde_json::Value| {
         let mut answer = world.post(path, &body).await;
-        while answer.status == 500 {
+        while answer.status == 503 {
+            assert_short(&answer);
             answer = world.post(path, &body).await;
         }
         answer.expect(202)
@@ -205,6 +206,38 @@ async fn what_the_process_lacks_is_no_attempt_and_no_failed_job() {
     assert_eq!(came[0].header("reelhook-attempt"), "1");
     world.job_ended(job["id"].as_str().unwrap(), "completed").await;
     assert!(world.log().matches("webhooks wait").count() < 3, "{}", world.log());
+}
+
+/// What a request is told for which the server has no descriptor.
+fn assert_short(answer: &Answer) {
+    assert_eq!(answer.expect(503)["code"], "out_of_resources");
+    let wait = answer.headers.get("retry-after").expect("it says when to try again").to_str().unwrap();
+    assert!(wait.parse::<u32>().unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_the_server_has_no_descriptor_for_is_told_to_come_again() {
+    let world = World::start(Serve::dev()).await;
+    // As many connections as are used below, since none is accepted meanwhile. None of these asks the database.
+    futures::future::join_all((0..16).map(|_| world.get("/healthz"))).await;
+    eventually("the tools were looked for", async || world.log().contains("ffmpeg is ready")).await;
+    let limit = world.limit_descriptors(8);
+    // A file that cannot be created.
+    let upload = world.send("a.mp4", b"x".to_vec()).await;
+    assert_short(&upload);
+    // Connections to the database: those that rest serve some of these, and the others find none.
+    eventually("a request found no connection to the database", async || {
+        let answers = futures::future::join_all((0..16).map(|_| world.get("/v1/jobs"))).await;
+        let (short, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 503);
+        short.iter().for_each(assert_short);
+        others.iter().for_each(|answer| drop(answer.expect(200)));
+        !short.is_empty()
+    })
+    .await;
+    world.limit_descriptors(limit);
+    world.get("/v1/jobs").await.expect(200);
+    world.upload("a.mp4", b"x".to_vec()).await;
+    assert!(!world.log().contains("failed a request"), "{}", world.log());
 }
 
 /// What a server answers on a socket in the file system.

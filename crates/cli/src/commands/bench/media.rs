@@ -340,7 +340,7 @@ fn ffmpeg_ms(job: &Value, field: &str) -> anyhow::Result<f64> {
 }
 
 /// Milliseconds from the acceptance of a job to its end.
-fn between(job: &Value) -> anyhow::Result<f64> {
+pub(super) fn between(job: &Value) -> anyhow::Result<f64> {
     let time = |field: &str| -> anyhow::Result<Timestamp> {
         let text = job[field].as_str().with_context(|| format!("the job has no {field}"))?;
         text.parse().map_err(|_| anyhow!("{field} is {text}, which is not a time"))
