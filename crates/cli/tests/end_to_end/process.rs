@@ -350,7 +350,7 @@ async fn a_master_key_that_is_missing_is_asked_for_and_one_that_others_read_is_t
     let bytes = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
     assert!(!world.serve(Serve::dev()).await);
-    assert!(world.log().contains("master.key is missing; bring it back"), "{}", world.log());
+    assert!(world.log().contains("master.key is missing; restore it"), "{}", world.log());
     assert!(!key.exists(), "none is made");
     std::fs::write(&key, bytes).unwrap();
     assert!(world.serve(Serve::dev()).await, "it is as it was");

@@ -301,7 +301,7 @@ async fn what_a_recipe_leaves_out_stands_in_its_plan() {
         (json!({"recipe": "proxy"}), "audio drop: stream 1 (eng, aac): a proxy has"),
         (
             json!({"recipe": "convert", "format": "gif", "width": 64}),
-            "subtitle drop: stream 4 (deu, subrip): gif has no place",
+            "subtitle drop: stream 4 (deu, subrip): gif cannot hold",
         ),
         (
             json!({"recipe": "convert", "format": "mp3"}),

@@ -1082,7 +1082,11 @@ fn tiffs_in_any_colours_are_read() {
     );
 
     let error = room.make(&room.write(&tiff(&[plain_sheet().with(259, &[6])], true)), Wish::default()).unwrap_err();
-    assert!(failure(&error).starts_with("unsupported_media: the input is tiff packed as JPEG"), "{}", failure(&error));
+    assert!(
+        failure(&error).starts_with("unsupported_media: the input is tiff with JPEG compression"),
+        "{}",
+        failure(&error)
+    );
 }
 
 /// A sheet of 40 x 30 whose samples lie plane after plane.
