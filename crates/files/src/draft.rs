@@ -15,12 +15,15 @@ use crate::scratch::create_private;
 /// What a file may have for its space to grow with it. A larger one has the space of a whole piece at once, and no more.
 const SMALL: usize = 16 * 1024;
 
+/// The file with what was written so far, and the space of the last piece, for the next one.
+type Written = (File, Vec<u8>);
+
 /// A file that is being written: in pieces, each while the next is gathered. A small one is made in one go.
 pub(crate) struct Draft {
     path: Arc<TempPath>,
     gathered: Vec<u8>,
     /// The file once there is one, as the piece before left it, and the space of that piece.
-    writing: Option<JoinHandle<io::Result<(File, Vec<u8>)>>>,
+    writing: Option<JoinHandle<io::Result<Written>>>,
 }
 
 impl Draft {
@@ -66,7 +69,7 @@ impl Draft {
     }
 
     /// Waits for the piece that is being written.
-    async fn written(&mut self) -> io::Result<Option<(File, Vec<u8>)>> {
+    async fn written(&mut self) -> io::Result<Option<Written>> {
         match self.writing.take() {
             Some(writing) => writing.await.map_err(io::Error::other)?.map(Some),
             None => Ok(None),

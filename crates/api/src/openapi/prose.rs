@@ -51,22 +51,13 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("headers", "Extra headers of each request. Their values are write-only."),
     ("webhook.headers", "Extra headers of each request. By default the headers that were last given for the URL."),
     ("tls", "TLS options for the receiver, if they differ from the server's."),
-    (
-        "EndpointPatch.tls",
-        "TLS options for the receiver. Omitted fields keep their value; null restores the server's.",
-    ),
-    (
-        "webhook.tls",
-        "TLS options for the receiver. By default the options that were last given for the URL.",
-    ),
+    ("EndpointPatch.tls", "TLS options for the receiver. Omitted fields keep their value; null restores the server's."),
+    ("webhook.tls", "TLS options for the receiver. By default the options that were last given for the URL."),
     (
         "roots",
         "At most 20 root certificates in PEM, trusted instead of the server's. The receiver's certificate must lead to one of them.",
     ),
-    (
-        "client_certificate",
-        "Client certificate in PEM, followed by its chain, for a receiver that demands one.",
-    ),
+    ("client_certificate", "Client certificate in PEM, followed by its chain, for a receiver that demands one."),
     ("client_key", "Private key of `client_certificate` in PEM, without a passphrase. Write-only."),
     ("sample", "Whether the event is a sample of one of the server's own types, which are refused otherwise."),
     ("EndpointRequest.secret", "A signing secret that the receiver already has. By default a new secret is created."),

@@ -185,7 +185,7 @@ async fn count(api: &Api, list: &str, filter: &[(&str, &str)]) -> anyhow::Result
         query.push(("limit", "100"));
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page = api.get(&[list], &query).await?;
-        all += page[list].as_array().context("a list is no list")?.len();
+        all += page[list].as_array().context("the list is missing")?.len();
         match &page["next_cursor"] {
             Value::String(next) => cursor = Some(next.clone()),
             _ => return Ok(all),

@@ -114,7 +114,7 @@ fn method(turns: usize, loud: &Loud) -> Vec<String> {
         format!(
             "One server, two accounts, {turns} times in turns, the median of the turns. The quiet account publishes {EVENTS} \
              events, one each {} ms, to a receiver that answers, and submits a thumbnail of a photograph of 1920 x 1080 each \
-             {} ms, for which it uploads the photograph anew; `finished_at - created_at`. Nothing of it was refused.",
+             {} ms, for which it uploads the photograph again; `finished_at - created_at`. Nothing of it was refused.",
             PACE.as_millis(),
             JOB_PACE.as_millis(),
         ),
@@ -255,7 +255,7 @@ impl Loud {
         }
         loop {
             let jobs = api.get(&["jobs"], &[("state", "queued,probing,processing"), ("limit", "100")]).await?;
-            let jobs = jobs["jobs"].as_array().context("a list is no list")?.clone();
+            let jobs = jobs["jobs"].as_array().context("the list is missing")?.clone();
             if jobs.is_empty() {
                 return Ok(());
             }

@@ -63,7 +63,7 @@ pub(super) async fn measure(effort: Effort) -> anyhow::Result<Section> {
         "A file of 10^9 pseudo-random bytes, which is in memory as far as the kernel keeps it there, goes to the same disk: by \
          `cp` and an `fsync` of the copy, and by the whole command `reelhook submit`, from before its process exists to its \
          end; the upload is on the disk before it is answered. In turns, {times} times, the median. The job is refused, as \
-         the file is no media; the server looks at it after the command has ended."
+         the file is not media; the server looks at it after the command has ended."
     )];
     Ok(Section { title: "Uploads", figures, method })
 }
