@@ -14,6 +14,8 @@
   the code (`--write` brings both up to date);
 - docs/services/README.md links a page of each service, names tests that are there for every documented feature, and
   every test of crates/cli/tests/services;
+- no text for users has a phrase of wording.py: pages, `--help`, `reelhook settings`, the strings of the sources, and what
+  a server serves as its document, its reference and its page of errors;
 - no tracked file names a path of one developer's machine.
 """
 
@@ -22,10 +24,13 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
+import urllib.request
 from functools import cache
 from pathlib import Path
 
 import printed_commands
+import wording
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "target" / "debug" / "reelhook"
@@ -287,6 +292,73 @@ def check_services(report):
             report.check(there, f"docs/services/README.md: does not name {name_of(source)}::{test}")
 
 
+# Wording
+
+# Records of decisions are kept as they were taken, and so is the log of changes.
+OLD = ("docs/decisions/", "CHANGELOG.md")
+# The house rules quote what they forbid.
+QUOTED = re.compile(r'"(?:whoever|somebody|nobody|he)"')
+STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+
+
+def check_wording(report, has_program):
+    wording.check_itself(report)
+    for page in tracked("*.md"):
+        if not name_of(page).startswith(OLD):
+            check_words(report, name_of(page), QUOTED.sub("", page.read_text(encoding="utf-8")))
+    for source in tracked("crates/*/src/**/*.rs"):
+        if "tests" not in name_of(source) and "/testkit/" not in name_of(source):
+            check_words(report, name_of(source), strings_of(source.read_text(encoding="utf-8")))
+    if has_program:
+        for name, text in help_texts():
+            check_words(report, name, text)
+        settings = subprocess.run([PROGRAM, "settings"], check=True, capture_output=True, text=True).stdout
+        check_words(report, "reelhook settings", settings)
+        for path, text in served_texts():
+            check_words(report, f"GET {path}", text)
+
+
+def check_words(report, name, text):
+    found = list(wording.faults(text))
+    report.check(not found, "\n        ".join([f"{name}: wording:", *found]))
+
+
+def strings_of(source):
+    """What a source can say: its strings of several words, outside of its tests and comments."""
+    code = re.sub(r"^\s*//.*$", "", source.split("#[cfg(test)]\nmod tests {")[0], flags=re.MULTILINE)
+    texts = (re.sub(r"\\\n\s*", "", text) for text in STRING.findall(code))
+    return "\n".join(text for text in texts if " " in text and "(?:" not in text)
+
+
+def served_texts():
+    """The pages that a server has for callers, and the sentences of its OpenAPI document."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [PROGRAM, "serve", "--dev", "--listen", "127.0.0.1:0", "--data", folder]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            line = next(line for line in server.stdout if line.startswith("Reelhook listens on "))
+            for path in ("/", "/docs", "/docs/errors", "/openapi.json"):
+                request = urllib.request.Request(line.split()[-1] + path, headers={"Accept": "text/html, */*;q=0.5"})
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    text = answer.read().decode()
+                yield path, "\n".join(sentences_of(json.loads(text))) if path.endswith(".json") else text
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+def sentences_of(document):
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key in ("description", "summary") and isinstance(value, str):
+                yield value
+            else:
+                yield from sentences_of(value)
+    elif isinstance(document, list):
+        for item in document:
+            yield from sentences_of(item)
+
+
 def check_blocks(report, page, text, has_program):
     for language, block in FENCE.findall(text):
         if language == "json":
@@ -323,6 +395,7 @@ def main():
     check_codes(report)
     check_states(report)
     check_services(report)
+    check_wording(report, has_program)
     for path in tracked():
         content = path.read_bytes()
         found = None if b"\0" in content else MACHINE_PATH.search(content.decode("utf-8", "replace"))

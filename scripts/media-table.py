@@ -21,35 +21,34 @@ NUMBER = re.compile(r"(MG?)(\d+) +")
 INTRODUCTION = """\
 # What becomes of real inputs
 
-Each row is an input as cameras, phones, recorders, browsers, office programs and other servers write it, what is right for
-it, and what this version made of it. None of them is a clip made to be easy: each kind once came out wrong here or does
-elsewhere.
+Each row shows an input as cameras, phones, recorders, browsers, office programs and other servers write it, the expected
+result, and the result of this version. Every kind was once handled wrongly by Reelhook, or is by other programs.
 
-The tests of this repository write the page: each row is one test, which makes the input or takes it from
+The tests of this repository generate the page. Each row is one test: it generates the input or takes it from
 [`crates/testkit/field`](../crates/testkit/field), runs the recipe with the ffmpeg of the machine, and measures the result
-by decoding it or reading its bytes. A row that is not right fails the test. `make test` checks that every row of this page
-is still there and right; `make docs` writes the numbers of the last run. The numbers in the first column are those under
-which the kinds were written down.
+by decoding it or reading its bytes. A wrong result fails the test. `make test` checks that every row of this page still
+exists and is right; `make docs` writes the numbers of the last run. The first column numbers the kinds of input.
 
 `reelhook selftest` does the same with a smaller set on your own machine: see
 [operations](operations.md#checking-an-installation).
 
 ## What is seen and heard
 
-Codec, size and length of a result say nothing of what is seen. So each result is compared with its source before it counts
-as made. A few frames of both are read by runs of their own, brought to at most 48 pixels, to the shape of the result and
-to sRGB, and four numbers are measured: the mean difference of all samples, the difference between the means of a channel
-(a cast), the same in the part of the picture where it is largest, and the correlation of brightness. One frame near the
-beginning is always compared; one more for each 1,500 frames, at most two; all three where frames may change their size.
-Sound is compared by its loudness in windows of 20 ms. `media.compare = false` turns both off. What is within 30 % of a
-bound is said to be near it in the check `seen` of the receipt, and passes.
+The codec, size and length of a result do not show how it looks. Therefore each result is compared with its source before it
+is accepted. Separate runs read a few frames of both, scaled to at most 48 pixels, to the shape of the result and to sRGB. Four
+numbers are measured: the mean difference of all samples, the difference between the means of a channel (a cast), the same in
+the part of the frame where it is largest, and the correlation of brightness. One frame near the beginning is always compared,
+and one more for each 1,500 frames, at most two; if frames may change their size, all three are compared. Audio is compared by
+its loudness in windows of 20 ms. `media.compare = false` turns both comparisons off. A result within 30 % of a bound passes,
+and the check `seen` of the receipt says that it is near the bound.
 
 | Likeness | For | Difference | Cast | Locally | Correlation | Right results | Furthest right result |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 EVIDENCE
 
-A watermark, subtitles that are drawn in and another style change the picture on purpose; of them only the shapes are
-compared. Results of fewer than 32 pixels a side may be twice as far from their source. What is kept, copied, cut out of its background, tiled, or packaged for streaming is not compared by what is seen.
+Watermarks, drawn subtitles and styles change the frames on purpose, so only the shapes are compared. Results of fewer than 32
+pixels a side may be twice as far from their source. The frames of results that are kept, copied, cut out of their background,
+tiled, or packaged for streaming are not compared.
 """
 
 # The bounds of `crates/media/src/seen/distance.rs`: mean difference, cast, local cast, correlation.

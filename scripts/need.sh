@@ -26,6 +26,7 @@ package_of() {
     heif-convert:*) echo libheif ;;
     venv:apt) echo python3-venv ;;
     venv:*) echo python3 ;;
+    systemd-analyze:*) echo systemd ;;
     *) echo "$1" ;;
   esac
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need beyond Rust: ffmpeg, a newer one beside it, the codec of HEIC, the languages of the example
-# receivers with Express and Flask, the libraries of Standard Webhooks and an ed25519 of others as second opinions on signatures, and Transcodely's own client.
+# receivers with Express and Flask, the programs that the papers of deploy/ are for, the libraries of Standard Webhooks and
+# an ed25519 of others as second opinions on signatures, and Transcodely's own client.
 # Does nothing where all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +11,33 @@ scripts/need.sh cc python3 venv ffmpeg heif-convert go node npm
 scripts/need.sh nasm || echo "pictures will be encoded without assembly" >&2
 
 scripts/models.sh
+# What reads the operators' papers in deploy/. Unpacked and not installed where the machine has apt: the packages would
+# start their servers.
+scripts/need.sh systemd-analyze
+papers=target/papers
+unpack() { # program, package, what is taken of it
+  if PATH="$PATH:$papers/usr/sbin:$papers/usr/bin:/usr/sbin" command -v "$1" >/dev/null; then
+    return
+  fi
+  if ! command -v apt-get >/dev/null; then
+    scripts/need.sh "$1"
+    return
+  fi
+  echo "unpacking $1 into $papers" >&2
+  place=$(mktemp -d)
+  # The first try is with the lists that the machine has.
+  if (cd "$place" && { apt-get download -qq "$2" || { apt-get update -qq && apt-get download -qq "$2"; }; }) >&2; then
+    mkdir -p "$papers"
+    dpkg-deb --fsys-tarfile "$place"/*.deb | tar -x -C "$papers" "${@:3}"
+  else
+    echo "error: $1 could not be had: apt-get download $2 failed. Install it by hand, then try again." >&2
+    exit 1
+  fi
+  rm -r "$place"
+}
+unpack nginx nginx ./usr/sbin/nginx
+unpack caddy caddy ./usr/bin/caddy
+unpack prometheus prometheus ./usr/bin/prometheus ./usr/bin/promtool
 
 venv=target/venv
 python_packages=(standardwebhooks svix cryptography flask==3.1.3 transcodely==0.3.13 imageio-ffmpeg)

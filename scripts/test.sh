@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test: Rust, the examples in the docs of Rust, the example receivers, the signatures as published libraries see
 # them, the five services from outside, typed clients made of the document, the server held to its document by a fuzzer, the
-# table of real inputs, the documentation.
+# papers of deploy/ held to by the programs that they are for, the table of real inputs, the documentation.
 #
 #   scripts/test.sh
 set -euo pipefail
@@ -41,5 +41,6 @@ target/venv/bin/python examples/test_services.py --require-all
 target/venv/bin/python examples/test_published_clients.py --require-all
 target/venv/bin/python examples/test_typed_clients.py
 target/venv/bin/python scripts/check-contract.py
+target/venv/bin/python scripts/check-deploy.py
 target/venv/bin/python scripts/media-table.py --check
 target/venv/bin/python scripts/check-docs.py --require-binary --run

@@ -33,7 +33,7 @@ impl FromRequestParts<Desk> for ServiceCaller {
 
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
         let Some(key) = shown_key(&parts.headers) else {
-            return Err(Problem::unauthorized("an API key is needed"));
+            return Err(Problem::unauthorized("an API key is required"));
         };
         known(desk, &key).await.map(Self)
     }
@@ -58,7 +58,7 @@ pub(crate) fn shown_key(headers: &HeaderMap) -> Option<String> {
 
 fn bearer(parts: &Parts) -> Result<&str, Problem> {
     let Some(header) = parts.headers.get(AUTHORIZATION) else {
-        return Err(Problem::unauthorized("an API key is needed: send it as `Authorization: Bearer rh_...`"));
+        return Err(Problem::unauthorized("an API key is required: send it as `Authorization: Bearer rh_...`"));
     };
     let text = header.to_str().unwrap_or_default();
     match text.split_once(' ') {

@@ -30,8 +30,9 @@ pub(crate) async fn uncompressed(request: Request, next: Next) -> Response {
     let coding = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
     let Some(coding) = coding.filter(|_| has_body) else { return next.run(request).await };
     let shown: String = String::from_utf8_lossy(coding).chars().take(64).collect();
-    let detail =
-        format!("the Content-Encoding is {shown}; bodies are read as they are: send this one uncompressed, without it");
+    let detail = format!(
+        "the Content-Encoding {shown} is not supported; send the body uncompressed, without a Content-Encoding"
+    );
     let refusal = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail);
     let mut response = refusal.into_response();
     response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -108,11 +109,11 @@ pub(crate) async fn read(body: Body, cap: usize) -> Result<Bytes, Problem> {
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(Problem::too_large(format!("the body may have at most {cap} bytes")))
         }
-        Ok(Err(_)) => Err(Problem::malformed("the body ended before all of it had come")),
+        Ok(Err(_)) => Err(Problem::malformed("the body ended too early")),
         Err(_) => Err(Problem::new(
             http::StatusCode::REQUEST_TIMEOUT,
             "request_timeout",
-            "the body did not come within 30 seconds",
+            "the body did not arrive within 30 seconds",
         )),
     }
 }

@@ -40,7 +40,7 @@ impl Hosts {
             && !is_own(names, &format!("http://{host}"))
         {
             let detail = format!(
-                "the server is not known as {host}: while it answers without a key, it takes addresses, localhost, the host of public_url and those of api.allowed_hosts"
+                "the host {host} is not allowed: without API keys, the server accepts IP addresses, localhost, the host of public_url and those of api.allowed_hosts"
             );
             return Err(Problem::new(StatusCode::FORBIDDEN, "host_not_allowed", detail));
         }
@@ -51,7 +51,7 @@ impl Hosts {
         let follows = [Method::GET, Method::HEAD].contains(method) && word(FETCH_MODE) == Some("navigate");
         if is_foreign && !follows {
             let detail = format!(
-                "a page of {} may not call the server while it answers without a key; api.allowed_hosts lists those that may",
+                "pages of {} may not call a server without API keys; api.allowed_hosts lists the sites that may",
                 origin.unwrap_or("another site")
             );
             return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site_request", detail));

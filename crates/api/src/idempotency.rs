@@ -45,8 +45,7 @@ pub(crate) async fn only_where_taken(request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.headers().contains_key(HEADER) || ROUTES.contains(&route) {
         return next.run(request).await;
     }
-    let message =
-        format!("is not taken here, only by POST {}; send this request without it", ROUTES.join(" and POST "));
+    let message = format!("is supported only by POST {}; send this request without it", ROUTES.join(" and POST "));
     Problem::violation("Idempotency-Key", Value::Null, message).into_response()
 }
 

@@ -118,7 +118,7 @@ pub(crate) fn flaws(bytes: &[u8]) -> Vec<Violation> {
                 }
                 if !is_sound {
                     let what = if is_name { "has a name that holds" } else { "holds" };
-                    let message = format!("{what} half of a character: \\ud800 to \\udfff stand for one only in pairs");
+                    let message = format!("{what} half of a character: \\ud800 to \\udfff are allowed only in pairs");
                     flaws.push(Violation { path: path(&steps), value: Value::Null, message });
                 }
             }

@@ -8,6 +8,8 @@ mod auth;
 mod body;
 mod content;
 mod desk;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hosts;
 mod idempotency;
 mod json;

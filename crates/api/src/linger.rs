@@ -20,6 +20,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -46,6 +47,9 @@ struct Progress {
     wanting: AtomicBool,
     /// Its answer has not been written to its end.
     unanswered: AtomicBool,
+    /// The connection, where it holds back the end of what its caller sends: it looks again once more of the body is waited
+    /// for, which may be after it looked.
+    held: AtomicWaker,
 }
 
 /// Whether the body of a connection's latest request has not been read to its end, or its answer is under way.
@@ -82,15 +86,23 @@ impl Unread {
         self.0.unanswered.load(Ordering::Relaxed)
     }
 
+    /// Notes whether what answers waits for more of the request.
+    fn want(&self, more: bool) {
+        self.0.wanting.store(more, Ordering::SeqCst);
+        if more {
+            self.0.held.wake();
+        }
+    }
+
     /// Whether what answers waited for more of the request when it was asked last.
     fn wants_more(&self) -> bool {
-        self.0.wanting.load(Ordering::Relaxed)
+        self.0.wanting.load(Ordering::SeqCst)
     }
 
     /// The body of a new request, watched.
     pub(crate) fn watch(&self, body: Incoming) -> Watched {
         self.set(!body.is_end_stream());
-        self.0.wanting.store(false, Ordering::Relaxed);
+        self.want(false);
         Watched { body, unread: self.clone() }
     }
 }
@@ -107,7 +119,7 @@ impl Body for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        self.unread.0.wanting.store(frame.is_pending(), Ordering::Relaxed);
+        self.unread.want(frame.is_pending());
         // A body that broke off has nothing more to be read either.
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) || self.body.is_end_stream() {
             self.unread.set(false);
@@ -195,6 +207,7 @@ impl AsyncRead for Lingering {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            self.unread.0.held.register(cx.waker());
             if self.unread.wants_more() {
                 return Poll::Ready(Ok(()));
             }
@@ -239,5 +252,41 @@ impl AsyncWrite for Lingering {
         let rest = self.poll_rest(&mut closing, cx);
         self.closing = Some(closing);
         rest.map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// How long a read of the end takes, by a clock that moves while nothing happens, where more of the body is waited for
+    /// after a second, or never.
+    async fn held(wants: bool) -> Duration {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a caller of the test's own")]
+        let caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        drop(caller);
+        stream.readable().await.unwrap();
+        let unread = Unread::default();
+        let _under_way = unread.answering();
+        let mut connection = Lingering::new(Stream::Tcp(stream), unread.clone(), Duration::MAX);
+        tokio::time::pause();
+        let began = Instant::now();
+        let reading = tokio::spawn(async move { connection.read(&mut [0; 16]).await.unwrap() });
+        sleep(Duration::from_secs(1)).await;
+        unread.want(wants);
+        assert_eq!(reading.await.unwrap(), 0);
+        began.elapsed()
+    }
+
+    #[tokio::test]
+    async fn the_end_is_held_back_only_until_more_of_the_body_is_waited_for() {
+        assert!(held(false).await >= HALF_CLOSED);
+        tokio::time::resume();
+        assert!(held(true).await < HALF_CLOSED);
     }
 }

@@ -76,7 +76,7 @@ impl Metrics {
     ) -> Result<String, StoreError> {
         let mut families = vec![Family::histogram(
             "http_request_seconds",
-            "Time from the head of a request to the head of its answer",
+            "Time from the head of a request to the head of its response",
             &self.seconds,
         )];
         families.extend(kept(store, ambient).await?);
@@ -113,11 +113,11 @@ async fn kept(store: &dyn Store, ambient: &Ambient) -> Result<Vec<Family>, Store
     let overdue = store.next_due(&[]).await?.map_or(0.0, |due| ambient.now().since(due).as_secs_f64());
     Ok(vec![
         Family::gauges("jobs", "Jobs that wait or run", "state", jobs),
-        Family::gauges("deliveries", "Deliveries that are kept, by state", "state", deliveries),
+        Family::gauges("deliveries", "Stored deliveries, by state", "state", deliveries),
         Family::gauges("endpoints", "Endpoints, by state", "state", endpoints),
         Family::gauge(
             "delivery_oldest_due_seconds",
-            "How long the delivery that is due the longest has waited in the store to be claimed",
+            "Time that the longest-due delivery in the store has waited for a claim",
             overdue,
         ),
     ])

@@ -112,7 +112,7 @@ impl Multipart {
     async fn next_head(&mut self) -> Result<Option<Head>, Problem> {
         match self.place {
             Place::Preamble => self.pass_over(AROUND, "the text before the first part").await?,
-            Place::Content => self.pass_over(PASSED_OVER, "the parts that are not read, together,").await?,
+            Place::Content => self.pass_over(PASSED_OVER, "the ignored parts together").await?,
             Place::Head | Place::Epilogue => {}
         }
         if self.place == Place::Epilogue || self.is_last().await? {
@@ -280,7 +280,7 @@ impl Head {
         let text = String::from_utf8_lossy(bytes);
         let mut lines = text.split("\r\n");
         if !lines.next().unwrap_or_default().trim_matches([' ', '\t']).is_empty() {
-            return Err(unreadable("a line begins with the boundary and goes on with other text"));
+            return Err(unreadable("a line has other text after the boundary"));
         }
         let mut head = Self::default();
         for line in lines.filter(|line| !line.is_empty()) {
@@ -344,7 +344,7 @@ fn unquoted(quoted: &str) -> (String, &str) {
 
 async fn in_time<T>(reading: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
     tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| {
-        let detail = format!("the next part of the body did not come within {} seconds", PATIENCE.as_secs());
+        let detail = format!("the next part of the body did not arrive within {} seconds", PATIENCE.as_secs());
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail))
     })
 }
@@ -361,34 +361,42 @@ fn unreadable(why: &str) -> Problem {
     Problem::malformed(format!("the multipart body cannot be read: {why}"))
 }
 
+/// A request whose body comes in those pieces, with the boundary `edge`.
+#[cfg(any(test, fuzzing))]
+fn form(pieces: Vec<Vec<u8>>) -> Request {
+    let pieces = pieces.into_iter().map(|piece| io::Result::Ok(Bytes::from(piece)));
+    Request::builder()
+        .header(CONTENT_TYPE, "multipart/form-data; charset=utf-8; boundary=\"edge\"")
+        .body(axum::body::Body::from_stream(futures::stream::iter(pieces)))
+        .expect("the request is sound")
+}
+
+/// The names, file names and contents of all parts of a body that comes in those pieces and has the boundary `edge`, or
+/// the status of the refusal: for tests and for the fuzz target.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn read(pieces: Vec<Vec<u8>>) -> Result<Vec<(String, String, Vec<u8>)>, u16> {
+    use futures::StreamExt as _;
+
+    let status = |problem: Problem| problem.refusal(reelhook_domain::id::RequestId::from_bits(0)).status;
+    let mut parts = Multipart::of(form(pieces)).map_err(status)?;
+    let mut found = Vec::new();
+    while let Some(mut part) = parts.next().await.map_err(status)? {
+        let names = (part.name().unwrap_or("-").to_owned(), part.file_name().unwrap_or("-").to_owned());
+        let mut content = Vec::new();
+        while let Some(piece) = part.next().await {
+            content.extend_from_slice(&piece.map_err(|_| 400_u16)?);
+        }
+        found.push((names.0, names.1, content));
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
     use futures::{StreamExt as _, stream};
 
     use super::*;
-
-    fn request(pieces: Vec<Vec<u8>>) -> Request {
-        let body = Body::from_stream(stream::iter(pieces.into_iter().map(|piece| io::Result::Ok(Bytes::from(piece)))));
-        let kind = "multipart/form-data; charset=utf-8; boundary=\"edge\"";
-        Request::builder().header(CONTENT_TYPE, kind).body(body).expect("the request is sound")
-    }
-
-    /// The names, file names and contents of all parts, or the refusal's status.
-    async fn read(pieces: Vec<Vec<u8>>) -> Result<Vec<(String, String, Vec<u8>)>, u16> {
-        let status = |problem: Problem| problem.refusal(reelhook_domain::id::RequestId::from_bits(0)).status;
-        let mut parts = Multipart::of(request(pieces)).map_err(status)?;
-        let mut found = Vec::new();
-        while let Some(mut part) = parts.next().await.map_err(status)? {
-            let names = (part.name().unwrap_or("-").to_owned(), part.file_name().unwrap_or("-").to_owned());
-            let mut content = Vec::new();
-            while let Some(piece) = part.next().await {
-                content.extend_from_slice(&piece.map_err(|_| 400_u16)?);
-            }
-            found.push((names.0, names.1, content));
-        }
-        Ok(found)
-    }
 
     const BODY: &[u8] = b"preamble\r\n--edge \r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\n--edg\r\n\r\n--edge\r\n\
         CONTENT-DISPOSITION: form-data; NAME=b; filename=\"c\\\"d;e=\\f.mp4\"\r\nContent-Type: video/mp4\r\n\r\n\r\n--edge\r\n\r\nbare\r\n--edge--\r\nend";
@@ -430,7 +438,7 @@ mod tests {
             let endless = stream::once(async { start.as_bytes().to_vec() })
                 .chain(stream::repeat(many(more, 1000)))
                 .map(|piece| io::Result::Ok(Bytes::from(piece)));
-            let mut request = request(Vec::new());
+            let mut request = form(Vec::new());
             *request.body_mut() = Body::from_stream(endless);
             let mut parts = Multipart::of(request).expect("it has a boundary");
             let refused = loop {
@@ -447,7 +455,7 @@ mod tests {
     #[tokio::test]
     async fn parts_that_are_passed_over_have_one_limit_together() {
         let part = format!("--edge\r\n\r\n{}\r\n", "x".repeat(PASSED_OVER / 2));
-        let mut parts = Multipart::of(request(vec![part.repeat(3).into_bytes()])).expect("it has a boundary");
+        let mut parts = Multipart::of(form(vec![part.repeat(3).into_bytes()])).expect("it has a boundary");
         let mut passed = 0;
         while let Ok(Some(_)) = parts.next().await {
             passed += 1;
@@ -459,7 +467,7 @@ mod tests {
     async fn a_body_that_does_not_come_is_given_up_wherever_it_stops() {
         for start in ["", "pre", "--edge", "--edge\r\nA: b", "--edge--", "--edge\r\n\r\ncontent"] {
             let stuck = stream::once(async { io::Result::Ok(Bytes::from_static(start.as_bytes())) });
-            let mut request = request(Vec::new());
+            let mut request = form(Vec::new());
             *request.body_mut() = Body::from_stream(stuck.chain(stream::pending()));
             let mut parts = Multipart::of(request).expect("it has a boundary");
             let refused = loop {

@@ -11,12 +11,13 @@ use reelhook_dialects::Refusal;
 use reelhook_domain::form::Violation;
 use reelhook_domain::id::RequestId;
 use reelhook_domain::quota::QuotaExceeded;
+use reelhook_egress::is_shortage;
 use reelhook_files::FilesError;
 use reelhook_store::{MOST_OLD_SECRETS, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A refusal, as its caller sees it. Small, because it stands in every `Result` of this crate.
+/// An error response, as its caller sees it. Small, because it is in every `Result` of this crate.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(transparent)]
 pub struct Problem(Box<ProblemDetails>);
@@ -24,21 +25,21 @@ pub struct Problem(Box<ProblemDetails>);
 /// The members of a problem document.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct ProblemDetails {
-    /// Where the code is explained.
+    /// Link to the explanation of the code.
     #[serde(rename = "type")]
     kind: String,
-    /// The code in words.
+    /// Short description of the code.
     title: String,
     /// HTTP status.
     status: u16,
-    /// Stable and short.
+    /// Stable error code.
     code: &'static str,
-    /// What was wrong and what is allowed.
+    /// What was wrong, and what is allowed.
     detail: String,
-    /// Each thing that is wrong with the request.
+    /// All violations of the request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     violations: Vec<Violation>,
-    /// Names the request in the server's log; also the header `x-request-id`.
+    /// Id of the request in the server's log; also the header `x-request-id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
     /// The quota that the request would exceed.
@@ -48,15 +49,15 @@ pub(crate) struct ProblemDetails {
     retry_after_seconds: Option<u32>,
 }
 
-/// How much of one thing an account may have, and has.
+/// A quota of an account and its use.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Quota)]
 pub(crate) struct QuotaReply {
-    /// Its name; the setting of the server is named `quota.` and this.
+    /// Name of the quota; the setting of the server is `quota.NAME`.
     pub(crate) name: &'static str,
-    /// The most that the account may have; null where the server sets no limit.
+    /// The limit; null if the server sets none.
     pub(crate) limit: Option<u64>,
-    /// What the account has.
+    /// The present value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) used: Option<u64>,
 }
@@ -138,6 +139,13 @@ impl Problem {
         problem
     }
 
+    /// 503: this process has no descriptor or no memory to spare.
+    fn out_of_resources(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::warn!(error, "this process lacks descriptors or memory; a request was refused");
+        let detail = "the server lacks descriptors or memory at the moment; nothing was done";
+        Self::unavailable("out_of_resources", detail)
+    }
+
     /// The same, saying when to try again; to the second, never sooner.
     pub(crate) fn retry_after(mut self, wait: std::time::Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -215,7 +223,7 @@ impl From<StoreError> for Problem {
             StoreError::IllegalJobStep(error) => Self::conflict("state_conflict", error.to_string()),
             StoreError::IllegalDeliveryStep(error) => Self::conflict("state_conflict", error.to_string()),
             StoreError::BodyGone => {
-                Self::conflict("body_gone", "its body is no longer kept: the time that deliveries are kept is over")
+                Self::conflict("body_gone", "its body is no longer stored: the retention period has ended")
             }
             StoreError::EndpointGone(endpoint) => Self::conflict(
                 "endpoint_deleted",
@@ -230,9 +238,10 @@ impl From<StoreError> for Problem {
                      and overlap_seconds 0 ends all of them at once"
                 ),
             ),
-            StoreError::AlreadyExists => Self::conflict("already_exists", "that exists already"),
+            StoreError::AlreadyExists => Self::conflict("already_exists", "it already exists"),
             StoreError::Quota(exceeded) => Self::quota_exceeded(exceeded),
-            StoreError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was kept"),
+            StoreError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was stored"),
+            StoreError::OutOfResources(error) => Self::out_of_resources(&error),
             error @ (StoreError::LeaseLost | StoreError::Corrupt { .. } | StoreError::Database(_)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed a request");
                 Self::internal()
@@ -246,14 +255,13 @@ impl From<FilesError> for Problem {
         match error {
             FilesError::NotFound => Self::not_found("file"),
             FilesError::TooLarge { cap } => Self::too_large(format!("a file may have at most {cap} bytes")),
-            FilesError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was kept"),
+            FilesError::Full => Self::unavailable("out_of_disk", "the server's disk is full; nothing was stored"),
             FilesError::Broken(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                let detail = "nothing came of the upload for 60 seconds; nothing was kept";
+                let detail = "no byte of the upload arrived for 60 seconds; nothing was stored";
                 Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
             }
-            FilesError::Broken(_) => {
-                Self::malformed("the upload ended before all of its bytes had come; nothing was kept")
-            }
+            FilesError::Broken(_) => Self::malformed("the upload ended too early; nothing was stored"),
+            error if is_shortage(&error) => Self::out_of_resources(&error),
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the files failed a request");
                 Self::internal()

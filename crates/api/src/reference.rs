@@ -124,7 +124,7 @@ fn operation(method: &str, path: &str, operation: &Value) -> String {
             let _ = write!(body, "<p>Body: <code>{}</code> {}</p>", html(media), kind(&schema["schema"]));
         }
     }
-    body.push_str("<div class=\"tablewrap\"><table><tr><th>answer</th><th>body</th><th></th></tr>");
+    body.push_str("<div class=\"tablewrap\"><table><tr><th>response</th><th>body</th><th></th></tr>");
     for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
         let shown = answer["content"]
             .as_object()
@@ -188,89 +188,98 @@ const CODES: &[(&str, u16, &str)] = &[
     (
         "malformed_request",
         400,
-        "The bytes cannot be read: not JSON, a broken multipart body, or a body that broke off. Send it again, whole.",
+        "The body cannot be parsed: it is not JSON, a broken multipart body, or incomplete. Send the whole body again.",
     ),
-    ("unsupported_command", 400, "A command asks for what commands do not do here; the detail names the argument."),
-    ("unauthorized", 401, "There is no API key, or it is not known any more. Send `Authorization: Bearer rh_...`."),
-    ("insufficient_credits", 402, "The account has too few credits for the job; its operator grants more."),
-    ("link_not_valid", 403, "A signed link has expired or was changed. Ask for the job again: it shows a fresh link."),
+    ("unsupported_command", 400, "A command has an argument that is not allowed; the detail names it."),
+    ("unauthorized", 401, "The API key is missing, unknown or revoked. Send `Authorization: Bearer rh_...`."),
+    (
+        "insufficient_credits",
+        402,
+        "The account has too few credits for the job. The operator of the server can grant more.",
+    ),
+    ("link_not_valid", 403, "A signed link has expired or was changed. Get the job again: it shows a new link."),
     (
         "host_not_allowed",
         403,
-        "While the server answers without a key (`--open`), callers may only name addresses, localhost, the host of `public_url` and those of `api.allowed_hosts`.",
+        "Without API keys (`--open`), the server accepts only requests whose host is an IP address, localhost, the host of `public_url` or one of `api.allowed_hosts`.",
     ),
     (
         "cross_site_request",
         403,
-        "While the server answers without a key (`--open`), pages of other sites may not call it, but for those of `api.allowed_hosts`.",
+        "Without API keys (`--open`), the server accepts requests from pages of other sites only for the sites of `api.allowed_hosts`.",
     ),
-    ("not_found", 404, "There is no such thing, or it is another account's."),
-    ("method_not_allowed", 405, "The path exists, but does not take that method."),
-    ("request_timeout", 408, "The body did not come in time."),
-    ("state_conflict", 409, "The thing is in a state that does not allow that; the detail names both."),
+    ("not_found", 404, "The object does not exist, or belongs to another account."),
+    ("method_not_allowed", 405, "The path exists, but does not support the method."),
+    ("request_timeout", 408, "The body did not arrive in time."),
+    ("state_conflict", 409, "The state of the object does not allow the operation; the detail names both."),
     (
         "idempotency_conflict",
         409,
         "The `Idempotency-Key` was used for another request. Use a new key for a new request.",
     ),
-    ("output_not_ready", 409, "The output has no file: it is still being made, or it failed. Look at the job."),
-    ("already_exists", 409, "That exists already."),
-    ("unimplemented", 501, "A service that is spoken here documents this call, and it is not done."),
-    ("pull_endpoint", 409, "The endpoint asks for its events itself and has no URL to call."),
-    ("secret_exists", 409, "That service has a secret already: rotate it."),
+    ("output_not_ready", 409, "The output has no file: it is still being created, or it failed. The job says which."),
+    ("already_exists", 409, "The object already exists."),
+    ("unimplemented", 501, "The service documents this call, but this server does not support it."),
+    ("pull_endpoint", 409, "The endpoint is a pull endpoint and has no URL to call."),
+    ("secret_exists", 409, "The service already has a secret; rotate it."),
     (
         "too_many_secrets",
         409,
-        "As many old secrets sign beside the present one as may. Wait until the first of them ends, or rotate with `overlap_seconds` 0, which ends all of them.",
+        "The limit of old secrets that still sign is reached. Wait until the first of them ends, or rotate with `overlap_seconds` 0, which ends all of them.",
     ),
-    ("body_gone", 409, "What the delivery carried is no longer kept, so it cannot be sent again."),
+    ("body_gone", 409, "The body of the delivery is no longer stored, so it cannot be sent again."),
     (
         "endpoint_deleted",
         409,
-        "The endpoint of the delivery was deleted, so it cannot be sent again. Replay its event to another endpoint.",
+        "The endpoint of the delivery was deleted, so the delivery cannot be sent again. Replay its event to another endpoint.",
     ),
-    ("origin_archived", 409, "The origin was deleted; its credentials are gone. Make a new one."),
+    ("origin_archived", 409, "The origin and its credentials were deleted. Create a new origin."),
     ("no_default_webhook", 409, "There is no default webhook to test."),
     (
         "legacy_path",
         410,
-        "The path belongs to a part of a service's API that is not served; the detail names the paths that are.",
+        "The path belongs to a part of the service's API that is not supported; the detail names the supported paths.",
     ),
     ("too_large", 413, "The body or the file is larger than its limit, which the detail names."),
-    ("unsupported_media_type", 415, "The Content-Type is not one that the path reads."),
+    ("unsupported_media_type", 415, "The path does not accept the Content-Type."),
     (
         "invalid_request",
         422,
-        "The request can be read, but not accepted: `violations` lists every reason, with its path and what is allowed.",
+        "The request is not valid: `violations` lists every violation with its path and what is allowed.",
     ),
     (
         "too_many_requests",
         429,
-        "Resends, replays, cancellations, recoveries and tests are counted by the minute. `Retry-After` says when there is room.",
+        "The limit per minute of resends, replays, cancellations, recoveries or tests is reached. `Retry-After` says when to try again.",
     ),
     (
         "quota_exceeded",
         429,
-        "The account has, or does, as much as it may have. `quota` names which one, its limit and what the account has; `GET /v1/settings` lists all of them. The operator of the server sets them.",
+        "The account has reached a quota. `quota` has its name, its limit and the present value; `GET /v1/settings` lists all quotas. The operator of the server sets them.",
     ),
     (
         "too_many_streams",
         429,
-        "The account has as many streams of events open as it may (`api.max_streams_per_account`). Close one of them.",
+        "The account has reached the limit of open event streams (`api.max_streams_per_account`). Close one of them.",
     ),
-    ("internal", 500, "Our fault. The server's log has the reason under the `request_id`."),
-    ("planning_busy", 503, "As many plans are being made as may be at once. Try again in a moment, or submit the job."),
+    ("internal", 500, "The server failed. Its log has the reason under the `request_id`."),
+    ("planning_busy", 503, "The server works on as many plans as it may. Try again in a moment, or submit the job."),
     (
         "too_many_connections",
         503,
-        "All connections that the server, or one address, may have are in use. Close some, or try again later.",
+        "All connections of the server, or of one address, are in use. Close some, or try again later.",
     ),
     ("draining", 503, "The server is stopping. Try again in a moment."),
-    ("database_unavailable", 503, "The database does not answer."),
+    ("database_unavailable", 503, "The database does not respond."),
     (
         "out_of_disk",
         503,
-        "The server's disk is full but for the reserve of its database; nothing was kept of this request.",
+        "The server's disk is full, except for the reserve of its database. Nothing of the request was stored.",
+    ),
+    (
+        "out_of_resources",
+        503,
+        "The server has no file descriptor or no memory to spare; nothing was done. Try again in a moment: `Retry-After` says when.",
     ),
 ];
 

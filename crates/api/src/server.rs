@@ -92,7 +92,7 @@ async fn connection(stream: Stream, router: axum::Router, stop: CancellationToke
         async move {
             let names_host = names_host(request.version(), request.headers());
             let mut response = if !names_host {
-                let detail = "an HTTP/1.1 request must have one Host header: a host and perhaps a port";
+                let detail = "an HTTP/1.1 request must have one Host header: a host and an optional port";
                 Problem::malformed(detail).into_response()
             } else if is_reserve && !HEALTH.contains(&request.uri().path()) {
                 too_many_connections().into_response()
@@ -154,7 +154,7 @@ fn is_host(text: &[u8]) -> bool {
 }
 
 fn too_many_connections() -> Problem {
-    let detail = "all connections that this server or your address may have are in use; close some, or try again later";
+    let detail = "all connections of this server or of your address are in use; close some, or try again later";
     Problem::unavailable("too_many_connections", detail)
 }
 

@@ -117,8 +117,8 @@ impl Throttle {
 fn too_many(what: ByHand, rate: u32, wait: Duration) -> Problem {
     let things = match what {
         ByHand::Delivery => "deliveries may be resent, replayed or canceled",
-        ByHand::Recovery => "recoveries may be asked for",
-        ByHand::Test => "tests may be asked for",
+        ByHand::Recovery => "recoveries may be requested",
+        ByHand::Test => "tests may be requested",
     };
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let detail = format!("at most {rate} {things} in a minute; try again in {seconds} s");

@@ -197,7 +197,12 @@ impl Api {
 
     /// Opens the event stream of a job, after the event of that id.
     pub(crate) async fn open_events(&self, job: &str, after: &str) -> anyhow::Result<Response> {
-        let mut request = Request::get(self.url(&["jobs", job, "events"], &[]));
+        self.open_stream(&["jobs", job, "events"], after).await
+    }
+
+    /// Opens the event stream of a path, after the event of that id.
+    pub(crate) async fn open_stream(&self, path: &[&str], after: &str) -> anyhow::Result<Response> {
+        let mut request = Request::get(self.url(path, &[]));
         request.headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         if let Some(after) = HeaderValue::from_str(after).ok().filter(|after| !after.is_empty()) {
             request.headers.insert("last-event-id", after);

@@ -129,7 +129,7 @@ impl DataFolder {
     pub(crate) async fn open(&self, ambient: &Ambient) -> anyhow::Result<(Arc<SqliteStore>, MasterKey)> {
         if !self.master_key().exists() && self.has_database() {
             bail!(
-                "{} is missing; bring it back from a copy: the secrets in the database {} open with nothing else",
+                "{} is missing; restore it from a backup: without it, the secrets in the database {} cannot be decrypted",
                 self.master_key().display(),
                 self.database().display()
             );
@@ -158,7 +158,7 @@ mod tests {
         let folder = DataFolder::at(parent.path()).unwrap();
         fs::write(folder.database(), "something").unwrap();
         let error = folder.open(&crate::ambient::system()).await.unwrap_err().to_string();
-        assert!(error.contains("master.key is missing; bring it back"), "{error}");
+        assert!(error.contains("master.key is missing; restore it"), "{error}");
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1, "nothing was written");
         assert_eq!(fs::read_to_string(folder.database()).unwrap(), "something");
     }

@@ -82,7 +82,7 @@ impl MasterKey {
             Some(key) => Ok(Some(key)),
             None => bail!(
                 "the master key {} is damaged: it must be a line of a number, a colon and 64 hexadecimal digits (and one \
-                 more while it is rotated); bring it back from a copy, for the secrets in the database open with nothing else",
+                 more while it is rotated); restore it from a backup; without it, the secrets in the database cannot be decrypted",
                 path.display()
             ),
         }

@@ -63,7 +63,7 @@ pub(crate) fn open(settings: &TelemetrySettings) -> anyhow::Result<(Tracer, Opti
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
     for header in &settings.otlp_headers {
-        let named = || format!("telemetry.otlp_headers has {}, which is no header", header.name);
+        let named = || format!("telemetry.otlp_headers has {}, which is not a header", header.name);
         let name = HeaderName::from_bytes(header.name.as_bytes()).with_context(named)?;
         let mut value = HeaderValue::from_str(&header.value).with_context(named)?;
         value.set_sensitive(true);
@@ -105,13 +105,13 @@ impl Exporter {
                 Ok(()) if is_failing => {
                     is_failing = false;
                     let dropped = self.dropped.swap(0, Ordering::Relaxed);
-                    tracing::info!(dropped, "the collector takes traces again");
+                    tracing::info!(dropped, "the collector accepts traces again");
                 }
                 Ok(()) => {}
                 Err(reason) => {
                     self.dropped.fetch_add(spans, Ordering::Relaxed);
                     if !is_failing {
-                        tracing::warn!(reason, "the collector takes no traces; they are dropped until it does");
+                        tracing::warn!(reason, "the collector accepts no traces; they are dropped until it does");
                     }
                     is_failing = true;
                 }

@@ -14,7 +14,7 @@ use crate::logging;
 
 /// Nobody reads stdout any more.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output any more")]
+#[error("the reader of the output is gone")]
 pub(crate) struct Gone;
 
 /// Prints one line of the result on stdout.

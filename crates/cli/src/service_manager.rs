@@ -99,7 +99,7 @@ pub(crate) fn stopping() {
 
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager could not be told");
+        tracing::warn!(%error, "the service manager could not be notified");
     }
 }
 
@@ -113,8 +113,8 @@ pub(crate) async fn beat(store: Arc<dyn Store>) {
         beats.tick().await;
         match timeout(patience, store.last_sequence()).await {
             Ok(Ok(_)) => notify(&[NotifyState::Watchdog]),
-            Ok(Err(error)) => tracing::error!(%error, "the database does not answer; no sign of life is given"),
-            Err(_) => tracing::error!("the database does not answer in time; no sign of life is given"),
+            Ok(Err(error)) => tracing::error!(%error, "the database does not respond; the watchdog is not notified"),
+            Err(_) => tracing::error!("the database does not respond in time; the watchdog is not notified"),
         }
     }
 }

@@ -444,23 +444,20 @@ impl Settings {
     fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(
             !self.dev || self.listen.is_local(),
-            "--dev opens this machine's own services to everyone who may submit a job, so it listens on loopback only; \
-             {} is not loopback: use --listen {} or leave out --dev",
+            "--dev opens this machine's own services to every caller that may submit a job, so it listens on loopback only; \
+             {} is not loopback: use --listen {} or remove --dev",
             self.listen,
             self.listen.on_loopback()
         );
         if let Some(open) = self.services.listen.iter().find(|at| self.dev && !at.at.is_local()) {
-            anyhow::bail!(
-                "--dev listens on loopback only; services.listen has {open}: use 127.0.0.1, or leave out --dev"
-            );
+            anyhow::bail!("--dev listens on loopback only; services.listen has {open}: use 127.0.0.1, or remove --dev");
         }
         anyhow::ensure!(
             self.open.is_empty()
                 || self.open_to_network
                 || (self.listen.is_local() && self.services.listen.iter().all(|at| at.at.is_local())),
-            "--open lets everyone who reaches the server submit jobs without a key, so it listens on loopback only; {} is \
-             not loopback: use --listen {}, leave out --open, or set open_to_network if a proxy in front asks \
-             who they are",
+            "--open lets every caller submit jobs without an API key, so it listens on loopback only; {} is \
+             not loopback: use --listen {}, remove --open, or set open_to_network if a proxy in front authenticates callers",
             self.listen,
             self.listen.on_loopback()
         );

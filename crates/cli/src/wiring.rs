@@ -111,7 +111,7 @@ pub(crate) async fn start(settings: &Settings, given: Given, ambient: &Ambient) 
     }
     if let Some(mode) = master_key::open_to_others(&folder.master_key()) {
         tracing::warn!(
-            "others than its owner may read {} (its mode is {mode:o}), which opens every secret; chmod 600 it",
+            "users other than its owner may read {} (its mode is {mode:o}), which decrypts every secret; run chmod 600 on it",
             folder.master_key().display()
         );
     }
@@ -132,7 +132,7 @@ pub(crate) async fn start(settings: &Settings, given: Given, ambient: &Ambient) 
             needed = share.needed,
             connections = share.connections,
             in_flight = share.in_flight,
-            "fewer files may be open than the settings take; fewer connections are served. Raise the limit (LimitNOFILE, ulimit -n)"
+            "the limit of open files is below what the settings require; fewer connections are served. Raise the limit (LimitNOFILE, ulimit -n)"
         );
     }
     let (tracer, exporter) = otlp::open(&settings.telemetry)?;
@@ -178,7 +178,7 @@ async fn void_leases(store: &SqliteStore) -> anyhow::Result<()> {
     let jobs = store.void_job_leases().await?;
     let deliveries = store.void_delivery_leases().await?;
     if jobs + deliveries > 0 {
-        tracing::info!(jobs, deliveries, "work that the last server left is taken up again");
+        tracing::info!(jobs, deliveries, "work that the last server left is continued");
     }
     Ok(())
 }
@@ -198,7 +198,7 @@ fn public_url(settings: &Settings, address: Option<SocketAddr>) -> anyhow::Resul
         None => {
             let Some(mut address) = address.or(settings.listen.address()) else {
                 tracing::warn!(
-                    "public_url is not set and the server listens on a socket: links to results lead nowhere"
+                    "public_url is not set and the server listens on a socket: links to results do not work"
                 );
                 return Ok(Url::parse("http://localhost")?);
             };
@@ -245,14 +245,14 @@ impl Server {
             result
         });
         let ended = drained.await.unwrap_or_else(|_| {
-            tracing::warn!("some work did not end in time and is dropped; it is taken up again at the next start");
+            tracing::warn!("some work did not end in time and is dropped; it continues at the next start");
             Ok(())
         });
         self.parts.shutdown().await;
         if let Some(exporting) = self.exporting.take()
             && tokio::time::timeout(LAST_TRACES, exporting).await.is_err()
         {
-            tracing::warn!("the collector did not take the last traces in time; they are dropped");
+            tracing::warn!("the collector did not accept the last traces in time; they are dropped");
         }
         beating.abort();
         self.store.close().await;

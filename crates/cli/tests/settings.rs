@@ -18,7 +18,7 @@ fn the_page_of_the_settings_is_what_the_program_prints() {
 fn an_unknown_setting_names_the_nearest_known_one() {
     let (code, out, err) = program::shown(&program::run(&["serve", "--set", "worker.slot=2"], ""));
     assert_eq!((code, out.as_str()), (Some(2), ""));
-    assert!(err.contains("worker.slot on the command line is no setting; did you mean worker.slots?"), "{err}");
+    assert!(err.contains("worker.slot on the command line is not a setting; did you mean worker.slots?"), "{err}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Due {
                 Ok(Some(Look::Rest(next))) => next,
                 Ok(None) => return,
                 Err(error) => {
-                    error!(%error, "cannot claim what is due; trying again");
+                    error!(%error, "cannot claim due deliveries; trying again");
                     None
                 }
             };

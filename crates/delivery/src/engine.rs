@@ -20,6 +20,7 @@ use crate::fanout::{Fanning, Planner};
 use crate::keyring::Keyring;
 use crate::lookout::Lookout;
 use crate::meter::Meter;
+use crate::profiles::Profiles;
 use crate::send::Sender;
 use crate::settings::Settings;
 use crate::settle::Settler;
@@ -105,6 +106,7 @@ impl Engine {
         };
         let sender = Sender {
             keyring: Arc::clone(&keyring),
+            profiles: Profiles::default(),
             egress,
             ambient: ambient.clone(),
             response_cap: settings.response_cap,

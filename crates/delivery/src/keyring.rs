@@ -122,7 +122,7 @@ impl Signers {
                     Ok(())
                 }
                 scheme => {
-                    error!(secret.id = %secret.id, scheme, "a signing secret is of a scheme not known here");
+                    error!(secret.id = %secret.id, scheme, "a signing secret is of an unknown scheme");
                     Ok(())
                 }
             };

@@ -35,6 +35,7 @@ mod meter;
 mod outcome;
 mod pace;
 mod parked;
+mod profiles;
 mod queue;
 mod retention;
 mod send;

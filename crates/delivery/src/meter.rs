@@ -175,7 +175,7 @@ impl Meter {
         vec![
             Family::counters(
                 "delivery_attempts",
-                "Requests to receivers, by what became of them",
+                "Requests to receivers, by outcome",
                 "outcome",
                 OUTCOMES.into_iter().zip(&self.outcomes),
             ),
@@ -186,34 +186,38 @@ impl Meter {
             ),
             Family::histogram(
                 "delivery_first_attempt_delay_seconds",
-                "Time from the event to the beginning of a delivery's first attempt",
+                "Time from the event to the start of a delivery's first attempt",
                 &self.to_first_attempt,
             ),
             Family::histogram(
                 "delivery_delay_seconds",
-                "Time from the event to its being delivered, retries included",
+                "Time from the event to its delivery, retries included",
                 &self.to_delivered,
             ),
             Family::gauge("delivery_waiting", "Deliveries that wait in lanes, in memory", self.waiting.value() as f64),
-            Family::gauge("delivery_in_flight", "Requests to receivers that are out", self.in_flight.value() as f64),
+            Family::gauge(
+                "delivery_in_flight",
+                "Requests to receivers that wait for an answer",
+                self.in_flight.value() as f64,
+            ),
             Family::gauges(
                 "delivery_circuits",
-                "Lanes in memory by the state of their circuits, looked at once a second",
+                "Lanes in memory by the state of their circuits, updated once a second",
                 "state",
                 circuits.map(|(state, count)| (state, count as f64)),
             ),
             Family::gauge(
                 "delivery_lanes_parked",
-                "Lanes in memory for which more waits in the store, looked at once a second",
+                "Lanes in memory with more deliveries waiting in the store, updated once a second",
                 self.parked.value() as f64,
             ),
-            Family::counter("delivery_fanned_out", "Deliveries that were made of events", &self.fanned_out),
+            Family::counter("delivery_fanned_out", "Deliveries created from events", &self.fanned_out),
             Family::histogram("delivery_fan_out_events", "Events fanned out in one transaction", &self.fan_out_batch),
             Family::histogram("delivery_settle_attempts", "Attempts settled in one transaction", &self.settle_batch),
             Family::histogram("delivery_settle_seconds", "Time to settle them, commit included", &self.settle),
             Family::counter(
                 "delivery_exhausted",
-                "Deliveries that came to the end of their schedule without success",
+                "Deliveries that reached the end of their schedule without success",
                 &self.exhausted,
             ),
         ]

@@ -115,11 +115,11 @@ impl Retention {
         let mut swept = Swept::default();
         match self.sweep_into(&mut swept, stop).await {
             Ok(()) | Err(Ended::Stopped) => {}
-            Err(Ended::Failed(error)) => warn!(%error, "what was kept for its time was not all removed; trying again"),
+            Err(Ended::Failed(error)) => warn!(%error, "expired data was not fully removed; trying again"),
         }
         if swept != Swept::default() {
             let Swept { deliveries, events, keys, endpoints } = swept;
-            info!(deliveries, events, idempotency_keys = keys, endpoints, "removed what was kept for its time");
+            info!(deliveries, events, idempotency_keys = keys, endpoints, "removed expired data");
         }
         swept
     }

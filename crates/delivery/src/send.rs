@@ -22,12 +22,13 @@ use reelhook_domain::retry::Verdict;
 use reelhook_domain::seldom::Seldom;
 use reelhook_domain::time::Timestamp;
 use reelhook_domain::trace::Tracer;
-use reelhook_egress::{Client, Failure, FailureKind, Request, Usual};
+use reelhook_egress::{Client, Failure, FailureKind, Request, TlsProfile, Usual};
 use reelhook_store::{ClaimedDelivery, StoreError};
 use tracing::{debug, error, info, warn};
 
 use crate::keyring::{Keyring, Keys};
 use crate::meter::Meter;
+use crate::profiles::Profiles;
 use crate::{outcome, trace};
 
 /// How long a delivery rests when the store could not say how to send it.
@@ -53,10 +54,18 @@ pub(crate) enum Tried {
     Not(Verdict),
 }
 
+/// What an attempt is made with.
+struct Prepared {
+    endpoint: Arc<Endpoint>,
+    keys: Keys,
+    tls: Option<Arc<TlsProfile>>,
+}
+
 /// Makes attempts.
 #[derive(Debug)]
 pub(crate) struct Sender {
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) profiles: Profiles,
     pub(crate) egress: Client,
     pub(crate) ambient: Ambient,
     /// Most bytes of a response that are read and kept.
@@ -73,7 +82,7 @@ impl Sender {
     /// The receiver may have seen the request.
     pub(crate) async fn send(&self, work: &ClaimedDelivery) -> Tried {
         let delivery = &work.delivery;
-        let (endpoint, keys) = match self.prepare(work).await {
+        let Prepared { endpoint, keys, tls } = match self.prepare(work).await {
             Ok(Ok(prepared)) => prepared,
             Ok(Err(untried)) => return untried,
             Err(error) => {
@@ -83,7 +92,7 @@ impl Sender {
         };
         let at = self.ambient.now();
         let number = delivery.attempts.saturating_add(1);
-        let request = self.request(work, &endpoint, &keys, number, at);
+        let request = Request { tls, ..self.request(work, &endpoint, &keys, number, at) };
         fail_point!("delivery.before_send");
         let (attempt, detail) = match self.exchange(request, number, at).await {
             Ok(made) => made,
@@ -101,8 +110,8 @@ impl Sender {
         Tried::Attempt { attempt: Box::new(attempt), endpoint }
     }
 
-    /// The endpoint and what signs for it; or what follows when nothing shall be sent.
-    async fn prepare(&self, work: &ClaimedDelivery) -> Result<Result<(Arc<Endpoint>, Keys), Tried>, StoreError> {
+    /// How to send it; or what follows when nothing shall be sent.
+    async fn prepare(&self, work: &ClaimedDelivery) -> Result<Result<Prepared, Tried>, StoreError> {
         let delivery = &work.delivery;
         let Some(endpoint) = self.keyring.endpoint(delivery.endpoint).await? else {
             debug!(delivery.id = %delivery.id, endpoint.id = %delivery.endpoint, "the endpoint was deleted");
@@ -116,7 +125,13 @@ impl Sender {
             error!(endpoint.id = %endpoint.id, account.id = %endpoint.account, "no secret signs for the endpoint; nothing is sent");
             return Ok(Err(self.rest(LONG_REST, "no_signing_secret")));
         }
-        Ok(Ok((endpoint, keys)))
+        match self.profiles.of(&endpoint) {
+            Ok(tls) => Ok(Ok(Prepared { endpoint, keys, tls })),
+            Err(error) => {
+                error!(endpoint.id = %endpoint.id, account.id = %endpoint.account, %error, "the endpoint's TLS cannot be used; nothing is sent");
+                Ok(Err(self.rest(LONG_REST, "unusable_tls")))
+            }
+        }
     }
 
     fn rest(&self, rest: Duration, reason: &'static str) -> Tried {

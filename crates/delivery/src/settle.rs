@@ -158,7 +158,7 @@ impl<S: Deliveries + ?Sized> Settler<S> {
                     }
                     return Ok(());
                 }
-                Err(error @ (StoreError::Full | StoreError::Database(_))) => error,
+                Err(error @ (StoreError::Full | StoreError::OutOfResources(_) | StoreError::Database(_))) => error,
                 Err(
                     error @ (StoreError::NotFound
                     | StoreError::LeaseLost

@@ -27,19 +27,12 @@ use reelhook_domain::time::Timestamp;
 use reelhook_signature::{Secret, SigningKey};
 use serde_json::Value;
 
+pub use native::judge::{Judge, Unjudged};
 pub use request::{
     BelievedPlace, DestinationPaths, DestinationRequest, EndpointAddress, EndpointPatch, EndpointRequest, InputRequest,
     JobRequest, NamedInput, OriginRequest, OutputRequest, PublishRequest, SecretRequest, SettingsRequest,
     WebhookRequest,
 };
-
-/// Takes any URL, for requests whose URLs are judged later.
-///
-/// # Errors
-/// None.
-pub fn any_url(_: &url::Url) -> Result<(), String> {
-    Ok(())
-}
 
 /// A place that a link leads to. Links to files need no key: they carry their own proof and expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

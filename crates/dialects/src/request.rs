@@ -11,6 +11,7 @@ use reelhook_domain::object_path::{BasePath, PathTemplate};
 use reelhook_domain::origin::{Credentials, Permissions, Place};
 use reelhook_domain::recipe::Recipe;
 use reelhook_domain::retry::RetrySchedule;
+use reelhook_domain::tls::{EndpointTls, TlsChange};
 use reelhook_signature::Secret;
 use serde_json::Value;
 use url::Url;
@@ -145,6 +146,8 @@ pub struct WebhookRequest {
     pub events: EventFilter,
     /// Extra request headers; those that its URL has already where it is none.
     pub headers: Option<BTreeMap<String, String>>,
+    /// How TLS with it differs; as its URL has it already where it is none.
+    pub tls: Option<EndpointTls>,
 }
 
 /// How events reach an endpoint.
@@ -171,6 +174,8 @@ pub struct EndpointRequest {
     pub description: String,
     /// Extra request headers.
     pub headers: BTreeMap<String, String>,
+    /// How TLS with it differs.
+    pub tls: EndpointTls,
     /// Its own schedule.
     pub retry: Option<RetrySchedule>,
     /// Its own rate limit.
@@ -190,6 +195,8 @@ pub struct EndpointPatch {
     pub description: Option<Option<String>>,
     /// Other headers, or none.
     pub headers: Option<Option<BTreeMap<String, String>>>,
+    /// How TLS with it differs from now on, or not at all.
+    pub tls: Option<Option<TlsChange>>,
     /// Another schedule, or the default one again.
     pub retry: Option<Option<RetrySchedule>>,
     /// Another rate, or none.

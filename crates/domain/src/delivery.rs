@@ -179,28 +179,28 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// Whose it is.
     pub account: AccountId,
-    /// What it carries.
+    /// The event that it delivers.
     pub event: EventId,
     /// The type of the event.
     pub event_type: String,
     /// The job of the event.
     pub job: Option<JobId>,
-    /// Where it goes.
+    /// The id of its endpoint.
     pub endpoint: EndpointId,
     /// Its place among the deliveries to that endpoint: 1, 2, ... without gaps.
     pub sequence: i64,
     /// How far it is.
     #[serde(flatten)]
     pub state: DeliveryState,
-    /// How many attempts were made.
+    /// Number of attempts.
     pub attempts: u32,
     /// How many attempts were made before it was last sent again by hand: the schedule begins anew there.
     pub schedule_offset: u32,
     /// Why it waits, where it does, as it was when it was put back: `backoff`, `retry_after`, `circuit_open`, ...
     pub waiting_reason: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it came to its end.
+    /// When it ended.
     pub finished_at: Option<Timestamp>,
 }
 
@@ -238,9 +238,9 @@ pub struct AttemptTimings {
     pub connect: f64,
     /// TLS handshake.
     pub tls: f64,
-    /// From the request's first byte to the answer's.
+    /// From the first byte of the request to the first byte of the answer.
     pub first_byte: f64,
-    /// All of it.
+    /// The whole attempt.
     pub total: f64,
 }
 
@@ -249,9 +249,9 @@ pub struct AttemptTimings {
 pub struct Attempt {
     /// Its id.
     pub id: AttemptId,
-    /// 1, 2, ...
+    /// Number of the attempt: 1, 2, ...
     pub number: u32,
-    /// When it began.
+    /// When the attempt started.
     pub at: Timestamp,
     /// What it looked like from outside.
     #[serde(flatten)]

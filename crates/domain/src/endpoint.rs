@@ -12,6 +12,7 @@ use crate::id::{AccountId, EndpointId};
 use crate::job::Dialect;
 use crate::retry::RetrySchedule;
 use crate::time::Timestamp;
+use crate::tls::EndpointTls;
 
 choice! {
     /// How an endpoint came to be, which decides what reaches it.
@@ -35,12 +36,12 @@ choice! {
     }
 }
 
-/// A limit on how fast one endpoint is called.
+/// Rate limit of the requests to one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rate {
-    /// Requests a second, over time: 0.1 to 10,000.
+    /// Mean number of requests per second: 0.1 to 10,000.
     pub per_second: f64,
-    /// Requests at once: 1 to 10,000.
+    /// Number of requests that may be sent at once: 1 to 10,000.
     pub burst: u32,
 }
 
@@ -63,9 +64,11 @@ pub struct Endpoint {
     pub description: String,
     /// Extra request headers.
     pub headers: BTreeMap<String, String>,
+    /// How TLS with it differs from TLS with others.
+    pub tls: EndpointTls,
     /// Its own schedule; the dialect's when absent.
     pub retry: Option<RetrySchedule>,
-    /// Its own rate limit.
+    /// Rate limit of the endpoint.
     pub rate: Option<Rate>,
     /// One deadline from DNS to the last byte kept, in milliseconds.
     pub timeout_ms: u32,
@@ -73,11 +76,11 @@ pub struct Endpoint {
     pub state: EndpointState,
     /// Why it is disabled, where it is: `gone`, `failing`, `by_hand`.
     pub disabled_reason: Option<String>,
-    /// Whether it is left alone for now.
+    /// The circuit of the endpoint.
     pub circuit: Circuit,
     /// Since when every attempt failed, and how many.
     pub failing: Option<Failing>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 

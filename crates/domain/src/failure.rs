@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where in the journey of a job something happened.
+/// A stage of the journey of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -34,7 +34,7 @@ impl Stage {
     }
 }
 
-/// Whose doing a failure is.
+/// The cause of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -48,18 +48,18 @@ pub enum Fault {
     Server,
 }
 
-/// Why a job or an output did not end well, in the caller's voice.
+/// Why a job or an output failed, in words for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobFailure {
-    /// Stable and short, such as `input_truncated`; `docs/errors.md` lists them.
+    /// Stable code, such as `input_truncated`; `docs/errors.md` lists all codes.
     pub code: String,
-    /// One sentence: what was wrong and, where it helps, what is allowed. Never a path or an address of ours.
+    /// One sentence: what was wrong and, if it helps, what is allowed. It never contains a path or an address of the server.
     pub message: String,
-    /// Where it happened.
+    /// The stage in which it failed.
     pub stage: Stage,
-    /// Whether the same job may succeed when tried again.
+    /// Whether the same job may succeed if it is tried again.
     pub retryable: bool,
-    /// Whose doing it is.
+    /// The cause of the failure.
     pub fault: Fault,
 }
 

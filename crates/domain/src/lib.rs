@@ -30,4 +30,5 @@ pub mod recipe;
 pub mod retry;
 pub mod seldom;
 pub mod time;
+pub mod tls;
 pub mod trace;

@@ -4,21 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::recipe::Format;
 
-/// What a file holds, as `ffprobe` and our own look at its bytes tell it.
+/// The media in a file, as probed by `ffprobe` and by the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MediaInfo {
     /// Short name of the container, one word: `mp4`, `mov`, `webm`, `mkv`, `mp3`, `png`, ...
     pub format: String,
-    /// Length in seconds; absent for stills and where the container does not tell.
+    /// Length in seconds; absent for images, and if the container has no length.
     pub duration_seconds: Option<f64>,
     /// Overall bits per second.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bit_rate: Option<u64>,
-    /// The picture stream that would be shown, if any. A cover image of an audio file is not one.
+    /// The video stream that players choose, if any. The cover of an audio file does not count.
     pub video: Option<VideoInfo>,
-    /// The audio stream that would be heard, if any.
+    /// The audio stream that players choose, if any.
     pub audio: Option<AudioInfo>,
-    /// How many streams of any kind there are.
+    /// Number of streams of any kind.
     #[serde(default)]
     pub streams: u32,
     /// Whether an mp4 or mov has its index before its media (`moov` first), so that it plays while it loads.
@@ -59,7 +59,7 @@ impl MediaInfo {
     }
 }
 
-/// A picture stream.
+/// A video stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct VideoInfo {
     /// Codec by its usual short name: `h264`, `h265`, `vp9`, `av1`, ...
@@ -76,13 +76,13 @@ pub struct VideoInfo {
     pub height: u32,
     /// Mean frames per second.
     pub frame_rate: Option<f64>,
-    /// Number of frames, where the container tells or they were counted.
+    /// Number of frames, if the container has it or they were counted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub frames: Option<u64>,
     /// Clockwise turn that a player applies, in degrees: 0, 90, 180 or 270.
     #[serde(default)]
     pub rotation: u16,
-    /// Whether frames come at uneven times.
+    /// Whether the intervals between frames vary.
     #[serde(default)]
     pub variable_frame_rate: bool,
     /// Sample layout, such as `yuv420p`.
@@ -94,7 +94,7 @@ pub struct VideoInfo {
     /// Colour primaries, transfer, matrix and range, as ffprobe names them.
     #[serde(skip_serializing_if = "Color::is_empty", default)]
     pub color: Color,
-    /// How bright a picture of high dynamic range gets, where it says so.
+    /// Brightness of a high dynamic range video, if the file specifies it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub light: Option<Light>,
     /// Whether samples are interlaced.
@@ -103,7 +103,7 @@ pub struct VideoInfo {
     /// Bits per second of this stream.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bit_rate: Option<u64>,
-    /// Length of this stream in seconds, where it differs from the file's or is known by itself.
+    /// Length of this stream in seconds, if it differs from the file's or the stream has one of its own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub duration_seconds: Option<f64>,
 }
@@ -112,7 +112,7 @@ const fn yes() -> bool {
     true
 }
 
-/// How numbers become colours.
+/// Colour description of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Color {
     /// `bt709`, `bt2020`, ...
@@ -153,10 +153,10 @@ pub fn has_alpha(pixel_format: &str) -> bool {
     ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"].iter().any(|name| pixel_format.starts_with(name))
 }
 
-/// How bright the picture and the display that it was graded on get.
+/// Brightness of a high dynamic range video and of the display it was graded on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Light {
-    /// The display that the picture was graded on.
+    /// The display on which the video was graded.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mastering_display: Option<MasteringDisplay>,
     /// Brightest pixel of all frames (MaxCLL), in cd/m2.
@@ -212,20 +212,20 @@ pub struct AudioInfo {
     /// Bits per second of this stream.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bit_rate: Option<u64>,
-    /// Length of this stream in seconds, where it is known by itself.
+    /// Length of this stream in seconds, if the stream has one of its own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub duration_seconds: Option<f64>,
-    /// How exact its samples are; absent for lossy codecs, whose samples have no depth of their own.
+    /// Sample format; absent for lossy codecs, whose samples have no depth of their own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub depth: Option<SampleDepth>,
 }
 
-/// How exact the samples of an audio stream are.
+/// Sample format of an audio stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SampleDepth {
     /// Bits of each sample: 8 to 64, or 1 for DSD.
     pub bits: u32,
-    /// Whether samples are floating point, which also holds what is louder than full scale.
+    /// Whether samples are floating point, which can exceed full scale.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub float: bool,
 }

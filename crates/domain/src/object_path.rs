@@ -142,7 +142,7 @@ pub enum NotATemplate {
     Path(#[from] NotAPath),
     /// There is no such variable.
     #[error(
-        "has the variable {{{0}}}, which is not known; known are {{date}}, {{job_id}}, {{output_id}}, {{codec}} and {{resolution}}"
+        "has the variable {{{0}}}, which is unknown; the variables are {{date}}, {{job_id}}, {{output_id}}, {{codec}} and {{resolution}}"
     )]
     Unknown(String),
     /// A brace stands alone.
@@ -356,7 +356,7 @@ mod tests {
             ("a\nb", "must not have control characters or backslashes"),
             (
                 "{job}/x",
-                "has the variable {job}, which is not known; known are {date}, {job_id}, {output_id}, {codec} and {resolution}",
+                "has the variable {job}, which is unknown; the variables are {date}, {job_id}, {output_id}, {codec} and {resolution}",
             ),
             ("{job_id", "has a brace that is not part of a variable; variables are written as in {job_id}"),
             ("job_id}", "has a brace that is not part of a variable; variables are written as in {job_id}"),

@@ -14,7 +14,7 @@ use crate::recipe::{Quality, VideoCodec};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PriceTable {
-    /// Three letters of ISO 4217.
+    /// Currency code of ISO 4217.
     pub currency: String,
     /// One minute of 1080p H.264 at 30 frames a second and the standard tier.
     pub per_minute: f64,
@@ -78,27 +78,27 @@ impl PriceTable {
     }
 }
 
-/// What a job is expected to take, from its probed input and its plan.
+/// The estimated resources of a job, from its probed input and its plan.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Estimate {
-    /// Time of all processors together, in seconds.
+    /// CPU time, in seconds.
     pub cpu_seconds: f64,
-    /// Time that passes, in seconds.
+    /// Elapsed time, in seconds.
     pub wall_seconds: f64,
-    /// Size of all outputs together.
+    /// Size of all outputs together, in bytes.
     pub size_bytes: u64,
-    /// Money.
+    /// Estimated cost.
     pub cost: Cost,
 }
 
-/// Money: of a whole job, and of each of its outputs.
+/// The cost of a job and of each of its outputs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Cost {
-    /// In units of the currency, to four decimals.
+    /// Amount in units of the currency, to four decimals.
     pub amount: f64,
-    /// Three letters of ISO 4217.
+    /// Currency code of ISO 4217.
     pub currency: String,
-    /// One for each output, in the caller's order.
+    /// The cost of each output, in the order of the request.
     pub outputs: Vec<f64>,
 }
 

@@ -108,22 +108,21 @@ pub struct QuotaExceeded {
 impl fmt::Display for QuotaExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { quota, limit, present, more } = self;
-        let has = |things: &str| format!("the account has {present} {things}, and {limit} is the most (quota.{quota})");
+        let has = |things: &str| format!("the account has {present} {things}; the limit is {limit} (quota.{quota})");
         match quota {
             Quota::Endpoints => write!(f, "{}; delete one first", has("endpoints")),
             Quota::Keys => write!(f, "{}; revoke one first", has("API keys")),
             Quota::Origins => write!(f, "{}; delete one first", has("origins")),
-            Quota::Secrets => write!(f, "{}; revoke one, or wait until a rotation is over", has("secrets that sign")),
+            Quota::Secrets => write!(f, "{}; revoke one, or wait until a rotation is over", has("signing secrets")),
             Quota::UploadBytes => write!(
                 f,
                 "{}; this upload has at least {more}; uploads are removed when they expire",
                 has("bytes of uploads")
             ),
-            Quota::QueuedJobs => write!(f, "{}; try again once some of them have run", has("jobs that wait")),
+            Quota::QueuedJobs => write!(f, "{}; try again once some of them have run", has("waiting jobs")),
             Quota::EventDeliveries => write!(
                 f,
-                "these events make {more} deliveries after {present} in the last minute, and {limit} in a minute is the \
-                 most (quota.{quota})"
+                "these events make {more} deliveries, after {present} in the last minute; the limit is {limit} per minute (quota.{quota})"
             ),
         }
     }

@@ -145,7 +145,7 @@ impl Failure {
     pub fn public_reason(&self) -> &'static str {
         match self.kind {
             FailureKind::UrlNotAllowed => "the URL is not allowed",
-            FailureKind::AddressNotAllowed => "the host does not lead to an address that is allowed",
+            FailureKind::AddressNotAllowed => "the host does not resolve to an allowed address",
             FailureKind::Dns => "the name of the host could not be resolved",
             FailureKind::Refused => "the connection was refused",
             FailureKind::Unreachable => "the host could not be reached",
@@ -157,7 +157,7 @@ impl Failure {
             FailureKind::TooLarge => "the response is too large",
             FailureKind::TooManyRedirects => "there were too many redirects",
             FailureKind::RedirectNotAllowed => "the redirect may not be followed",
-            FailureKind::OutOfResources => "the server has no connection to spare",
+            FailureKind::OutOfResources => "the server has no free connection",
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
@@ -61,10 +61,18 @@ pub fn roots_from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemErr
     Ok(roots)
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let found = found.map_err(PemError::NotPem)?;
     if found.is_empty() { Err(PemError::NoCertificate) } else { Ok(found) }
+}
+
+/// Whether a PEM text has a private key that TLS here signs with.
+///
+/// # Errors
+/// The text is not PEM, or its key is missing, encrypted, or of another algorithm.
+pub fn check_private_key(pem: &[u8]) -> Result<(), PemError> {
+    signing_key(pem).map(drop)
 }
 
 /// A client certificate with its private key, shown to servers that demand one. Cheap to clone.
@@ -78,10 +86,7 @@ impl Identity {
     /// [`IdentityError`] says which of the two texts is wrong, and why.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
         let chain = certificates(certificate).map_err(IdentityError::Certificate)?;
-        let key = private_key(key).map_err(IdentityError::Key)?;
-        let provider = rustls::crypto::ring::default_provider();
-        let key = provider.key_provider.load_private_key(key);
-        let key = key.map_err(|error| IdentityError::Key(PemError::UnusableKey(error)))?;
+        let key = signing_key(key).map_err(IdentityError::Key)?;
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
@@ -91,6 +96,11 @@ impl Identity {
             Err(source) => Err(IdentityError::Certificate(PemError::NotACertificate { number: 1, source })),
         }
     }
+}
+
+fn signing_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, PemError> {
+    let provider = rustls::crypto::ring::default_provider();
+    provider.key_provider.load_private_key(private_key(pem)?).map_err(PemError::UnusableKey)
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
@@ -127,18 +137,19 @@ pub struct TlsProfile {
     pub(crate) number: u64,
     /// Shown in place of the client's own.
     pub(crate) identity: Option<Identity>,
-    /// Trusted besides the client's own.
-    pub(crate) extra_roots: Vec<CertificateDer<'static>>,
+    /// Trusted in place of the client's own, where there are any.
+    pub(crate) roots: Vec<CertificateDer<'static>>,
     pub(crate) connector: OnceCell<TlsConnector>,
 }
 
 impl TlsProfile {
-    /// A profile like no other: keep it as long as its connections shall be used again.
+    /// A profile like no other: keep it as long as its connections shall be used again. Where `identity` is none, the
+    /// client's own is shown; where `roots` is empty, the client's own are trusted.
     #[must_use]
-    pub fn new(identity: Option<Identity>, extra_roots: Vec<CertificateDer<'static>>) -> Self {
+    pub fn new(identity: Option<Identity>, roots: Vec<CertificateDer<'static>>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { number, identity, extra_roots, connector: OnceCell::new() }
+        Self { number, identity, roots, connector: OnceCell::new() }
     }
 }
 

@@ -37,6 +37,7 @@
 //! HTTP/2, cookies, proxies, decompression, caching of DNS. It does not protect what is reachable *at* an allowed
 //! address: an operator who allows a network allows all of it at those ports.
 
+mod certificate;
 mod client;
 mod connection;
 mod connector;
@@ -60,10 +61,11 @@ mod tls;
 mod tls_fault;
 mod wire;
 
+pub use certificate::{CertificateSummary, certificates_from_pem};
 pub use client::{BuildError, Client, Settings};
 pub use failure::{Failure, FailureKind, Phase, Timings};
 pub use fault::is_shortage;
-pub use identity::{Identity, IdentityError, PemError, TlsProfile, roots_from_pem};
+pub use identity::{Identity, IdentityError, PemError, TlsProfile, check_private_key, roots_from_pem};
 pub use policy::{Policy, Refusal};
 pub use request::{Request, RequestBody, Usual};
 pub use resolver::{Resolver, SystemResolver};

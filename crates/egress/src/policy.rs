@@ -138,7 +138,7 @@ impl Policy {
             return Ok(());
         }
         if let Some(rule) = special_purpose::rule(reached) {
-            return Err(refuse(rule, "the host does not lead to a public address".to_owned()));
+            return Err(refuse(rule, "the host does not resolve to a public address".to_owned()));
         }
         self.judge_port(port)
     }

@@ -20,6 +20,8 @@ use crate::tls_fault::{Shown, TlsFault};
 
 /// How many receivers' TLS sessions are remembered, so that a new connection to one costs less.
 const SESSIONS: usize = 1024;
+/// The same of one profile, which is for one receiver.
+const PROFILE_SESSIONS: usize = 8;
 
 /// Makes TLS handshakes. Reads the trust store on the first one, because it takes tens of milliseconds that a server
 /// need not spend at its start.
@@ -63,10 +65,11 @@ impl Tls {
         let local = |error| (TlsFault::Local.into(), error);
         let name = server_name(host).map_err(local)?;
         let connector = match profile {
-            None => self.connector.get_or_try_init(|| self.connector_with(self.identity.clone(), &[])).await,
+            None => self.connector.get_or_try_init(|| self.connector_with(self.identity.clone(), &[], SESSIONS)).await,
             Some(profile) => {
                 let identity = profile.identity.clone().or_else(|| self.identity.clone());
-                profile.connector.get_or_try_init(|| self.connector_with(identity, &profile.extra_roots)).await
+                let made = || self.connector_with(identity, &profile.roots, PROFILE_SESSIONS);
+                profile.connector.get_or_try_init(made).await
             }
         };
         let connector = connector.map_err(local)?;
@@ -81,13 +84,17 @@ impl Tls {
     async fn connector_with(
         &self,
         identity: Option<Identity>,
-        extra_roots: &[CertificateDer<'static>],
+        own_roots: &[CertificateDer<'static>],
+        sessions: usize,
     ) -> io::Result<TlsConnector> {
-        let mut roots = Arc::clone(self.roots().await?);
-        if !extra_roots.is_empty() {
-            Arc::make_mut(&mut roots).add_parsable_certificates(extra_roots.iter().cloned());
-        }
-        let config = config(roots, identity).map_err(io::Error::other)?;
+        let roots = if own_roots.is_empty() {
+            Arc::clone(self.roots().await?)
+        } else {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(own_roots.iter().cloned());
+            Arc::new(roots)
+        };
+        let config = config(roots, identity, sessions).map_err(io::Error::other)?;
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
@@ -102,7 +109,11 @@ impl Tls {
     }
 }
 
-fn config(roots: Arc<RootCertStore>, identity: Option<Identity>) -> Result<ClientConfig, rustls::Error> {
+fn config(
+    roots: Arc<RootCertStore>,
+    identity: Option<Identity>,
+    sessions: usize,
+) -> Result<ClientConfig, rustls::Error> {
     // The provider is named here, because a process-wide default would be a setting nobody sees.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -110,7 +121,7 @@ fn config(roots: Arc<RootCertStore>, identity: Option<Identity>) -> Result<Clien
         .with_root_certificates(roots)
         .with_client_cert_resolver(Arc::new(Resolver { identity }));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    config.resumption = Resumption::in_memory_sessions(sessions);
     Ok(config)
 }
 

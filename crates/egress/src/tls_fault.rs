@@ -86,7 +86,7 @@ impl TlsFault {
             Self::Cipher => "no secure connection could be made; both sides have no cipher in common",
             Self::Version => "no secure connection could be made; TLS 1.2 or 1.3 is required",
             Self::ApplicationProtocol => "no secure connection could be made; HTTP/1.1 is required",
-            Self::ServerName => "no secure connection could be made; the host has no server of that name",
+            Self::ServerName => "no secure connection could be made; the host does not serve that name",
             Self::NotTls => "no secure connection could be made; the host does not speak TLS at that port",
             Self::Peer | Self::Local => "no secure connection could be made",
         }

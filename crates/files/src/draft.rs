@@ -12,12 +12,18 @@ use crate::error::FilesError;
 use crate::files::{CHUNK, blocking};
 use crate::scratch::create_private;
 
+/// What a file may have for its space to grow with it. A larger one has the space of a whole piece at once, and no more.
+const SMALL: usize = 16 * 1024;
+
+/// The file with what was written so far, and the space of the last piece, for the next one.
+type Written = (File, Vec<u8>);
+
 /// A file that is being written: in pieces, each while the next is gathered. A small one is made in one go.
 pub(crate) struct Draft {
     path: Arc<TempPath>,
     gathered: Vec<u8>,
-    /// The file once there is one, as the piece before left it.
-    writing: Option<JoinHandle<io::Result<File>>>,
+    /// The file once there is one, as the piece before left it, and the space of that piece.
+    writing: Option<JoinHandle<io::Result<Written>>>,
 }
 
 impl Draft {
@@ -27,19 +33,34 @@ impl Draft {
     }
 
     /// The next bytes.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), FilesError> {
-        self.gathered.extend_from_slice(bytes);
-        if self.gathered.len() >= CHUNK {
-            let (path, file) = (Arc::clone(&self.path), self.written().await?);
-            let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(CHUNK));
-            self.writing = Some(tokio::task::spawn_blocking(move || append(file, &path, &piece)));
+    pub(crate) async fn write(&mut self, mut bytes: &[u8]) -> Result<(), FilesError> {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - self.gathered.len()));
+            if self.gathered.len() + now.len() > SMALL {
+                self.gathered.reserve_exact(CHUNK - self.gathered.len());
+            }
+            self.gathered.extend_from_slice(now);
+            bytes = later;
+            if self.gathered.len() == CHUNK {
+                self.write_gathered().await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Begins to write what was gathered, once the piece before is written, whose space the next one is gathered in.
+    async fn write_gathered(&mut self) -> io::Result<()> {
+        let (file, space) = self.written().await?.unzip();
+        let mut space = space.unwrap_or_default();
+        space.clear();
+        let (path, piece) = (Arc::clone(&self.path), std::mem::replace(&mut self.gathered, space));
+        self.writing = Some(tokio::task::spawn_blocking(move || Ok((append(file, &path, &piece)?, piece))));
         Ok(())
     }
 
     /// Moves the file to its place, durable.
     pub(crate) async fn publish(mut self, place: PathBuf) -> Result<(), FilesError> {
-        let file = self.written().await?;
+        let file = self.written().await?.map(|(file, _)| file);
         let made = blocking(move || {
             let file = append(file, &self.path, &self.gathered)?;
             publish(&file, &self.path, &place)
@@ -48,7 +69,7 @@ impl Draft {
     }
 
     /// Waits for the piece that is being written.
-    async fn written(&mut self) -> io::Result<Option<File>> {
+    async fn written(&mut self) -> io::Result<Option<Written>> {
         match self.writing.take() {
             Some(writing) => writing.await.map_err(io::Error::other)?.map(Some),
             None => Ok(None),

@@ -22,7 +22,7 @@ pub enum FilesError {
         size_bytes: u64,
     },
     /// The disk is full.
-    #[error("there is no room left to keep the file")]
+    #[error("there is no disk space left for the file")]
     Full,
     /// The sender's stream failed before its end.
     #[error("the sender stopped before the end of the file")]

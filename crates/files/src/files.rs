@@ -266,13 +266,14 @@ impl Files {
     }
 
     /// Removes what processes that died left half-made. Leaves alone what belongs to those that live, so it may run at
-    /// any time. Answers of how many processes something was removed.
+    /// any time. Answers of how many processes something was removed. `end` is called with the scratch folder of each before
+    /// it is removed, to end what still works there.
     ///
     /// # Errors
     /// [`FilesError::Storage`].
-    pub async fn sweep(&self) -> Result<usize, FilesError> {
+    pub async fn sweep(&self, end: impl Fn(&Path) + Send + 'static) -> Result<usize, FilesError> {
         let inner = Arc::clone(&self.inner);
-        Ok(blocking(move || inner.scratch.sweep()).await?)
+        Ok(blocking(move || inner.scratch.sweep(end)).await?)
     }
 
     /// From now on files leave that many bytes of the disk free, for the database. At first there is no reserve.

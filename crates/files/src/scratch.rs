@@ -59,13 +59,13 @@ impl Scratch {
         TempPath::try_from_path(self.folder.join(name))
     }
 
-    /// Removes the folders of processes that are gone. Answers how many.
-    pub(crate) fn sweep(&self) -> io::Result<usize> {
+    /// Removes the folders of processes that are gone, each after `end` was called with it. Answers how many.
+    pub(crate) fn sweep(&self, end: impl Fn(&Path)) -> io::Result<usize> {
         let mut swept = 0;
         for entry in fs::read_dir(&self.parent)? {
             let path = entry?.path();
             let is_lock = path.extension().is_some_and(|extension| extension == LOCK);
-            if is_lock && path != self.lock && remove_abandoned(&path)? {
+            if is_lock && path != self.lock && remove_abandoned(&path, &end)? {
                 swept += 1;
             }
         }
@@ -73,8 +73,8 @@ impl Scratch {
     }
 }
 
-/// Removes the folder of that lock if nobody holds the lock.
-fn remove_abandoned(lock: &Path) -> io::Result<bool> {
+/// Removes the folder of that lock if no process holds the lock.
+fn remove_abandoned(lock: &Path, end: impl Fn(&Path)) -> io::Result<bool> {
     let held = match File::open(lock) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -83,7 +83,9 @@ fn remove_abandoned(lock: &Path) -> io::Result<bool> {
     if held.try_lock().is_err() {
         return Ok(false);
     }
-    remove(&lock.with_extension(""), lock)?;
+    let folder = lock.with_extension("");
+    end(&folder);
+    remove(&folder, lock)?;
     Ok(true)
 }
 

@@ -281,7 +281,7 @@ pub(crate) async fn of_product(
         MediaError::Rejected(failure) | MediaError::Failed(failure) => verify::broken(&failure.message),
         other => other,
     })?;
-    let index = source.audio_index.ok_or_else(|| verify::broken("it has no sound"))?;
+    let index = source.audio_index.ok_or_else(|| verify::broken("it has no audio"))?;
     let wall = toolbox.settings().limits.wall(source.info.duration_seconds.unwrap_or(0.0), 1);
     let Source { demuxer, demuxer_options, lenient, .. } = source;
     let listening = Listening { file: &file, demuxer, demuxer_options, index, mix: None, strict: !lenient, wall };
@@ -289,7 +289,7 @@ pub(crate) async fn of_product(
     match measured {
         Some(loudness) => Ok(loudness),
         None if ended.ending == Ending::Canceled => Err(MediaError::Canceled),
-        None => Err(verify::broken("its sound cannot be decoded")),
+        None => Err(verify::broken("its audio cannot be decoded")),
     }
 }
 
@@ -316,7 +316,7 @@ fn check(before: &Loudness, after: &Loudness, aim: Aim) -> Check {
 
 /// The failure of a source of which nothing can be heard because it cannot be decoded.
 pub(crate) fn unheard() -> MediaError {
-    let message = "the input has no sound that can be decoded";
+    let message = "the input has no audio that can be decoded";
     MediaError::Failed(JobFailure::input(Stage::Encoding, "input_damaged", message))
 }
 

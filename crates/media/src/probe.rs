@@ -125,7 +125,7 @@ pub(crate) async fn probe(toolbox: &Toolbox, input: &Path, scratch: &Path) -> Re
     let report = toolbox.report(input, scratch, demuxer, &asked).await?.map(Report::of_first_packets);
     let Some(mut report) = report else {
         let failure = look.damage.unwrap_or_else(|| {
-            let message = format!("the input looks like {} but cannot be read as that", look.kind.format);
+            let message = format!("the input looks like {} but cannot be parsed", look.kind.format);
             JobFailure::input(Stage::Probing, "input_damaged", message)
         });
         return Err(MediaError::Failed(failure));
@@ -237,7 +237,7 @@ pub(crate) fn judge(look: &Look, report: &Report) -> Result<Source, MediaError> 
     };
     let (video, audio) = (best(Stream::is_video), best(Stream::is_audio));
     if video.is_none() && audio.is_none() {
-        return Err(rejected("unsupported_media", "the input has neither a picture nor an audio stream"));
+        return Err(rejected("unsupported_media", "the input has neither a video nor an audio stream"));
     }
     // A still is shown for as long as one likes; ffprobe's answer to that is the length of one frame.
     let duration_seconds = report.format.duration_seconds().filter(|_| !look.kind.still);

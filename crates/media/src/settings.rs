@@ -111,7 +111,7 @@ impl Limits {
     /// The failure of what would be larger than any output may be.
     pub(crate) fn over_size(&self, stage: Stage) -> JobFailure {
         let message = format!(
-            "the output would be larger than the limit of {} bytes, which the server sets by media.max_output_bytes",
+            "the output would be larger than the limit of {} bytes, which the server sets with media.max_output_bytes",
             self.output_bytes
         );
         JobFailure::request(stage, "over_limit", message)
@@ -120,7 +120,7 @@ impl Limits {
     /// The failure of a tool that needed too much memory; `what` says which.
     pub(crate) fn over_memory(&self, stage: Stage, what: &str) -> JobFailure {
         let message = format!(
-            "{what} needed more memory than the limit of {} bytes, which the server sets by media.max_memory_bytes",
+            "{what} needed more memory than the limit of {} bytes, which the server sets with media.max_memory_bytes",
             self.memory_bytes
         );
         JobFailure::request(stage, "over_memory", message)

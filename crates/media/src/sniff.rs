@@ -50,7 +50,7 @@ pub(crate) enum Sniffed {
 }
 
 /// What is said of bytes that mean nothing to us.
-pub(crate) const UNKNOWN: &str = "in no format that is known here";
+pub(crate) const UNKNOWN: &str = "in an unknown format";
 
 /// Tells the kind of a file from its `head`, the first [`HEAD`] bytes or the whole file where it is shorter.
 pub(crate) fn sniff(head: &[u8]) -> Sniffed {
@@ -317,12 +317,12 @@ fn refused_binary(head: &[u8]) -> Option<&'static str> {
     }
     if at(head, 4, b"ftyp") {
         if heif::names_heif(head) {
-            return Some("a HEIF picture, which is not taken here");
+            return Some("a HEIF image, which is not supported");
         }
-        return at(head, 8, b"avif").then_some("an AVIF picture, which is not taken here");
+        return at(head, 8, b"avif").then_some("an AVIF image, which is not supported");
     }
     if head.starts_with(b"RIFF") && at(head, 8, b"WEBP") && at(head, 12, b"VP8X") && head.get(20)? & 2 != 0 {
-        return Some("an animated WebP, which is not taken here");
+        return Some("an animated WebP, which is not supported");
     }
     let table: &[(&[u8], &str)] = &[
         (b"PK\x03\x04", "a zip archive, not media"),
@@ -330,11 +330,11 @@ fn refused_binary(head: &[u8]) -> Option<&'static str> {
         (b"\x28\xB5\x2F\xFD", "zstd data, not media"),
         (b"BZh", "bzip2 data, not media"),
         (b"\xFD7zXZ\0", "xz data, not media"),
-        (b"7z\xBC\xAF\x27\x1C", "a 7-zip archive, which is not taken here"),
-        (b"Rar!\x1A\x07", "a RAR archive, which is not taken here"),
-        (b"MSCF\0\0\0\0", "a cabinet archive, which is not taken here"),
-        (b"!<arch>\n", "an ar archive, which is not taken here"),
-        (b"xar!", "a xar archive, which is not taken here"),
+        (b"7z\xBC\xAF\x27\x1C", "a 7-zip archive, which is not supported"),
+        (b"Rar!\x1A\x07", "a RAR archive, which is not supported"),
+        (b"MSCF\0\0\0\0", "a cabinet archive, which is not supported"),
+        (b"!<arch>\n", "an ar archive, which is not supported"),
+        (b"xar!", "a xar archive, which is not supported"),
         (b"\x1F\x9D", "compressed data (.Z), not media"),
         (b"LZIP", "lzip data, not media"),
         (b"%PDF", "a PDF document, not media"),
@@ -359,7 +359,7 @@ fn text(head: &[u8]) -> Option<&'static str> {
         (begins("v=0") && (has("\no=") || has("\nm=")), "a session description (SDP), not media"),
         (has("<mpd"), "a DASH manifest, not media"),
         (has("<smoothstreamingmedia"), "a streaming manifest, not media"),
-        (has("<svg"), "an SVG drawing, which is not taken here"),
+        (has("<svg"), "an SVG drawing, which is not supported"),
         (begins("<!doctype html") || has("<html"), "an HTML page, not media"),
         (begins("<?xml") || begins("<"), "an XML document, not media"),
         (begins("webvtt"), "a subtitle file, not media"),
@@ -436,7 +436,7 @@ mod tests {
         padded.resize(3000, 0);
         assert_eq!(demuxer(&[padded, frames.clone()].concat()), "mp3");
         // Once is an accident, and a text is one whatever stands behind it.
-        assert_eq!(demuxer(&[&[0; 1000][..], &frame, &[0; 1000]].concat()), "in no format that is known here");
+        assert_eq!(demuxer(&[&[0; 1000][..], &frame, &[0; 1000]].concat()), "in an unknown format");
         let hostile = [b"#EXTM3U\n/etc/passwd\n", &frames[..]].concat();
         assert_eq!(demuxer(&hostile), "a playlist (m3u8), not media");
         let mut adts = vec![0xFF, 0xF1, 0x50, 0x80, 0x08, 0x1F, 0xFC];
@@ -451,14 +451,14 @@ mod tests {
             (b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n", "a playlist (m3u8), not media"),
             (b"\xEF\xBB\xBF\n #EXTM3U\n", "a playlist (m3u8), not media"),
             (b"ffconcat version 1.0\nfile /etc/passwd\n", "a concat script, not media"),
-            (b"\0\0\0\x14ftypheim\0\0\0\0mif1", "a HEIF picture, which is not taken here"),
-            (b"\0\0\0\x14ftypavif\0\0\0\0mif1", "an AVIF picture, which is not taken here"),
-            (b"<?xml version='1.0'?>\n<svg xmlns='...'/>", "an SVG drawing, which is not taken here"),
+            (b"\0\0\0\x14ftypheim\0\0\0\0mif1", "a HEIF image, which is not supported"),
+            (b"\0\0\0\x14ftypavif\0\0\0\0mif1", "an AVIF image, which is not supported"),
+            (b"<?xml version='1.0'?>\n<svg xmlns='...'/>", "an SVG drawing, which is not supported"),
             (b"<!-- x --><MPD></MPD>", "a DASH manifest, not media"),
             (b"<!DOCTYPE html><p>404", "an HTML page, not media"),
             (b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\n", "a session description (SDP), not media"),
             (b"root:x:0:0:root:/root:/bin/bash\n", "a text, not media"),
-            (b"\x00\x01\x02\x03", "in no format that is known here"),
+            (b"\x00\x01\x02\x03", "in an unknown format"),
         ];
         for (head, expected) in cases {
             assert_eq!(demuxer(head), *expected, "{}", String::from_utf8_lossy(head));

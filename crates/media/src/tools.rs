@@ -88,7 +88,7 @@ impl Toolbox {
         let found = |program: &Path, option: &str| {
             process::find(program).ok_or_else(|| MediaError::ToolMissing {
                 program: program.display().to_string(),
-                hint: format!("install ffmpeg {} or newer, or say where it is with {option}", capabilities::OLDEST),
+                hint: format!("install ffmpeg {} or newer, or set its path with {option}", capabilities::OLDEST),
             })
         };
         let (ffmpeg, ffprobe) = (found(&settings.ffmpeg, "ffmpeg")?, found(&settings.ffprobe, "ffprobe")?);
@@ -356,7 +356,7 @@ impl Inner {
         self.answer(&self.ffprobe, "-version").await?;
         let unusable = |hint: String| MediaError::ToolMissing { program: self.ffmpeg.display().to_string(), hint };
         let (version, number) =
-            capabilities::version(&version).ok_or_else(|| unusable("it does not say that it is ffmpeg".to_owned()))?;
+            capabilities::version(&version).ok_or_else(|| unusable("it is not ffmpeg".to_owned()))?;
         if number.is_some_and(|number| number < capabilities::OLDEST) {
             return Err(unusable(format!("it is version {version}; install {} or newer", capabilities::OLDEST)));
         }
@@ -417,7 +417,7 @@ impl Inner {
             if let Some(version) = capabilities::heif_version(&said) {
                 return Ok(Some(HeifTool { program, version }));
             }
-            tracing::warn!(program = %program.display(), "a program does not say that it is the decoder of HEIC");
+            tracing::warn!(program = %program.display(), "a program is not the decoder of HEIC");
         }
         Ok(None)
     }

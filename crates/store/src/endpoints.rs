@@ -9,6 +9,7 @@ use reelhook_domain::id::{AccountId, EndpointId, SecretId};
 use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::RetrySchedule;
 use reelhook_domain::time::Timestamp;
+use reelhook_domain::tls::{EndpointTls, TlsChange};
 
 use crate::Result;
 
@@ -23,6 +24,8 @@ pub struct EndpointChange {
     pub description: Option<String>,
     /// Other headers.
     pub headers: Option<std::collections::BTreeMap<String, String>>,
+    /// How TLS with it differs from now on, field by field; `Some(None)` for not at all.
+    pub tls: Option<Option<TlsChange>>,
     /// Another schedule; `Some(None)` for the default one.
     pub retry: Option<Option<RetrySchedule>>,
     /// Another rate; `Some(None)` for none.
@@ -49,6 +52,8 @@ pub struct JobEndpoint {
     pub timeout_ms: u32,
     /// Its extra request headers from now on; those that it has where it is none.
     pub headers: Option<std::collections::BTreeMap<String, String>>,
+    /// How TLS with it differs from now on; as it has it where it is none.
+    pub tls: Option<EndpointTls>,
 }
 
 /// What a secret signs for.

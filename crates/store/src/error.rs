@@ -49,6 +49,9 @@ pub enum StoreError {
     /// The disk is full; nothing was changed.
     #[error("the database has no room left")]
     Full,
+    /// This process lacks descriptors or memory at the moment; nothing was changed.
+    #[error("the process lacks descriptors or memory: {0}")]
+    OutOfResources(#[source] std::io::Error),
     /// The database did not do its part.
     #[error("database: {0}")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -47,7 +47,7 @@ async fn look(means: &Means, held: &Held) {
     let most = means.settings.scratch_bytes;
     for (bytes, holding) in &measured {
         if *bytes > most && !holding.is_ending {
-            tracing::warn!(job.id = %holding.job, scratch_bytes = bytes, "a job made too much on the disk; it ends");
+            tracing::warn!(job.id = %holding.job, scratch_bytes = bytes, "a job exceeded its scratch space and ends");
             held.end(holding.job, too_much(*bytes, most));
         }
     }
@@ -72,7 +72,7 @@ fn next_to_end(measured: &[(u64, Holding)], is_urgent: bool) -> Option<JobId> {
 
 fn too_much(bytes: u64, most: u64) -> JobFailure {
     let message = format!(
-        "the job had {bytes} bytes of half-made files on the server's disk; {most} bytes is the most (media.max_scratch_bytes)"
+        "the job used {bytes} bytes of disk for temporary files; the limit is {most} (media.max_scratch_bytes)"
     );
     JobFailure::request(Stage::Encoding, "scratch_limit", message)
 }

@@ -66,8 +66,8 @@ impl Heart<'_> {
         // A store that hangs must not keep leases alive that it never wrote.
         match tokio::time::timeout(span, self.means.store.renew_jobs(&leases, span)).await {
             Ok(Ok(lost)) => self.held.renewed(&leases, &lost, until),
-            Ok(Err(error)) => tracing::warn!(%error, "leases were not prolonged"),
-            Err(_) => tracing::warn!("leases were not prolonged: the store does not answer"),
+            Ok(Err(error)) => tracing::warn!(%error, "leases could not be renewed"),
+            Err(_) => tracing::warn!("leases could not be renewed: the store does not respond"),
         }
         self.held.expire(Instant::now());
     }

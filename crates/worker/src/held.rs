@@ -146,7 +146,7 @@ impl Held {
     /// Ends journeys whose leases could not be prolonged in time.
     pub(crate) fn expire(&self, now: Instant) {
         for (job, entry) in self.lock().iter().filter(|(_, entry)| entry.until <= now && !entry.cancel.is_cancelled()) {
-            tracing::warn!(job.id = %job, "the lease ran out because it could not be prolonged; work on the job ends");
+            tracing::warn!(job.id = %job, "the lease expired because it could not be renewed; work on the job ends");
             entry.cancel.cancel();
         }
     }

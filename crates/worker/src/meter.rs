@@ -89,11 +89,11 @@ impl Meter {
         let stages = STAGES.iter().map(|(_, word)| *word).zip(&self.stages);
         vec![
             Family::counters("jobs_ended", "Jobs that a worker ended", "state", ENDS.into_iter().zip(&self.ends)),
-            Family::histogram("job_wait_seconds", "Time from a job being asked for to its first claim", &self.waits),
-            Family::histogram("job_seconds", "Time from a job being asked for to its end", &self.jobs),
-            Family::histograms("job_stage_seconds", "Time that a job was in one stage at a stretch", "stage", stages),
-            Family::gauge("worker_running", "Jobs that are worked on", self.running.value() as f64),
-            Family::gauge("worker_slots", "Jobs that can be worked on at once", self.slots.value() as f64),
+            Family::histogram("job_wait_seconds", "Time from the submission of a job to its first claim", &self.waits),
+            Family::histogram("job_seconds", "Time from the submission of a job to its end", &self.jobs),
+            Family::histograms("job_stage_seconds", "Time of one pass of a job through a stage", "stage", stages),
+            Family::gauge("worker_running", "Jobs that are running", self.running.value() as f64),
+            Family::gauge("worker_slots", "Jobs that can run at once", self.slots.value() as f64),
         ]
     }
 }

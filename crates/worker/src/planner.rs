@@ -34,10 +34,10 @@ pub struct Planner {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// All places are taken.
-    #[error("{MOST_PLANS} plans are being made, the most at once")]
+    #[error("the server works on {MOST_PLANS} plans already, which is the limit; try again in a moment")]
     Busy,
     /// This process lacks what a plan takes.
-    #[error("the server has too much in work to make a plan; try again later")]
+    #[error("the server is too busy to make a plan; try again later")]
     Short,
     /// The server stops.
     #[error("the server is stopping")]

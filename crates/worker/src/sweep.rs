@@ -17,15 +17,15 @@ const UNNOTED: Duration = Duration::from_secs(3600);
 /// Sweeps at once and then every so often, until `stop`.
 pub(crate) async fn sweep(means: Arc<Means>, stop: CancellationToken) {
     loop {
-        match means.files.sweep().await {
+        match means.files.sweep(reelhook_media::end_left_by).await {
             Ok(0) => {}
-            Ok(processes) => tracing::info!(processes, "removed what processes that died had left half-made"),
-            Err(error) => tracing::warn!(%error, "what dead processes left was not removed"),
+            Ok(processes) => tracing::info!(processes, "removed temporary files of dead processes"),
+            Err(error) => tracing::warn!(%error, "temporary files of dead processes were not removed"),
         }
         match means.store.lapse_confirmations(BATCH).await {
             Ok(0) => {}
-            Ok(jobs) => tracing::info!(jobs, "canceled jobs whose estimates nobody accepted in time"),
-            Err(error) => tracing::warn!(%error, "jobs whose estimates nobody accepted were not canceled"),
+            Ok(jobs) => tracing::info!(jobs, "canceled jobs whose estimates were not accepted in time"),
+            Err(error) => tracing::warn!(%error, "jobs whose estimates were not accepted could not be canceled"),
         }
         if let Err(error) = remove_expired(&means).await {
             tracing::warn!(%error, "expired uploads were not removed");

@@ -279,7 +279,7 @@ fn lease_of(ended: Result<Parting, JoinError>) -> Option<Lease> {
         Ok(Parting::Interrupted(lease)) => Some(lease),
         Ok(Parting::Over) => None,
         Err(error) => {
-            tracing::error!(%error, "a journey panicked; its job is tried again when its lease runs out");
+            tracing::error!(%error, "a journey panicked; its job is tried again when its lease expires");
             None
         }
     }

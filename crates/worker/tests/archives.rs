@@ -120,7 +120,7 @@ async fn archives_of_other_kinds_are_refused_by_name() {
             let input = bench.upload("photos", bytes.to_vec()).await;
             let id = bench.submit(input, &[recipe]).await;
             let JobState::Rejected { error } = bench.ended(id).await.state else { panic!("{said} was not rejected") };
-            let named = error.message.contains(said) && error.message.contains("not taken here");
+            let named = error.message.contains(said) && error.message.contains("not supported");
             assert_eq!((error.code.as_str(), named), ("unsupported_media", true), "{error:?}");
         }
     }

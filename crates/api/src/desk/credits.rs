@@ -32,7 +32,7 @@ impl Desk {
         if i64::try_from(price).is_ok_and(|price| price <= balance) {
             return Ok(());
         }
-        let detail = format!("the job takes at least {price} credits and the account has {balance}");
+        let detail = format!("the job costs at least {price} credits; the account has {balance}");
         Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "insufficient_credits", detail))
     }
 }

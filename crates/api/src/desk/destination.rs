@@ -117,7 +117,7 @@ fn is_there(place: &Place, believed: &BelievedPlace) -> Result<(), Violation> {
         [("destination.bucket", &believed.bucket, place.bucket()), ("destination.region", &believed.region, region)]
     {
         if let (Some(believed), Some(is)) = (believed, is.filter(|is| believed.as_deref() != Some(is))) {
-            let message = format!("must be {is}, where the origin is, or be left out");
+            let message = format!("must be {is}, the location of the origin, or be omitted");
             return Err(Violation { path: path.to_owned(), value: believed.as_str().into(), message });
         }
     }

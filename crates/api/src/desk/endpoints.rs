@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reelhook_dialects::native::reply::{EndpointReply, PULL_SCHEME};
+use reelhook_dialects::native::request::NEEDS_HTTPS;
 use reelhook_dialects::{EndpointAddress, EndpointPatch, EndpointRequest, SettingsRequest};
 use reelhook_domain::circuit::Circuit;
 use reelhook_domain::endpoint::{Endpoint, EndpointRole, EndpointState};
@@ -10,6 +11,7 @@ use reelhook_domain::id::EndpointId;
 use reelhook_domain::job::Dialect;
 use reelhook_signature::{Secret, SigningKey};
 use reelhook_store::{DefaultWebhook, EndpointChange, JobEndpoint, SealedFor, SigningSecret};
+use serde_json::Value;
 use url::Url;
 
 use super::{Caller, Desk, all_right};
@@ -67,6 +69,7 @@ impl Desk {
             state: if pull { EndpointState::Disabled } else { EndpointState::Enabled },
             disabled_reason: pull.then(|| PULL_SCHEME.to_owned()),
             circuit: Circuit::default(),
+            tls: request.tls,
             failing: None,
             created_at: self.ambient().now(),
         };
@@ -88,7 +91,10 @@ impl Desk {
     ) -> Result<EndpointReply, Problem> {
         if let Some(url) = &patch.url {
             all_right(self.judge("url", url))?;
+        }
+        if patch.url.is_some() || matches!(patch.tls, Some(Some(_))) {
             self.refuse_pull(caller, id).await?;
+            self.refuse_tls_without(caller, id, &patch).await?;
         }
         let timeout_ms = match patch.timeout_ms {
             None => None,
@@ -103,6 +109,7 @@ impl Desk {
             events: patch.events.map(Option::unwrap_or_default),
             description: patch.description.map(Option::unwrap_or_default),
             headers: patch.headers.map(Option::unwrap_or_default),
+            tls: patch.tls,
             retry: patch.retry,
             rate: patch.rate,
             timeout_ms,
@@ -129,12 +136,28 @@ impl Desk {
     async fn refuse_pull(&self, caller: Caller, id: EndpointId) -> Result<(), Problem> {
         let endpoint = self.store().endpoint(caller.account, id).await.map_err(missing("endpoint"))?;
         if endpoint.url.scheme() == PULL_SCHEME {
-            return Err(Problem::conflict(
-                "pull_endpoint",
-                "this endpoint asks for its events itself; it has no URL to call",
-            ));
+            return Err(Problem::conflict("pull_endpoint", "this is a pull endpoint; it has no URL to call"));
         }
         Ok(())
+    }
+
+    /// Refuses a change that would leave an endpoint with TLS that is never spoken.
+    async fn refuse_tls_without(&self, caller: Caller, id: EndpointId, patch: &EndpointPatch) -> Result<(), Problem> {
+        let endpoint = self.store().endpoint(caller.account, id).await.map_err(missing("endpoint"))?;
+        let tls = match patch.tls.clone() {
+            None => endpoint.tls,
+            Some(None) => return Ok(()),
+            Some(Some(change)) => change.apply(endpoint.tls),
+        };
+        let url = patch.url.as_ref().unwrap_or(&endpoint.url);
+        if url.scheme() == "https" || tls.is_usual() {
+            return Ok(());
+        }
+        if patch.tls.is_some() {
+            return Err(Problem::violation("tls", Value::Null, NEEDS_HTTPS));
+        }
+        let message = "must begin with https:// while the endpoint has tls; \"tls\": null removes it";
+        Err(Problem::violation("url", url.as_str().into(), message))
     }
 
     /// Replaces an endpoint's secret, or the account's; the old one signs beside it for `overlap`.
@@ -168,8 +191,9 @@ impl Desk {
                     url: webhook.url,
                     dialect,
                     timeout_ms: timeout_ms(dialect),
-                    // What is set is set whole; only the native API can set headers.
+                    // What is set is set whole; only the native API can set headers and TLS.
                     headers: (dialect == Dialect::Native).then(|| webhook.headers.unwrap_or_default()),
+                    tls: (dialect == Dialect::Native).then(|| webhook.tls.unwrap_or_default()),
                 };
                 let endpoint = self.store().endpoint_for(wanted).await?;
                 Some(DefaultWebhook { endpoint: endpoint.id, events: webhook.events })

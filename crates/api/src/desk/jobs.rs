@@ -107,6 +107,7 @@ impl Desk {
                     dialect: request.dialect,
                     timeout_ms: timeout_ms(request.dialect),
                     headers: webhook.headers,
+                    tls: webhook.tls,
                 };
                 let endpoint = self.store().endpoint_for(wanted).await?;
                 Some(JobWebhook { endpoint: endpoint.id, events: webhook.events })
@@ -173,7 +174,7 @@ impl Desk {
                 return Ok(vec![InputSpec { name: ONLY_INPUT.to_owned(), source: InputSource::Upload(upload) }]);
             }
             (false, Some(_)) => {
-                violations.push(whole_input("must be left out when the file comes with the request"));
+                violations.push(whole_input("must be omitted if the request contains the file"));
                 return Ok(Vec::new());
             }
             (true, None) => {

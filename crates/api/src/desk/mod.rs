@@ -1,5 +1,6 @@
 //! The desk: the verbs that native routes and dialects share.
 
+mod certificates;
 mod credits;
 mod deliveries;
 mod destination;
@@ -270,11 +271,6 @@ impl Desk {
 
     pub(crate) fn prices(&self) -> &PriceTable {
         &self.inner.parts.prices
-    }
-
-    /// What is wrong with a URL, for a request that is being read.
-    pub(crate) fn judge_read(&self, url: &Url) -> Result<(), String> {
-        self.inner.parts.policy.judge_url(url).map_err(|refusal| refusal.message)
     }
 
     /// What is wrong with a URL that the policy does not let us reach.

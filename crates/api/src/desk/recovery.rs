@@ -55,10 +55,7 @@ impl Desk {
     ) -> Result<Recovered, Problem> {
         let known = self.store().endpoint(caller.account, endpoint).await.map_err(missing("endpoint"))?;
         if known.url.scheme() == PULL_SCHEME {
-            return Err(Problem::conflict(
-                "pull_endpoint",
-                "this endpoint asks for its events itself; it has no URL to call",
-            ));
+            return Err(Problem::conflict("pull_endpoint", "this is a pull endpoint; it has no URL to call"));
         }
         self.throttle(caller, ByHand::Recovery)?;
         let span = Span { since, until: self.ambient().now() };
@@ -89,7 +86,7 @@ impl Desk {
         })?;
         let Some(body) = body else {
             let message =
-                format!("is of type {}, which is not told in {}", event.kind.as_str(), endpoint.dialect.as_str());
+                format!("has the type {}, which {} does not send", event.kind.as_str(), endpoint.dialect.as_str());
             return Err(Problem::violation("event", event.id.to_string().into(), message));
         };
         let delivery = NewDelivery {

@@ -26,7 +26,7 @@ impl Desk {
     pub(crate) async fn create_secret(&self, caller: Caller, request: SecretRequest) -> Result<SigningSecret, Problem> {
         let service = request.service.as_str();
         if self.service_secrets(caller).await?.iter().any(|secret| secret.scheme == service) {
-            let detail = format!("{service} has a secret already: rotate it with POST /v1/secrets/{service}/rotate");
+            let detail = format!("{service} already has a secret; rotate it with POST /v1/secrets/{service}/rotate");
             return Err(Problem::conflict("secret_exists", detail));
         }
         self.add_service_secret(caller, request, Duration::ZERO).await

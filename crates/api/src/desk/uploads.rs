@@ -145,6 +145,12 @@ impl Desk {
         Ok(Kept { desk: self.clone(), upload: Some(upload) })
     }
 
+    /// Goes on where an upload of so many bytes is within the cap, before any of them is read.
+    pub(crate) fn check_announced(&self, bytes: u64) -> Result<(), Problem> {
+        let cap = self.limits().upload_bytes;
+        if bytes > cap { Err(FilesError::TooLarge { cap }.into()) } else { Ok(()) }
+    }
+
     /// Goes on where the disk has room for files.
     pub(crate) fn check_room(&self) -> Result<(), Problem> {
         match self.files().room() {

@@ -20,25 +20,25 @@ pub(super) fn describe(paths: &mut Map<String, Value>) {
     for (path, operations) in paths {
         let is_pull = path == "/v1/endpoints/{id}/events";
         for (method, operation) in operations.as_object_mut().into_iter().flatten() {
-            let mut expected = vec![(503, "The server stops, or lacks something that it needs. Try again later.")];
+            let mut expected = vec![(503, "The server is stopping, or lacks a resource. Try again later.")];
             if path.starts_with("/v1/") {
-                expected.push((401, "There is no key, or one that is not known."));
-                expected.push((403, "Not allowed."));
+                expected.push((401, "The API key is missing, unknown or revoked."));
+                expected.push((403, "The request is not allowed."));
                 expected.push((400, "The request is not well-formed."));
-                expected.push((429, "Too many requests, or a quota is used up."));
-                expected.push((422, "What is wrong with each field."));
+                expected.push((429, "Too many requests, or a quota is exceeded."));
+                expected.push((422, "The request is not valid; the body lists every violation."));
             }
             if path.contains('{') {
                 expected.push((404, "There is no such thing, or it belongs to another account."));
             }
             if method != "get" {
-                expected.push((409, "It is not in a state in which this can be done."));
+                expected.push((409, "The state of the object does not allow the operation."));
             }
             if operation.get("requestBody").is_some() {
                 expected.push((413, "The body is too large."));
             }
             if method != "get" {
-                expected.push((415, "The body has a type or a coding that is not read here."));
+                expected.push((415, "The Content-Type or Content-Encoding of the body is not supported."));
             }
             if let Some(body) = operation.get_mut("requestBody") {
                 loosen(body);

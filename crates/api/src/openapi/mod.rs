@@ -37,7 +37,7 @@ request! {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "a schema")]
 pub(crate) struct EventList {
-    /// In order; each as the body of its webhook, with its id.
+    /// Events in order; each as the body of its webhook, with its id.
     events: Vec<EventReply>,
 }
 
@@ -46,40 +46,40 @@ pub(crate) struct EventList {
 #[schema(as = Event)]
 #[expect(dead_code, reason = "a schema")]
 pub(crate) struct EventReply {
-    /// Its id.
+    /// The id.
     id: String,
-    /// Its type.
+    /// Event type.
     #[serde(rename = "type")]
     kind: String,
-    /// When it happened.
+    /// When the event happened.
     #[schema(format = DateTime)]
     timestamp: String,
-    /// Its place among all events.
+    /// Number of the event among all events of the server.
     sequence: i64,
-    /// The job as it was then, or what was published.
+    /// The job at the time of the event, or the published payload.
     #[schema(value_type = Object)]
     data: Value,
 }
 
-/// Events of an endpoint, as they would have been sent.
+/// Events of a pull endpoint.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "a schema")]
 pub(crate) struct PulledEvents {
-    /// In order.
+    /// The events, in order.
     events: Vec<PulledEvent>,
-    /// Ask for what comes after this next.
+    /// The value of `after` for the next request.
     last_sequence: i64,
 }
 
-/// One event as it would have been sent.
+/// An event as it would be sent to a URL.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "a schema")]
 pub(crate) struct PulledEvent {
-    /// Its place among the deliveries to this endpoint.
+    /// Number of the delivery among all deliveries to this endpoint.
     sequence: i64,
-    /// The headers, its signature among them.
+    /// The headers, including the signature.
     headers: BTreeMap<String, String>,
-    /// The exact body, to check the signature with.
+    /// The exact body, which the signature covers.
     body: String,
 }
 
@@ -98,10 +98,10 @@ impl Modify for Bearer {
 #[openapi(
     info(
         title = "Reelhook",
-        description = "A media-job server: submit a file, get a signed webhook with the result.\n\nJSON in and out, `snake_case`; \
-            times are RFC 3339 UTC with milliseconds, sizes are bytes, durations are seconds. Errors are \
+        description = "A media-job server: submit a file, get a signed webhook with the result.\n\nRequests and responses are \
+            JSON in `snake_case`. Times are RFC 3339 UTC with milliseconds, sizes are in bytes, durations in seconds. Errors are \
             `application/problem+json` with a stable `code` and every violation with its path.",
-        license(name = "MIT OR Apache-2.0"),
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
         routes::submit_job, routes::list_jobs, routes::get_job, routes::cancel_job, routes::confirm_job,
@@ -114,7 +114,7 @@ impl Modify for Bearer {
         routes::cancel_delivery, routes::erase_job, routes::get_retention, routes::put_retention, routes::get_settings, routes::put_settings, routes::test_default_webhook,
         routes::get_webhook_secret, routes::rotate_webhook_secret, routes::create_secret, routes::list_secrets, routes::rotate_secret,
         routes::revoke_secret, routes::list_webhook_keys, routes::create_key,
-        routes::list_keys, routes::revoke_key, routes::healthz, routes::readyz,
+        routes::list_keys, routes::revoke_key, routes::healthz, routes::readyz, routes::metrics,
     ),
     components(schemas(Recipe, Problem, ProblemDetails)),
     modifiers(&Bearer),

@@ -54,7 +54,7 @@ pub(super) fn describe(schemas: &mut Map<String, Value>) {
         schemas.insert(name, variant);
     }
     let output = json!({
-        "description": "One thing to make: a recipe with its parameters, and a name.",
+        "description": "An output to create: a recipe with its parameters, and a name.",
         "oneOf": references,
         "discriminator": {"propertyName": RECIPE, "mapping": mapping},
     });
@@ -73,7 +73,7 @@ fn open_outputs(schemas: &mut Map<String, Value>) {
         let text = output["description"].take();
         *output = own.clone();
         output["description"] = text;
-        output["properties"][RECIPE] = json!({"type": "string", "enum": Recipe::NAMES, "description": "What is done; its parameters stand beside it."});
+        output["properties"][RECIPE] = json!({"type": "string", "enum": Recipe::NAMES, "description": "Name of the recipe. Its parameters are fields beside it."});
         if let Some(required) = output["required"].as_array_mut() {
             required.push(RECIPE.into());
         }
@@ -173,7 +173,7 @@ fn pascal(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reelhook_dialects::any_url;
+    use reelhook_dialects::Unjudged;
 
     fn paths(schema: &Value, at: &str, found: &mut Vec<String>) {
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
@@ -221,10 +221,10 @@ mod tests {
             let (_, text) = EXAMPLES.iter().find(|(example, _)| *example == name).unwrap_or_else(|| panic!("{name}"));
             let value: Value = serde_json::from_str(text).unwrap();
             let taken = match name {
-                "JobRequest" => request::job(value, request::Bytes::Named, &any_url).map(drop),
-                "EndpointRequest" => request::endpoint(value, &any_url).map(drop),
-                "EndpointPatch" => request::endpoint_patch(value, &any_url).map(drop),
-                "SettingsRequest" => request::settings(value, &any_url).map(drop),
+                "JobRequest" => request::job(value, request::Bytes::Named, &Unjudged).map(drop),
+                "EndpointRequest" => request::endpoint(value, &Unjudged).map(drop),
+                "EndpointPatch" => request::endpoint_patch(value, &Unjudged).map(drop),
+                "SettingsRequest" => request::settings(value, &Unjudged).map(drop),
                 "RetentionRequest" => request::retention(value, 30).map(drop),
                 "PublishRequest" => request::publish(value).map(drop),
                 "RecoverRequest" => request::recover(value).map(drop),
@@ -232,7 +232,7 @@ mod tests {
                 "KeyRequest" => request::key(value).map(drop),
                 "SecretRequest" => request::secret(value).map(drop),
                 "RetryRequest" => request::retry(value).map(drop),
-                "OriginRequest" => origin::read(value, &any_url).map(drop),
+                "OriginRequest" => origin::read(value, &Unjudged).map(drop),
                 "RotateRequest" | "RotateSecretRequest" => Ok(()),
                 other => panic!("{other} has no reader here"),
             };

@@ -10,24 +10,24 @@ pub(super) fn all() -> Value {
         let data = if of_job {
             json!({"$ref": "#/components/schemas/Job"})
         } else {
-            json!({"type": "object", "description": "What happened."})
+            json!({"type": "object", "description": "Details of the event."})
         };
         let body = json!({
             "type": "object",
             "required": ["type", "timestamp", "data"],
             "properties": {
                 "type": {"type": "string", "const": kind},
-                "timestamp": {"type": "string", "format": "date-time", "description": "When it happened."},
-                "sequence": {"type": ["integer", "null"], "description": "Its place among all events."},
+                "timestamp": {"type": "string", "format": "date-time", "description": "When the event happened."},
+                "sequence": {"type": ["integer", "null"], "description": "Number of the event among all events of the server."},
                 "data": data,
             },
         });
         let operation = json!({"post": {
+            "operationId": format!("receive_{}", kind.replace('.', "_")),
             "summary": format!("The event {kind}"),
-            "description": "Signed by the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, as Standard \
-                            Webhooks has them. Any status of 200 to 299 says that it was received.",
+            "description": "The request is signed with the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, as defined by Standard Webhooks. Any status from 200 to 299 acknowledges it.",
             "requestBody": {"required": true, "content": {"application/json": {"schema": body}}},
-            "responses": {"2XX": {"description": "It was received."}},
+            "responses": {"2XX": {"description": "The webhook is acknowledged."}},
         }});
         ((*kind).to_owned(), operation)
     };

@@ -16,18 +16,18 @@ use crate::problem::{Problem, missing};
 /// A page of deliveries.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeliveryList {
-    /// Newest first; their attempts are shown one by one.
+    /// Deliveries, newest first. Their attempts are shown by `GET /v1/deliveries/{id}`.
     deliveries: Vec<DeliveryReply>,
-    /// Asks for the next page; null after the last.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 /// List deliveries
 #[utoipa::path(get, path = "/v1/deliveries", tag = "Webhooks",
     params(("endpoint" = Option<String>, Query), ("job" = Option<String>, Query),
-        ("state" = Option<String>, Query, description = "One state"),
-        ("event" = Option<String>, Query, description = "One event type"),
-        ("since" = Option<String>, Query, description = "Made at or after (RFC 3339)"),
+        ("state" = Option<String>, Query, description = "Only this state"),
+        ("event" = Option<String>, Query, description = "Only this event type"),
+        ("since" = Option<String>, Query, description = "Created at or after this time (RFC 3339)"),
         ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = DeliveryList), (status = 422, body = Problem)))]
 pub(crate) async fn list_deliveries(
@@ -56,8 +56,8 @@ pub(crate) async fn list_deliveries(
 
 /// Get a delivery
 ///
-/// With every attempt: when, where to, how long each phase took, and what was answered; and, while it waits, why and until
-/// when.
+/// The delivery with every attempt: its time, its address, how long each phase took, and the receiver's answer. While the
+/// delivery waits, also why and until when.
 #[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 200, body = DeliveryReply), (status = 404, body = Problem)))]
 pub(crate) async fn get_delivery(
@@ -72,7 +72,7 @@ pub(crate) async fn get_delivery(
 
 /// Resend a delivery
 ///
-/// Sends an ended delivery again: the same id and content, with new links, and its schedule starts again.
+/// Sends an ended delivery again, with the same id and content and new links. Its schedule starts again.
 #[utoipa::path(post, path = "/v1/deliveries/{id}/resend", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 202, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 429, body = Problem)))]

@@ -23,7 +23,7 @@ const HOME: &str = r#"<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>Reelhook</title>
 <h1>Reelhook</h1>
-<p>This server runs. It makes jobs of media files and sends their results as signed webhooks.
+<p>This server is running. It processes media files as jobs and sends the results as signed webhooks.
 <ul>
 <li><a href="docs">API reference</a>, and the same as <a href="openapi.json">OpenAPI</a>
 <li><a href="docs/errors">Errors</a> and what to do about them

@@ -29,19 +29,19 @@ pub(crate) struct EndpointList {
     endpoints: Vec<EndpointReply>,
 }
 
-/// What came of a test.
+/// Result of a test.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TestReply {
     /// Whether the receiver answered 2xx.
     ok: bool,
-    /// What it answered; null when no answer came.
+    /// Status of the answer; null if there was none.
     status: Option<u16>,
-    /// Why it is not ok, where no status tells.
+    /// Why the test failed, if there is no status.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The attempt; null when none was made.
+    /// The attempt; null if none was made.
     attempt: Option<AttemptReply>,
-    /// Why none was made, and until when the endpoint is left alone; the test is canceled then.
+    /// Why no attempt was made, and until when requests to the endpoint are suspended. The test is canceled then.
     waiting: Option<WaitingReply>,
 }
 
@@ -55,9 +55,9 @@ impl From<TestOutcome> for TestReply {
 /// A new secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SecretReply {
-    /// `whsec_...`: keep it; of an endpoint it is not shown again.
+    /// The secret, `whsec_...`. Store it: the secret of an endpoint is not shown again.
     pub(super) secret: String,
-    /// Until when the secret before it signs too.
+    /// Time until which the previous secret also signs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub(super) old_secret_until: Option<String>,
@@ -65,10 +65,11 @@ pub(crate) struct SecretReply {
 
 /// Register an endpoint
 ///
-/// It gets every event of the account that its filter wants. The answer has its secret, which is not shown again. With
-/// `"pull": true` instead of a URL it is not called, but asks for its events itself (`GET /v1/endpoints/{id}/events`).
+/// The endpoint gets every event of the account that matches its filter. The response contains its secret, which is not
+/// shown again. With `"pull": true` instead of a URL, the server does not call the receiver; the receiver fetches the events
+/// with `GET /v1/endpoints/{id}/events`.
 #[utoipa::path(post, path = "/v1/endpoints", tag = "Webhooks", request_body = openapi::EndpointRequest,
-    params(("temporary" = Option<bool>, Query, description = "Whether it is deleted ten minutes after it was last read")),
+    params(("temporary" = Option<bool>, Query, description = "Whether the endpoint is deleted ten minutes after the last read")),
     responses((status = 201, body = EndpointReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_endpoint(
     State(desk): State<Desk>,
@@ -79,7 +80,7 @@ pub(crate) async fn create_endpoint(
     let mut query = Query::of(&uri);
     let stay = if query.parsed("temporary").unwrap_or(false) { Stay::WhileRead } else { Stay::UntilDeleted };
     query.finish()?;
-    let request = native::request::endpoint(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let request = native::request::endpoint(json.value, &desk).map_err(Problem::invalid)?;
     Ok((StatusCode::CREATED, Json(desk.create_endpoint(caller, request, stay).await?)))
 }
 
@@ -112,13 +113,13 @@ pub(crate) async fn change_endpoint(
     Path(endpoint): Path<String>,
     json: body::Json,
 ) -> Result<Json<EndpointReply>, Problem> {
-    let patch = native::request::endpoint_patch(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let patch = native::request::endpoint_patch(json.value, &desk).map_err(Problem::invalid)?;
     Ok(Json(desk.patch_endpoint(caller, id(&endpoint, "endpoint")?, patch).await?))
 }
 
 /// Delete an endpoint
 ///
-/// Its deliveries that have not ended are canceled.
+/// Deletes the endpoint, and cancels its deliveries that have not ended.
 #[utoipa::path(delete, path = "/v1/endpoints/{id}", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn delete_endpoint(
@@ -132,7 +133,7 @@ pub(crate) async fn delete_endpoint(
 
 /// Enable an endpoint
 ///
-/// Deliveries that were held are offered again, at once.
+/// Held deliveries are scheduled again, at once.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/enable", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 200, body = EndpointReply), (status = 404, body = Problem)))]
 pub(crate) async fn enable_endpoint(
@@ -145,7 +146,7 @@ pub(crate) async fn enable_endpoint(
 
 /// Disable an endpoint
 ///
-/// Events for it are held, not dropped.
+/// Disables the endpoint. Its events are held, not dropped.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/disable", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 200, body = EndpointReply), (status = 404, body = Problem)))]
 pub(crate) async fn disable_endpoint(
@@ -178,7 +179,7 @@ pub(crate) fn rotate_shape() -> Shape {
 
 /// Rotate an endpoint's secret
 ///
-/// Both the new and the old secret sign for the time of the overlap.
+/// Both the new and the old secret sign during the overlap.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/rotate-secret", tag = "Webhooks", params(("id" = String, Path)),
     request_body = Option<openapi::RotateRequest>,
     responses((status = 200, body = SecretReply), (status = 404, body = Problem)))]
@@ -198,7 +199,7 @@ pub(crate) async fn rotate_endpoint_secret(
 
 /// Test an endpoint
 ///
-/// Sends `webhook.test` through the real delivery path and answers with what came of it.
+/// Sends `webhook.test` through the real delivery path and responds with the result.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/test", tag = "Webhooks", params(("id" = String, Path)),
     responses((status = 200, body = TestReply), (status = 404, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn test_endpoint(
@@ -209,10 +210,7 @@ pub(crate) async fn test_endpoint(
     let endpoint =
         desk.store().endpoint(caller.account, id(&endpoint, "endpoint")?).await.map_err(missing("endpoint"))?;
     if endpoint.url.scheme() == native::reply::PULL_SCHEME {
-        return Err(Problem::conflict(
-            "pull_endpoint",
-            "this endpoint asks for its events itself; it has no URL to call",
-        ));
+        return Err(Problem::conflict("pull_endpoint", "this is a pull endpoint; it has no URL to call"));
     }
     Ok(Json(desk.test_endpoint(caller, &endpoint).await?.into()))
 }

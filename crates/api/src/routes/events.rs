@@ -14,19 +14,20 @@ use crate::idempotency::{IdempotencyKey, conflict, fingerprint};
 use crate::openapi;
 use crate::problem::Problem;
 
-/// What was published.
+/// The published events.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Published {
-    /// The ids of the events, in the order given.
+    /// Ids of the events, in the order of the request.
     ids: Vec<String>,
 }
 
 /// Publish events
 ///
-/// One event, or up to 500 as `{"events": [...]}`: each goes to the account's endpoints whose filter wants it. All of them
-/// are kept, or none. With an `Idempotency-Key`, a repeated request gets the answer of the first, and nothing is sent twice.
+/// Publishes one event, or up to 500 as `{"events": [...]}`, to the account's endpoints whose filter matches. Either all of
+/// them are accepted or none. With an `Idempotency-Key`, a repeated request gets the response of the first one, and nothing
+/// is sent twice.
 #[utoipa::path(post, path = "/v1/events", tag = "Webhooks", request_body = openapi::PublishRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Up to 255 characters; remembered for 24 hours")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Up to 255 characters; stored for 24 hours")),
     responses((status = 202, body = Published), (status = 409, body = Problem), (status = 413, body = Problem),
         (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn publish_events(

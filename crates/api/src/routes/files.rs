@@ -12,7 +12,7 @@ use crate::desk::Desk;
 use crate::problem::{Problem, missing};
 
 fn closed() -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "link_not_valid", "the link has expired, or is not one of ours")
+    Problem::new(StatusCode::FORBIDDEN, "link_not_valid", "the link has expired, or is not valid")
 }
 
 /// Answers a browser that asks what a page may do with a link.

@@ -33,18 +33,18 @@ use crate::problem::{Problem, missing};
 pub(crate) struct JobList {
     /// Newest first.
     jobs: Vec<JobReply>,
-    /// Asks for the next page; null after the last.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 /// Submit a job
 ///
-/// The answer is durable: once it is 202, the job will come to an end and its events will be delivered, whatever happens
-/// to the server. Send JSON, or `multipart/form-data` with a part `job` (the JSON without `input`) and a part `file`.
-/// With an `Idempotency-Key`, a repeated request answers 200 with the first one's job.
+/// The response is durable: after a 202, the job will end and its events will be delivered, whatever happens to the server.
+/// Send JSON, or `multipart/form-data` with a part `job` (the JSON without `input`) and a part `file`. With an
+/// `Idempotency-Key`, a repeated request responds with 200 and the job of the first one.
 #[utoipa::path(post, path = "/v1/jobs", tag = "Jobs", request_body = openapi::JobRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Up to 255 characters; remembered for 24 hours")),
-    responses((status = 202, body = JobReply), (status = 200, body = JobReply, description = "Repeated"),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Up to 255 characters; stored for 24 hours")),
+    responses((status = 202, body = JobReply), (status = 200, body = JobReply, description = "The job of an earlier request with the same `Idempotency-Key`"),
         (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn submit_job(
     State(desk): State<Desk>,
@@ -63,7 +63,7 @@ pub(crate) async fn submit_job(
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     };
     let bytes = if kept.is_some() { native::request::Bytes::Sent } else { native::request::Bytes::Named };
-    let job = native::request::job(value, bytes, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let job = native::request::job(value, bytes, &desk).map_err(Problem::invalid)?;
     let idempotency = key.map(|key| Idempotency { key, fingerprint });
     let submitted = match kept.map(Kept::hand_over) {
         None => desk.submit(caller, job, JobInput::Asked, idempotency).await,
@@ -108,16 +108,16 @@ async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result
                 return Err(Problem::violation(
                     &name,
                     Value::Null,
-                    "is a part too many: one `job` and one `file` are read",
+                    "is an unexpected part; send one `job` and one `file`",
                 ));
             }
         }
     }
     let Some((value, bytes)) = job else {
-        return Err(Problem::violation("job", Value::Null, "is a part that is required"));
+        return Err(Problem::violation("job", Value::Null, "is a required part"));
     };
     let Some(upload) = upload else {
-        return Err(Problem::violation("file", Value::Null, "is a part that is required"));
+        return Err(Problem::violation("file", Value::Null, "is a required part"));
     };
     let fingerprint = fingerprint(&bytes, upload.upload().sha256.as_bytes());
     Ok((value, fingerprint, upload))
@@ -126,16 +126,16 @@ async fn read_multipart(desk: &Desk, caller: Caller, request: Request) -> Result
 /// List jobs
 #[utoipa::path(get, path = "/v1/jobs", tag = "Jobs",
     params(("state" = Option<String>, Query, description = "One or more states, separated by commas"),
-        ("since" = Option<String>, Query, description = "Made at or after (RFC 3339)"),
-        ("until" = Option<String>, Query, description = "Made before (RFC 3339)"),
+        ("since" = Option<String>, Query, description = "Created at or after this time (RFC 3339)"),
+        ("until" = Option<String>, Query, description = "Created before this time (RFC 3339)"),
         ("metadata.NAME" = Option<String>, Query,
-            description = "With this value of the metadata NAME, such as `metadata.order=1234`; several must all be there"),
+            description = "With this value of the metadata NAME, such as `metadata.order=1234`; if there are several, all must match"),
         ("recipe" = Option<String>, Query, description = "With an output of this recipe"),
         ("error" = Option<String>, Query, description = "With an error of this code, of the job or of an output"),
-        ("name" = Option<String>, Query, description = "Whose first input has a name that begins so"),
-        ("id" = Option<String>, Query, description = "Whose id begins so, such as `job_06c8`"),
+        ("name" = Option<String>, Query, description = "Whose first input has a name with this beginning"),
+        ("id" = Option<String>, Query, description = "Whose id has this beginning, such as `job_06c8`"),
         ("limit" = Option<u32>, Query, description = "1 to 100, 20 by default"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the previous page")),
     responses((status = 200, body = JobList), (status = 422, body = Problem)))]
 pub(crate) async fn list_jobs(
     State(desk): State<Desk>,
@@ -174,7 +174,7 @@ pub(crate) async fn get_job(
 
 /// Cancel a job
 ///
-/// From any state that is not terminal; a running encoder is stopped within two seconds.
+/// Cancels a job in any state that is not final. A running encoder is stopped within two seconds.
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "Jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn cancel_job(
@@ -187,7 +187,7 @@ pub(crate) async fn cancel_job(
 
 /// Confirm a job
 ///
-/// Accepts the estimate of a job that is `awaiting_confirmation`; it goes on from the queue.
+/// Accepts the estimate of a job that is `awaiting_confirmation`. The job is queued again.
 #[utoipa::path(post, path = "/v1/jobs/{id}/confirm", tag = "Jobs", params(("id" = String, Path)),
     responses((status = 202, body = JobReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn confirm_job(
@@ -211,7 +211,7 @@ pub(crate) async fn start_job(
 
 /// Retry a job
 ///
-/// Queues a job again that is partial, failed, rejected or canceled: its failed outputs, or all of them.
+/// Queues a partial, failed, rejected or canceled job again, with its failed outputs or with all of them.
 #[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "Jobs", params(("id" = String, Path)), request_body = Option<openapi::RetryRequest>,
     responses((status = 202, body = JobReply), (status = 404, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn retry_job(
@@ -227,11 +227,11 @@ pub(crate) async fn retry_job(
 
 /// Follow a job
 ///
-/// Its events so far as JSON, or, with `Accept: text/event-stream`, as they come: resumes after `Last-Event-ID`, and also
-/// tells of progress (`job.progress`, without an id). The stream ends when the job does.
+/// Returns the events of the job so far as JSON. With `Accept: text/event-stream`, events are sent as they happen, including
+/// progress (`job.progress`, without an id); `Last-Event-ID` resumes a stream. The stream ends when the job ends.
 #[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "Jobs",
     params(("id" = String, Path), ("after" = Option<i64>, Query, description = "Only events after this sequence number"),
-        ("names" = Option<String>, Query, description = "Of a stream: `types` (the default) names each frame after its event's type, `none` names none, so that an `EventSource` gets all in `onmessage`")),
+        ("names" = Option<String>, Query, description = "For streams: `types` (the default) names each frame after the type of its event; with `none` no frame has a name, so that an `EventSource` gets all of them in `onmessage`")),
     responses((status = 200, body = openapi::EventList), (status = 404, body = Problem)))]
 pub(crate) async fn job_events(
     State(desk): State<Desk>,
@@ -261,11 +261,11 @@ pub(super) fn wants_stream(headers: &HeaderMap) -> bool {
 
 /// Download an output
 ///
-/// With an API key, or by the signed link that a job shows. Ranges and entity tags are honoured.
+/// Needs an API key, or a signed link from the job. Ranges and entity tags are supported.
 #[utoipa::path(get, path = "/v1/jobs/{id}/outputs/{name}", tag = "Jobs",
     params(("id" = String, Path), ("name" = String, Path), ("expires" = Option<i64>, Query), ("signature" = Option<String>, Query)),
-    responses((status = 200, description = "The bytes"), (status = 206, description = "A part of them"), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 409, body = Problem, description = "Not made yet"), (status = 416)))]
+    responses((status = 200, description = "The whole file"), (status = 206, description = "The requested range"), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem, description = "The output has no file"), (status = 416)))]
 pub(crate) async fn get_output(
     State(desk): State<Desk>,
     MaybeCaller(caller): MaybeCaller,
@@ -290,7 +290,7 @@ pub(crate) async fn get_output(
             }
             None
         }
-        (None, ..) => return Err(Problem::unauthorized("an API key or a signed link is needed")),
+        (None, ..) => return Err(Problem::unauthorized("an API key or a signed link is required")),
     };
     let job = match account {
         Some(account) => desk.store().job(account, job).await,

@@ -18,19 +18,19 @@ use crate::problem::{Problem, missing};
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey)]
 pub(crate) struct KeyReply {
-    /// Its id.
+    /// The id.
     id: String,
-    /// A name for people.
+    /// Display name.
     name: String,
-    /// Its first characters.
+    /// The first characters of the key.
     hint: String,
-    /// The key: only in the answer that made it.
+    /// The key; present only in the response that created it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it stopped working.
+    /// When it was revoked.
     #[schema(format = DateTime)]
     revoked_at: Option<String>,
 }
@@ -55,7 +55,7 @@ fn reply(key: ApiKey, text: Option<String>) -> KeyReply {
 
 /// Create an API key
 ///
-/// The answer has the key, which is not shown again.
+/// The response contains the key, which is not shown again.
 #[utoipa::path(post, path = "/v1/keys", tag = "API keys", request_body = openapi::KeyRequest,
     responses((status = 201, body = KeyReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_key(

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Uri;
-use reelhook_domain::form::{Violation, hint};
+use reelhook_domain::form::{Violation, hint, unknown};
 use reelhook_domain::id::{Id, Kind};
 use reelhook_store::Page;
 use serde_json::Value;
@@ -126,7 +126,7 @@ impl Query {
         let before = self.text("cursor").and_then(|cursor| {
             let bytes = URL_SAFE_NO_PAD.decode(&cursor).ok().and_then(|bytes| bytes.try_into().ok());
             if bytes.is_none() {
-                self.refuse("cursor", &cursor, "must be a next_cursor of an answer before".to_owned());
+                self.refuse("cursor", &cursor, "must be the next_cursor of an earlier response".to_owned());
             }
             bytes.map(u128::from_be_bytes)
         });
@@ -136,8 +136,7 @@ impl Query {
     /// Ends the reading.
     pub(super) fn finish(mut self) -> Result<(), Problem> {
         for (name, value) in std::mem::take(&mut self.pairs) {
-            let hint = hint(&name, self.known.iter().copied());
-            let message = format!("is not known here{hint}; known are {}", self.known.join(", "));
+            let message = unknown(&name, &self.known);
             let name: String = name.chars().take(64).collect();
             self.refuse(&name, &value, message);
         }

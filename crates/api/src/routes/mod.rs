@@ -133,7 +133,7 @@ async fn no_such_path() -> Problem {
 }
 
 async fn no_such_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take that method")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not support that method")
 }
 
 /// No browser guesses another type for an answer, and no cache keeps JSON, which may hold secrets.

@@ -19,15 +19,15 @@ use crate::problem::{Problem, missing};
 pub(crate) struct OriginList {
     /// Newest first.
     origins: Vec<OriginReply>,
-    /// Ask with this for those after these; null at the end.
+    /// Cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
 /// Create an origin
 ///
-/// A bucket or server that you let us read or write. It is checked at once: an object named `reelhook-check` is written
-/// below the base path and removed. An origin that fails the check is kept, with the reason and the status `failed`.
-/// Credentials are sealed and never shown.
+/// An origin is a bucket or server that this server may read or write. It is checked at once: an object named
+/// `reelhook-check` is written below the base path and removed. An origin that fails the check is created anyway, with the
+/// status `failed` and the reason. Credentials are encrypted and never shown.
 #[utoipa::path(post, path = "/v1/origins", tag = "Origins", request_body = openapi::OriginRequest,
     responses((status = 201, body = OriginReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_origin(
@@ -35,17 +35,17 @@ pub(crate) async fn create_origin(
     caller: Caller,
     json: body::Json,
 ) -> Result<(StatusCode, Json<OriginReply>), Problem> {
-    let request = read(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let request = read(json.value, &desk).map_err(Problem::invalid)?;
     let origin = desk.create_origin(caller, request).await?;
     Ok((StatusCode::CREATED, Json(OriginReply::of(&origin))))
 }
 
 /// List origins
 ///
-/// Those that were deleted are left out.
+/// Deleted origins are not listed.
 #[utoipa::path(get, path = "/v1/origins", tag = "Origins",
     params(("limit" = Option<u32>, Query, description = "1 to 100, 20 by default"),
-        ("cursor" = Option<String>, Query, description = "A `next_cursor`")),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the previous page")),
     responses((status = 200, body = OriginList), (status = 422, body = Problem)))]
 pub(crate) async fn list_origins(
     State(desk): State<Desk>,
@@ -62,7 +62,7 @@ pub(crate) async fn list_origins(
 
 /// Get an origin
 ///
-/// One that was deleted is shown as `archived`, because jobs of old name it.
+/// A deleted origin is shown as `archived`, because earlier jobs refer to it.
 #[utoipa::path(get, path = "/v1/origins/{id}", tag = "Origins", params(("id" = String, Path)),
     responses((status = 200, body = OriginReply), (status = 404, body = Problem)))]
 pub(crate) async fn get_origin(
@@ -76,7 +76,7 @@ pub(crate) async fn get_origin(
 
 /// Delete an origin
 ///
-/// Its credentials are erased at once, and no job may name it any more. What lies in it is not touched.
+/// The credentials are erased at once, and no job can use the origin any more. The objects in it are not touched.
 #[utoipa::path(delete, path = "/v1/origins/{id}", tag = "Origins", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn delete_origin(
@@ -91,7 +91,7 @@ pub(crate) async fn delete_origin(
 
 /// Validate an origin
 ///
-/// Checks again what its permissions allow; what comes of it decides its status.
+/// Checks the permitted uses of the origin again, and sets its status by the result.
 #[utoipa::path(post, path = "/v1/origins/{id}/validate", tag = "Origins", params(("id" = String, Path)),
     responses((status = 200, body = ValidationReply), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn validate_origin(

@@ -42,16 +42,16 @@ pub(crate) const PULLED: (u32, u32) = (500, 100);
 
 /// Pull events
 ///
-/// The same signed headers and bodies that would be sent, in order, after that sequence number. With `wait` the answer comes
-/// as soon as there is something, or when the time is up. With `Accept: text/event-stream` they come as they are made: each
-/// has its sequence number as its id, and `Last-Event-ID` resumes after it. Frames of the types `error` and `open`, which mean
-/// something else to an `EventSource`, have no name.
+/// Returns the signed headers and bodies as they would be sent, in order, after the given sequence number. With `wait` the
+/// response is sent as soon as there is an event, or when the time is up. With `Accept: text/event-stream` events are sent
+/// as they happen: the id of each is its sequence number, and `Last-Event-ID` resumes after it. Frames of the types `error`
+/// and `open`, which an `EventSource` uses itself, have no name.
 #[utoipa::path(get, path = "/v1/endpoints/{id}/events", tag = "Webhooks",
-    params(("id" = String, Path), ("after" = Option<i64>, Query, description = "Only after this sequence number; 0 by default"),
-        ("limit" = Option<u32>, Query, description = "1 to 500, 100 by default; not of a stream"),
-        ("wait" = Option<String>, Query, description = "How long to wait for something, such as `30s`; at most 60 seconds"),
-        ("names" = Option<String>, Query, description = "Of a stream: `types` (the default) names each frame after its event's type, `none` names none, so that an `EventSource` gets all in `onmessage`"),
-        ("Last-Event-ID" = Option<i64>, Header, description = "Of a stream: only after this sequence number")),
+    params(("id" = String, Path), ("after" = Option<i64>, Query, description = "Only events after this sequence number; 0 by default"),
+        ("limit" = Option<u32>, Query, description = "1 to 500, 100 by default; not for streams"),
+        ("wait" = Option<String>, Query, description = "How long to wait for an event, such as `30s`; at most 60 seconds"),
+        ("names" = Option<String>, Query, description = "For streams: `types` (the default) names each frame after the type of its event; with `none` no frame has a name, so that an `EventSource` gets all of them in `onmessage`"),
+        ("Last-Event-ID" = Option<i64>, Header, description = "For streams: only events after this sequence number")),
     responses((status = 200, body = openapi::PulledEvents), (status = 404, body = Problem)))]
 pub(crate) async fn pull_events(
     State(desk): State<Desk>,
@@ -256,6 +256,6 @@ impl std::str::FromStr for Wait {
             number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).filter(|millis| *millis <= 60_000);
         millis
             .map(|millis| Self(Duration::from_millis(millis)))
-            .ok_or("must be a span of at most 60 seconds, such as 30s")
+            .ok_or("must be a duration of at most 60 seconds, such as 30s")
     }
 }

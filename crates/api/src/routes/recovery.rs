@@ -14,19 +14,19 @@ use crate::desk::{Caller, Desk};
 use crate::openapi;
 use crate::problem::Problem;
 
-/// What a recovery came to.
+/// Result of a recovery.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RecoveryReply {
-    /// How many deliveries are on their way again.
+    /// Number of deliveries that were scheduled again.
     recovered: u32,
-    /// Whether there are more: then ask again.
+    /// Whether there are more deliveries to recover. If so, repeat the request.
     more: bool,
 }
 
 /// Recover an endpoint
 ///
-/// Sends again every `exhausted` delivery to it that was made since that time: the same ids and content, oldest first,
-/// their schedules begun anew. At most 100,000 in one request.
+/// Sends every `exhausted` delivery to the endpoint that was created since that time again, oldest first, with the same ids
+/// and content. Their schedules start again. At most 100,000 deliveries per request.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/recover", tag = "Webhooks", params(("id" = String, Path)),
     request_body = openapi::RecoverRequest,
     responses((status = 202, body = RecoveryReply), (status = 404, body = Problem), (status = 409, body = Problem),
@@ -44,8 +44,8 @@ pub(crate) async fn recover_endpoint(
 
 /// Replay an event
 ///
-/// Sends one event to this endpoint, whether or not its filter wants it. Where it was sent there before, that delivery is
-/// resent: the same id and content, with new links.
+/// Sends one event to this endpoint, whether or not its filter matches it. If the event was sent there before, that delivery
+/// is resent, with the same id and content and new links.
 #[utoipa::path(post, path = "/v1/endpoints/{id}/replay", tag = "Webhooks", params(("id" = String, Path)),
     request_body = openapi::ReplayRequest,
     responses((status = 202, body = DeliveryReply), (status = 404, body = Problem), (status = 409, body = Problem),

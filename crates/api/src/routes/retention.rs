@@ -17,9 +17,9 @@ use crate::problem::Problem;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Retention)]
 pub(crate) struct RetentionReply {
-    /// What the account set; null where it is the server's time.
+    /// Retention of the account in days; null if it uses the server's.
     keep_days: Option<u32>,
-    /// How long the server keeps them, and at most.
+    /// Retention of the server in days, which is also the maximum.
     server_keep_days: u32,
 }
 
@@ -32,8 +32,8 @@ pub(crate) async fn get_retention(State(desk): State<Desk>, caller: Caller) -> R
 
 /// Change the retention
 ///
-/// How long the account's deliveries (with attempts and what receivers answered) and events (with their bodies) are kept
-/// after they ended, where that is shorter than the server keeps them. `{"keep_days": null}` clears it.
+/// Sets how long the account's deliveries (with attempts and receivers' answers) and events (with their bodies) are kept
+/// after they ended, if that is shorter than the server's retention. `{"keep_days": null}` restores the server's.
 #[utoipa::path(put, path = "/v1/settings/retention", tag = "Settings", request_body = openapi::RetentionRequest,
     responses((status = 200, body = RetentionReply), (status = 422, body = Problem)))]
 pub(crate) async fn put_retention(
@@ -49,9 +49,9 @@ pub(crate) async fn put_retention(
 
 /// Erase a job
 ///
-/// Removes a job that has ended, or a draft: its files, its events with their bodies, its deliveries with their attempts
-/// and what receivers answered, and uploads that no other job reads. What it cost stays on the books. One that is under
-/// way is canceled first (`POST /v1/jobs/{id}/cancel`).
+/// Removes a job that has ended, or a draft: its files, its events with their bodies, its deliveries with their attempts and
+/// the receivers' answers, and uploads that no other job reads. Its cost stays booked. Cancel a running job first (`POST
+/// /v1/jobs/{id}/cancel`).
 #[utoipa::path(delete, path = "/v1/jobs/{id}", tag = "Jobs", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn erase_job(

@@ -22,19 +22,19 @@ use crate::problem::Problem;
 /// A secret that signs for a service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ServiceSecret {
-    /// Its id.
+    /// The id.
     id: String,
-    /// Which service.
+    /// The service.
     service: String,
-    /// Its last four characters.
+    /// The last four characters of the secret.
     hint: String,
-    /// The text: only in the answer that made it.
+    /// The secret; present only in the response that created it.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it stops signing; null while it is the newest.
+    /// When the secret stops signing; null for the newest one.
     #[schema(format = DateTime)]
     until: Option<String>,
 }
@@ -67,8 +67,8 @@ impl ServiceSecret {
 
 /// Create a service's secret
 ///
-/// Signs the webhooks of jobs made in that service's API, in its own scheme. The answer has the secret, which is not shown
-/// again. `secret` brings one that your receivers know already.
+/// The secret signs the webhooks of jobs that were created with that service's API, in its own scheme. The response contains
+/// the secret, which is not shown again. `secret` sets a secret that your receivers already have.
 #[utoipa::path(post, path = "/v1/secrets", tag = "Settings", request_body = openapi::SecretRequest,
     responses((status = 201, body = ServiceSecret), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_secret(
@@ -90,8 +90,8 @@ pub(crate) async fn list_secrets(State(desk): State<Desk>, caller: Caller) -> Re
 
 /// Rotate a service's secret
 ///
-/// The new secret signs from now on. For the time of the overlap the old one signs every second attempt of a delivery, so
-/// that a receiver that knows either accepts it by the second attempt at the latest.
+/// The new secret signs from now on. During the overlap the old one signs every second attempt of a delivery, so that a
+/// receiver that has either accepts the second attempt at the latest.
 #[utoipa::path(post, path = "/v1/secrets/{service}/rotate", tag = "Settings", params(("service" = String, Path)),
     request_body = Option<openapi::RotateSecretRequest>,
     responses((status = 200, body = ServiceSecret), (status = 404, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
@@ -121,7 +121,7 @@ pub(crate) fn rotate_service_shape() -> Shape {
 
 /// Revoke a service's secret
 ///
-/// It stops signing at once. What becomes of webhooks without any secret is each service's own: see its page.
+/// The secret stops signing at once. The page of each service says how webhooks without any secret are handled.
 #[utoipa::path(delete, path = "/v1/secrets/{id}", tag = "Settings", params(("id" = String, Path)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(crate) async fn revoke_secret(

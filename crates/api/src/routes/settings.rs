@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use reelhook_dialects::native;
 use reelhook_dialects::native::reply::masked;
+use reelhook_dialects::native::tls::TlsReply;
 use reelhook_domain::job::Dialect;
 use reelhook_signature::SigningKey;
 use reelhook_store::SealedFor;
@@ -18,13 +19,13 @@ use crate::desk::{Caller, Desk, HMAC};
 use crate::openapi;
 use crate::problem::{Problem, QuotaReply};
 
-/// What an account has set.
+/// Settings of an account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Settings)]
 pub(crate) struct SettingsReply {
-    /// Where the events of jobs go that bring no webhook.
+    /// Webhook for the events of jobs without one of their own.
     default_webhook: Option<WebhookReply>,
-    /// What the account may have, and has; set by the operator of the server.
+    /// Quotas of the account, which the operator of the server sets.
     quotas: Vec<QuotaReply>,
 }
 
@@ -32,17 +33,19 @@ pub(crate) struct SettingsReply {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Webhook)]
 pub(crate) struct WebhookReply {
-    /// Where.
+    /// The URL.
     url: String,
-    /// Which; empty for all but progress.
+    /// Filter of event types; empty for all events except progress.
     events: Vec<String>,
-    /// Extra request headers; their values are not shown.
+    /// Extra request headers; their values are never shown.
     headers: BTreeMap<String, String>,
-    /// The endpoint behind it, for its deliveries.
+    /// TLS options of the receiver; null if they are the server's.
+    tls: Option<TlsReply>,
+    /// The id of its endpoint, for its deliveries.
     endpoint: String,
 }
 
-/// The public keys that sign.
+/// The public keys that verify webhooks.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WebhookKeys {
     /// Newest first.
@@ -52,11 +55,11 @@ pub(crate) struct WebhookKeys {
 /// One public key.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WebhookKey {
-    /// Its id.
+    /// The id.
     id: String,
     /// `whpk_...`, for `v1a` signatures.
     public: String,
-    /// Whether it signs now.
+    /// Whether the key signs now.
     active: bool,
 }
 
@@ -75,6 +78,7 @@ async fn settings(desk: &Desk, caller: Caller) -> Result<SettingsReply, Problem>
                 url: endpoint.url.to_string(),
                 events: webhook.events.patterns().to_vec(),
                 headers: masked(&endpoint.headers),
+                tls: TlsReply::of(&endpoint.tls),
                 endpoint: endpoint.id.to_string(),
             })
         }
@@ -84,7 +88,7 @@ async fn settings(desk: &Desk, caller: Caller) -> Result<SettingsReply, Problem>
 
 /// Change the settings
 ///
-/// `{"default_webhook": null}` clears it.
+/// `{"default_webhook": null}` removes the default webhook.
 #[utoipa::path(put, path = "/v1/settings", tag = "Settings", request_body = openapi::SettingsRequest,
     responses((status = 200, body = SettingsReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn put_settings(
@@ -92,16 +96,16 @@ pub(crate) async fn put_settings(
     caller: Caller,
     json: body::Json,
 ) -> Result<Json<SettingsReply>, Problem> {
-    let request = native::request::settings(json.value, &|url| desk.judge_read(url)).map_err(Problem::invalid)?;
+    let request = native::request::settings(json.value, &desk).map_err(Problem::invalid)?;
     desk.change_settings(caller, Dialect::Native, request).await?;
     settings(&desk, caller).await.map(Json)
 }
 
 /// Test the default webhook
 ///
-/// Sends `webhook.test` through the real delivery path and answers with what came of it.
+/// Sends `webhook.test` through the real delivery path and responds with the result.
 #[utoipa::path(post, path = "/v1/settings/webhook/test", tag = "Settings",
-    responses((status = 200, body = TestReply), (status = 409, body = Problem, description = "There is no default webhook")))]
+    responses((status = 200, body = TestReply), (status = 409, body = Problem, description = "There is no default webhook to test")))]
 pub(crate) async fn test_default_webhook(State(desk): State<Desk>, caller: Caller) -> Result<Json<TestReply>, Problem> {
     let Some(webhook) = desk.store().default_webhook(caller.account, Dialect::Native).await? else {
         let detail = "there is no default webhook to test: set one with PUT /v1/settings";
@@ -113,7 +117,7 @@ pub(crate) async fn test_default_webhook(State(desk): State<Desk>, caller: Calle
 
 /// Get the account's webhook secret
 ///
-/// It signs for the default webhook and for the webhooks of jobs.
+/// The secret signs for the default webhook and for the webhooks of jobs.
 #[utoipa::path(get, path = "/v1/settings/webhook/secret", tag = "Settings", responses((status = 200, body = SecretReply)))]
 pub(crate) async fn get_webhook_secret(State(desk): State<Desk>, caller: Caller) -> Result<Json<SecretReply>, Problem> {
     let secrets = desk.ensure_account_secrets(caller).await?;
@@ -125,7 +129,7 @@ pub(crate) async fn get_webhook_secret(State(desk): State<Desk>, caller: Caller)
 
 /// Rotate the account's webhook secret
 ///
-/// Both the new and the old secret sign for the time of the overlap.
+/// Both the new and the old secret sign during the overlap.
 #[utoipa::path(post, path = "/v1/settings/webhook/secret/rotate", tag = "Settings", request_body = Option<openapi::RotateRequest>,
     responses((status = 200, body = SecretReply), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn rotate_webhook_secret(
@@ -142,7 +146,7 @@ pub(crate) async fn rotate_webhook_secret(
 
 /// List the public keys
 ///
-/// Any receiver of the account may check `v1a` signatures with them.
+/// Any receiver of the account can verify `v1a` signatures with these keys.
 #[utoipa::path(get, path = "/v1/webhook-keys", tag = "Settings", responses((status = 200, body = WebhookKeys)))]
 pub(crate) async fn list_webhook_keys(State(desk): State<Desk>, caller: Caller) -> Result<Json<WebhookKeys>, Problem> {
     let secrets = desk.ensure_account_secrets(caller).await?;

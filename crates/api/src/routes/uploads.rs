@@ -1,6 +1,7 @@
 //! `/v1/uploads`.
 
 use axum::Json;
+use axum::body::HttpBody as _;
 use axum::extract::{OriginalUri, Path, Request, State};
 use http::StatusCode;
 use reelhook_store::Upload;
@@ -14,19 +15,19 @@ use crate::desk::{Caller, Desk};
 use crate::multipart::Multipart;
 use crate::problem::{Problem, missing};
 
-/// A file that was sent.
+/// An uploaded file.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Upload)]
 pub(crate) struct UploadReply {
-    /// Its id, for `input.upload` of a job.
+    /// The id, for `input.upload` of a job.
     id: String,
-    /// Its name.
+    /// The name.
     name: String,
-    /// Its size.
+    /// Size in bytes.
     size_bytes: u64,
     /// SHA-256 in lower-case hexadecimal.
     sha256: String,
-    /// When it is removed.
+    /// When the upload is removed.
     #[schema(format = DateTime)]
     expires_at: String,
 }
@@ -45,10 +46,10 @@ impl From<Upload> for UploadReply {
 
 /// Upload a file
 ///
-/// The raw bytes with `?name=`, or `multipart/form-data` with a part `file`. Streamed to disk; nothing is kept of an upload
-/// that breaks off.
+/// Send the raw bytes with `?name=`, or `multipart/form-data` with a part `file`. The file is streamed to disk; an
+/// incomplete upload leaves nothing behind.
 #[utoipa::path(post, path = "/v1/uploads", tag = "Uploads",
-    params(("name" = Option<String>, Query, description = "Its name, for a raw body")),
+    params(("name" = Option<String>, Query, description = "Name of the file, for a raw body")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = UploadReply), (status = 413, body = Problem), (status = 429, body = Problem)))]
 pub(crate) async fn create_upload(
@@ -63,12 +64,15 @@ pub(crate) async fn create_upload(
     let upload = if is_multipart(request.headers()) {
         let mut parts = Multipart::of(request)?;
         let Some(part) = parts.next().await?.filter(|part| part.name() == Some("file")) else {
-            return Err(Problem::violation("file", Value::Null, "is the one part that is read"));
+            return Err(Problem::violation("file", Value::Null, "is a required part, and the only one"));
         };
         let name = part.file_name().map_or(name, ToOwned::to_owned);
         desk.receive(caller, &name, part).await?
     } else {
-        desk.receive(caller, &name, request.into_body().into_data_stream()).await?
+        let body = request.into_body();
+        // A proxy, and many a client, waits for the answer before it sends the rest.
+        desk.check_announced(body.size_hint().lower())?;
+        desk.receive(caller, &name, body.into_data_stream()).await?
     };
     Ok((StatusCode::CREATED, Json(upload.into())))
 }

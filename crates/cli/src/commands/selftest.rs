@@ -46,7 +46,7 @@ Examples:
   reelhook selftest --config /etc/reelhook.toml --json
   reelhook selftest --only transparent --keep
 
-It makes each input on the spot, sends it to a server in a temporary folder, and measures the
+It generates each input, sends it to a server in a temporary folder, and measures the
 result with ffmpeg, ffprobe and by its bytes. Run it after an upgrade of Reelhook, ffmpeg or the
 kernel. It takes less than a minute, and exits with 1 when a case does not hold.";
 
@@ -121,7 +121,7 @@ async fn test(
     let workshop = Arc::new(Workshop::new(&settings, folder)?);
     let server = wiring::start(&settings, Given::default(), &ambient::system()).await?;
     let address = server.address().context("the server does not listen")?;
-    let key = server.first_key().context("the server made no key")?;
+    let key = server.first_key().context("the server created no key")?;
     let api = Api::new(Url::parse(&format!("http://{address}"))?, key)?;
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(server.run_until(stop.clone()));
@@ -185,7 +185,7 @@ async fn got(api: &Api, workshop: &Arc<Workshop>, case: &'static Case) -> anyhow
     let stream = futures::stream::once(async move { Ok(bytes.into()) }).boxed();
     let upload = api.upload(Outbound { name: case.file.to_owned(), length, stream }).await?;
     let job = api.post(&["jobs"], &json!({"input": {"upload": upload["id"]}, "outputs": [recipe]})).await?;
-    let id = job["id"].as_str().context("the server named no job")?;
+    let id = job["id"].as_str().context("the server returned no job")?;
     let job = follow::to_the_end(api, id, |_| {}).await?;
     let made = &job["outputs"][0];
     let error = [&job["error"], &made["error"]].into_iter().find(|error| error.is_object());

@@ -116,8 +116,9 @@ impl Sources {
 fn read_file(path: &Path, wrong: &mut Vec<String>) -> anyhow::Result<Layer> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the settings file {} cannot be read", path.display()))?;
-    let data =
-        Toml::string(&text).data().with_context(|| format!("the settings file {} is no TOML", path.display()))?;
+    let data = Toml::string(&text)
+        .data()
+        .with_context(|| format!("the settings file {} is not valid TOML", path.display()))?;
     let values = data.into_values().next().unwrap_or_default();
     let name = path.display().to_string();
     for (key, value) in flatten("", &values) {
@@ -170,8 +171,8 @@ fn check(key: &str, value: &Value, place: &str, wrong: &mut Vec<String>) {
 
 fn unknown<'a>(word: &str, known: impl Iterator<Item = &'a str>, place: &str) -> String {
     match nearest(word, known) {
-        Some(near) => format!("{word} {place} is no setting; did you mean {near}?"),
-        None => format!("{word} {place} is no setting; `reelhook settings` lists them"),
+        Some(near) => format!("{word} {place} is not a setting; did you mean {near}?"),
+        None => format!("{word} {place} is not a setting; `reelhook settings` lists them"),
     }
 }
 

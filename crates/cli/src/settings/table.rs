@@ -59,228 +59,264 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "listen",
         Kind::Text(&form::LISTEN),
         "--listen",
-        "Where to listen: an address and a port, of which 0 takes a free one, or a socket such as `unix:/run/reelhook/api.sock`. `:8080` is every address. A socket that systemd passes (`LISTEN_FDS`) takes its place.",
+        "Address and port to listen on, or a socket such as `unix:/run/reelhook/api.sock`. Port 0 is any free port; \
+         `:8080` is every address. A socket that systemd passes (`LISTEN_FDS`) replaces it.",
     ),
     plain(
         "socket_mode",
         Kind::Text(&form::MODE),
-        "Who may connect to a socket of `listen` or `services.listen`, as `chmod` has it: `660` is the user and the group of the server.",
+        "Permissions of the Unix sockets of `listen` and `services.listen`, as for `chmod`: with `660`, the user and \
+         the group of the server may connect.",
     ),
     flagged(
         "data",
         Kind::Text(&form::PATH),
         "--data",
-        "Folder of everything that is kept: database, files, master key. Made when missing.",
+        "Data folder: database, files, master key. Created if it is missing.",
     ),
     flagged(
         "dev",
         Kind::Switch,
         "--dev",
-        "For your own machine only: webhooks and downloads may use plain HTTP and reach loopback; listens on loopback only.",
+        "Development mode, for your own machine only: webhooks and downloads may use plain HTTP and reach loopback. \
+         The server listens on loopback only.",
     ),
     flagged(
         "public_url",
         Kind::Text(&form::BASE_URL),
         "--public-url",
-        "What callers put before `/v1`, such as `https://media.example.com`; links to results start with it. When absent, where the server listens.",
+        "URL that callers put before `/v1`, such as `https://media.example.com`. Links to results start with it. By \
+         default the address that the server listens on.",
     ),
-    flagged("roles", Kind::Words(&["api", "worker", "delivery"]), "--roles", "What this process does."),
+    flagged("roles", Kind::Words(&["api", "worker", "delivery"]), "--roles", "Roles of this process."),
     flagged(
         "log",
         Kind::Text(&form::LEVELS),
         "--log",
-        "Which log lines are written: a level, or levels by part such as `info,reelhook_worker=debug`. `RUST_LOG` stands in for it.",
+        "Log level, or levels by component such as `info,reelhook_worker=debug`. `RUST_LOG` is used if it is not set.",
     ),
-    flagged("log_format", Kind::Word(&["text", "json"]), "--log-format", "How log lines are written to stderr."),
+    flagged("log_format", Kind::Word(&["text", "json"]), "--log-format", "Format of the log lines on stderr."),
     plain(
         "telemetry.otlp_endpoint",
         Kind::Text(&form::BASE_URL),
-        "Where a collector takes traces over OTLP/HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added. Without it nothing is traced.",
+        "URL of a collector that accepts traces over OTLP/HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is \
+         appended. Without it there are no traces.",
     ),
     plain(
         "telemetry.otlp_headers",
         Kind::Texts(&form::HEADER),
-        "Headers for the collector, `NAME=VALUE`, such as its key.",
+        "Headers for the collector, as `NAME=VALUE`, such as its API key.",
     ),
     plain(
         "worker.slots",
         Kind::Whole(0, 256),
-        "Jobs that are worked on at once; 0 is half of the cores, for an encoder uses several.",
+        "Number of jobs that run at once; 0 is half of the cores, because an encoder uses several.",
     ),
     plain(
         "worker.claims_before_giving_up",
         Kind::Whole(1, 100),
-        "How often a job is begun without coming to an end, because the server died under it, before it is failed.",
+        "Number of times that a job may start and be interrupted by a crash of the server before it is failed.",
     ),
-    plain("fetch.max_bytes", Kind::Whole(1, PETABYTE), "Largest input that is downloaded, in bytes."),
+    plain("fetch.max_bytes", Kind::Whole(1, PETABYTE), "Largest download of an input, in bytes."),
     plain("fetch.deadline_seconds", Kind::Whole(1, 7 * DAY), "Time for one download, from DNS to the last byte."),
     plain("fetch.stall_seconds", Kind::Whole(1, DAY), "Longest gap between two bytes of a download."),
     plain("upload.max_bytes", Kind::Whole(1, PETABYTE), "Largest upload, in bytes."),
     plain(
         "upload.keep_hours",
         Kind::Whole(1, 8760),
-        "How long an upload is kept; what a job reads is kept until it has ended.",
+        "Time for which an upload is kept. An upload that a job reads is kept until the job has ended.",
     ),
     plain(
         "media.ffmpeg",
         Kind::Text(&form::PATH),
-        "The program ffmpeg (5.1 to 9): a path, or a name looked up in `PATH`.",
+        "The program ffmpeg (5.1 to 9): a path, or a name to look up in `PATH`.",
     ),
-    plain("media.ffprobe", Kind::Text(&form::PATH), "The program ffprobe, likewise."),
+    plain("media.ffprobe", Kind::Text(&form::PATH), "The program ffprobe: a path, or a name to look up in `PATH`."),
     plain(
         "media.heif_convert",
         Kind::Text(&form::PATH),
-        "The program heif-convert (or heif-dec), which decodes HEIC: a path, or a name looked up in `PATH`. It need not be there; then HEIC is refused.",
+        "The program heif-convert (or heif-dec), which decodes HEIC: a path, or a name to look up in `PATH`. It is \
+         optional; without it, HEIC is refused.",
     ),
     plain(
         "media.models",
         Kind::Text(&form::PATH),
-        "Folder of the models of `remove_background`: `NAME.onnx`, and `NAME.toml` where one needs it. Without it: `models` in the folder `data`.",
+        "Folder of the models of `remove_background`: `NAME.onnx`, and `NAME.toml` if the model needs it. By default \
+         `models` in the folder `data`.",
     ),
     plain(
         "media.compare",
         Kind::Switch,
-        "Whether each result is compared with its source by what is seen and heard before it counts as made.",
+        "Whether the frames and the audio of each result are compared with its source before it is accepted.",
     ),
-    plain("media.threads", Kind::Whole(0, 1024), "Threads of one ffmpeg; 0 is one for each core."),
+    plain("media.threads", Kind::Whole(0, 1024), "Threads of one ffmpeg; 0 is one per core."),
     plain(
         "media.sandbox",
         Kind::Word(&["auto", "require", "off"]),
-        "The cage of ffmpeg: `auto` uses every layer the kernel has, `require` runs nothing where one is missing, `off` uses none. Without it: `require`, and `auto` with `dev`. `reelhook doctor` shows the layers.",
+        "Sandbox of ffmpeg: `auto` uses every layer that the kernel has, `require` refuses to run \
+         ffmpeg if a layer is missing, `off` uses none. By default `require`, or `auto` with `dev`. `reelhook doctor` shows the layers.",
     ),
     plain(
         "media.max_pixels",
         Kind::Whole(1, 1 << 40),
-        "Largest picture of an input that ffmpeg reads, width times height.",
+        "Largest frame of an input that ffmpeg reads, width times height.",
     ),
     plain("media.max_duration_seconds", Kind::Whole(1, 30 * DAY), "Longest input."),
-    plain("media.max_frame_rate", Kind::Whole(1, 100_000), "Most frames a second of an input."),
-    plain("media.max_streams", Kind::Whole(1, 10_000), "Most streams of an input, of any kind."),
-    plain("media.max_chapters", Kind::Whole(1, 1_000_000), "Most chapters of an input."),
+    plain("media.max_frame_rate", Kind::Whole(1, 100_000), "Largest frame rate of an input, in frames per second."),
+    plain("media.max_streams", Kind::Whole(1, 10_000), "Largest number of streams of an input, of any kind."),
+    plain("media.max_chapters", Kind::Whole(1, 1_000_000), "Largest number of chapters of an input."),
     plain(
         "media.max_memory_bytes",
         Kind::Whole(0, PETABYTE),
-        "Most memory of one run of ffmpeg, in bytes; 0 is half of what the machine or its control group has, at least 1 GiB. A run over it fails its output with `over_memory`.",
+        "Memory limit of one run of ffmpeg, in bytes; 0 is half of the memory of the machine or its control group, \
+         at least 1 GiB. A run over the limit fails its output with `over_memory`.",
     ),
     plain(
         "media.max_output_bytes",
         Kind::Whole(1, PETABYTE),
-        "Largest file that ffmpeg may write, in bytes. A run over it fails its output with `over_limit`.",
+        "Largest file that ffmpeg may write, in bytes. A run over the limit fails its output with `over_limit`.",
     ),
     plain(
         "media.max_wall_seconds",
         Kind::Whole(1, 30 * DAY),
-        "Longest run of ffmpeg, however long its input is. A run over it fails its output with `timed_out`.",
+        "Longest run of ffmpeg, regardless of the length of its input. A run over the limit fails its output with \
+         `timed_out`.",
     ),
     plain(
         "media.max_processes",
         Kind::Whole(16, 1 << 22),
-        "Most processes and threads of one run of ffmpeg. The kernel also holds all that the server's user runs to it while a tool starts more, unless the user is root. A run over it fails its output with `over_processes`.",
+        "Largest number of processes and threads of one run of ffmpeg. Unless the server's user is root, the kernel \
+         counts all processes of that user when a tool starts another one. A run over the limit fails its output with \
+         `over_processes`.",
     ),
     plain(
         "media.max_scratch_bytes",
         Kind::Whole(1, PETABYTE),
-        "Most bytes of half-made files that one job may have on the disk at once: what it downloads, and what tools write for all of its outputs. A job that has more is ended.",
+        "Disk space for the temporary files of one job, in bytes: its downloads, and the files that tools write for \
+         all of its outputs. A job over the limit is ended.",
     ),
     plain(
         "media.stall_seconds",
         Kind::Whole(1, DAY),
-        "How long ffmpeg may make no headway before it is ended and tried once more.",
+        "Time without progress after which ffmpeg is ended and tried once more.",
     ),
     plain(
         "image.max_pixels",
         Kind::Whole(1, GIGA),
-        "Largest picture that is made smaller without ffmpeg, width times height, each frame of an animation too. It takes up to 8 bytes of memory a pixel.",
+        "Largest image that is processed without ffmpeg, width times height; the limit also holds for each frame of \
+         an animation. An image takes up to 8 bytes of memory per pixel.",
     ),
-    plain("image.max_frames", Kind::Whole(1, 100_000), "Most frames of an animated picture."),
+    plain("image.max_frames", Kind::Whole(1, 100_000), "Largest number of frames of an animated image."),
     plain(
         "image.max_animation_pixels",
         Kind::Whole(1, 1000 * GIGA),
-        "Most pixels of all frames of an animated picture together.",
+        "Largest number of pixels of all frames of an animated image together.",
     ),
-    plain("image.max_bytes", Kind::Whole(1, 4 * GIGA), "Largest picture, in bytes; it is held in memory."),
+    plain("image.max_bytes", Kind::Whole(1, 4 * GIGA), "Largest image file, in bytes; it is held in memory."),
     plain(
         "image.memory_bytes",
         Kind::Whole(0, PETABYTE),
-        "Memory that all pictures in work take together, in bytes, at about 16 bytes a pixel: a picture waits for those before it, and one that needs more than all of it is rejected. 0 is a quarter of the machine's memory.",
+        "Memory for all images in work together, in bytes, at about 16 bytes per pixel. An image waits until enough \
+         is free; an image that needs more than the limit is rejected. 0 is a quarter of the machine's memory.",
     ),
     plain(
         "image.deadline_seconds",
         Kind::Whole(1, DAY),
-        "Time for one picture: after it no better result is looked for and no further frame begun.",
+        "Time for one image: after it, the encoder stops looking for a better result and starts no further frame.",
+    ),
+    plain("image.threads", Kind::Whole(0, 1024), "Threads for the encoding of one AVIF image; 0 is one per core."),
+    plain(
+        "archive.max_members",
+        Kind::Whole(1, 1_000_000),
+        "Largest number of members of an archive, folders included.",
     ),
     plain(
-        "image.threads",
-        Kind::Whole(0, 1024),
-        "Threads that one AVIF picture is encoded with; 0 is one for each core.",
+        "archive.max_bytes",
+        Kind::Whole(1, PETABYTE),
+        "Largest size of all members of an archive together, in bytes.",
     ),
-    plain("archive.max_members", Kind::Whole(1, 1_000_000), "Most members of an archive, folders included."),
-    plain("archive.max_bytes", Kind::Whole(1, PETABYTE), "Most bytes of all members of an archive together."),
     plain(
         "archive.max_ratio",
         Kind::Whole(1, 1_000_000),
-        "Most bytes that come out of an archive for each byte of it, once more than 64 MiB came out.",
+        "Largest ratio of the unpacked size of an archive to its own size; it applies once 64 MiB were unpacked.",
     ),
-    plain("archive.max_depth", Kind::Whole(0, 1000), "Most folders above a member of an archive."),
+    plain("archive.max_depth", Kind::Whole(0, 1000), "Largest number of folders above a member of an archive."),
     plain(
         "disk.reserve_bytes",
         Kind::Whole(0, PETABYTE),
-        "Bytes of the disk that are kept free for the database, so that jobs and deliveries can be told of when it is nearly full. Uploads and jobs are refused, and running jobs are ended, before they take it. When absent, 1 GiB or 2 % of the disk, whichever is less.",
+        "Bytes of the disk that are reserved for the database, so that it can record jobs and deliveries when the \
+         disk is nearly full. Before the reserve is touched, uploads and jobs are refused, and running jobs are \
+         ended. By default 1 GiB or 2 % of the disk, whichever is less.",
     ),
     plain(
         "quota.endpoints",
         Kind::Whole(0, MOST_THINGS),
-        "Most endpoints of an account: those that it registered and those of its default webhooks; 0 is no limit.",
+        "Largest number of endpoints of an account: registered endpoints and default webhooks; 0 means no limit.",
     ),
-    plain("quota.keys", Kind::Whole(0, MOST_THINGS), "Most API keys of an account that work; 0 is no limit."),
-    plain("quota.origins", Kind::Whole(0, MOST_THINGS), "Most origins of an account; 0 is no limit."),
+    plain(
+        "quota.keys",
+        Kind::Whole(0, MOST_THINGS),
+        "Largest number of active API keys of an account; 0 means no limit.",
+    ),
+    plain("quota.origins", Kind::Whole(0, MOST_THINGS), "Largest number of origins of an account; 0 means no limit."),
     plain(
         "quota.secrets",
         Kind::Whole(0, MOST_THINGS),
-        "Most secrets of an account that sign, those of its endpoints and of rotations that are not over included; 0 is no limit.",
+        "Largest number of signing secrets of an account, including those of its endpoints and the old secrets of \
+         open rotations; 0 means no limit.",
     ),
     plain(
         "quota.upload_bytes",
         Kind::Whole(0, PETABYTE),
-        "Most bytes that the uploads of an account take until they are removed, whether a job read them or not; each counts for 4096 bytes at least. 0 is no limit.",
+        "Largest size of all uploads of an account together, in bytes. An upload counts until it is removed, and for \
+         at least 4096 bytes. 0 means no limit.",
     ),
     plain(
         "quota.queued_jobs",
         Kind::Whole(0, MOST_THINGS),
-        "Most jobs of an account that wait: queued, drafts, and those that ask for confirmation; 0 is no limit.",
+        "Largest number of waiting jobs of an account: queued jobs, drafts, and jobs that wait for confirmation; 0 means no limit.",
     ),
     plain(
         "quota.event_deliveries_per_minute",
         Kind::Whole(0, MOST_THINGS),
-        "Most deliveries that the events make that an account publishes in a minute, one for each event and each endpoint that wants it; 0 is no limit.",
+        "Largest number of deliveries per minute for the events that an account publishes. Each event counts once \
+         for each endpoint whose filter matches it. 0 means no limit.",
     ),
-    plain("delivery.in_flight", Kind::Whole(1, 65_536), "Webhook requests at once, over all endpoints."),
+    plain("delivery.in_flight", Kind::Whole(1, 65_536), "Number of webhook requests at once, over all endpoints."),
     plain(
         "delivery.client_certificate",
         Kind::Text(&form::PATH),
-        "PEM file of the certificate, followed by its chain, that is shown to receivers of webhooks that demand a client certificate. It is read when the server starts.",
+        "PEM file of a client certificate, followed by its chain, for receivers of webhooks that demand one. It is \
+         read when the server starts.",
     ),
-    plain("delivery.client_key", Kind::Text(&form::PATH), "PEM file of its private key, without a passphrase."),
+    plain(
+        "delivery.client_key",
+        Kind::Text(&form::PATH),
+        "PEM file of the private key of `delivery.client_certificate`, without a passphrase.",
+    ),
     plain(
         "retention.keep_days",
         Kind::Whole(1, 3650),
-        "How long deliveries, with their attempts and what receivers answered, and events, with their bodies, are kept after they ended. An account may want less. Held deliveries count from when they were made.",
+        "Retention of deliveries (with their attempts and the receivers' answers) and events (with their bodies) \
+         after they ended. Held deliveries count from their creation. An account may set a shorter time.",
     ),
     plain("egress.allow_http", Kind::Switch, "Whether webhooks and downloads may use plain HTTP."),
     plain(
         "egress.allow",
         Kind::Texts(&form::ALLOWANCE),
-        "Addresses that webhooks and downloads may reach though they are not public: blocks with ports, such as `10.0.0.0/8:8000-9000`.",
+        "Addresses that webhooks and downloads may reach although they are not public: blocks with ports, such as \
+         `10.0.0.0/8:8000-9000`.",
     ),
     plain(
         "egress.extra_roots",
         Kind::Texts(&form::PATH),
-        "PEM files of certificates that webhooks and downloads trust besides the system's, such as the root of a private authority. They are read when the server starts.",
+        "PEM files of root certificates that webhooks and downloads trust besides the system's, such as the root of \
+         a private authority. They are read when the server starts.",
     ),
     plain(
         "links.keep_days",
         Kind::Whole(1, 3650),
-        "How long a link to a result works; a fresh one is shown whenever the job is asked for.",
+        "Time for which a link to a result works. Every response that shows the job has a new link.",
     ),
     plain(
         "api.max_body_bytes",
@@ -290,76 +326,89 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain(
         "api.max_connections",
         Kind::Whole(1, 1 << 20),
-        "HTTP connections at once. Where all are taken, the one that has been idle for longest is closed for the next; while all are busy, only `/healthz` and `/readyz` are answered.",
+        "Number of HTTP connections at once. If all are taken, the one that has been idle for longest is closed; \
+         while all are busy, only `/healthz` and `/readyz` respond.",
     ),
     plain(
         "api.max_connections_per_address",
         Kind::Whole(0, 1 << 20),
-        "HTTP connections at once from one address (of IPv6, one /64 network); 0 is a quarter of `api.max_connections`. Behind a proxy, all come from its address.",
+        "Number of HTTP connections at once from one address (for IPv6, one /64 network); 0 is a quarter of \
+         `api.max_connections`. Behind a proxy, all connections have its address.",
     ),
     plain(
         "api.max_streams_per_account",
         Kind::Whole(1, 1 << 20),
-        "Streams of events that an account may have open at once.",
+        "Number of event streams that an account may have open at once.",
     ),
     plain(
         "api.write_stall_seconds",
         Kind::Whole(1, DAY),
-        "How long a caller may read nothing of an answer before the connection is closed.",
+        "Time without a read after which the connection of a caller that does not read its response is closed.",
     ),
     plain(
         "api.allowed_hosts",
         Kind::Texts(&form::HOST),
-        "Names by which the server may be called while it answers without a key (`open`), beside addresses, localhost and the host of `public_url`; pages of these may call it too.",
+        "Host names that requests may use while the server works without API keys (`open`), besides IP addresses, \
+         localhost and the host of `public_url`. Pages of these hosts may call the server too.",
     ),
     plain(
         "api.resends_per_minute",
         Kind::Whole(1, 1_000_000),
-        "Deliveries that an account may resend, replay or cancel in a minute.",
+        "Number of deliveries that an account may resend, replay or cancel per minute.",
     ),
     plain(
         "api.recoveries_per_minute",
         Kind::Whole(1, 1_000_000),
-        "How often an account may ask in a minute that an endpoint is sent again what it missed.",
+        "Number of recoveries of endpoints that an account may request per minute.",
     ),
-    plain("api.tests_per_minute", Kind::Whole(1, 1_000_000), "How often an account may test an endpoint in a minute."),
-    plain("price.currency", Kind::Text(&form::CURRENCY), "What estimates and costs are in: three letters of ISO 4217."),
+    plain(
+        "api.tests_per_minute",
+        Kind::Whole(1, 1_000_000),
+        "Number of endpoint tests that an account may request per minute.",
+    ),
+    plain("price.currency", Kind::Text(&form::CURRENCY), "Currency of estimates and costs: three letters of ISO 4217."),
     plain(
         "price.per_minute",
         Kind::Number(0.0, MOST_MONEY),
-        "One minute of 1080p H.264 at 30 frames a second in the standard tier. What an output costs is this times its minutes, its frames a second / 30, and the factors below.",
+        "Price of one minute of 1080p H.264 at 30 frames per second in the standard tier. The cost of an output is \
+         this price times its minutes, its frames per second / 30, and the factors below.",
     ),
     flagged(
         "services.listen",
         Kind::Texts(&form::SERVICE),
         "--service",
-        "Services that are served at the root of a listener of their own, besides their path below the main one: \
-        `xora=127.0.0.1:9001`. For clients whose base URL has no room for a path.",
+        "Services with a listener of their own, at its root, in addition to their path below the main listener: \
+         `xora=127.0.0.1:9001`. For clients whose base URL cannot have a path.",
     ),
-    plain("price.codecs", Kind::Numbers(4), "Factors of h264, h265, vp9 and av1."),
-    plain("price.sizes", Kind::Numbers(6), "Factors of 480p, 720p, 1080p, 1440p, 2160p and 4320p."),
-    plain("price.tiers", Kind::Numbers(3), "Factors of the tiers economy, standard and premium."),
+    plain("price.codecs", Kind::Numbers(4), "Price factors of h264, h265, vp9 and av1."),
+    plain("price.sizes", Kind::Numbers(6), "Price factors of 480p, 720p, 1080p, 1440p, 2160p and 4320p."),
+    plain("price.tiers", Kind::Numbers(3), "Price factors of the tiers economy, standard and premium."),
     flagged(
         "open",
         Kind::Words(&["clipzy"]),
         "--open",
-        "Services that answer callers without a key, as the first account; on loopback only, unless `open_to_network` is set. Clipzy's clients send none.",
+        "Services that accept requests without an API key, for the first account. The server then listens on \
+         loopback only, unless `open_to_network` is set. Clipzy's clients send no key.",
     ),
     plain(
         "open_to_network",
         Kind::Switch,
-        "Whether what is opened by `open` is open on every address. Only behind a proxy that asks who callers are.",
+        "Whether the services of `open` are open on every address. Set it only behind a proxy that authenticates \
+         callers.",
     ),
-    plain("clipzy.max_upload_bytes", Kind::Whole(1, PETABYTE), "Largest upload by Clipzy's API, in bytes."),
+    plain("clipzy.max_upload_bytes", Kind::Whole(1, PETABYTE), "Largest upload with Clipzy's API, in bytes."),
     plain(
         "removebgvideo.models",
         Kind::Texts(&form::NAMED),
-        "What RemoveBGVideo's names of models stand for: `NAME=MODEL`, or `NAME=MODEL:REFINE` with how its matte is refined (`none`, `fast`, `full`). `chroma` and `auto` are built in; other models are files. A name that is not here, and is not an installed model, is refused.",
+        "Models for the model names of RemoveBGVideo's API, as `NAME=MODEL` or `NAME=MODEL:REFINE`, where `REFINE` is `none`, `fast` or \
+         `full`. `chroma` and `auto` are built in; other models are files. A name that is neither here nor an installed model is \
+         refused.",
     ),
     plain(
         "removebgvideo.credits_per_minute",
         Kind::Texts(&form::CREDITS),
-        "Credits for a minute of video by RemoveBGVideo's API: `NAME=CREDITS`. A name that is not here costs as `original` does. Only accounts that were granted credits run out of them.",
+        "Credits for a minute of video with RemoveBGVideo's API, as `NAME=CREDITS`. A name that is not here costs as \
+         much as `original`. Only accounts that were granted credits can run out of them.",
     ),
 ];
 

@@ -287,16 +287,15 @@ async fn find_tools(tools: ToolSettings) -> anyhow::Result<Option<Toolbox>> {
             Ok(Some(toolbox))
         }
         Err(error @ MediaError::ToolMissing { .. }) => {
-            tracing::error!(%error, "jobs will fail until ffmpeg is there and the server is started again");
+            tracing::error!(%error, "jobs will fail until ffmpeg is installed and the server is restarted");
             Ok(None)
         }
         Err(error @ MediaError::Sandbox { .. }) => Err(anyhow::Error::from(error).context(
-            "ffmpeg is not run without its sandbox; `reelhook doctor` says what this machine lacks. To run it with the \
-             layers that there are, set media.sandbox to auto",
+            "ffmpeg does not run without its sandbox; `reelhook doctor` says what this machine lacks. To use the layers that the kernel has, set media.sandbox to auto",
         )),
         // What the machine lacks now it may have soon.
         Err(error) if is_shortage(&error) => {
-            tracing::warn!(%error, "the tools cannot be looked for yet; they are looked for again");
+            tracing::warn!(%error, "the tools cannot be checked yet; they are checked again");
             tokio::time::sleep(SHORTAGE_REST).await;
             Box::pin(find_tools(tools)).await
         }

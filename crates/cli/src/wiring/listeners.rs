@@ -75,7 +75,7 @@ fn make_way(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("{shown} cannot be looked at")),
+        Err(error) => return Err(error).with_context(|| format!("{shown} cannot be inspected")),
         Ok(found) if !found.file_type().is_socket() => {
             bail!(
                 "cannot listen on unix:{shown}: a file that is not a socket is there; remove it, or choose another path"

@@ -122,6 +122,27 @@ async fn nothing_of_a_tool_outlives_its_step() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_script_left_running_ends_with_the_next_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let word = format!("orphan-of-{}", std::process::id());
+    // The second one hides what it was started with, the third where it works.
+    let lines = format!(
+        "sh -c 'sleep 1000; : {word}' &\nenv -i /bin/sh -c 'sleep 1000; : {word}' &\n\
+         (cd / && exec sh -c 'sleep 1000; : {word}') &\nwait"
+    );
+    let program = hijacked(folder.path(), &lines);
+    for serve in [caged(&program), uncaged(&program)] {
+        let mut world = World::start(serve).await;
+        let upload = world.upload("a.mp4", clips::bytes(Clip::Video)).await;
+        world.submit(&compress(&upload)).await;
+        eventually("the tool has started its children", async || with_words(&word).len() >= 3).await;
+        world.kill().await;
+        assert!(world.serve(Serve::dev()).await);
+        eventually("they are gone", async || with_words(&word).is_empty()).await;
+    }
+}
+
 /// The states of the children of a process.
 fn with_parent(pid: &str) -> Vec<String> {
     let folders = fs::read_dir("/proc").expect("Linux shows processes").flatten();

@@ -36,11 +36,13 @@ fn fields(document: &Value, operation: &Value) -> Vec<String> {
 async fn null_in_a_change_restores_the_default_or_is_refused() {
     let world = World::start(Serve::dev()).await;
     let document = world.get("/openapi.json").await.expect(200);
-    let url = "http://127.0.0.1:9/hook";
+    let url = "https://127.0.0.1:9/hook";
+    let root =
+        rcgen::generate_simple_self_signed(["receiver.example".to_owned()]).expect("the name is valid").cert.pem();
     let plain = world.post("/v1/endpoints", &json!({"url": url})).await.expect(201);
     let full = json!({
         "url": url, "events": ["job.failed"], "description": "mine", "headers": {"X-Tenant": "7"},
-        "retry_seconds": [0, 5], "rate": {"per_second": 2.0, "burst": 3}, "timeout_seconds": 3.5,
+        "retry_seconds": [0, 5], "rate": {"per_second": 2.0, "burst": 3}, "timeout_seconds": 3.5, "tls": {"roots": root},
     });
     let full = full.as_object().expect("it is an object");
     let patches = operations(&document, "patch");
@@ -221,6 +223,22 @@ async fn exchange(world: &World, request: String, closes: bool) -> String {
         String::from_utf8_lossy(&answer).into_owned()
     });
     talk.await.expect("the exchange does not panic")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_says_it_is_too_large_is_refused_before_it_is_sent() {
+    let world = World::start(Serve::dev().set("upload.max_bytes", 1000)).await;
+    let request = |length: usize| {
+        format!(
+            "POST /v1/uploads?name=a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\nconnection: close\r\n\
+             content-type: application/octet-stream\r\ncontent-length: {length}\r\n\r\n",
+            world.key()
+        )
+    };
+    let answer = said(&world, request(1001)).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("at most 1000 bytes"), "{answer}");
+    let answer = said(&world, format!("{}{}", request(1000), "x".repeat(1000))).await;
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

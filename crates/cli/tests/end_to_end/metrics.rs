@@ -39,7 +39,7 @@ async fn families(world: &World) -> BTreeMap<String, (String, BTreeSet<String>)>
             let names = inside.split("\",").map(|label| label.split_once('=').expect("it is there").0.to_owned());
             labels.extend(names.filter(|name| name != "le"));
         }
-        assert!(families.insert(name.to_owned(), (kind.to_owned(), labels)).is_none(), "{name} is there twice");
+        assert!(families.insert(name.to_owned(), (kind.to_owned(), labels)).is_none(), "{name} appears twice");
     }
     families
 }
@@ -142,6 +142,32 @@ async fn the_page_of_metrics_names_each_with_its_type_and_labels_and_no_other() 
         written.insert(format!("reelhook_{name}"), (cells[1].to_owned(), labels));
     }
     assert_eq!(written, families(&world).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_openmetrics_but_for_those_who_take_plain_text_alone() {
+    let world = World::start(Serve::dev()).await;
+    let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    for (accept, kind) in [
+        (None, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        (Some("*/*"), "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        (Some(prometheus), "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        (
+            Some("text/plain, application/openmetrics-text"),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        (Some("application/json, Text/Plain;q=0.5"), "text/plain; charset=utf-8"),
+    ] {
+        let headers: Vec<_> = accept.map(|accept| ("accept", accept)).into_iter().collect();
+        let answer = world.get_with("/metrics", &headers).await;
+        assert_eq!(answer.headers["content-type"], kind, "{accept:?}");
+        assert!(answer.body.ends_with(b"# EOF\n"), "{accept:?}");
+    }
+    let document = world.get("/openapi.json").await.expect(200);
+    let documented =
+        document["paths"]["/metrics"]["get"]["responses"]["200"]["content"].as_object().expect("it has types");
+    let documented: BTreeSet<_> = documented.keys().map(String::as_str).collect();
+    assert_eq!(documented, BTreeSet::from(["application/openmetrics-text", "text/plain"]));
 }
 
 /// The names of metrics in a text, each with the names of the labels that it is asked for by.

@@ -11,7 +11,8 @@ use reelhook_testkit::{Receiver, Reply};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::world::{PATIENCE, Serve, Stderr, World, eventually};
+use crate::small_disk::SmallDisk;
+use crate::world::{Answer, PATIENCE, Serve, Stderr, World, eventually};
 
 /// A job, a webhook that is taken and one that fails: something of everything that logs.
 async fn works(world: &World) {
@@ -36,6 +37,50 @@ async fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
             let ended = world.terminate().await;
             assert_eq!(ended.code(), Some(0), "{stderr:?} as {format}: {ended}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_on_a_full_disk_goes_on_when_the_disk_has_room_again() {
+    for format in ["text", "json"] {
+        let disk = SmallDisk::mount("4m");
+        let (log, others) = (disk.path().join("log"), disk.path().join("others"));
+        // What is left of the disk holds the first lines, and is no multiple of them.
+        std::fs::write(&others, vec![0; (4 << 20) - 5 * 4096]).unwrap();
+        let there = format!("exec 2>> '{}'", log.display());
+        let serve = Serve::dev().set("log", "debug,hyper=info").set("log_format", format).after(&there);
+        let mut world = World::start(serve).await;
+        eventually("the disk of the log is full", async || {
+            world.get("/v1/jobs").await.expect(200);
+            rustix::fs::statvfs(disk.path()).unwrap().f_bavail == 0
+        })
+        .await;
+        // All of it works as if there were no log.
+        works(&world).await;
+        for _ in 0..20 {
+            futures::future::join_all((0..20).map(|_| world.get("/v1/jobs"))).await.iter().for_each(|answer| {
+                assert_eq!(answer.status, 200);
+            });
+        }
+        let full = std::fs::read(&log).unwrap();
+        assert!(!String::from_utf8_lossy(&full).contains("are lost"), "there was no room to tell of it");
+
+        std::fs::remove_file(&others).unwrap();
+        works(&world).await;
+        let ended = world.terminate().await;
+        assert_eq!(ended.code(), Some(0), "{ended}");
+        let text = String::from_utf8(std::fs::read(&log).unwrap()).unwrap();
+        // The line that was cut off is ended, then what was lost is told, then each line is whole again.
+        let after: Vec<&str> = text[full.len()..].trim_start_matches('\n').lines().collect();
+        assert!(after[0].contains("log lines could not be written and are lost"), "{}", after[0]);
+        for line in &after {
+            match format {
+                "json" => drop(serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("{line}"))),
+                _ => assert!(line.starts_with("20") && line.as_bytes()[10] == b'T', "{line}"),
+            }
+        }
+        assert!(after.iter().any(|line| line.contains("the job ended")), "{after:#?}");
+        assert!(after.last().unwrap().contains("stopped"), "the last lines come");
     }
 }
 
@@ -112,7 +157,7 @@ async fn idle_connections_leave_descriptors_for_callers_webhooks_and_jobs() {
     world.job_ended(&world.submit(&job).await, "completed").await;
     let came = receiver.wait_for(50, PATIENCE).await;
     assert!(came.iter().all(|request| request.header("reelhook-attempt") == "1"));
-    assert!(world.log().contains("fewer files may be open"), "{}", world.log());
+    assert!(world.log().contains("the limit of open files is below"), "{}", world.log());
     drop(idle);
 }
 
@@ -124,7 +169,7 @@ async fn the_soft_limit_is_raised_and_doctor_tells_of_a_hard_one_that_is_low() {
     let numbers: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
     assert_eq!(numbers[0], numbers[1], "{line}");
     let doctor = world.command_after(FEW, &["doctor"]).await;
-    assert!(doctor.contains("200 files may be open and the settings take"), "{doctor}");
+    assert!(doctor.contains("200 files may be open and the settings require"), "{doctor}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +186,8 @@ async fn what_the_process_lacks_is_no_attempt_and_no_failed_job() {
     // A request that finds no connection to the database at rest is refused meanwhile.
     let asked = async |path: &str, body: serde_json::Value| {
         let mut answer = world.post(path, &body).await;
-        while answer.status == 500 {
+        while answer.status == 503 {
+            assert_short(&answer);
             answer = world.post(path, &body).await;
         }
         answer.expect(202)
@@ -160,6 +206,39 @@ async fn what_the_process_lacks_is_no_attempt_and_no_failed_job() {
     assert_eq!(came[0].header("reelhook-attempt"), "1");
     world.job_ended(job["id"].as_str().unwrap(), "completed").await;
     assert!(world.log().matches("webhooks wait").count() < 3, "{}", world.log());
+}
+
+/// What a request is told for which the server has no descriptor.
+fn assert_short(answer: &Answer) {
+    assert_eq!(answer.expect(503)["code"], "out_of_resources");
+    let wait = answer.headers.get("retry-after").expect("it says when to try again");
+    let seconds = wait.to_str().ok().and_then(|wait| wait.parse::<u32>().ok()).expect("it is a number");
+    assert!(seconds > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_the_server_has_no_descriptor_for_is_told_to_come_again() {
+    let world = World::start(Serve::dev()).await;
+    // As many connections as are used below, since none is accepted meanwhile. None of these asks the database.
+    futures::future::join_all((0..16).map(|_| world.get("/healthz"))).await;
+    eventually("the tools were looked for", async || world.log().contains("ffmpeg is ready")).await;
+    let limit = world.limit_descriptors(8);
+    // A file that cannot be created.
+    let upload = world.send("a.mp4", b"x".to_vec()).await;
+    assert_short(&upload);
+    // Connections to the database: those that rest serve some of these, and the others find none.
+    eventually("a request found no connection to the database", async || {
+        let answers = futures::future::join_all((0..16).map(|_| world.get("/v1/jobs"))).await;
+        let (short, others): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 503);
+        short.iter().for_each(assert_short);
+        others.iter().for_each(|answer| drop(answer.expect(200)));
+        !short.is_empty()
+    })
+    .await;
+    world.limit_descriptors(limit);
+    world.get("/v1/jobs").await.expect(200);
+    world.upload("a.mp4", b"x".to_vec()).await;
+    assert!(!world.log().contains("failed a request"), "{}", world.log());
 }
 
 /// What a server answers on a socket in the file system.
@@ -266,13 +345,13 @@ async fn a_master_key_that_is_missing_is_asked_for_and_one_that_others_read_is_t
     world.terminate().await;
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(world.serve(Serve::dev()).await);
-    assert!(world.log().contains("others than its owner may read"), "{}", world.log());
+    assert!(world.log().contains("users other than its owner may read"), "{}", world.log());
     world.terminate().await;
 
     let bytes = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
     assert!(!world.serve(Serve::dev()).await);
-    assert!(world.log().contains("master.key is missing; bring it back"), "{}", world.log());
+    assert!(world.log().contains("master.key is missing; restore it"), "{}", world.log());
     assert!(!key.exists(), "none is made");
     std::fs::write(&key, bytes).unwrap();
     assert!(world.serve(Serve::dev()).await, "it is as it was");

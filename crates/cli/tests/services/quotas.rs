@@ -22,7 +22,7 @@ async fn post(world: &World, path: &str, body: &Value) -> Answer {
 
 fn says(text: &Value) {
     let text = text.as_str().expect("what is wrong is told as text");
-    assert!(text.contains("1 jobs that wait") && text.contains("quota.queued_jobs"), "{text}");
+    assert!(text.contains("1 waiting jobs") && text.contains("quota.queued_jobs"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

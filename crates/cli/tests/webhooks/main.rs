@@ -16,4 +16,5 @@ mod pull;
 mod recover;
 mod retention;
 mod rotation;
+mod secure;
 mod waiting;

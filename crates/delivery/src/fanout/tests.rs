@@ -8,6 +8,7 @@ use reelhook_domain::event::{Event, EventFilter, EventType};
 use reelhook_domain::id::{AccountId, EndpointId, EventId, JobId};
 use reelhook_domain::job::{Dialect, JobWebhook};
 use reelhook_domain::time::Timestamp;
+use reelhook_domain::tls::EndpointTls;
 use reelhook_store::{DefaultWebhook, OutboxEvent};
 use serde_json::{Value, json};
 
@@ -36,6 +37,7 @@ fn endpoint(number: u128, role: EndpointRole, patterns: &[&str]) -> Arc<Endpoint
         state: EndpointState::Enabled,
         disabled_reason: None,
         circuit: Circuit::default(),
+        tls: EndpointTls::default(),
         failing: None,
         created_at: Timestamp::default(),
     })

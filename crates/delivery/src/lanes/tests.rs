@@ -10,6 +10,7 @@ use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::RetrySchedule;
 
 use reelhook_domain::event::EventType;
+use reelhook_domain::tls::EndpointTls;
 
 use super::*;
 
@@ -33,6 +34,7 @@ fn endpoint(number: u128, account: u128) -> Arc<Endpoint> {
         state: EndpointState::Enabled,
         disabled_reason: None,
         circuit: Circuit::default(),
+        tls: EndpointTls::default(),
         failing: None,
         created_at: NOW,
     })

@@ -24,6 +24,7 @@ async fn webhook(world: &World, role: EndpointRole, receiver: &Receiver) -> JobW
         dialect: Dialect::Native,
         timeout_ms: 15_000,
         headers: None,
+        tls: None,
     };
     let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
     JobWebhook { endpoint, events: EventFilter::default() }

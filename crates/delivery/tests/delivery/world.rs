@@ -18,6 +18,7 @@ use reelhook_domain::job::{
     Dialect, InputFacts, InputSource, InputSpec, Job, JobSpec, JobWebhook, ONLY_INPUT, OnDamage, Priority, Signal,
 };
 use reelhook_domain::time::Timestamp;
+use reelhook_domain::tls::EndpointTls;
 use reelhook_egress::{Client, Policy, SystemResolver};
 use reelhook_signature::{Headers, PublicKey, Secret, SigningKey, Trust, verify};
 use reelhook_store::sqlite::SqliteStore;
@@ -179,6 +180,7 @@ impl World {
             state: EndpointState::Enabled,
             disabled_reason: None,
             circuit: Circuit::default(),
+            tls: EndpointTls::default(),
             failing: None,
             created_at: self.now(),
         };
@@ -291,6 +293,7 @@ impl World {
             dialect,
             timeout_ms: u32::try_from(reelhook_dialects::timeout(dialect).as_millis()).unwrap(),
             headers: None,
+            tls: None,
         };
         self.store.endpoint_for(wanted).await.unwrap().id
     }

@@ -125,12 +125,12 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
     let mut all = Rows::default();
     all.at("Its URL has an address that may not be reached", "url", "address_not_allowed", "http://10.0.0.1/");
     all.at(
-        "Its name leads to such an address, among others or alone",
+        "Its name resolves to such an address, alone or among others",
         "dns",
         "address_not_allowed",
         "http://mixed.test/",
     );
-    all.at("Its name is not known", "dns", "dns", "http://nowhere.test/");
+    all.at("Its name is unknown", "dns", "dns", "http://nowhere.test/");
     all.at("Its name server does not answer", "dns", "timeout", "http://silent.test/");
     // Held, so that no other server gets it, and deaf.
     let closed = TcpSocket::new_v4().unwrap();
@@ -138,12 +138,12 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
     let address = closed.local_addr().unwrap();
     all.closed = Some(closed);
     all.at("Nothing listens at its port", "connect", "refused", &format!("http://{address}/"));
-    all.by("It listens and accepts nobody", "connect", "timeout", Scripted::deaf_for(None).await);
+    all.by("It listens and accepts no connection", "connect", "timeout", Scripted::deaf_for(None).await);
 
     let good = Certificate { name: "hook.test", ..Certificate::default() };
     all.by_tls("Its certificate is for another name", "name", Certificate { name: "other.test", ..good }, true).await;
     all.by_tls("Its certificate has expired", "expired", Certificate { is_expired: true, ..good }, true).await;
-    all.by_tls("Its certificate is signed by itself, or by nobody known", "issuer", good, false).await;
+    all.by_tls("Its certificate is self-signed, or signed by an unknown issuer", "issuer", good, false).await;
     all.by_tls(
         "It speaks HTTP/2 only, and TLS says so",
         "application_protocol",
@@ -168,7 +168,7 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
     all.because("not_tls");
     all.servers.push(server);
     let server = Scripted::start(hold).await;
-    all.at("It is silent in the handshake of TLS", "tls", "timeout", server.url_of("https", "hook.test").as_str());
+    all.at("It is silent in the TLS handshake", "tls", "timeout", server.url_of("https", "hook.test").as_str());
     all.servers.push(server);
     let server = Scripted::start(|mut socket| async move {
         let _ = socket.read_u8().await;
@@ -176,7 +176,7 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
     });
     let server = server.await;
     all.at(
-        "It resets the connection in the handshake of TLS",
+        "It resets the connection in the TLS handshake",
         "tls",
         "reset",
         server.url_of("https", "hook.test").as_str(),
@@ -185,13 +185,13 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
 
     all.by("It reads the request and is silent", "first_byte", "timeout", Scripted::saying_then(b"", hold).await);
     all.by(
-        "It says `100 Continue` and no more",
+        "It sends `100 Continue` and no more",
         "first_byte",
         "timeout",
         Scripted::saying_then(b"HTTP/1.1 100 Continue\r\n\r\n", hold).await,
     );
     all.by(
-        "Its head comes byte by byte",
+        "Its head arrives byte by byte",
         "first_byte",
         "timeout",
         Scripted::dripping(b"HTTP/1.1 200 OK\r\nx-long: ").await,
@@ -213,14 +213,14 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
     all.by("It does not speak HTTP", "first_byte", "protocol", Scripted::saying(&b"SSH-2.0-OpenSSH_9.6\r\n"[..]).await);
     let line = b"x-header: 0123456789012345678901234567890123456789012345678901\r\n";
     all.by(
-        "Its head is larger than any sane one",
+        "Its head is larger than the limit",
         "first_byte",
         "too_large",
         Scripted::flooding(b"HTTP/1.1 200 OK\r\n", &line.repeat(1024), taken).await,
     );
 
     all.by(
-        "Its body comes byte by byte",
+        "Its body arrives byte by byte",
         "body",
         "timeout",
         Scripted::dripping(b"HTTP/1.1 200 OK\r\ncontent-length: 10000\r\n\r\n").await,
@@ -244,7 +244,7 @@ async fn no_answers(taken: &Arc<AtomicU64>) -> Rows {
         Scripted::saying(&b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"[..]).await,
     );
     all.by(
-        "Its chunks are none",
+        "Its chunks are malformed",
         "body",
         "protocol",
         Scripted::saying(&b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"[..]).await,

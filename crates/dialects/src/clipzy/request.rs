@@ -110,7 +110,7 @@ impl Create {
         };
         let outputs = vec![OutputRequest { name: OUTPUT.to_owned(), recipe: Recipe::Style(style) }];
         let mut request = JobRequest::new(Dialect::Clipzy, inputs, outputs);
-        request.webhook = webhook.map(|url| WebhookRequest { url, events: event::told(), headers: None });
+        request.webhook = webhook.map(|url| WebhookRequest { url, events: event::told(), headers: None, tls: None });
         request
     }
 }

@@ -192,11 +192,11 @@ fn refusals_have_the_documented_shape_and_codes() {
     let mut said = String::new();
     for (status, code, detail, violations) in [
         (400, "malformed_request", "the body is not JSON", &[][..]),
-        (401, "unauthorized", "an API key is needed", &[]),
+        (401, "unauthorized", "an API key is required", &[]),
         (403, "link_not_valid", "the link has expired", &[]),
         (404, "not_found", "there is no such job", &[]),
-        (405, "method_not_allowed", "this path does not take that method", &[]),
-        (408, "request_timeout", "the body did not come within 30 seconds", &[]),
+        (405, "method_not_allowed", "this path does not support that method", &[]),
+        (408, "request_timeout", "the body did not arrive within 30 seconds", &[]),
         (409, "state_conflict", "a job that is completed cannot cancel", &[]),
         (413, "too_large", "a file may have at most 1000000000 bytes", &[]),
         (413, "too_large", "the body may have at most 1048576 bytes", &[]),

@@ -88,7 +88,7 @@ fn options(form: &mut Form) -> Option<JobRequest> {
     });
     let webhook = form.object("webhook", |form| {
         let url = url(form, "url");
-        Some(WebhookRequest { url: form.require("url", url)?, events: event::told(), headers: None })
+        Some(WebhookRequest { url: form.require("url", url)?, events: event::told(), headers: None, tls: None })
     });
     let destination = form.object("store", store);
     let auto = Auto {

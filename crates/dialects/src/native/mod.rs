@@ -2,8 +2,10 @@
 
 pub mod event;
 pub mod headers;
+pub mod judge;
 pub mod origin;
 pub mod publication;
 pub mod reply;
 pub mod request;
+pub mod tls;
 mod waiting;

@@ -7,7 +7,8 @@ use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 
-use super::request::{Judge, headers, url};
+use super::judge::Judge;
+use super::request::{headers, url};
 use crate::request::OriginRequest;
 
 /// Longest text of a credential: a service account's key has some 2,400 bytes.
@@ -19,16 +20,16 @@ const PROVIDERS: [&str; 4] = ["http", "s3", "r2", "gcs"];
 ///
 /// # Errors
 /// Everything that is wrong with it; credentials are never repeated.
-pub fn read(value: Value, judge: Judge<'_>) -> Result<OriginRequest, Vec<Violation>> {
+pub fn read(value: Value, judge: &dyn Judge) -> Result<OriginRequest, Vec<Violation>> {
     Form::read(value, |form| read_origin(form, judge))
 }
 
 /// What the reader takes.
 pub fn shape() -> Shape {
-    Form::shape(|form| read_origin(form, &crate::any_url))
+    Form::shape(|form| read_origin(form, &crate::Unjudged))
 }
 
-fn read_origin(form: &mut Form, judge: Judge<'_>) -> Option<OriginRequest> {
+fn read_origin(form: &mut Form, judge: &dyn Judge) -> Option<OriginRequest> {
     let name = form.text("name", 100);
     let name = form.require("name", name);
     let place = place(form, judge);
@@ -39,7 +40,7 @@ fn read_origin(form: &mut Form, judge: Judge<'_>) -> Option<OriginRequest> {
     let can_write = !matches!(place, Place::Http { .. });
     let permissions = match permissions {
         Some(Permissions { write: true, .. }) if !can_write => {
-            form.refuse("permissions", Value::Null, "must be [\"read\"] where the origin is a web server");
+            form.refuse("permissions", Value::Null, "must be [\"read\"] for a web server");
             return None;
         }
         permissions => permissions.unwrap_or(Permissions { read: true, write: can_write }),
@@ -48,7 +49,7 @@ fn read_origin(form: &mut Form, judge: Judge<'_>) -> Option<OriginRequest> {
 }
 
 /// Takes the one provider that is named, with what opens it.
-fn place(form: &mut Form, judge: Judge<'_>) -> Option<(Place, Credentials)> {
+fn place(form: &mut Form, judge: &dyn Judge) -> Option<(Place, Credentials)> {
     form.exactly_one(&PROVIDERS);
     let [http, s3, r2, gcs] = PROVIDERS;
     let http = form.object(http, |form| {
@@ -121,7 +122,7 @@ fn checked(
 }
 
 /// Takes a URL that others are made of.
-fn plain_url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead: &str) -> Option<Url> {
+fn plain_url(form: &mut Form, name: &'static str, judge: &dyn Judge, instead: &str) -> Option<Url> {
     let url = url(form, name, judge, instead)?;
     if url.query().is_some() || url.fragment().is_some() || url.cannot_be_a_base() {
         // A query may hold a secret.
@@ -132,7 +133,7 @@ fn plain_url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead: &st
 }
 
 /// Takes `account_id`, or `endpoint` where the account has another one, such as that of a jurisdiction.
-fn r2_endpoint(form: &mut Form, judge: Judge<'_>) -> Option<Url> {
+fn r2_endpoint(form: &mut Form, judge: &dyn Judge) -> Option<Url> {
     let is_one = form.exactly_one(&["account_id", "endpoint"]).is_some();
     let account = checked(form, "account_id", "^[0-9a-fA-F]{32}$", |id| {
         match id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -172,36 +173,36 @@ fn credential(form: &mut Form, name: &'static str) -> Option<String> {
     Some(text)
 }
 
-/// An origin as the API shows it: never with its credentials.
+/// An origin. Its credentials are never shown.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Origin)]
 pub struct OriginReply {
-    /// Its id.
+    /// The id.
     #[schema(example = "ori_06c8pmt4vz3fk7qyq4q9w7m2hc")]
     pub id: String,
-    /// A name for people.
+    /// Display name.
     pub name: String,
     /// `http`, `s3`, `r2` or `gcs`.
     pub provider: &'static str,
-    /// The bucket; null where it is a web server.
+    /// The bucket; null for a web server.
     pub bucket: Option<String>,
-    /// The region; only of S3.
+    /// The region; only for S3.
     pub region: Option<String>,
-    /// The server, where it is not the provider's own; of R2 always.
+    /// The server, if it is not the provider's default; always present for R2.
     pub endpoint: Option<String>,
-    /// Where paths begin; only of a web server.
+    /// The URL at which paths begin; only for a web server.
     pub base_url: Option<String>,
     /// `read`, `write` or both.
     pub permissions: Vec<&'static str>,
-    /// The folder that all of its paths lie in.
+    /// The folder of all paths in the origin.
     pub base_path: String,
-    /// How outputs are named there that bring no path of their own.
+    /// Template for the paths of outputs that have no path of their own.
     pub path_template: String,
     /// `active`, `failed` or `archived`.
     pub status: &'static str,
-    /// What came of the last check.
+    /// Result of the last check.
     pub validation: Option<ValidationReply>,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime)]
     pub created_at: String,
     /// When it last changed.
@@ -209,19 +210,19 @@ pub struct OriginReply {
     pub updated_at: String,
 }
 
-/// What came of checking an origin. What is not permitted is not checked.
+/// Result of checking an origin. Only permitted uses are checked.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = OriginValidation)]
 pub struct ValidationReply {
-    /// Whether all that was checked could be done.
+    /// Whether all checks passed.
     pub success: bool,
-    /// Whether it could be read.
+    /// Whether reading worked.
     pub can_read: bool,
-    /// Whether it could be written to.
+    /// Whether writing worked.
     pub can_write: bool,
-    /// Why it could not be read.
+    /// Why reading failed.
     pub read_error: Option<String>,
-    /// Why it could not be written to.
+    /// Why writing failed.
     pub write_error: Option<String>,
     /// When it was checked.
     #[schema(format = DateTime)]
@@ -282,7 +283,7 @@ mod tests {
     }
 
     fn read(value: Value) -> Result<OriginRequest, Vec<Violation>> {
-        super::read(value, &crate::any_url)
+        super::read(value, &crate::Unjudged)
     }
 
     #[test]
@@ -334,7 +335,7 @@ mod tests {
             ),
             (
                 json!({"name": "x", "http": {"base_url": "https://example.com"}, "permissions": ["write"]}),
-                "permissions must be [\"read\"] where the origin is a web server",
+                "permissions must be [\"read\"] for a web server",
             ),
         ] {
             let violations = read(value).unwrap_err();

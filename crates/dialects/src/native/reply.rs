@@ -15,6 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::request::MASK;
+use super::tls::TlsReply;
 pub use super::waiting::{Outlook, WaitingReply};
 use crate::{Link, LinkTo};
 
@@ -22,43 +23,43 @@ use crate::{Link, LinkTo};
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Job)]
 pub struct JobReply {
-    /// Its id.
+    /// The id.
     #[schema(value_type = String, example = "job_06c8pmt4vz3fk7qyq4q9w7m2hc")]
     pub id: String,
     /// `draft`, `queued`, `probing`, `awaiting_confirmation`, `processing`, `completed`, `partial`, `failed`, `rejected` or `canceled`.
     pub state: &'static str,
-    /// 0 to 100; never goes back while it runs, 100 only when completed.
+    /// Progress from 0 to 100. It never decreases while the job runs, and is 100 only if the job is completed.
     pub progress: u8,
-    /// What its worker does now.
+    /// The stage that the worker is in.
     pub stage: Option<&'static str>,
     /// `economy`, `standard` or `premium`.
     pub priority: &'static str,
-    /// The caller's own pairs.
+    /// The caller's pairs of metadata.
     pub metadata: BTreeMap<String, String>,
-    /// What is known of the (first) input; null until it was fetched.
+    /// The (first) input; null until it was fetched.
     pub input: Option<InputReply>,
-    /// What is known of all inputs, where the job has several.
+    /// All inputs, if the job has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputReply>,
-    /// The outputs, in the caller's order.
+    /// The outputs, in the order of the request.
     pub outputs: Vec<OutputReply>,
-    /// Why it did not end well.
+    /// Why the job failed; null otherwise.
     pub error: Option<JobFailure>,
-    /// What it is expected to take; null until it was probed.
+    /// Estimate of the job; null until it was probed.
     pub estimate: Option<Estimate>,
-    /// What it cost; null until it ended.
+    /// Cost of the job; null until it ended.
     pub cost: Option<Cost>,
-    /// Why it waits, and until when that is known.
+    /// Why the job waits, and until when, if that is known.
     pub waiting: Option<WaitingReply>,
-    /// Its deliveries; only when one job is asked for.
+    /// Deliveries of the job's events; absent in lists.
     pub deliveries: Vec<JobDeliveryReply>,
-    /// When it was accepted.
+    /// When the job was accepted.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When a worker first took it.
+    /// When a worker first claimed the job.
     #[schema(format = DateTime)]
     pub started_at: Option<String>,
-    /// When it came to its end.
+    /// When it ended.
     #[schema(format = DateTime)]
     pub finished_at: Option<String>,
 }
@@ -67,13 +68,13 @@ pub struct JobReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Input)]
 pub struct InputReply {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its size.
+    /// Size in bytes.
     pub size_bytes: u64,
     /// SHA-256 in lower-case hexadecimal.
     pub sha256: String,
-    /// What it holds; null until it was probed.
+    /// The media in the input; null until it was probed.
     pub media: Option<MediaInfo>,
 }
 
@@ -81,65 +82,65 @@ pub struct InputReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Output)]
 pub struct OutputReply {
-    /// Its id.
+    /// The id.
     pub id: String,
-    /// Its name.
+    /// The name.
     pub name: String,
     /// Its recipe with all parameters, defaults included.
     #[serde(flatten)]
     pub recipe: Recipe,
     /// `waiting`, `processing`, `completed`, `failed` or `canceled`.
     pub state: &'static str,
-    /// 0 to 100.
+    /// Progress from 0 to 100.
     pub progress: u8,
-    /// What was made.
+    /// The result file; null until it was created.
     pub file: Option<FileReply>,
-    /// What was decided for each stream, with the reason.
+    /// The decision for each stream, with its reason.
     #[schema(value_type = Vec<StreamPlanReply>)]
     pub plan: Value,
-    /// What was checked, and what it took: `checks` (each with `name`, `passed`, `expected` and `measured`; `seen` and
-    /// `heard` compare it with its source), `source_bytes`, `output_bytes`, and of a damaged input `lost_seconds` or
-    /// `missing`.
+    /// The checks of the output and its resources: `checks` (each with `name`, `passed`, `expected` and `measured`; `seen`
+    /// and `heard` compare the output with its source), `source_bytes`, `output_bytes`, and `lost_seconds` or `missing` for
+    /// a damaged input.
     #[schema(value_type = Option<Object>)]
     pub receipt: Value,
-    /// Why it was not made.
+    /// Why the output failed; null otherwise.
     pub error: Option<JobFailure>,
 }
 
-/// What would become of a job.
+/// The plan of a job.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Plan)]
 pub struct PlanReply {
-    /// What is known of the (first) input; null where it could not be fetched.
+    /// The (first) input; null if it could not be fetched.
     pub input: Option<InputReply>,
-    /// What is known of all inputs, where there are several.
+    /// All inputs, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputReply>,
-    /// The outputs, in the caller's order.
+    /// The outputs, in the order of the request.
     pub outputs: Vec<OutputPlanReply>,
-    /// What it would take; null where nothing can be made, and for archives.
+    /// Estimate of the job; null if no output can be created, and for archives.
     pub estimate: Option<Estimate>,
-    /// Why the job would fail or be rejected before anything is made.
+    /// Why the job would fail or be rejected before any output is created; null otherwise.
     pub error: Option<JobFailure>,
 }
 
-/// What would become of one output.
+/// The plan of one output.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = OutputPlan)]
 pub struct OutputPlanReply {
-    /// Its name.
+    /// The name.
     pub name: String,
     /// Its recipe with all parameters, defaults included.
     #[serde(flatten)]
     pub recipe: Recipe,
-    /// What was decided for each stream, with the reason.
+    /// The decision for each stream, with its reason.
     #[schema(value_type = Vec<StreamPlanReply>)]
     pub plan: Value,
-    /// Why it would not be made.
+    /// Why the output would fail; null otherwise.
     pub error: Option<JobFailure>,
 }
 
-/// What was decided for one stream.
+/// The decision for one stream.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = StreamPlan)]
 pub struct StreamPlanReply {
@@ -147,27 +148,27 @@ pub struct StreamPlanReply {
     pub stream: String,
     /// `encode`, `copy`, `drop` or `keep`.
     pub action: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// A file that was made.
+/// A result file.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = File)]
 pub struct FileReply {
     /// The name to save it under.
     pub name: String,
-    /// A signed link; needs no key.
+    /// Signed link to the file, which needs no key.
     pub url: String,
-    /// Its size.
+    /// Size in bytes.
     pub size_bytes: u64,
     /// SHA-256 in lower-case hexadecimal.
     pub sha256: String,
-    /// Its media type.
+    /// Media type.
     pub mime_type: String,
-    /// What it holds, as measured after it was made.
+    /// The media in the file, as probed after it was created.
     pub media: MediaInfo,
-    /// The files of a package beside this one, which names them by their paths.
+    /// The other files of a package. This file refers to them by their paths.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<PartReply>,
 }
@@ -176,13 +177,13 @@ pub struct FileReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = FilePart)]
 pub struct PartReply {
-    /// Its path relative to the file that names it.
+    /// Path relative to the file that refers to it.
     pub path: String,
-    /// A signed link; needs no key.
+    /// Signed link to the file, which needs no key.
     pub url: String,
-    /// Its size.
+    /// Size in bytes.
     pub size_bytes: u64,
-    /// Its media type.
+    /// Media type.
     pub mime_type: String,
 }
 
@@ -190,20 +191,20 @@ pub struct PartReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = JobDelivery)]
 pub struct JobDeliveryReply {
-    /// Its id.
+    /// The id.
     pub id: String,
     /// The type of its event.
     pub event: String,
-    /// Where it goes.
+    /// The id of its endpoint.
     pub endpoint: String,
     /// `scheduled`, `sending`, `delivered`, `exhausted`, `canceled` or `held`.
     pub state: &'static str,
-    /// How many attempts were made.
+    /// Number of attempts.
     pub attempts: u32,
-    /// When it is tried next, at the earliest; null unless it is `scheduled`.
+    /// The earliest time of the next attempt; null unless the state is `scheduled`.
     #[schema(format = DateTime)]
     pub next_attempt_at: Option<String>,
-    /// Why it waits; null when it has ended.
+    /// Why it waits; null if it has ended.
     pub waiting: Option<WaitingReply>,
 }
 
@@ -323,31 +324,31 @@ impl JobDeliveryReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryReply {
-    /// Its id.
+    /// The id.
     pub id: String,
-    /// What it carries.
+    /// The event that it delivers.
     pub event: EventNameReply,
     /// The job of the event.
     pub job: Option<String>,
-    /// Where it goes.
+    /// The id of its endpoint.
     pub endpoint: String,
-    /// Its place among the deliveries to that endpoint.
+    /// Number of the delivery among all deliveries to its endpoint.
     pub sequence: i64,
     /// `scheduled`, `sending`, `delivered`, `exhausted`, `canceled` or `held`.
     pub state: &'static str,
-    /// Its attempts, in order; empty in lists.
+    /// Attempts in order; empty in lists.
     pub attempts: Vec<AttemptReply>,
-    /// How many attempts were made.
+    /// Number of attempts.
     pub attempt_count: u32,
-    /// When it is tried next, at the earliest; null unless it is `scheduled`.
+    /// The earliest time of the next attempt; null unless the state is `scheduled`.
     #[schema(format = DateTime)]
     pub next_attempt_at: Option<String>,
-    /// Why it waits; null when it has ended.
+    /// Why it waits; null if it has ended.
     pub waiting: Option<WaitingReply>,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it came to its end.
+    /// When it ended.
     #[schema(format = DateTime)]
     pub finished_at: Option<String>,
 }
@@ -356,9 +357,9 @@ pub struct DeliveryReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = EventName)]
 pub struct EventNameReply {
-    /// Its id: the `webhook-id` of its deliveries.
+    /// The id of the event, which is the `webhook-id` of its deliveries.
     pub id: String,
-    /// Its type.
+    /// Event type.
     #[serde(rename = "type")]
     pub kind: String,
 }
@@ -367,36 +368,37 @@ pub struct EventNameReply {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Attempt)]
 pub struct AttemptReply {
-    /// Its id.
+    /// The id.
     pub id: String,
-    /// 1, 2, ...
+    /// Number of the attempt: 1, 2, ...
     pub number: u32,
-    /// When it began.
+    /// When the attempt started.
     #[schema(format = DateTime)]
     pub at: String,
-    /// `status` when an answer came, else what went wrong, such as `timeout` or `address_not_allowed`.
+    /// `status` if the receiver answered; otherwise the kind of failure, such as `timeout` or `address_not_allowed`.
     pub outcome: String,
-    /// In which phase it went wrong.
+    /// The phase in which the attempt failed.
     pub phase: Option<String>,
-    /// Why it went wrong, where more is known: for `tls` such as `expired`, `name`, `issuer` or `client_certificate`.
+    /// The reason of the failure, if it is known: for `tls`, for example `expired`, `name`, `issuer` or
+    /// `client_certificate`.
     pub reason: Option<String>,
     /// HTTP status of the answer.
     pub status: Option<u16>,
-    /// The address that was used.
+    /// IP address of the receiver.
     pub address: Option<String>,
     /// How long each phase took, in milliseconds.
     pub timings_ms: AttemptTimings,
-    /// The answer; null when none came.
+    /// The receiver's answer; null if there was none.
     pub response: Option<ResponseReply>,
 }
 
-/// What a receiver answered.
+/// A receiver's answer.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Response)]
 pub struct ResponseReply {
-    /// Its headers.
+    /// The headers.
     pub headers: BTreeMap<String, String>,
-    /// The first 16 KiB of its body.
+    /// The first 16 KiB of the body.
     pub body: String,
 }
 
@@ -454,47 +456,49 @@ pub const PULL_SCHEME: &str = "pull";
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Endpoint)]
 pub struct EndpointReply {
-    /// Its id.
+    /// The id.
     pub id: String,
-    /// Where it is; null when its owner asks for its events.
+    /// The URL; null for a pull endpoint.
     pub url: Option<String>,
-    /// Whether its owner asks for its events.
+    /// Whether it is a pull endpoint, whose receiver fetches the events.
     pub pull: bool,
-    /// Which events it wants; empty for all but progress.
+    /// Filter of event types; empty for all events except progress.
     pub events: Vec<String>,
-    /// Whose payloads it gets.
+    /// The service whose payloads the endpoint gets.
     pub dialect: &'static str,
-    /// The caller's words.
+    /// Free-form description.
     pub description: String,
-    /// Extra request headers; their values are not shown.
+    /// Extra request headers; their values are never shown.
     pub headers: BTreeMap<String, String>,
-    /// Its own schedule in seconds; null for the default one.
+    /// TLS options of the receiver; null if they are the server's.
+    pub tls: Option<TlsReply>,
+    /// Waits before the attempts, in seconds; null for the default schedule.
     pub retry_seconds: Option<Vec<f64>>,
-    /// Its own rate limit.
+    /// Rate limit of the endpoint.
     pub rate: Option<Rate>,
-    /// Its deadline.
+    /// Deadline of an attempt, in seconds.
     pub timeout_seconds: f64,
     /// `enabled` or `disabled`.
     pub state: &'static str,
-    /// Why it is disabled.
+    /// Why the endpoint is disabled.
     pub disabled_reason: Option<String>,
-    /// Whether it is left alone for now.
+    /// The circuit of the endpoint.
     pub circuit: CircuitReply,
-    /// Its signing secret: only in the answer that made it.
+    /// The signing secret; present only in the response that created it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime)]
     pub created_at: String,
 }
 
-/// Whether an endpoint is left alone for now.
+/// The circuit of an endpoint: whether requests to it are suspended.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Circuit)]
 pub struct CircuitReply {
     /// `closed`, `open` or `half_open`.
     pub state: &'static str,
-    /// Until when, while it is open.
+    /// The time until which an open circuit suspends requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub until: Option<String>,
@@ -522,6 +526,7 @@ impl EndpointReply {
             dialect: endpoint.dialect.as_str(),
             description: endpoint.description.clone(),
             headers: masked(&endpoint.headers),
+            tls: TlsReply::of(&endpoint.tls),
             retry_seconds: endpoint
                 .retry
                 .as_ref()

@@ -14,11 +14,13 @@ use reelhook_domain::object_path::ObjectPath;
 use reelhook_domain::recipe::{FEWEST_TO_JOIN, Recipe};
 use reelhook_domain::retry::{LONGEST_WAIT, MOST_WAITS, RetrySchedule};
 use reelhook_domain::time::Timestamp;
+use reelhook_domain::tls::EndpointTls;
 use reelhook_signature::Secret;
 use serde_json::Value;
 use url::Url;
 
-use crate::any_url;
+use super::judge::{Judge, Unjudged};
+use super::tls::tls;
 use crate::request::{
     EndpointAddress, EndpointPatch, EndpointRequest, InputRequest, JobRequest, NamedInput, OutputRequest,
     PublishRequest, SecretRequest, SettingsRequest, WebhookRequest,
@@ -35,9 +37,6 @@ pub const MOST_EVENTS: usize = 500;
 /// Largest payload of a caller's own event, in bytes of JSON.
 pub const LARGEST_PAYLOAD: usize = 256 * 1024;
 
-/// Says what is wrong with a URL that the server may not reach, as far as the URL itself tells.
-pub type Judge<'a> = &'a dyn Fn(&Url) -> Result<(), String>;
-
 /// Where the bytes of a job are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bytes {
@@ -46,6 +45,9 @@ pub enum Bytes {
     /// They come with the request.
     Sent,
 }
+
+/// What is said of TLS for an endpoint that it is never spoken with.
+pub const NEEDS_HTTPS: &str = "goes with a url that begins with https://";
 
 /// What takes the credentials of a receiver.
 const AUTHORIZATION: &str = "headers.Authorization";
@@ -57,10 +59,10 @@ const EVENT_PATTERN: &str = "^(\\*|[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*(\\.\\*)?)$
 /// What the readers of requests take, by the names that they have in the document.
 pub fn shapes() -> Vec<(&'static str, Shape)> {
     vec![
-        ("JobRequest", Form::shape(|form| read_job(form, Bytes::Named, &any_url))),
-        ("EndpointRequest", Form::shape(|form| read_endpoint(form, &any_url))),
-        ("EndpointPatch", Form::shape(|form| read_endpoint_patch(form, &any_url))),
-        ("SettingsRequest", Form::shape(|form| read_settings(form, &any_url))),
+        ("JobRequest", Form::shape(|form| read_job(form, Bytes::Named, &Unjudged))),
+        ("EndpointRequest", Form::shape(|form| read_endpoint(form, &Unjudged))),
+        ("EndpointPatch", Form::shape(|form| read_endpoint_patch(form, &Unjudged))),
+        ("SettingsRequest", Form::shape(|form| read_settings(form, &Unjudged))),
         ("RetentionRequest", Form::shape(|form| read_retention(form, u32::MAX))),
         ("PublishRequest", Form::shape(read_publish)),
         ("RecoverRequest", Form::shape(read_recover)),
@@ -75,11 +77,11 @@ pub fn shapes() -> Vec<(&'static str, Shape)> {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn job(value: Value, bytes: Bytes, judge: Judge<'_>) -> Result<JobRequest, Vec<Violation>> {
+pub fn job(value: Value, bytes: Bytes, judge: &dyn Judge) -> Result<JobRequest, Vec<Violation>> {
     Form::read(value, |form| read_job(form, bytes, judge))
 }
 
-fn read_job(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<JobRequest> {
+fn read_job(form: &mut Form, bytes: Bytes, judge: &dyn Judge) -> Option<JobRequest> {
     let inputs = inputs(form, bytes, judge);
     let outputs = form.objects("outputs", 1..=MOST_OUTPUTS, |output, _| {
         let name = plain_name(output);
@@ -97,7 +99,7 @@ fn read_job(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<JobReques
         && inputs.len() < FEWEST_TO_JOIN
         && let Some(place) = outputs.iter().position(joins)
     {
-        let message = format_args!("needs a job with inputs, at least {FEWEST_TO_JOIN} of them").to_string();
+        let message = format_args!("needs a job with at least {FEWEST_TO_JOIN} inputs").to_string();
         form.refuse(&format!("outputs[{place}].recipe"), "concat".into(), message);
     }
     let outputs = named(form, outputs?)?;
@@ -113,7 +115,7 @@ fn read_job(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<JobReques
 }
 
 /// Takes `input` or `inputs`; an empty list when the file comes along.
-fn inputs(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<Vec<NamedInput>> {
+fn inputs(form: &mut Form, bytes: Bytes, judge: &dyn Judge) -> Option<Vec<NamedInput>> {
     let given = (form.has("input"), form.has("inputs"));
     let only = form.object("input", |form| input(form, judge)).map(|source| vec![NamedInput::only(source)]);
     let several = form.objects("inputs", 1..=MOST_INPUTS, |form, index| {
@@ -131,7 +133,7 @@ fn inputs(form: &mut Form, bytes: Bytes, judge: Judge<'_>) -> Option<Vec<NamedIn
         (false, false) => Some(Vec::new()),
         (one, _) if bytes == Bytes::Sent => {
             let name = if one { "input" } else { "inputs" };
-            form.refuse(name, Value::Null, "must be left out when the file comes with the request");
+            form.refuse(name, Value::Null, "must be omitted if the request contains the file");
             None
         }
         (true, false) => only,
@@ -150,7 +152,7 @@ fn are_named_apart(form: &Form, inputs: &[NamedInput]) -> bool {
     taken.len() == inputs.len()
 }
 
-fn input(form: &mut Form, judge: Judge<'_>) -> Option<InputRequest> {
+fn input(form: &mut Form, judge: &dyn Judge) -> Option<InputRequest> {
     let given = form.exactly_one(&["url", "upload", "origin"]);
     let url = url(form, "url", judge, "an origin with credentials (POST /v1/origins)").map(InputRequest::Url);
     let upload = id(form, "upload").map(InputRequest::Upload);
@@ -172,7 +174,7 @@ fn id<K: Kind>(form: &mut Form, name: &'static str) -> Option<Id<K>> {
 }
 
 /// Takes a URL that a stranger wrote, if it may be reached. `instead` is what takes the credentials that it must not hold.
-pub(super) fn url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead: &str) -> Option<Url> {
+pub(super) fn url(form: &mut Form, name: &'static str, judge: &dyn Judge, instead: &str) -> Option<Url> {
     form.format(name, "uri");
     form.pattern(name, "^[Hh][Tt][Tt][Pp][Ss]?://");
     let text = form.text(name, LONGEST_URL)?;
@@ -182,7 +184,7 @@ pub(super) fn url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead
             form.refuse(name, Value::Null, message);
             None
         }
-        Ok(url) => match judge(&url) {
+        Ok(url) => match judge.url(&url) {
             Ok(()) => Some(url),
             Err(message) => {
                 form.refuse(name, url.as_str().into(), message);
@@ -201,12 +203,21 @@ pub(super) fn url(form: &mut Form, name: &'static str, judge: Judge<'_>, instead
     }
 }
 
-fn webhook(form: &mut Form, judge: Judge<'_>) -> Option<WebhookRequest> {
+fn webhook(form: &mut Form, judge: &dyn Judge) -> Option<WebhookRequest> {
     let events = events(form).unwrap_or_default();
     let url = url(form, "url", judge, AUTHORIZATION);
     let url = form.require("url", url);
     let headers = headers(form, 2000);
-    Some(WebhookRequest { url: url?, events, headers })
+    let tls = tls(form, judge).map(|change| change.apply(EndpointTls::default()));
+    refuse_tls_without(form, url.as_ref(), tls.as_ref());
+    Some(WebhookRequest { url: url?, events, headers, tls })
+}
+
+/// Refuses TLS that would never be spoken.
+fn refuse_tls_without(form: &Form, url: Option<&Url>, tls: Option<&EndpointTls>) {
+    if url.is_some_and(|url| url.scheme() != "https") && tls.is_some_and(|tls| !tls.is_usual()) {
+        form.refuse("tls", Value::Null, NEEDS_HTTPS);
+    }
 }
 
 fn events(form: &mut Form) -> Option<EventFilter> {
@@ -255,11 +266,11 @@ fn fresh(plain: &str, taken: &BTreeSet<String>) -> String {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn endpoint(value: Value, judge: Judge<'_>) -> Result<EndpointRequest, Vec<Violation>> {
+pub fn endpoint(value: Value, judge: &dyn Judge) -> Result<EndpointRequest, Vec<Violation>> {
     Form::read(value, |form| read_endpoint(form, judge))
 }
 
-fn read_endpoint(form: &mut Form, judge: Judge<'_>) -> Option<EndpointRequest> {
+fn read_endpoint(form: &mut Form, judge: &dyn Judge) -> Option<EndpointRequest> {
     let (pull, had_url) = (form.boolean_or("pull", false), form.has("url"));
     let url = url(form, "url", judge, AUTHORIZATION);
     let address = match (pull, had_url) {
@@ -268,13 +279,18 @@ fn read_endpoint(form: &mut Form, judge: Judge<'_>) -> Option<EndpointRequest> {
             None
         }
         (true, false) => Some(EndpointAddress::Pull),
-        (false, true) => url.map(EndpointAddress::Push),
+        (false, true) => url.clone().map(EndpointAddress::Push),
         (false, false) => {
             form.refuse("url", Value::Null, "is required");
             None
         }
     };
-    let patch = endpoint_fields(form);
+    let patch = endpoint_fields(form, judge);
+    let tls = patch.tls.flatten().unwrap_or_default().apply(EndpointTls::default());
+    refuse_tls_without(form, url.as_ref(), Some(&tls));
+    if pull && !tls.is_usual() {
+        form.refuse("tls", Value::Null, "goes with a url; an endpoint with pull is not called");
+    }
     let dialect = form.choice_or("dialect", Dialect::Native);
     let secret = webhook_secret(form);
     Some(EndpointRequest {
@@ -284,6 +300,7 @@ fn read_endpoint(form: &mut Form, judge: Judge<'_>) -> Option<EndpointRequest> {
         events: patch.events.flatten().unwrap_or_default(),
         description: patch.description.flatten().unwrap_or_default(),
         headers: patch.headers.flatten().unwrap_or_default(),
+        tls,
         retry: patch.retry.flatten(),
         rate: patch.rate.flatten(),
         timeout_ms: patch.timeout_ms.flatten().unwrap_or(crate::timeout(dialect).as_millis() as u32),
@@ -294,30 +311,31 @@ fn read_endpoint(form: &mut Form, judge: Judge<'_>) -> Option<EndpointRequest> {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn endpoint_patch(value: Value, judge: Judge<'_>) -> Result<EndpointPatch, Vec<Violation>> {
+pub fn endpoint_patch(value: Value, judge: &dyn Judge) -> Result<EndpointPatch, Vec<Violation>> {
     Form::read(value, |form| read_endpoint_patch(form, judge))
 }
 
-fn read_endpoint_patch(form: &mut Form, judge: Judge<'_>) -> Option<EndpointPatch> {
+fn read_endpoint_patch(form: &mut Form, judge: &dyn Judge) -> Option<EndpointPatch> {
     if form.is_null("url") {
         form.refuse("url", Value::Null, "cannot be cleared; an endpoint without a URL is created with pull");
     }
     form.note_not_null("url");
     let url = url(form, "url", judge, AUTHORIZATION);
-    Some(EndpointPatch { url, ..endpoint_fields(form) })
+    Some(EndpointPatch { url, ..endpoint_fields(form, judge) })
 }
 
 /// The fields that a new endpoint and a change of one share. Null restores the default of each.
-fn endpoint_fields(form: &mut Form) -> EndpointPatch {
+fn endpoint_fields(form: &mut Form, judge: &dyn Judge) -> EndpointPatch {
     let events = form.clearable("events", events);
     let description = form.clearable("description", |form| form.text("description", 500));
     let headers = form.clearable("headers", |form| headers(form, 2000));
+    let tls = form.clearable("tls", |form| tls(form, judge));
     let retry = form.clearable("retry_seconds", waits);
     let rate = form.clearable("rate", |form| form.object("rate", rate));
     let timeout_ms = form.clearable("timeout_seconds", |form| {
         form.number("timeout_seconds", 1.0..=60.0).map(|seconds| (seconds * 1000.0).round() as u32)
     });
-    EndpointPatch { url: None, events, description, headers, retry, rate, timeout_ms }
+    EndpointPatch { url: None, events, description, headers, tls, retry, rate, timeout_ms }
 }
 
 fn waits(form: &mut Form) -> Option<RetrySchedule> {
@@ -376,10 +394,11 @@ fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String,
         } else if reserved {
             form.refuse(&path, Value::Null, "is reserved and cannot be set");
         } else if value == MASK {
-            let message = "is what the API shows in place of a value: send the value itself, or leave headers out";
+            let message =
+                "is the placeholder that the API shows instead of a value; send the value itself, or omit headers";
             form.refuse(&path, Value::Null, message);
         } else if HeaderValue::from_str(&value).is_err() {
-            form.refuse(&path, Value::Null, "has a value that cannot stand in a header");
+            form.refuse(&path, Value::Null, "has a value that is not allowed in a header");
         } else {
             headers.insert(lower, value);
         }
@@ -391,11 +410,11 @@ fn custom_headers(form: &Form, pairs: Vec<(String, String)>) -> BTreeMap<String,
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn settings(value: Value, judge: Judge<'_>) -> Result<SettingsRequest, Vec<Violation>> {
+pub fn settings(value: Value, judge: &dyn Judge) -> Result<SettingsRequest, Vec<Violation>> {
     Form::read(value, |form| read_settings(form, judge))
 }
 
-fn read_settings(form: &mut Form, judge: Judge<'_>) -> Option<SettingsRequest> {
+fn read_settings(form: &mut Form, judge: &dyn Judge) -> Option<SettingsRequest> {
     let given = form.has("default_webhook");
     let default_webhook = form.object("default_webhook", |form| webhook(form, judge));
     (given == default_webhook.is_some()).then_some(SettingsRequest { default_webhook })
@@ -451,8 +470,7 @@ fn event_type(form: &mut Form) -> Option<EventType> {
 
 fn publication(form: &Form, kind: EventType, payload: Value, is_sample: bool) -> Option<PublishRequest> {
     if kind.is_reserved() && !(is_sample && EventType::OURS.contains(&kind.as_str())) {
-        let message = "is reserved: types of your own do not start with job, endpoint or webhook; \
-                       a sample of one of the server's own takes \"sample\": true";
+        let message = "is reserved: your own types must not start with job, endpoint or webhook; a sample of one of the server's types needs \"sample\": true";
         form.refuse("type", kind.as_str().into(), message);
         return None;
     }
@@ -571,7 +589,7 @@ mod tests {
     use serde_json::json;
 
     fn job(value: Value) -> Result<JobRequest, Vec<Violation>> {
-        super::job(value, Bytes::Named, &any_url)
+        super::job(value, Bytes::Named, &Unjudged)
     }
 
     #[test]
@@ -607,7 +625,7 @@ mod tests {
                 "url": "https://example.com/",
                 "headers": {"Host": "x", "Webhook-Id": "x", "X-Ok": "fine", "bad name": "x", "X-Split": "a\r\nb"}
             }),
-            &any_url,
+            &Unjudged,
         )
         .unwrap_err();
         let paths: Vec<_> = violations.iter().map(|v| v.path.as_str()).collect();

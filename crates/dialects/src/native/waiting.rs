@@ -12,22 +12,23 @@ use utoipa::ToSchema;
 
 use super::reply::PULL_SCHEME;
 
-/// Why something waits.
+/// Why a job or a delivery waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Waiting)]
 pub struct WaitingReply {
-    /// Why. Of a job: `queued behind 3 jobs` and the like, or `confirmation`. Of a delivery, one word: `queued` (due,
-    /// and about to be taken), `sending` (its request is out), `rate` (the endpoint's rate), `concurrency` (so many
-    /// requests to the endpoint are out as it bears), `job_order` (an earlier event of its job), `turn` (the requests
-    /// of others), `in_lane` (one of these, and another server knows which), `lane_full` (due, and the lane of its
-    /// endpoint has no room yet), `first_wait` (the schedule begins with a wait), `backoff` (the wait after an attempt
-    /// that failed), `retry_after` (the receiver asked for it), `circuit_open` (the endpoint failed too often in a
-    /// row), `endpoint_disabled` (held until the endpoint is enabled), `pull` (held for whoever asks for it),
-    /// `no_signing_secret` (no secret signs for the endpoint), `out_of_resources` (the server has no
-    /// descriptor, memory or port to spare; no attempt was made), `store_unavailable` or `internal_error` (the server's
-    /// fault), `superseded` (a later event of the job takes its place).
+    /// The reason. For a job, a text such as `queued behind 3 jobs`, or `confirmation`. For a delivery, one word:
+    /// `queued` (due, and about to be claimed), `sending` (the request was sent), `rate` (the rate limit of the
+    /// endpoint), `concurrency` (the endpoint has as many open requests as its lane allows), `job_order` (an earlier
+    /// event of the job), `turn` (the requests to other endpoints), `in_lane` (one of the five before; another process
+    /// knows which), `lane_full` (due, and the lane has no space yet), `first_wait` (the first wait of the schedule),
+    /// `backoff` (the wait after a failed attempt), `retry_after` (the receiver asked for it), `circuit_open` (the
+    /// endpoint failed too often in a row), `endpoint_disabled` (held until the endpoint is enabled), `pull` (held
+    /// until the receiver fetches it), `no_signing_secret` (no secret signs for the endpoint), `unusable_tls` (a
+    /// certificate or key of the endpoint cannot be used; the log says why), `out_of_resources` (the
+    /// server has no descriptor, memory or port to spare; no attempt was made), `store_unavailable` or `internal_error`
+    /// (the server failed), `superseded` (a later event of the job replaces it).
     pub reason: String,
-    /// Until when; null where no time decides it.
+    /// End of the wait; null if it does not depend on a time.
     #[schema(format = DateTime)]
     pub until: Option<String>,
 }
@@ -95,6 +96,7 @@ mod tests {
     use reelhook_domain::event::EventFilter;
     use reelhook_domain::id::{AccountId, DeliveryId, EndpointId, EventId};
     use reelhook_domain::job::Dialect;
+    use reelhook_domain::tls::EndpointTls;
 
     use super::*;
 
@@ -116,6 +118,7 @@ mod tests {
             state: EndpointState::Enabled,
             disabled_reason: None,
             circuit,
+            tls: EndpointTls::default(),
             failing: None,
             created_at: NOW,
         }

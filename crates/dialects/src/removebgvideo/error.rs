@@ -45,13 +45,13 @@ mod tests {
         let mut said = String::new();
         for (status, code, detail) in [
             (400, "malformed_request", "the body is not JSON"),
-            (401, "unauthorized", "an API key is needed"),
+            (401, "unauthorized", "an API key is required"),
             (402, "insufficient_credits", "the account has 0 credits left"),
             (403, "link_not_valid", "the link has expired"),
             (404, "not_found", "there is no such job"),
             (404, "not_found", "there is no such path"),
-            (405, "method_not_allowed", "this path does not take that method"),
-            (408, "request_timeout", "the body did not come within 30 seconds"),
+            (405, "method_not_allowed", "this path does not support that method"),
+            (408, "request_timeout", "the body did not arrive within 30 seconds"),
             (409, "state_conflict", "a job that is queued cannot start"),
             (413, "too_large", "a file may have at most 500000000 bytes"),
             (413, "too_large", "the body may have at most 1048576 bytes"),

@@ -345,7 +345,7 @@ fn metadata(form: &mut Form) -> BTreeMap<String, String> {
 }
 
 fn webhook(form: &mut Form) -> Option<WebhookRequest> {
-    url(form, "webhook_url").map(|url| WebhookRequest { url, events: events(), headers: None })
+    url(form, "webhook_url").map(|url| WebhookRequest { url, events: events(), headers: None, tls: None })
 }
 
 /// Takes a URL; an empty text is none.

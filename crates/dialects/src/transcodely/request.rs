@@ -98,7 +98,7 @@ pub fn create(value: Value) -> Result<Create, Vec<Violation>> {
         });
         let outputs = named(wanted);
         let mut job = JobRequest::new(Dialect::Transcodely, vec![NamedInput::only(input?)], outputs);
-        job.webhook = webhook.map(|url| WebhookRequest { url, events: told(), headers: None });
+        job.webhook = webhook.map(|url| WebhookRequest { url, events: told(), headers: None, tls: None });
         job.metadata = metadata;
         job.priority = priority.unwrap_or(job.priority);
         job.confirm = confirm;

@@ -108,7 +108,7 @@ fn everything_wrong_with_a_request_is_named() {
 /// The job in each state that there is.
 fn states() -> Vec<Job> {
     let failure = JobFailure::server(Stage::Encoding, "encoder_failed", "the encoder ended with an error");
-    let unfit = JobFailure::input(Stage::Probing, "unsupported_media", "the input is no media");
+    let unfit = JobFailure::input(Stage::Probing, "unsupported_media", "the input is not media");
     let bare = |state: JobState, progress: u8| {
         let mut job = finished();
         (job.state, job.progress) = (state, progress);

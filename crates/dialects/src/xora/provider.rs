@@ -62,7 +62,7 @@ pub fn read(value: &Value) -> Result<ProviderRequest, Vec<Violation>> {
             "credentials": {"access_key_id": value["accessKeyId"], "secret_access_key": value["secretAccessKey"]},
         },
     });
-    let origin = native::origin::read(ours, &crate::any_url).map_err(|mut violations| {
+    let origin = native::origin::read(ours, &crate::Unjudged).map_err(|mut violations| {
         for violation in &mut violations {
             violation.path = spelled(&violation.path);
             violation.message = violation.message.replace("account_id", "accountId");

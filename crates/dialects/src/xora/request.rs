@@ -125,7 +125,7 @@ fn one(form: &mut Form, unsupported: &RefCell<Option<String>>) -> Option<JobRequ
         }
     }?;
     let told = EventFilter::new(TOLD.iter().map(|kind| (*kind).to_owned()).collect());
-    request.webhook = webhook.map(|url| WebhookRequest { url, events: told, headers: None });
+    request.webhook = webhook.map(|url| WebhookRequest { url, events: told, headers: None, tls: None });
     Some(request)
 }
 
@@ -216,7 +216,7 @@ fn by_command(
         }
     };
     let inputs = inputs?;
-    let unknown = |kind: &str, name: &str| format!("names {{{{{name}}}}}, which is no {kind} of the request");
+    let unknown = |kind: &str, name: &str| format!("names {{{{{name}}}}}, which is not an {kind} of the request");
     for name in command.inputs.iter().map(|input| &input.name) {
         if !inputs.iter().any(|input| input.name == *name) {
             form.refuse("ffmpeg.args", Value::Null, unknown("input", name));
@@ -277,6 +277,7 @@ impl SettingsChange {
             url,
             events: EventFilter::new(TOLD.iter().map(|kind| (*kind).to_owned()).collect()),
             headers: None,
+            tls: None,
         }
     }
 }

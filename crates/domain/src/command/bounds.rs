@@ -39,7 +39,7 @@ pub(super) fn filter(name: &str, options: &[(&'static str, String)]) -> Result<(
     if sizes && !size_fits(width.unwrap_or(0), height.unwrap_or(0)) {
         let side = |side: Option<u64>| side.map_or_else(|| "?".to_owned(), |side| side.to_string());
         let size = format!("{}x{}", side(width), side(height));
-        return Err(format!("makes pictures of {size} by the filter {name}; the limit is {MOST_PIXELS} pixels"));
+        return Err(format!("makes images of {size} with the filter {name}; the limit is {MOST_PIXELS} pixels"));
     }
     match name {
         "loop" | "thumbnail" | "random" | "tmix" | "shuffleframes" => most(&["size", "n", "frames"], MOST_FRAMES),
@@ -47,7 +47,7 @@ pub(super) fn filter(name: &str, options: &[(&'static str, String)]) -> Result<(
         "hstack" | "vstack" | "xstack" | "split" | "asplit" | "amix" | "amerge" => most(&["inputs", "outputs"], 64),
         "tile" => match text(&["layout"]).and_then(|layout| layout.split_once('x')) {
             Some((columns, rows)) if !fits_product(columns, rows) => {
-                Err(format!("gives the filter tile {columns}x{rows} pictures; the limit is {MOST_FRAMES}"))
+                Err(format!("gives the filter tile {columns}x{rows} images; the limit is {MOST_FRAMES}"))
             }
             _ => Ok(()),
         },
@@ -94,8 +94,7 @@ pub(super) fn ends(inputs: &[CommandInput], outputs: &[CommandOutput]) -> Result
     match outputs.iter().all(has_end) {
         true => Ok(()),
         false => {
-            let reason = "reads an input without end; give each output an end by -t, -to, -frames or -fs, or by -shortest \
-                          beside an input that ends";
+            let reason = "reads an endless input; end each output with -t, -to, -frames or -fs, or with -shortest and another input that ends";
             Err(Unsupported::new(option, reason))
         }
     }

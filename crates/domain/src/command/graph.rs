@@ -82,7 +82,7 @@ impl Graph {
                     chains.push(chain);
                     break;
                 }
-                Some(other) => return Err(format!("has {other:?} where a filter ends")),
+                Some(other) => return Err(format!("has {other:?} at the end of a filter")),
             }
         }
         Ok(Self { chains })
@@ -142,7 +142,7 @@ impl Reader<'_> {
         let (name, rest) = self.rest.split_at(end);
         let Some((&name, list)) = LIST.get_key_value(name) else {
             let shown: String = name.chars().take(40).collect();
-            return Err(format!("names the filter {shown:?}, which is not one of those that run here"));
+            return Err(format!("names the filter {shown:?}, which is not allowed"));
         };
         self.rest = rest;
         // `name@instance`: a name for commands, which nobody sends here.
@@ -213,7 +213,7 @@ impl Options {
                 && let Some(name) = name_before(rest).filter(|_| !self.takes_equals(read.len()))
             {
                 let shown: String = name.chars().take(40).collect();
-                return Err(format!("gives the filter {filter} the option {shown:?}, which it does not take here"));
+                return Err(format!("gives the filter {filter} the option {shown:?}, which is not allowed"));
             }
             let (name, kind) = match named {
                 Some("enable") => ("enable", Kind::Expression),

@@ -154,7 +154,7 @@ impl Command {
             }
         }
         if let Some(said) = waiting.first() {
-            return Err(Unsupported::new(&said.argument, "stands after the last output"));
+            return Err(Unsupported::new(&said.argument, "comes after the last output"));
         }
         for output in &mut command.outputs {
             output.options.splice(..0, everywhere.iter().cloned());
@@ -166,13 +166,13 @@ impl Command {
     fn input(&mut self, operand: Option<&String>, waiting: Vec<Said>) -> Result<(), Unsupported> {
         let Some(operand) = operand else { return Err(Unsupported::new("-i", "has no input after it")) };
         let Some(name) = placeholder(operand).filter(|name| is_input_name(name)) else {
-            let reason = "is not an input; inputs are {{input}} and {{in_...}}, by the names of the request";
+            let reason = "is not an input; inputs are {{input}} and {{in_...}}, with the names of the request";
             return Err(Unsupported::new(operand, reason));
         };
         let mut input = CommandInput { name: name.to_owned(), options: Vec::new(), still: false };
         for said in waiting {
             if !said.entry.stands('i') {
-                return Err(Unsupported::new(&said.argument, "goes before an output, not before an input"));
+                return Err(Unsupported::new(&said.argument, "belongs before an output, not before an input"));
             }
             if said.entry.takes != Takes::Container {
                 input.still |= matches!(said.entry.spelled, "loop" | "framerate");
@@ -191,7 +191,7 @@ impl Command {
         let mut output = CommandOutput { name: name.to_owned(), options: Vec::new(), container: None };
         for said in waiting {
             if !said.entry.stands('o') {
-                return Err(Unsupported::new(&said.argument, "goes before an input, not before an output"));
+                return Err(Unsupported::new(&said.argument, "belongs before an input, not before an output"));
             }
             if said.entry.takes == Takes::Container {
                 output.container = Some(said.value);
@@ -219,7 +219,7 @@ impl Command {
         }
         bounds::ends(&self.inputs, &self.outputs)?;
         if let Some((argument, input)) = named_streams.into_iter().find(|(_, input)| *input >= self.inputs.len()) {
-            return Err(Unsupported::new(&argument, format!("names input {input}, which there is not")));
+            return Err(Unsupported::new(&argument, format!("names input {input}, which does not exist")));
         }
         Ok(())
     }
@@ -229,12 +229,12 @@ impl Command {
 fn option<'a>(argument: &str, name: &str, args: &mut impl Iterator<Item = &'a String>) -> Result<Said, Unsupported> {
     let (name, streams) = name.split_once(':').map_or((name, None), |(name, streams)| (name, Some(streams)));
     let Some(entry) = options::find(name) else {
-        return Err(Unsupported::new(argument, "is not one of the options that run here"));
+        return Err(Unsupported::new(argument, "is not an allowed option"));
     };
     let mut spelled = format!("-{}", entry.spelled);
     if let Some(streams) = streams {
         let read = options::streams(streams).filter(|_| !entry.stands('g'));
-        let read = read.ok_or_else(|| Unsupported::new(argument, "names streams in a way that is not read here"))?;
+        let read = read.ok_or_else(|| Unsupported::new(argument, "has an unsupported stream specifier"))?;
         spelled = format!("{spelled}:{read}");
     }
     let (mut words, mut value) = (vec![spelled], String::new());

@@ -333,9 +333,9 @@ impl Takes {
             Self::Nothing | Self::NothingUnsaid => Ok(String::new()),
             Self::Unsaid => Kind::Word.read(text).ok_or_else(|| "takes a word or a number".to_owned()),
             Self::Value(kind) => kind.read(text).ok_or_else(|| format!("takes {}", kind.words())),
-            Self::Codec => among(CODECS, "the name of a codec that is used here, or copy"),
+            Self::Codec => among(CODECS, "the name of an allowed codec, or copy"),
             Self::Container if is_container(text.trim()) => Ok(text.trim().to_owned()),
-            Self::Container => Err("takes the name of a container that is made here".to_owned()),
+            Self::Container => Err("takes the name of a supported container".to_owned()),
             Self::Graph => match Graph::read(text)? {
                 graph if graph.has_labels() => Err("takes no labels; use -filter_complex".to_owned()),
                 graph => Ok(graph.spelled()),

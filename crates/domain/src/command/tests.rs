@@ -374,7 +374,7 @@ fn an_input_without_end_is_read_where_something_else_ends() {
         "-stream_loop -1 -ss 5 -i {{input}} -ss 5 {{output}}",
     ] {
         let refused = parse(line).expect_err(line);
-        assert!(refused.reason.contains("without end"), "{line}: {refused}");
+        assert!(refused.reason.contains("endless input"), "{line}: {refused}");
     }
     for line in [
         "-stream_loop -1 -i {{input}} -t 10 {{output}}",

@@ -22,19 +22,22 @@ pub use shape::Shape;
 
 use crate::nearest::nearest;
 
-/// One thing that is wrong with a request.
+/// A violation: one reason why a request is not valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Violation {
-    /// Where, such as `outputs[0].crf`; empty for the document itself.
+    /// Path of the field, such as `outputs[0].crf`; empty for the whole document.
     pub path: String,
-    /// What was there; long values are cut. Null when the field is missing.
+    /// The value; long values are cut. Null if the field is missing.
     pub value: Value,
-    /// What is allowed, to be read after the path: `must be 0 to 51`.
+    /// What is allowed, worded to follow the path: `must be 0 to 51`.
     pub message: String,
 }
 
 /// Longest text of a value that is repeated in a violation.
 const SHOWN: usize = 120;
+
+/// A text without NUL, as a regular expression of ECMA-262.
+const NO_NUL: &str = r"^[^\u0000]*$";
 
 /// A value short enough to repeat to its sender.
 fn shown(value: Value) -> Value {
@@ -154,6 +157,11 @@ impl Form {
         self.fields.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether the field was taken and not null.
+    pub fn was_given(&self, name: &str) -> bool {
+        self.given.contains(&name)
+    }
+
     /// Takes a field of any type; null counts as absent.
     pub fn value(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
@@ -182,9 +190,9 @@ impl Form {
         self.fields.get(name).is_some_and(Value::is_null)
     }
 
-    /// Takes a text of at most `longest` characters, without NUL.
+    /// Takes a text of at most `longest` characters without NUL.
     pub fn text(&mut self, name: &'static str, longest: usize) -> Option<String> {
-        self.note(name, || json!({"type": "string", "maxLength": longest}));
+        self.note(name, || json!({"type": "string", "maxLength": longest, "pattern": NO_NUL}));
         match self.value(name)? {
             Value::String(text) if is_longer(&text, longest) => {
                 self.refuse(name, Value::String(text), format_args!("must be at most {longest} characters long"));
@@ -196,7 +204,7 @@ impl Form {
             }
             Value::String(text) => Some(text),
             other => {
-                self.refuse(name, other, "must be a text");
+                self.refuse(name, other, "must be a string");
                 None
             }
         }
@@ -496,7 +504,7 @@ impl Form {
         for (index, item) in items.into_iter().enumerate() {
             let parsed = match &item {
                 Value::String(text) => parse(text).map_err(|error| error.to_string()),
-                _ => Err("must be a text".to_owned()),
+                _ => Err("must be a string".to_owned()),
             };
             match parsed {
                 Ok(parsed) => made.push(parsed),
@@ -561,7 +569,7 @@ impl Form {
                 return None;
             }
             other => {
-                self.refuse(name, other, "must be an object of texts");
+                self.refuse(name, other, "must be an object of strings");
                 return None;
             }
         };
@@ -574,7 +582,7 @@ impl Form {
                 other => {
                     let shown_key: String = key.chars().take(SHOWN).collect();
                     let path = format!("{}.{shown_key}", self.path_of(name));
-                    let message = format!("must be a text of at most {longest} characters, its name too");
+                    let message = format!("must be a string of at most {longest} characters, and so must its name");
                     self.complain(path, other, message);
                 }
             }
@@ -615,7 +623,7 @@ impl Form {
             return self.require(name, taken);
         }
         if self.given.contains(&name) {
-            self.refuse(name, Value::Null, format_args!("goes with {other} alone"));
+            self.refuse(name, Value::Null, format_args!("is allowed only with {other}"));
         }
         None
     }
@@ -627,8 +635,7 @@ impl Form {
         known.dedup();
         for (name, value) in std::mem::take(&mut self.fields) {
             let name: String = name.chars().take(SHOWN).collect();
-            let hint = hint(&name, known.iter().copied());
-            self.refuse(&name, value, format_args!("is not known here{hint}; known are {}", known.join(", ")));
+            self.refuse(&name, value, unknown(&name, &known));
         }
     }
 }
@@ -652,6 +659,13 @@ fn list(count: &RangeInclusive<usize>, items: &Value) -> Value {
 /// `; did you mean crf?` where one of the known words is near; else nothing.
 pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map_or_else(String::new, |known| format!("; did you mean {known}?"))
+}
+
+/// `is unknown; did you mean crf? Allowed are codec, crf`.
+pub fn unknown(name: &str, known: &[&str]) -> String {
+    let hint = hint(name, known.iter().copied());
+    let allowed = if hint.is_empty() { "; allowed are" } else { " Allowed are" };
+    format!("is unknown{hint}{allowed} {}", known.join(", "))
 }
 
 /// A closed list of words.
@@ -727,11 +741,11 @@ mod tests {
             seen,
             [
                 "width must be a whole number, 2 to 7680",
-                "name must be a text",
+                "name must be a string",
                 "list[1].x must be a whole number, 0 to 9",
                 "list[2] must be an object",
                 "must is required",
-                "extra is not known here; known are list, must, name, width",
+                "extra is unknown; allowed are list, must, name, width",
             ]
         );
     }

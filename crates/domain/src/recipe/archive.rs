@@ -6,13 +6,13 @@ use super::format::*;
 use super::image::Level;
 use crate::form::Form;
 
-/// `archive`: the same archive with each member made smaller by its kind.
+/// `archive`: the same archive with each member compressed by its kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Archive {
-    /// What to write: zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst; the source's own format when absent.
+    /// Format of the result: zip, tar, tar.gz, tar.bz2, tar.xz or tar.zst; the source's format by default.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub format: Option<Format>,
-    /// How hard its pictures are squeezed.
+    /// How strongly the images are compressed.
     pub level: Level,
 }
 

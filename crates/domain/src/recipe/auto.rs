@@ -6,22 +6,22 @@ use super::format::*;
 use super::image::{Image, Level};
 use crate::form::Form;
 
-/// `auto`: a smaller file of the same kind, whatever it is. Never larger than the source: then the source is kept.
+/// `auto`: a smaller file of the same kind. If the result would be larger than the source, the source is kept.
 ///
-/// What is done is decided once the input was fetched and looked at, and stands in the plan: a picture goes the way of
-/// `image`, a video that of `compress`, sound is encoded again, an archive goes the way of `archive`.
+/// The operation is chosen once the input was probed, and is shown in the plan: `image` for an image, `compress` for a
+/// video, a new encoding for audio, `archive` for an archive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Auto {
-    /// Where the input is a picture, and for the pictures in an archive.
+    /// Parameters for an input that is an image, and for the images in an archive.
     pub image: AutoImage,
-    /// Where the input is a video.
+    /// Parameters for an input that is a video.
     pub video: AutoVideo,
 }
 
 /// What `auto` does with a picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AutoImage {
-    /// How hard it is squeezed.
+    /// How strongly the image is compressed.
     pub level: Level,
     /// Width of the box, in pixels; never enlarged.
     #[serde(skip_serializing_if = "Option::is_none", default)]

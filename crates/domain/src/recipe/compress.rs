@@ -14,7 +14,7 @@ pub struct Compress {
     /// Largest size of the result, in bytes; two passes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_bytes: Option<u64>,
-    /// Tier instead of a rate factor.
+    /// Quality tier, instead of `crf`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub quality: Option<Quality>,
     /// Video codec.

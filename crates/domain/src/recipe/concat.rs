@@ -8,16 +8,16 @@ use crate::form::Form;
 /// Fewest inputs of a job with `concat`; the most are those of any job.
 pub const FEWEST_TO_JOIN: usize = 2;
 
-/// `concat`: the inputs of the job one after another, in their order; the picture is copied where all are alike and
-/// encoded where not, the sound is encoded once over the whole.
+/// `concat`: the inputs of the job joined in their order. The video is copied if all inputs are alike, and encoded
+/// otherwise; the audio is encoded once as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Concat {
-    /// What to write: a video or an audio format.
+    /// Format of the result: a video or an audio format.
     pub format: Format,
-    /// Video codec; absent for audio formats, and where the inputs may keep theirs.
+    /// Video codec; absent for audio formats, and if the inputs may keep their codec.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub codec: Option<VideoCodec>,
-    /// Tier of effort, where an encoding is needed.
+    /// Quality tier, if an encoding is needed.
     pub quality: Quality,
 }
 

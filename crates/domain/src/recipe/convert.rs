@@ -9,7 +9,7 @@ use crate::form::Form;
 /// `convert`: the same content in another container, codec or size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Convert {
-    /// What to write.
+    /// Format of the result.
     pub format: Format,
     /// Video codec; absent for formats without a choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -20,22 +20,22 @@ pub struct Convert {
     /// Frames per second.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub frame_rate: Option<f64>,
-    /// Target of the video stream (of the audio stream where there is no video), in thousands of bits per second.
+    /// Target bit rate of the video stream (of the audio stream if there is no video), in thousands of bits per second.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bitrate_kbps: Option<u32>,
-    /// Tier of effort.
+    /// Quality tier.
     pub quality: Quality,
-    /// What becomes of subtitles.
+    /// How subtitles are handled.
     #[serde(skip_serializing_if = "Subtitles::is_default", default)]
     pub subtitles: Subtitles,
-    /// Language of the subtitles that are kept or burned, two or three letters of ISO 639; all languages, or for `burn`
-    /// the first subtitles, when absent.
+    /// Language of the subtitles to keep or burn, two or three letters of ISO 639. By default all languages, or for `burn`
+    /// the first subtitles.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub subtitle_language: Option<String>,
 }
 
 choice! {
-    /// What becomes of subtitles.
+    /// How subtitles are handled.
     #[derive(Default)]
     Subtitles {
         /// Kept as they are or as the container has them; dropped where it has no place for them.
@@ -66,15 +66,15 @@ impl Convert {
         let quality = form.choice_or("quality", Quality::Standard);
         if format.is_audio() && (frame_rate.is_some() || size != Size::default()) {
             form.refuse_whole(format_args!(
-                "format {format} has no picture: leave out resolution, width, height and frame_rate"
+                "format {format} has no video; remove resolution, width, height and frame_rate"
             ));
         }
         let subtitles = form.choice("subtitles");
         if subtitles.is_some() && !format.is_video() {
-            form.refuse_whole(format_args!("format {format} has no place for subtitles: leave out subtitles"));
+            form.refuse_whole(format_args!("format {format} cannot hold subtitles; remove subtitles"));
         }
         let is_code = |code: &str| code.len() >= 2 && code.bytes().all(|byte| byte.is_ascii_lowercase());
-        let allowed = "must be two or three small letters, such as en";
+        let allowed = "must be two or three lower-case letters, such as en";
         let subtitle_language = form.text_like("subtitle_language", 3, "^[a-z]{2,3}$", allowed, is_code);
         let subtitles = subtitles.unwrap_or_default();
         Some(Self { format, codec, size, frame_rate, bitrate_kbps, quality, subtitles, subtitle_language })

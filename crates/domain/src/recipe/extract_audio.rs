@@ -5,25 +5,25 @@ use serde::{Deserialize, Serialize};
 use super::format::*;
 use crate::form::Form;
 
-/// `extract_audio`: the audio alone, copied where the format takes it as it is.
+/// `extract_audio`: the audio alone, copied if the format supports its codec.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ExtractAudio {
-    /// What to write; absent keeps the source's codec in its usual container, or `fallback` where it has none.
+    /// Format of the result. By default the source's codec in its usual container, or `fallback` if it has none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub format: Option<Format>,
-    /// What to write where `format` is absent and the source's codec has no usual container; mp3 when absent.
+    /// Format to use if `format` is absent and the source's codec has no usual container; mp3 by default.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fallback: Option<Format>,
-    /// Whether AAC that is kept becomes a bare stream (ADTS) rather than an `.m4a`.
+    /// Whether copied AAC becomes a bare stream (ADTS) instead of an `.m4a`.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub bare: bool,
-    /// Bits per second, in thousands; forces an encoding, unless a `fallback` is given, whose rate it is then.
+    /// Bit rate in thousands of bits per second. Forces an encoding; with `fallback`, it is the bit rate of the fallback.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bitrate_kbps: Option<u32>,
-    /// Where it begins, in seconds.
+    /// Start of the part, in seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start_seconds: Option<f64>,
-    /// How long it is, in seconds; to the end when absent.
+    /// Length of the part, in seconds; by default to the end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub duration_seconds: Option<f64>,
 }

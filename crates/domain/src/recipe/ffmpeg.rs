@@ -6,18 +6,18 @@ use super::format::*;
 use crate::command::Command;
 use crate::form::Form;
 
-/// `ffmpeg`: a command of the caller's own, of options on a list.
+/// `ffmpeg`: a command of the caller's own, checked against an allow-list.
 ///
-/// Arguments are those of the ffmpeg program without the program's name; `{{input}}` and `{{in_x}}` stand for inputs of
-/// the job, `{{output}}` and `{{out_x}}` for its outputs. [`Command`] reads them and refuses what is not on its list, so
-/// that no argument can read or write elsewhere. Outputs of one job that have the same arguments are made by one run.
+/// Arguments are those of the ffmpeg program without the program's name. `{{input}}` and `{{in_x}}` stand for inputs of the
+/// job, `{{output}}` and `{{out_x}}` for its outputs. [`Command`] parses them and refuses everything that is not on its
+/// list, so that no argument can read or write elsewhere. Outputs of one job with the same arguments are created by one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ffmpeg {
     /// The arguments.
     pub args: Vec<String>,
-    /// What it writes.
+    /// Format of the output.
     pub format: Format,
-    /// Which output of the command this one is: the name between the braces.
+    /// The output of the command that this output is: the name between the braces.
     #[serde(skip_serializing_if = "is_only_output", default = "only_output")]
     pub output: String,
 }
@@ -85,7 +85,7 @@ impl Ffmpeg {
             ));
         };
         if !output.goes_with(self.format) {
-            return Err(("format", format!("is {}, which does not go with the -f of the command", self.format)));
+            return Err(("format", format!("is {}, which contradicts the -f of the command", self.format)));
         }
         Ok(command)
     }

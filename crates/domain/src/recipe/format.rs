@@ -303,9 +303,9 @@ pub(super) fn read_container(form: &mut Form, fits: fn(Format) -> bool) -> Optio
         Some(codec) if !format.codecs().contains(&codec) => {
             let words: Vec<_> = format.codecs().iter().map(|codec| codec.as_str()).collect();
             let message = if words.is_empty() {
-                format!("does not go with format {format}, which has no choice of video codec")
+                format!("cannot be combined with format {format}, which has no choice of video codec")
             } else {
-                format!("does not go with format {format}, which takes {}", words.join(", "))
+                format!("cannot be combined with format {format}, which takes {}", words.join(", "))
             };
             form.refuse("codec", codec.as_str().into(), message);
             None

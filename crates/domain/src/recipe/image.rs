@@ -18,12 +18,13 @@ choice! {
     }
 }
 
-/// `image`: a smaller picture, made without ffmpeg. Never larger than the source where format and size stay.
+/// `image`: a smaller image, created without ffmpeg. It is never larger than the source if format and dimensions stay the
+/// same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Image {
-    /// How hard it is squeezed.
+    /// How strongly the image is compressed.
     pub level: Level,
-    /// What to write: jpg, png, webp, avif or gif; the source's own format when absent.
+    /// Format of the result: jpg, png, webp, avif or gif; the source's format by default.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub format: Option<Format>,
     /// Width of the box, in pixels; never enlarged.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::format::*;
 use crate::form::Form;
 
-/// `normalize_audio`: the sound brought to a loudness, with its true peaks held below a cap; a picture is copied.
+/// `normalize_audio`: the audio brought to a loudness, with its true peaks held below a cap. Video is copied.
 ///
 /// # Source
 /// Loudness and true peak as in ITU-R BS.1770-5 and EBU R 128.
@@ -15,7 +15,7 @@ pub struct NormalizeAudio {
     pub target_lufs: f64,
     /// Highest true peak of the result, in dBTP.
     pub true_peak_dbtp: f64,
-    /// What to write; absent keeps the source's container, or its codec in its usual one.
+    /// Format of the result. By default the source's container, or its codec in its usual container.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub format: Option<Format>,
 }

@@ -19,7 +19,7 @@ choice! {
 }
 
 choice! {
-    /// What segments are made of.
+    /// Format of the segments.
     SegmentFormat {
         /// Fragmented mp4 (CMAF).
         Fmp4 = "fmp4",
@@ -42,7 +42,7 @@ pub struct Rendition {
     /// Bits per second of the video, in thousands; the tier's rate factor when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bitrate_kbps: Option<u32>,
-    /// Tier of effort.
+    /// Quality tier.
     pub quality: Quality,
 }
 
@@ -56,7 +56,7 @@ pub struct Package {
     pub video: Vec<Rendition>,
     /// Length of a segment, in seconds.
     pub segment_seconds: u32,
-    /// What segments are made of.
+    /// Format of the segments.
     pub segment_format: SegmentFormat,
 }
 

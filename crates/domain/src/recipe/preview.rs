@@ -8,17 +8,17 @@ use crate::form::Form;
 /// `preview`: a few moments of a video as a short animation that repeats, without sound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Preview {
-    /// What to write: webp or gif.
+    /// Format of the result: webp or gif.
     pub format: Format,
-    /// How long all of it is, in seconds.
+    /// Length of the animation, in seconds.
     pub duration_seconds: f64,
-    /// How many parts of the video it shows, one after another.
+    /// Number of parts of the video to show.
     pub segments: u32,
-    /// Width in pixels; the aspect is kept, and nothing is enlarged.
+    /// Width in pixels. The aspect ratio is kept, and nothing is enlarged.
     pub width: u32,
     /// Frames per second.
     pub frame_rate: f64,
-    /// Where the first part begins, in seconds; absent: the parts lie in the middles of equal shares of the video.
+    /// Start of the first part, in seconds. By default each part is in the middle of an equal share of the video.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start_seconds: Option<f64>,
 }

@@ -19,20 +19,20 @@ choice! {
 /// `proxy`: an H.264 mp4 for editing, always encoded, easy to seek in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Proxy {
-    /// Rate factor, 0 to 51; ignored where `bitrate_kbps` is given.
+    /// Rate factor, 0 to 51; ignored if `bitrate_kbps` is given.
     pub crf: u32,
-    /// Bits per second of the video, in thousands; goes before `crf`.
+    /// Bit rate of the video in thousands of bits per second; takes precedence over `crf`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bitrate_kbps: Option<u32>,
-    /// How often it has a key frame.
+    /// Distance of key frames.
     pub gop: Gop,
     /// The box; a proxy is never enlarged.
     #[serde(flatten)]
     pub size: Size,
-    /// Where it begins, in seconds.
+    /// Start of the part, in seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub start_seconds: Option<f64>,
-    /// How long it is, in seconds; to the end when absent.
+    /// Length of the part, in seconds; by default to the end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub duration_seconds: Option<f64>,
 }
@@ -44,7 +44,7 @@ impl Proxy {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
         let size = Size::read(form);
         if size.enlarge {
-            form.refuse("enlarge", true.into(), "must be left out: a proxy is never larger than its source");
+            form.refuse("enlarge", true.into(), "must be omitted: a proxy is never larger than its source");
         }
         Some(Self {
             crf: form.integer32_or("crf", 0..=51, DEFAULT_PROXY_CRF),

@@ -5,19 +5,19 @@ use serde::{Deserialize, Serialize};
 use super::format::*;
 use crate::form::Form;
 
-/// `resize`: another picture size, everything else as good as it was.
+/// `resize`: other dimensions, everything else as good as it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Resize {
     /// The box; at least one of its sides or a named size is given.
     #[serde(flatten)]
     pub size: Size,
-    /// How the picture meets the box.
+    /// How the result fits the box.
     pub fit: Fit,
     /// Container.
     pub format: Format,
     /// Video codec.
     pub codec: VideoCodec,
-    /// Tier of effort.
+    /// Quality tier.
     pub quality: Quality,
 }
 

@@ -5,18 +5,18 @@ use serde::{Deserialize, Serialize};
 use super::format::*;
 use crate::form::Form;
 
-/// `sprite`: a storyboard. Thumbnails at even distances, tiled into sheets, with a WebVTT file that says which part of
-/// which sheet is for which time.
+/// `sprite`: a storyboard. Thumbnails at even intervals, tiled into sheets, with a WebVTT file that maps times to regions of
+/// the sheets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Sprite {
-    /// Seconds between two thumbnails; absent: so that there are about 100, at least one second.
+    /// Seconds between two thumbnails. By default about 100 thumbnails, at least one second apart.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub interval_seconds: Option<f64>,
-    /// Thumbnails beside each other on a sheet.
+    /// Thumbnails per row of a sheet.
     pub columns: u32,
-    /// Thumbnails below each other on a sheet.
+    /// Rows of a sheet.
     pub rows: u32,
-    /// Width of a thumbnail, in pixels; the aspect is kept.
+    /// Width of a thumbnail, in pixels. The aspect ratio is kept.
     pub width: u32,
     /// Format of the sheets: jpg, webp or png.
     pub format: Format,

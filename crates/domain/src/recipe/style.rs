@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use super::format::*;
 use crate::form::Form;
 
-/// `style`: the look and sound of one video measured and given to another.
+/// `style`: gives a video the look and sound of another one.
 ///
-/// With a second input, named by `template`, its colour, loudness, frame rate and aspect are measured and the first input
-/// is rendered like it. Without, the first is measured and rendered as it is. What was measured stands in the receipt.
+/// With `template`, the colour, loudness, frame rate and aspect ratio of that input are measured, and the first input is
+/// rendered like it. Without, the first input is measured, and rendered unchanged. The receipt holds the measurements.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Style {
-    /// The name of the input whose style is taken.
+    /// Name of the input whose style is used.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub template: Option<String>,
-    /// Tier of effort.
+    /// Quality tier.
     pub quality: Quality,
     /// Container: mp4, mov, mkv or webm.
     pub format: Format,

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::format::*;
 use crate::form::Form;
 
-/// `thumbnail`: one frame as a still picture.
+/// `thumbnail`: one frame as a still image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Thumbnail {
-    /// Which frame: the one shown at that second.
+    /// Time of the frame, in seconds.
     pub at_seconds: f64,
-    /// Picture format.
+    /// Image format.
     pub format: Format,
     /// The box; never enlarged.
     #[serde(flatten)]

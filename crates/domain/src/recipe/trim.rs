@@ -8,17 +8,17 @@ use crate::form::Form;
 /// `trim`: a part of the source, cut to the frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Trim {
-    /// Where the part begins, in seconds.
+    /// Start of the part, in seconds.
     pub start_seconds: f64,
-    /// How long it is, in seconds; to the end when absent.
+    /// Length of the part, in seconds; by default to the end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub duration_seconds: Option<f64>,
-    /// What to write: a video or an audio format.
+    /// Format of the result: a video or an audio format.
     pub format: Format,
     /// Video codec; absent for audio formats.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub codec: Option<VideoCodec>,
-    /// Tier of effort.
+    /// Quality tier.
     pub quality: Quality,
 }
 

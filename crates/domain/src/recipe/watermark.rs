@@ -41,27 +41,27 @@ pub enum Margin {
     Pixels(u32),
 }
 
-/// `watermark`: another picture laid on a video or a still.
+/// `watermark`: an image laid over a video or another image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Watermark {
-    /// The name of the input that is the mark: a still picture, whose alpha is honoured.
+    /// Name of the input that is the watermark: a still image, whose alpha is kept.
     pub image: String,
-    /// Where it lies.
+    /// Place of the watermark.
     pub place: MarkPlace,
     /// How far from the edges.
     #[serde(flatten)]
     pub margin: Margin,
-    /// From 0, not to be seen, to 1, as the mark is.
+    /// Opacity of the watermark, from 0 (invisible) to 1 (unchanged).
     pub opacity: f64,
-    /// Width of the mark, in hundredths of the picture's width; its aspect is kept.
+    /// Width of the watermark, in per cent of the width of the video or image. Its aspect ratio is kept.
     pub width_percent: f64,
-    /// What to write; absent: mp4 for a video, the source's own for a still, or png.
+    /// Format of the result. By default mp4 for a video; for an image its own format, or png.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub format: Option<Format>,
-    /// Video codec; absent for stills.
+    /// Video codec; absent for images.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub codec: Option<VideoCodec>,
-    /// Tier of effort, of a video.
+    /// Quality tier of a video.
     pub quality: Quality,
 }
 
@@ -89,7 +89,7 @@ impl Watermark {
         if let (None, Some(codec)) = (format, codec)
             && !Format::Mp4.codecs().contains(&codec)
         {
-            form.refuse("codec", codec.as_str().into(), "does not go with format mp4");
+            form.refuse("codec", codec.as_str().into(), "cannot be combined with format mp4");
         }
         Some(Self { image: image?, place, margin, opacity, width_percent, format, codec, quality })
     }

@@ -17,18 +17,18 @@ choice! {
     }
 }
 
-/// `waveform`: one picture of all of the sound, with its peaks as JSON beside it.
+/// `waveform`: one image of the whole audio, with its peaks as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Waveform {
-    /// What to write: `png`, `svg`, or `json` for the peaks alone.
+    /// Format of the result: `png`, `svg`, or `json` for the peaks only.
     pub format: Format,
-    /// Width of the picture in pixels, and the most peaks that there are.
+    /// Width of the image in pixels, and the largest number of peaks.
     pub width: u32,
-    /// Height of the picture in pixels.
+    /// Height of the image in pixels.
     pub height: u32,
-    /// Of the wave.
+    /// Colour of the wave.
     pub color: Rgb,
-    /// Behind the wave; transparent when absent.
+    /// Background colour; transparent by default.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub background: Option<Rgb>,
     /// How channels are drawn.
@@ -41,7 +41,7 @@ impl Waveform {
         let format = form.or("format", format, Format::Png);
         if format == Format::Json {
             for name in ["height", "color", "background"].into_iter().filter(|name| form.has(name)) {
-                form.refuse(name, serde_json::Value::Null, "does not go with format json, which holds no picture");
+                form.refuse(name, serde_json::Value::Null, "cannot be combined with format json, which has no image");
             }
         }
         let wave = color(form, "color");

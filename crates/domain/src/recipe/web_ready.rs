@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::format::*;
 use crate::form::Form;
 
-/// `web_ready`: an mp4 that plays in any browser while it loads, by the cheapest way that gets there.
+/// `web_ready`: an mp4 that plays in any browser while it loads, re-encoded only if necessary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WebReady {
     /// Rate factor; forces an encoding.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub crf: Option<u32>,
-    /// Bits per second of the video, in thousands; forces an encoding.
+    /// Bit rate of the video in thousands of bits per second; forces an encoding.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bitrate_kbps: Option<u32>,
     /// The box; a source that is larger is encoded.

@@ -141,7 +141,7 @@ async fn a_private_endpoint_is_refused_by_the_policy_before_anything_is_sent() {
     let there =
         OpenOrigin::open(&origin(server.place()), keys(SECRET), &egress(Policy::public().allow_http())).unwrap();
     let validation = there.validate(Timestamp::from_millis(7)).await;
-    let said = "the host does not lead to an address that is allowed";
+    let said = "the host does not resolve to an allowed address";
     assert_eq!(validation.read_error.as_deref(), Some(said));
     assert_eq!(validation.write_error.as_deref(), Some(said));
     assert!(server.requests().is_empty());

@@ -82,6 +82,6 @@ async fn an_address_that_is_not_public_is_refused_with_the_reason() {
     let origin = crate::origin(place);
     let there = OpenOrigin::open(&origin, headers(&[]), &egress(Policy::public().allow_http())).unwrap();
     let validation = there.validate(Timestamp::from_millis(0)).await;
-    assert_eq!(validation.read_error.as_deref(), Some("the host does not lead to an address that is allowed"));
+    assert_eq!(validation.read_error.as_deref(), Some("the host does not resolve to an allowed address"));
     assert!(server.requests().is_empty());
 }

@@ -38,7 +38,7 @@ use crate::sniff::{self, Sniffed};
 pub use pack::{pack, pack_and_compare};
 
 /// What is taken apart here.
-const TAKEN: &str = "the archives that are taken are zip, tar, tar.gz, tar.bz2, tar.xz and tar.zst";
+const TAKEN: &str = "supported archives are zip, tar, tar.gz, tar.bz2, tar.xz and tar.zst";
 
 /// How much an archive may hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

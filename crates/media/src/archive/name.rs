@@ -196,10 +196,7 @@ fn remember(
             }
             (Some(Use::Way | Use::Folder), Use::Way) => {}
             _ => {
-                return Err(unsafe_member(
-                    shown,
-                    "has the name of another member, or one that is the same on some machines",
-                ));
+                return Err(unsafe_member(shown, "has the same name as another member, at least on some machines"));
             }
         }
     }

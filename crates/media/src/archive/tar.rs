@@ -89,7 +89,7 @@ fn survey(decoder: Box<dyn Read>, taking: &Taking<'_>) -> Result<(), MediaError>
         if is_pax && ::tar::PaxExtensions::new(&records).flatten().any(|record| sizes(record.key_bytes())) {
             return Err(refused(
                 "archive_not_supported",
-                "the archive tells sizes beside its headers, which is not read here",
+                "the archive stores sizes outside its headers, which is not supported",
             ));
         }
     }
@@ -106,7 +106,7 @@ fn most(taking: &Taking<'_>) -> u64 {
 /// What ended a walk: too many bytes, or bytes that are no archive.
 fn stopped(error: &io::Error) -> MediaError {
     match error.kind() {
-        io::ErrorKind::FileTooLarge => over("the archive unpacks to more than is taken".to_owned()),
+        io::ErrorKind::FileTooLarge => over("the archive unpacks to more than the limit".to_owned()),
         io::ErrorKind::OutOfMemory => too_much_memory("the archive"),
         _ => broken(error),
     }

@@ -82,7 +82,7 @@ fn copy(from: &Path, to: &Path, limits: &ImageLimits) -> Result<Option<boxes::Nc
 fn plain_png(folder: &Path, colors: Option<boxes::Nclx>, most: u64) -> Result<PathBuf, MediaError> {
     let written = WRITTEN.into_iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok());
     let png = written.map(|path| plain::read(&path, most)).transpose()?.and_then(|png| chunks::plain(&png, colors));
-    let Some(png) = png else { return Err(damaged("it holds no picture that can be decoded")) };
+    let Some(png) = png else { return Err(damaged("it has no image that can be decoded")) };
     for name in [COPY, WRITTEN[0], WRITTEN[1]] {
         match std::fs::remove_file(folder.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -95,19 +95,19 @@ fn plain_png(folder: &Path, colors: Option<boxes::Nclx>, most: u64) -> Result<Pa
 }
 
 fn blame(ended: &Ended, stall: Duration) -> MediaError {
-    tracing::info!(ending = ?ended.ending, said = ended.stderr.last_line(), "heif-convert could not read a picture");
+    tracing::info!(ending = ?ended.ending, said = ended.stderr.last_line(), "heif-convert could not read an image");
     let server = |code, message: String| MediaError::Failed(JobFailure::server(Stage::Probing, code, message));
     match ended.ending {
         Ending::Canceled => MediaError::Canceled,
         Ending::Stalled => {
             let seconds = stall.as_secs_f64();
-            server("stalled", format!("the decoder of HEIC showed no sign of life for {seconds} seconds"))
+            server("stalled", format!("the decoder of HEIC made no progress for {seconds} seconds"))
         }
         Ending::TimedOut => {
             server("timed_out", format!("the decoder of HEIC took longer than {} seconds", WALL.as_secs()))
         }
         Ending::OverMemory | Ending::OverProcesses | Ending::OverSize => {
-            let message = "the decoder of HEIC needed more memory, threads or room than the server allows it";
+            let message = "the decoder of HEIC needed more memory, threads or disk than the server allows";
             MediaError::Failed(JobFailure::request(Stage::Probing, "over_limit", message))
         }
         // It has no exit code for a reason; what ends a decoder is nearly always what it decodes.

@@ -111,7 +111,7 @@ fn shown(items: &Items<'_>, grid: Option<&Grid>) -> Properties {
 /// The items, and the grid that the picture is, where it is one.
 fn opened(bytes: &[u8]) -> Result<(Items<'_>, Option<Grid>), MediaError> {
     refuse_sequence(bytes)?;
-    let items = Items::read(bytes).ok_or_else(|| damaged(KIND, "its items make no sense"))?;
+    let items = Items::read(bytes).ok_or_else(|| damaged(KIND, "its items are invalid"))?;
     let is_grid = items.kind(items.primary) == Some(b"grid");
     let grid = is_grid.then(|| Grid::read(&items, items.primary, KIND)).transpose()?;
     Ok((items, grid))
@@ -125,7 +125,7 @@ fn alpha_of(items: &Items<'_>, grid: &Grid) -> Result<Option<Grid>, MediaError> 
     };
     match items.kind(alpha) {
         Some(b"grid") => Grid::read(items, alpha, KIND).map(Some),
-        _ => Err(unsupported(KIND, "in tiles with a transparency of another sort")),
+        _ => Err(unsupported(KIND, "in tiles with another kind of transparency")),
     }
 }
 
@@ -158,7 +158,7 @@ fn is_sequence(bytes: &[u8]) -> bool {
 
 fn refuse_sequence(bytes: &[u8]) -> Result<(), MediaError> {
     if is_sequence(bytes) {
-        let why = "(animated), of which the frames are not read; as GIF, WebP or a video it can be taken";
+        let why = "(animated), whose frames are not supported; convert it to GIF, WebP or a video";
         return Err(rejected("unsupported_media", format!("the input is an AVIF image sequence {why}")));
     }
     Ok(())
@@ -166,7 +166,7 @@ fn refuse_sequence(bytes: &[u8]) -> Result<(), MediaError> {
 
 fn parse(bytes: &[u8]) -> Result<avif_parse::AvifData, MediaError> {
     avif_parse::read_avif(&mut &bytes[..]).map_err(|error| match error {
-        avif_parse::Error::Unsupported(what) => unsupported(KIND, format!("of a sort ({what})")),
+        avif_parse::Error::Unsupported(what) => unsupported(KIND, format!("of an unusual kind ({what})")),
         other => damaged(KIND, other),
     })
 }
@@ -191,7 +191,7 @@ fn whole(data: &avif_parse::AvifData, limits: &ImageLimits) -> Result<DynamicIma
     let Some(alpha) = &data.alpha_item else { return pixels(width, height, rgb, 3) };
     let alpha = av1(alpha.to_vec(), limits)?;
     if (alpha.width(), alpha.height()) != (width, height) {
-        return Err(damaged(KIND, "its transparency is of another size"));
+        return Err(damaged(KIND, "its transparency has another size"));
     }
     pixels(width, height, with_alpha(&mut rgb, &luma(&alpha)?, data.premultiplied_alpha), 4)
 }
@@ -208,7 +208,7 @@ fn tiles(items: &Items<'_>, grid: &Grid, limits: &ImageLimits) -> Result<Dynamic
     })?;
     let Some(alpha) = alpha_of(items, grid)? else { return pixels(width, height, rgb, 3) };
     if alpha.size != grid.size {
-        return Err(damaged(KIND, "its transparency is of another size"));
+        return Err(damaged(KIND, "its transparency has another size"));
     }
     let plane = alpha.join(KIND, 1, |item| {
         let tile = tile(item)?;
@@ -240,7 +240,7 @@ fn av1(data: Vec<u8>, limits: &ImageLimits) -> Result<Decoded, MediaError> {
             Err(error) => return Err(wrong(error)),
         }
     }
-    Err(damaged(KIND, "it ends before its picture does"))
+    Err(damaged(KIND, "it ends before its image does"))
 }
 
 /// One plane with its samples brought to 8 bits: row after row, no padding.

@@ -32,8 +32,7 @@ pub(crate) fn claim(found: &Inspected, limits: &ImageLimits, claim: Claim<'_>) -
     if needed > most {
         let Inspected { width, height, .. } = *found;
         let message = format!(
-            "the input has {width} x {height} pixels, which take about {needed} bytes of memory; the limit for all pictures \
-             together is {most} (`image.memory_bytes`)"
+            "the input has {width} x {height} pixels, which take about {needed} bytes of memory; the limit for all images together is {most} (`image.memory_bytes`)"
         );
         return Err(rejected("over_limit", message));
     }

@@ -72,7 +72,7 @@ pub(crate) fn upright(mut picture: Picture, found: &Inspected) -> Result<Picture
     let grey = picture.pixels.color().channel_count() < 3;
     picture.profile = picture.profile.filter(|profile| color::fits(profile, grey));
     if (picture.pixels.width(), picture.pixels.height()) != (found.width, found.height) {
-        return Err(damaged(found.kind, "its pixels are not of the size that its header says"));
+        return Err(damaged(found.kind, "its pixels do not have the size in its header"));
     }
     Ok(picture)
 }
@@ -125,7 +125,7 @@ pub(crate) fn pixels(width: u32, height: u32, bytes: Vec<u8>, channels: u8) -> R
         3 => image::RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8),
         _ => image::RgbaImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8),
     };
-    made.ok_or_else(|| not_encoded("a decoder answered with a picture of another size"))
+    made.ok_or_else(|| not_encoded("a decoder returned an image of another size"))
 }
 
 /// The decoder is asked for the channels as they are stored; colours are ours to convert. It takes the Adobe marker's word

@@ -66,7 +66,7 @@ impl<'a> Shown<'a> {
         let Some(frame) = self.animation.next()? else { return Ok(None) };
         let stored = self.found.stored();
         if (frame.pixels.width(), frame.pixels.height()) != (stored.width, stored.height) {
-            return Err(damaged(self.found.kind, "a frame is not of the size that its header says"));
+            return Err(damaged(self.found.kind, "a frame does not have the size in its header"));
         }
         let length = shown_for(frame.delay);
         let begin = self.begin;

@@ -29,7 +29,7 @@ pub(crate) struct Grid {
 impl Grid {
     /// The grid that an item describes.
     pub(crate) fn read(items: &Items<'_>, item: u32, kind: Kind) -> Result<Self, MediaError> {
-        let wrong = || damaged(kind, "its tiles make no sense");
+        let wrong = || damaged(kind, "its tiles are invalid");
         let content = items.bytes(item).ok_or_else(wrong)?;
         let &[_, flags, rows, columns, ref rest @ ..] = &content[..] else { return Err(wrong()) };
         let number = |at: usize| match flags & 1 {

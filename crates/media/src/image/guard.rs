@@ -20,7 +20,7 @@ impl Deadline {
     /// Asked between two pieces of work.
     pub(crate) fn check(&self) -> Result<(), MediaError> {
         if self.is_late() {
-            let message = format!("the picture took longer than {} seconds", self.time.as_secs());
+            let message = format!("the image took longer than {} seconds", self.time.as_secs());
             return Err(MediaError::Failed(JobFailure::server(Stage::Encoding, "timed_out", message)));
         }
         Ok(())
@@ -37,12 +37,12 @@ impl Deadline {
 
 /// Decodes; what the codec says or a panic of it is the picture's fault.
 pub(crate) fn decoding<T>(kind: Kind, work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged(kind, "the decoder gave up")))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged(kind, "the decoder failed")))
 }
 
 /// Encodes; a panic of the codec is our fault.
 pub(crate) fn encoding<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(not_encoded("the encoder gave up")))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(not_encoded("the encoder failed")))
 }
 
 pub(crate) fn damaged(kind: Kind, why: impl Display) -> MediaError {
@@ -51,7 +51,7 @@ pub(crate) fn damaged(kind: Kind, why: impl Display) -> MediaError {
 }
 
 pub(crate) fn unsupported(kind: Kind, what: impl Display) -> MediaError {
-    let message = format!("the input is {} {what}, which is not taken here", kind.word());
+    let message = format!("the input is {} {what}, which is not supported", kind.word());
     MediaError::Rejected(JobFailure::input(Stage::Probing, "unsupported_media", message))
 }
 
@@ -60,6 +60,6 @@ pub(crate) fn rejected(code: &str, what: impl Into<String>) -> MediaError {
 }
 
 pub(crate) fn not_encoded(why: impl Display) -> MediaError {
-    let message = format!("the picture could not be encoded: {why}");
+    let message = format!("the image could not be encoded: {why}");
     MediaError::Failed(JobFailure::server(Stage::Encoding, "encoding_failed", message))
 }

@@ -107,7 +107,7 @@ pub(crate) fn read(path: &Path, limits: &ImageLimits) -> Result<Vec<u8>, MediaEr
     let mut file = plain::open(path)?;
     let size = file.metadata()?.len();
     if size > limits.input_bytes {
-        let message = format!("the input has {size} bytes; the limit for pictures is {}", limits.input_bytes);
+        let message = format!("the input has {size} bytes; the limit for images is {}", limits.input_bytes);
         return Err(rejected("over_limit", message));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
@@ -262,7 +262,7 @@ fn plain(kind: Kind, decoder: ImageResult<impl ImageDecoder>) -> Result<Inspecte
 /// What `image` says of a picture: some are whole, but of a sort that nobody decodes.
 pub(crate) fn bad(kind: Kind, error: &image::ImageError) -> MediaError {
     match error {
-        image::ImageError::Unsupported(_) => unsupported(kind, "of a rare sort"),
+        image::ImageError::Unsupported(_) => unsupported(kind, "of an unusual kind"),
         other => damaged(kind, other),
     }
 }

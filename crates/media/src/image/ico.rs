@@ -65,7 +65,7 @@ fn entries(file: &[u8]) -> Vec<Entry<'_>> {
 fn best(file: &[u8]) -> Result<Entry<'_>, MediaError> {
     let all = entries(file).into_iter();
     let best = all.max_by_key(|entry| (u64::from(entry.width) * u64::from(entry.height), entry.bits));
-    best.ok_or_else(|| damaged(KIND, "it holds no picture"))
+    best.ok_or_else(|| damaged(KIND, "it contains no image"))
 }
 
 /// The header alone.

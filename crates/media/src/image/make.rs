@@ -279,7 +279,7 @@ impl<'a> Work<'a> {
             self.decoding += began.elapsed();
             let Some(Frame { pixels, delay }) = next? else { break };
             if (pixels.width(), pixels.height()) != (self.found.width, self.found.height) {
-                return Err(damaged(self.found.kind, "a frame is not of the size that its header says"));
+                return Err(damaged(self.found.kind, "a frame does not have the size in its header"));
             }
             let began = Instant::now();
             if self.limits.compare && self.sketch.is_none() {
@@ -315,7 +315,7 @@ impl<'a> Work<'a> {
         if !fits(&best) {
             let least = best.bytes.len();
             let message = format!(
-                "the smallest that this picture becomes as {} of {} x {} is {least} bytes; the limit asked for is {most}",
+                "the smallest result for this image as {} of {} x {} is {least} bytes; the requested limit is {most}",
                 self.format.extension(),
                 self.size.0,
                 self.size.1,

@@ -14,7 +14,7 @@ use super::ifd::{COMPRESSION, DNG_VERSION, Directory, MAKE, NEW_SUBFILE_TYPE, PH
 /// The words for a kind of RAW, to follow "the input is".
 macro_rules! camera_raw {
     ($name:literal) => {
-        concat!("a camera RAW picture (", $name, "), which is not taken here; convert it to TIFF or JPEG first")
+        concat!("a camera RAW image (", $name, "), which is not supported; convert it to TIFF or JPEG first")
     };
 }
 
@@ -83,5 +83,5 @@ fn of_maker(first: &Directory<'_>) -> &'static str {
         (b"SEIKO EPSON", camera_raw!("ERF")),
     ];
     let found = makers.iter().find(|(maker, _)| make.trim_ascii().starts_with(maker)).map(|(_, words)| *words);
-    found.unwrap_or("a camera RAW picture, which is not taken here; convert it to TIFF or JPEG first")
+    found.unwrap_or("a camera RAW image, which is not supported; convert it to TIFF or JPEG first")
 }

@@ -426,7 +426,7 @@ fn a_cap_on_bytes_is_kept_or_refused() {
         assert_eq!(code(&error), "target_too_small");
     }
     let error = room.make(&input, Wish { max_bytes: Some(60), ..to(ImageFormat::Jpeg) }).unwrap_err();
-    assert!(error.failure().unwrap().message.contains("the limit asked for is 60"));
+    assert!(error.failure().unwrap().message.contains("the requested limit is 60"));
 }
 
 /// Headers that claim 30000 x 30000 pixels with next to nothing behind them.

@@ -182,7 +182,7 @@ impl Work<'_> {
             words.push("turned upright".to_owned());
         }
         if self.found.alpha && self.format == ImageFormat::Jpeg {
-            words.push("what is transparent is white: jpg holds no alpha".to_owned());
+            words.push("transparent pixels become white: jpg has no alpha".to_owned());
         }
         StreamPlan::new("image", "encode", words.join("; "))
     }

@@ -72,7 +72,7 @@ struct Page<'a> {
 
 /// A picture that only stands for another one, or a mask, is not the page.
 fn page(bytes: &[u8]) -> Result<Page<'_>, MediaError> {
-    let wrong = || damaged(KIND, "its directory makes no sense");
+    let wrong = || damaged(KIND, "its directory is invalid");
     let tiff = Tiff::open(bytes).ok_or_else(wrong)?;
     let is_page = |directory: &Directory<'_>| directory.number(NEW_SUBFILE_TYPE).unwrap_or(0) & 5 == 0;
     let mut found = tiff.directories().enumerate().take(64).find(|(_, directory)| is_page(directory));
@@ -94,7 +94,7 @@ fn page(bytes: &[u8]) -> Result<Page<'_>, MediaError> {
 fn colors(directory: &Directory<'_>) -> Result<Colors, MediaError> {
     let is_jpeg = directory.number(COMPRESSION) == Some(7);
     if directory.number(COMPRESSION) == Some(6) {
-        return Err(unsupported(KIND, "packed as JPEG in the way of before 1995"));
+        return Err(unsupported(KIND, "with JPEG compression in the style of before 1995"));
     }
     Ok(match directory.number(PHOTOMETRIC) {
         Some(0) => Colors::Grey { white_is_zero: true },
@@ -110,11 +110,11 @@ fn colors(directory: &Directory<'_>) -> Result<Colors, MediaError> {
                 Colors::Ycc { columns: columns as usize, rows: rows as usize }
             }
             [] => Colors::Ycc { columns: 2, rows: 2 },
-            _ => return Err(damaged(KIND, "its chroma is stored in an impossible way")),
+            _ => return Err(damaged(KIND, "its chroma layout is invalid")),
         },
         Some(8) => Colors::Lab { signed: true },
         Some(9) => Colors::Lab { signed: false },
-        Some(other) => return Err(unsupported(KIND, format!("with colours of a rare sort ({other})"))),
+        Some(other) => return Err(unsupported(KIND, format!("with unusual colours ({other})"))),
     })
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, Medi
         Colors::Palette => {
             let colors = palette(&page.directory)?;
             let Samples::Eight { bytes, .. } = &samples else {
-                return Err(unsupported(KIND, "with a palette of a rare sort"));
+                return Err(unsupported(KIND, "with an unusual palette"));
             };
             let picked = bytes.iter().flat_map(|&index| colors.get(usize::from(index)).copied().unwrap_or([0; 3]));
             Samples::Eight { bytes: picked.collect(), channels: 3 }.into_pixels(page.size, 3, None)?
@@ -220,7 +220,7 @@ fn read(bytes: &[u8], page: &Page<'_>, limits: &ImageLimits) -> Result<Samples, 
             let words = shares.iter().map(|share| (share.clamp(0.0, 1.0) * 65_535.0 + 0.5) as u16).collect();
             Samples::Sixteen { words: woven(words, channels, count, planes), channels }
         }
-        _ => return Err(unsupported(KIND, "with samples of a rare sort")),
+        _ => return Err(unsupported(KIND, "with unusual samples")),
     };
     if samples.len() < count * channels {
         return Err(damaged(KIND, "it has too few samples"));
@@ -230,7 +230,7 @@ fn read(bytes: &[u8], page: &Page<'_>, limits: &ImageLimits) -> Result<Samples, 
 
 fn wrong(error: TiffError) -> MediaError {
     match error {
-        TiffError::UnsupportedError(what) => unsupported(KIND, format!("of a rare sort ({what})")),
+        TiffError::UnsupportedError(what) => unsupported(KIND, format!("of an unusual kind ({what})")),
         other => damaged(KIND, other),
     }
 }
@@ -249,7 +249,7 @@ fn named_plain<'a>(bytes: &'a [u8], page: &Page<'_>) -> Result<Cow<'a, [u8]>, Me
             let (width, height) = (page.size.0 as usize, page.size.1 as usize);
             let strip = directory.number(ROWS_PER_STRIP).map_or(height, |strip| (strip as usize).min(height)).max(1);
             if strip < height && !strip.is_multiple_of(rows) || directory.number(BITS) != Some(8) {
-                return Err(unsupported(KIND, "with chroma stored in a rare way"));
+                return Err(unsupported(KIND, "with an unusual chroma layout"));
             }
             vec![
                 (PHOTOMETRIC, 1),

@@ -71,7 +71,7 @@ fn read_or_end(from: &mut impl Read, buffer: &mut [u8; 8]) -> io::Result<bool> {
 /// # Errors
 /// `InvalidData` where it is something else, or a picture is not named after its place.
 pub(crate) fn measure<R: Read + Seek>(file: &mut R) -> io::Result<Option<MediaInfo>> {
-    let mut zip = ZipArchive::new(file).map_err(|_| invalid("it is no ZIP archive"))?;
+    let mut zip = ZipArchive::new(file).map_err(|_| invalid("it is not a ZIP archive"))?;
     let frames = zip.len();
     let mut looks = None;
     for place in [0, frames.saturating_sub(1)] {
@@ -83,7 +83,7 @@ pub(crate) fn measure<R: Read + Seek>(file: &mut R) -> io::Result<Option<MediaIn
         let mut head = [0; 26];
         entry.read_exact(&mut head)?;
         if &head[..8] != SIGNATURE || &head[12..16] != b"IHDR" {
-            return Err(invalid(format!("{name} is no PNG")));
+            return Err(invalid(format!("{name} is not a PNG")));
         }
         let side = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let look = (side(16), side(20), head[25]);

@@ -130,7 +130,7 @@ pub(super) fn carry(
         None => encoders(wish.format),
     };
     let Some((codec, names, tiers)) = encoder else {
-        let reason = format!("{} holds no sound", wish.format);
+        let reason = format!("{} cannot hold audio", wish.format);
         return Ok((AudioTrack::None, None, StreamPlan::new("audio", "drop", reason)));
     };
     let name = desk.capabilities.first_of(names).ok_or_else(|| missing(codec))?;

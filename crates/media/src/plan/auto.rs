@@ -11,7 +11,7 @@ const SMALL_KBPS: u64 = 128;
 
 pub(super) fn design(desk: &Desk<'_>, auto: &Auto) -> Result<Design, JobFailure> {
     if desk.source.still {
-        let message = "the input is a still picture, which this server does not make smaller";
+        let message = "the input is a still image, which this server does not make smaller";
         return Err(JobFailure::input(Stage::Planning, "still_picture", message));
     }
     let (mut design, chosen) = match &desk.source.info.video {
@@ -49,11 +49,11 @@ fn sound(desk: &Desk<'_>) -> Result<(Design, String), JobFailure> {
     if let (Format::Flac, Some(exact)) = (format, info.depth.filter(|&depth| !depth::fits_flac(Some(depth)))) {
         let kept = Format::from_word(&desk.source.info.format).filter(|format| format.is_audio()).unwrap_or(format);
         let reason = format!("kept: {exact} samples, and flac holds 24 bit");
-        return Ok((desk.kept(kept, vec![StreamPlan::new("audio", "keep", reason)]), "auto: sound".to_owned()));
+        return Ok((desk.kept(kept, vec![StreamPlan::new("audio", "keep", reason)]), "auto: audio".to_owned()));
     }
     let copy =
         if format == Format::Flac { audio::Copy::Never("packed again") } else { audio::Copy::WhereSmall(SMALL_KBPS) };
     let wish = audio::Wish { format, copy, kbps: None, quality: Quality::Economy };
     let design = Design { keep_source_if_larger: true, ..desk.sound(wish)? };
-    Ok((design, format!("auto: sound, so encode to {format}")))
+    Ok((design, format!("auto: audio, so encode to {format}")))
 }

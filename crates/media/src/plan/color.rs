@@ -121,7 +121,7 @@ impl Meaning {
     /// In words for the caller, where the source left the matrix open.
     pub(super) fn note(video: &VideoInfo) -> Option<String> {
         let open = video.color.matrix.is_none() && !is_rgb(video);
-        open.then(|| format!("colours are not tagged, taken for {}", Self::of(video).matrix))
+        open.then(|| format!("untagged colours, assumed to be {}", Self::of(video).matrix))
     }
 
     /// Whether its primaries are so wide that its numbers look pale where they are taken for those of sRGB.

@@ -41,7 +41,7 @@ pub(super) fn sized(desk: &Desk<'_>, compress: &Compress, within: &Size) -> Resu
     };
     let mut place = Place::Shared;
     match (crf, max_bytes, quality) {
-        (Some(crf), _, _) => (wish.rate, wish.reason) = (Rate::Factor(crf), format!("crf {crf} asked")),
+        (Some(crf), _, _) => (wish.rate, wish.reason) = (Rate::Factor(crf), format!("crf {crf} requested")),
         (_, Some(most), _) => {
             if desk.source.size_bytes <= most && fits_already(desk, codec, format) {
                 return Ok(kept(desk, format, most));
@@ -92,7 +92,7 @@ fn share_out(desk: &Desk<'_>, most: u64) -> Result<(u32, u32), JobFailure> {
     if video < LEAST_VIDEO_KBPS {
         let least = f64::from(LEAST_VIDEO_KBPS + audio_kbps) * seconds * 1000.0 / 8.0 / PLANNED;
         let message = format!(
-            "max_bytes is {most}, which leaves {video} kbit/s for the picture; {seconds:.1} seconds need at least {}",
+            "max_bytes is {most}, which leaves {video} kbit/s for the video; {seconds:.1} seconds need at least {}",
             least.ceil()
         );
         return refuse("target_too_small", message);
@@ -108,8 +108,10 @@ fn fits_already(desk: &Desk<'_>, codec: VideoCodec, format: Format) -> bool {
 }
 
 fn kept(desk: &Desk<'_>, format: Format, most: u64) -> Design {
-    let reason =
-        format!("kept: already {} in {} bytes, at most {most} asked", desk.source.info.format, desk.source.size_bytes);
+    let reason = format!(
+        "kept: already {} in {} bytes, at most {most} requested",
+        desk.source.info.format, desk.source.size_bytes
+    );
     let mut streams = vec![StreamPlan::new("video", "keep", &*reason)];
     if desk.source.info.audio.is_some() {
         streams.push(StreamPlan::new("audio", "keep", reason));

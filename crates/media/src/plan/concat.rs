@@ -42,7 +42,7 @@ fn picture(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Desig
     let mut videos = Vec::with_capacity(clips.len());
     for clip in clips {
         if clip.source.still {
-            return Err(unfit(clip, "still_picture", "is a still picture; concat joins videos"));
+            return Err(unfit(clip, "still_picture", "is a still image; concat joins videos"));
         }
         let video = clip.source.info.video.as_ref();
         videos.push(video.ok_or_else(|| unfit(clip, "no_video_stream", "has no video stream"))?);
@@ -133,9 +133,9 @@ fn copyable(concat: &Concat, clips: &[Clip<'_>], videos: &[&VideoInfo]) -> Resul
         } else if video.frame_rate != first.frame_rate || video.variable_frame_rate {
             return differs("frame rate");
         } else if clip.source.video_setup.is_none() || clip.source.video_setup != clips[0].source.video_setup {
-            return differs("what decoders are told");
+            return differs("decoder configuration");
         } else if video.rotation != 0 || !video.square_pixels || video.interlaced {
-            return Err(format!("input {number} is turned, interlaced or has oblong pixels"));
+            return Err(format!("input {number} is rotated, interlaced or has non-square pixels"));
         } else if clip.source.demuxer != "mov" || clip.source.damage.is_some() || clip.source.video_start.abs() > 1e-4 {
             return Err(format!("the times of input {number} are not exact"));
         }
@@ -246,7 +246,7 @@ fn encode_sound(
         let numbers: Vec<_> = silent.iter().map(|clip| (clip.input + 1).to_string()).collect();
         plan.reason += &format!("; silence for input {}", numbers.join(", "));
     }
-    plan.reason = plan.reason.replacen("pcm_f32le does not go into", "joined sound is encoded once for", 1);
+    plan.reason = plan.reason.replacen("pcm_f32le does not go into", "joined audio is encoded once for", 1);
     Ok((AudioTrack::Joined { options }, expect, plan))
 }
 
@@ -272,7 +272,7 @@ fn sound(desk: &Desk<'_>, concat: &Concat, clips: &[Clip<'_>]) -> Result<Design,
     let tolerance = 0.1 + 0.06 * clips.len() as f64;
     let mut streams = vec![plan];
     if clips.iter().any(|clip| clip.source.info.video.is_some()) {
-        streams.insert(0, StreamPlan::new("video", "drop", format!("{} holds sound alone", concat.format)));
+        streams.insert(0, StreamPlan::new("video", "drop", format!("{} holds audio only", concat.format)));
     }
     Ok(Design {
         making: Some(Making { video: VideoTrack::None, audio: track }),

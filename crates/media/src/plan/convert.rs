@@ -24,7 +24,7 @@ pub(super) fn design(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFa
     let sound =
         audio::Wish { format: convert.format, copy: audio::Copy::WhereItFits, kbps: None, quality: convert.quality };
     if convert.format.is_audio() {
-        let copy = if convert.bitrate_kbps.is_some() { audio::Copy::Never("bitrate asked") } else { sound.copy };
+        let copy = if convert.bitrate_kbps.is_some() { audio::Copy::Never("bitrate requested") } else { sound.copy };
         return desk.sound(audio::Wish { kbps: convert.bitrate_kbps, copy, ..sound });
     }
     let video = desk.video()?;
@@ -33,7 +33,7 @@ pub(super) fn design(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFa
         return Err(JobFailure::request(Stage::Planning, "invalid_request", message));
     };
     let (rate, reason) = match convert.bitrate_kbps {
-        Some(kbps) => (Rate::Bits(kbps), format!("{kbps} kbit/s asked")),
+        Some(kbps) => (Rate::Bits(kbps), format!("{kbps} kbit/s requested")),
         None => (Rate::Factor(tier(codec, convert.quality).1), tier_words(codec, convert.quality)),
     };
     let wish = Wish {
@@ -82,7 +82,7 @@ fn gif(desk: &Desk<'_>, convert: &Convert) -> Result<Design, JobFailure> {
     let place = if bytes <= WAITING { Place::Shared } else { Place::Own(Window::Whole, Passes::Palette) };
     let mut streams = vec![StreamPlan::new("video", "encode", notes.join("; "))];
     if desk.source.info.audio.is_some() {
-        streams.push(StreamPlan::new("audio", "drop", "gif holds no sound"));
+        streams.push(StreamPlan::new("audio", "drop", "gif cannot hold audio"));
     }
     let encoder = Encoder { name: "gif".to_owned(), options: Vec::new() };
     let track = VideoTrack::Encode { filters, encoder, uneven, palette: true };

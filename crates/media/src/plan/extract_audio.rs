@@ -22,7 +22,7 @@ pub(super) fn design(desk: &Desk<'_>, extract: &ExtractAudio) -> Result<Design, 
     let begins = part.map_or(0.0, |(start, _)| start);
     let indexed = INDEXED.contains(&desk.source.demuxer) && timeline::jumps_to(desk.source, begins);
     let copy = match extract.bitrate_kbps {
-        Some(_) if extract.fallback.is_none() => audio::Copy::Never("bitrate asked"),
+        Some(_) if extract.fallback.is_none() => audio::Copy::Never("bitrate requested"),
         _ if part.is_some() && !indexed => audio::Copy::Never("cut to the sample"),
         _ => audio::Copy::WhereItFits,
     };

@@ -46,7 +46,7 @@ fn one(desk: &Desk<'_>, group: &[Wish<'_>]) -> Result<Step, JobFailure> {
         let source: &Source = further.map_or(desk.source, |place| &desk.further[place].source);
         if input.still && !source.still {
             let message =
-                format!("the input {} is no still picture: -loop and -framerate do not go before it", input.name);
+                format!("the input {} is not a still image: -loop and -framerate cannot be used with it", input.name);
             return Err(unsupported(message));
         }
         let demuxer = source.demuxer;

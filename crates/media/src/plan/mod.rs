@@ -498,7 +498,7 @@ impl<'a> Desk<'a> {
         }
         let mut streams = vec![plan];
         if self.source.info.video.is_some() {
-            streams.insert(0, StreamPlan::new("video", "drop", format!("{} holds sound alone", wish.format)));
+            streams.insert(0, StreamPlan::new("video", "drop", format!("{} holds audio only", wish.format)));
         }
         let silence = late.filter(|_| encoded).unwrap_or(0.0);
         let seconds = timeline::length(self.source, false, true).map(|seconds| seconds + silence);

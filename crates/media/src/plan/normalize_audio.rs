@@ -82,13 +82,13 @@ fn with_picture(desk: &Desk<'_>, wish: &NormalizeAudio, sound: audio::Wish) -> R
     let format = sound.format;
     if !holds(format, &video.codec) {
         let message = format!(
-            "format is {format}; the picture is {}, which is copied and does not go into {format}; mkv takes it",
+            "format is {format}; the video is {}, which is copied and does not go into {format}; mkv takes it",
             video.codec
         );
         return Err(JobFailure::request(Stage::Planning, "invalid_request", message));
     }
     if web_ready::TIMED.contains(&desk.source.demuxer) {
-        return web_ready::remux(desk, video, sound, "copied: only the sound changes".to_owned());
+        return web_ready::remux(desk, video, sound, "copied: only the audio changes".to_owned());
     }
     encoded(desk, video, wish, sound)
 }

@@ -150,14 +150,15 @@ fn few_enough(segments: f64) -> Result<(), JobFailure> {
     if segments <= MOST_SEGMENTS {
         return Ok(());
     }
-    let message = format!("there would be {segments:.0} segments; the limit is {MOST_SEGMENTS}: ask for longer ones");
+    let message =
+        format!("there would be {segments:.0} segments; the limit is {MOST_SEGMENTS}; increase segment_seconds");
     Err(JobFailure::request(Stage::Planning, "over_limit", message))
 }
 
 fn wish(package: &Package, one: &Chosen<'_>, segment_seconds: f64, rate: f64, uneven: bool) -> Wish {
     let Rendition { codec, quality, bitrate_kbps, frame_rate, .. } = *one.rendition;
     let (bits, reason) = match bitrate_kbps {
-        Some(kbps) => (Rate::Bits(kbps), format!("{kbps} kbit/s asked")),
+        Some(kbps) => (Rate::Bits(kbps), format!("{kbps} kbit/s requested")),
         None => (Rate::Factor(tier(codec, quality).1), tier_words(codec, quality)),
     };
     let frames = (segment_seconds * rate).round().max(1.0);

@@ -59,7 +59,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Preview) -> Result<Design, JobFailu
     );
     let mut streams = vec![StreamPlan::new("video", "encode", notes.join("; "))];
     if desk.source.info.audio.is_some() {
-        streams.push(StreamPlan::new("audio", "drop", format!("{} holds no sound", wish.format)));
+        streams.push(StreamPlan::new("audio", "drop", format!("{} cannot hold audio", wish.format)));
     }
 
     let frames: u64 = parts.iter().map(|part| part.frames).sum();
@@ -90,7 +90,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Preview) -> Result<Design, JobFailu
 fn parts(wish: &Preview, end: f64) -> Result<Vec<Part>, JobFailure> {
     let from = wish.start_seconds.unwrap_or(0.0);
     if from >= end {
-        let message = format!("start_seconds is {from}; the picture is {end:.3} seconds long");
+        let message = format!("start_seconds is {from}; the video is {end:.3} seconds long");
         return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
     }
     let there = end - from;

@@ -66,7 +66,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Sprite) -> Result<Design, JobFailur
     notes.extend(more);
     let mut streams = vec![StreamPlan::new("video", "encode", notes.join("; "))];
     if source.info.audio.is_some() {
-        streams.push(StreamPlan::new("audio", "drop", "a storyboard holds no sound"));
+        streams.push(StreamPlan::new("audio", "drop", "a storyboard has no audio"));
     }
     let encoder = Encoder { name: name.to_owned(), options };
     let track = VideoTrack::Encode { filters, encoder, uneven: false, palette: false };
@@ -86,7 +86,7 @@ pub(super) fn picture_ends(desk: &Desk<'_>) -> Result<f64, JobFailure> {
     let source = desk.source;
     let ends = timeline::length(source, true, false).map(|length| source.video_start + length);
     ends.or(source.info.duration_seconds).filter(|&end| end > 0.0).ok_or_else(|| {
-        let message = "the input does not tell how long it is, which this recipe goes by";
+        let message = "the input has no known duration, which this recipe needs";
         JobFailure::input(Stage::Planning, "unsupported_media", message)
     })
 }

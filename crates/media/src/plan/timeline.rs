@@ -59,7 +59,7 @@ pub(super) fn told(source: &Source, mut streams: Vec<StreamPlan>) -> Vec<StreamP
     if let (true, Some(rate)) =
         (is_untimed(source.demuxer), source.info.video.as_ref().and_then(|video| video.frame_rate))
     {
-        notes.push(format!("the stream tells no times: {} frames per second", seconds(rate)));
+        notes.push(format!("the stream has no timestamps: {} frames per second", seconds(rate)));
     }
     let is_made = |plan: &&mut StreamPlan| plan.stream == "video" && matches!(&*plan.action, "encode" | "copy");
     for plan in streams.iter_mut().filter(|plan| is_made(plan)) {

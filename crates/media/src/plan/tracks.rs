@@ -105,11 +105,11 @@ fn reach(recipe: &Recipe) -> Reach {
         Recipe::Resize(wish) => Reach::All { quality: wish.quality },
         Recipe::Trim(wish) => Reach::All { quality: wish.quality },
         Recipe::ExtractAudio(_) | Recipe::WebReady(_) | Recipe::Auto(_) => Reach::All { quality: Quality::Standard },
-        Recipe::Proxy(_) => Reach::None("a proxy has the picture and one sound"),
-        Recipe::Concat(_) => Reach::None("inputs are joined with the picture and one sound of each"),
-        Recipe::Package(_) => Reach::None("a package has one sound"),
-        Recipe::Style(_) => Reach::None("style changes the picture and one sound"),
-        Recipe::RemoveBackground(_) => Reach::None("remove_background makes a picture with one sound"),
+        Recipe::Proxy(_) => Reach::None("a proxy has the video and one audio track"),
+        Recipe::Concat(_) => Reach::None("inputs are joined with the video and one audio track of each"),
+        Recipe::Package(_) => Reach::None("a package has one audio track"),
+        Recipe::Style(_) => Reach::None("style keeps the video and one audio track"),
+        Recipe::RemoveBackground(_) => Reach::None("remove_background keeps the video and one audio track"),
         Recipe::NormalizeAudio(_) => Reach::All { quality: Quality::Premium },
         Recipe::Watermark(wish) => Reach::All { quality: wish.quality },
         Recipe::Waveform(_) | Recipe::Sprite(_) | Recipe::Preview(_) => Reach::Picture,
@@ -226,7 +226,7 @@ impl Furniture<'_> {
     fn obstacle(&self, takes: bool, what: &str) -> Option<String> {
         match self.reach {
             Reach::None(reason) => Some(reason.to_owned()),
-            _ if !takes => Some(format!("{} has no place for {what}", self.format)),
+            _ if !takes => Some(format!("{} cannot hold {what}", self.format)),
             _ => None,
         }
     }
@@ -235,8 +235,8 @@ impl Furniture<'_> {
         let name = track.words();
         let obstacle = match &track.sound {
             None => Some("it is empty".to_owned()),
-            Some(_) if self.capped => Some("max_bytes leaves room for one sound".to_owned()),
-            Some(_) => self.obstacle(self.room.sounds, "a further sound"),
+            Some(_) if self.capped => Some("max_bytes allows one audio track".to_owned()),
+            Some(_) => self.obstacle(self.room.sounds, "a further audio track"),
         };
         if let Some(reason) = obstacle {
             self.drop("audio", format!("{name}: {reason}"));
@@ -298,7 +298,7 @@ impl Furniture<'_> {
                 Some(format!("{} holds no cover in {}", self.format, track.codec))
             }
             None if more => Some("one cover is kept".to_owned()),
-            None if self.part.is_some() => Some("a part is cut without the cover".to_owned()),
+            None if self.part.is_some() => Some("a cut part has no cover".to_owned()),
             obstacle => obstacle,
         };
         if let Some(reason) = obstacle {

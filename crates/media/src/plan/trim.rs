@@ -94,7 +94,7 @@ impl Cut {
         });
         let Part { start, length, frames } = part(self.start, self.duration, end, grid);
         if frames == Some(0) {
-            let message = format!("start_seconds is {}; the last picture comes before that", self.start);
+            let message = format!("start_seconds is {}; the last frame comes before that", self.start);
             return Err(JobFailure::request(Stage::Planning, "beyond_end", message));
         }
         let jumps = !alone && timeline::jumps(desk.source) && timeline::jumps_to(desk.source, start);

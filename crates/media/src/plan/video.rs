@@ -228,8 +228,7 @@ fn choose(desk: &Desk<'_>, wish: &Wish) -> Result<&'static str, JobFailure> {
     let (width, height) = wish.size;
     let least = there.iter().map(|name| shortest_side(name)).min().ok_or_else(|| missing(wish.codec.as_str()))?;
     there.into_iter().find(|name| width.min(height) >= shortest_side(name)).ok_or_else(|| {
-        let message =
-            format!("the picture would be {width}x{height}; {} here needs at least {least}x{least}", wish.codec);
+        let message = format!("the video would be {width}x{height}; {} needs at least {least}x{least}", wish.codec);
         JobFailure::request(Stage::Planning, "target_too_small", message)
     })
 }

@@ -30,7 +30,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Watermark) -> Result<Design, JobFai
     let refuse = |message: String| Err(JobFailure::request(Stage::Planning, "invalid_request", message));
     let design = match (desk.source.still, wish.format) {
         (true, Some(format)) if format.is_video() => {
-            return refuse(format!("format is {format}; the input is a still picture, which becomes jpg, png or webp"));
+            return refuse(format!("format is {format}; the input is a still image, which becomes jpg, png or webp"));
         }
         (false, Some(format)) if !format.is_video() => {
             return refuse(format!("format is {format}; the input is a video, which becomes mp4, webm, mkv or mov"));
@@ -64,7 +64,7 @@ impl Mark {
         }
         let picture = source.info.video.as_ref().filter(|_| source.still);
         let (Some(picture), Some(index)) = (picture, source.video_index) else {
-            return Err(refuse("unsupported_media", format!("the mark {name} is not a still picture")));
+            return Err(refuse("unsupported_media", format!("the mark {name} is not a still image")));
         };
         Ok(Self { place, index, size: (picture.width.max(1), picture.height.max(1)) })
     }

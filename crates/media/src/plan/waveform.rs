@@ -49,7 +49,7 @@ pub(super) fn design(desk: &Desk<'_>, wish: &Waveform) -> Result<Design, JobFail
     };
     let mut streams = vec![StreamPlan::new("audio", "draw", format!("{what}{how}"))];
     if source.info.video.is_some() {
-        streams.insert(0, StreamPlan::new("video", "drop", "a waveform shows the sound alone"));
+        streams.insert(0, StreamPlan::new("video", "drop", "a waveform shows the audio only"));
     }
     let expect = WaveformExpectation { width: wish.width, height: wish.height, channels, color: wish.color, seconds };
     Ok(Design {

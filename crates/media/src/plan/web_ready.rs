@@ -66,13 +66,13 @@ fn obstacle(desk: &Desk<'_>, video: &VideoInfo, wish: &WebReady, target: (u32, u
     let profile = video.profile.as_deref().unwrap_or("unknown");
     let level = video.level.unwrap_or(i64::MAX);
     if let Some(crf) = wish.crf {
-        Some(format!("crf {crf} asked"))
+        Some(format!("crf {crf} requested"))
     } else if let Some(kbps) = wish.bitrate_kbps {
-        Some(format!("{kbps} kbit/s asked"))
+        Some(format!("{kbps} kbit/s requested"))
     } else if video.codec != "h264" {
         Some(format!("{} does not play everywhere", video.codec))
     } else if target.0 < video.width & !1 || target.1 < video.height & !1 || target.0 > video.width {
-        Some(format!("{}x{} asked", target.0, target.1))
+        Some(format!("{}x{} requested", target.0, target.1))
     } else if !matches!(profile, "High" | "Main" | "Baseline" | "Constrained Baseline") {
         Some(format!("h264 profile {profile} does not play everywhere"))
     } else if level > HIGHEST_LEVEL {
@@ -80,7 +80,7 @@ fn obstacle(desk: &Desk<'_>, video: &VideoInfo, wish: &WebReady, target: (u32, u
     } else if video.pixel_format.as_deref() != Some("yuv420p") {
         Some(format!("samples in {} do not play everywhere", video.pixel_format.as_deref().unwrap_or("unknown layout")))
     } else if video.interlaced {
-        Some("interlaced pictures show combs in browsers".to_owned())
+        Some("interlaced video shows combs in browsers".to_owned())
     } else if !TIMED.contains(&desk.source.demuxer) {
         Some(format!("{} lacks the times that mp4 needs", desk.source.info.format))
     } else {

@@ -307,7 +307,7 @@ impl Reader {
             Ending::Exited(LAUNCH_FAILED) => return MediaError::Sandbox { reason: said },
             Ending::Stalled => {
                 let seconds = tools.stall.as_secs_f64();
-                let message = format!("reading the input showed no sign of life for {seconds} seconds");
+                let message = format!("reading the input made no progress for {seconds} seconds");
                 JobFailure::server(stage, "stalled", message)
             }
             Ending::TimedOut | Ending::Killed(libc::SIGXCPU) => {
@@ -317,7 +317,7 @@ impl Reader {
             Ending::Killed(libc::SIGXFSZ) | Ending::OverSize => tools.limits.over_size(stage),
             Ending::OverMemory | Ending::OverProcesses => tools.limits.over_memory(stage, READING),
             Ending::Killed(libc::SIGKILL) => {
-                let message = "the program that reads the input was killed, as the kernel does where memory runs out";
+                let message = "the program that reads the input was killed, probably because memory ran out";
                 JobFailure::server(stage, "server_failed", message)
             }
             _ if ended.stderr.text().contains("memory allocation of") => tools.limits.over_memory(stage, READING),
@@ -327,7 +327,7 @@ impl Reader {
 }
 
 fn crashed(stage: Stage) -> MediaError {
-    let message = "the input is damaged: the program that reads it crashed over it";
+    let message = "the input is damaged: the program that reads it crashed";
     MediaError::Failed(JobFailure::input(stage, "input_damaged", message))
 }
 

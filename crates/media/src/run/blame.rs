@@ -39,7 +39,7 @@ impl Job<'_> {
             Ending::Canceled => return MediaError::Canceled,
             Ending::Stalled => {
                 let seconds = self.toolbox.settings().stall.as_secs_f64();
-                server("stalled", format!("the encoder showed no sign of life for {seconds} seconds, twice"))
+                server("stalled", format!("the encoder made no progress for {seconds} seconds, twice"))
             }
             Ending::TimedOut | Ending::Killed(libc::SIGXCPU) => self.timed_out(step),
             Ending::Exited(ASKED_TO_END) if ended.cpu >= self.wall(step) => self.timed_out(step),
@@ -73,8 +73,7 @@ impl Job<'_> {
     pub(super) fn over_processes(&self) -> JobFailure {
         let most = self.toolbox.settings().limits.processes;
         let message = format!(
-            "the encoder started more processes and threads than the limit of {most}, which the server sets by \
-             media.max_processes"
+            "the encoder started more processes and threads than the limit of {most}, which the server sets with media.max_processes"
         );
         JobFailure::request(Stage::Encoding, "over_processes", message)
     }

@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use self::process::{Ended, Ending};
 use self::progress::Meter;
 pub use self::progress::Progress;
+pub use self::survivors::end_left_by;
 use crate::error::MediaError;
 use crate::extras::{CHAPTERS, chapter_file};
 use crate::further::Further;
@@ -229,7 +230,7 @@ impl Job<'_> {
         let mut ended = self.once(step, arguments.clone(), share).await?;
         let mut cpu = ended.cpu;
         if ended.ending == Ending::Stalled {
-            tracing::warn!(said = ended.stderr.last_line(), "ffmpeg showed no sign of life and is started again");
+            tracing::warn!(said = ended.stderr.last_line(), "ffmpeg made no progress and is started again");
             ended = self.once(step, arguments, share).await?;
             cpu += ended.cpu;
         }

@@ -6,10 +6,15 @@
 //! children, and is told from what else the server may have started by a mark that the launcher makes and children
 //! inherit: the highest `oom_score_adj`.
 //!
+//! A server that is killed takes its tools along, for the kernel kills them with their parent. What a *script* started
+//! dies only with the next server, which knows it by the mark and by the scratch folder that it was given ([`end_left_by`]).
+//!
 //! An orphan with the mark that is in no living tool's group has left the group of its step, which no tool does that does
 //! its work. It is killed at the end of whichever step comes first, so it need not be known whose it was.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -94,6 +99,16 @@ impl Running {
     }
 }
 
+/// Kills the processes that tools of a dead server left running. `scratch` was the scratch folder of that server; its name
+/// is a random one, so that a process that works there, or was told to put its temporary files there, is one of those.
+pub fn end_left_by(scratch: &Path) {
+    let Some(name) = scratch.file_name() else { return };
+    for process in all().into_iter().filter(|process| process.is_marked() && process.works_in(name)) {
+        tracing::warn!(process = process.id, "killed a process that a tool of a dead server left running");
+        process.kill();
+    }
+}
+
 /// A process, as `/proc` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Process {
@@ -130,6 +145,15 @@ impl Process {
 
     fn is_marked(&self) -> bool {
         std::fs::read_to_string(format!("/proc/{}/oom_score_adj", self.id)).is_ok_and(|mark| mark.trim() == MARK)
+    }
+
+    /// Whether its folder, or the one for its temporary files, lies in a folder of that name.
+    fn works_in(&self, name: &OsStr) -> bool {
+        let is_within = |path: &Path| path.iter().any(|part| part == name);
+        let environment = std::fs::read(format!("/proc/{}/environ", self.id)).unwrap_or_default();
+        let temporary = environment.split(|byte| *byte == 0).find_map(|pair| pair.strip_prefix(b"TMPDIR="));
+        std::fs::read_link(format!("/proc/{}/cwd", self.id)).is_ok_and(|folder| is_within(&folder))
+            || temporary.is_some_and(|folder| is_within(Path::new(OsStr::from_bytes(folder))))
     }
 
     /// Kills it, unless its id belongs to another process by now.

@@ -252,7 +252,7 @@ impl Orders {
             "--address-space" => self.bounds.address_space_bytes = Some(number()?),
             "--file-size" => self.bounds.file_size_bytes = Some(number()?),
             "--cpu-seconds" => self.bounds.cpu_seconds = Some(number()?),
-            _ => return Err(format!("{name} is not known here")),
+            _ => return Err(format!("{name} is unknown")),
         }
         Ok(())
     }

@@ -20,8 +20,9 @@ use super::sample::Frame;
 const FLAT: f64 = 12.0;
 /// Into how many parts a picture is divided, across and down.
 const PARTS: (usize, usize) = (4, 3);
-/// Pictures with a side of fewer pixels are resampled more coarsely.
-const TINY: u32 = 32;
+/// A picture with a side of fewer pixels has more room, for it is resampled more coarsely and a sample of its colours covers
+/// more of what is seen: in proportion, up to twice the room at half of these pixels.
+const SMALL: u32 = 96;
 
 /// How far two pictures are apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -132,14 +133,14 @@ impl Bounds {
             Likeness::Palette => Self { mean: 16.0, cast: 10.0, local: 12.0, correlation: 0.9 },
             Likeness::Shapes => Self { mean: 255.0, cast: 255.0, local: 255.0, correlation: 0.6 },
         };
-        if product.width.min(product.height) >= TINY {
-            return bounds;
-        }
+        let side = f64::from(product.width.min(product.height).max(1));
+        let room = (f64::from(SMALL) / side).clamp(1.0, 2.0);
+        let tenths = |bound: f64| (bound * room * 10.0).round() / 10.0;
         Self {
-            mean: bounds.mean * 2.0,
-            cast: bounds.cast * 2.0,
-            local: bounds.local * 2.0,
-            correlation: bounds.correlation - 0.2,
+            mean: tenths(bounds.mean),
+            cast: tenths(bounds.cast),
+            local: tenths(bounds.local),
+            correlation: ((bounds.correlation - 0.2 * (room - 1.0)) * 100.0).round() / 100.0,
         }
     }
 

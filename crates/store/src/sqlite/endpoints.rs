@@ -8,6 +8,7 @@ use reelhook_domain::event::{EventFilter, EventType};
 use reelhook_domain::id::{AccountId, EndpointId, SecretId};
 use reelhook_domain::quota::Quota;
 use reelhook_domain::time::Timestamp;
+use reelhook_domain::tls::EndpointTls;
 use serde_json::json;
 
 use super::rows::{self, column, hexes, key};
@@ -93,7 +94,7 @@ impl Endpoints for SqliteStore {
     async fn endpoint_for(&self, wanted: JobEndpoint) -> Result<Endpoint> {
         if let Some(row) = by_url(&wanted).read_first(&self.readers).await? {
             let endpoint = rows::endpoint(&row, &self.vault)?;
-            if wanted.headers.as_ref().is_none_or(|headers| *headers == endpoint.headers) {
+            if is_as_wanted(&endpoint, &wanted) {
                 return Ok(endpoint);
             }
         }
@@ -158,6 +159,12 @@ fn by_url(wanted: &JobEndpoint) -> Query<'static> {
         .bind(wanted.dialect.as_str())
 }
 
+/// Whether an endpoint that was found has what is asked for.
+fn is_as_wanted(endpoint: &Endpoint, wanted: &JobEndpoint) -> bool {
+    wanted.headers.as_ref().is_none_or(|headers| *headers == endpoint.headers)
+        && wanted.tls.as_ref().is_none_or(|tls| *tls == endpoint.tls)
+}
+
 fn create(tx: &mut Tx, endpoint: &Endpoint, secret: SigningSecret) -> Result<()> {
     quotas::check(tx, Quota::Endpoints, endpoint.account, 1)?;
     quotas::check(tx, Quota::Secrets, endpoint.account, 1)?;
@@ -172,15 +179,16 @@ fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
     // Somebody else may have made it since we looked.
     if let Some(row) = by_url(&wanted).first(tx)? {
         let mut endpoint = rows::endpoint(&row, tx.vault())?;
-        if let Some(headers) = wanted.headers.filter(|headers| *headers != endpoint.headers) {
-            endpoint.headers = headers;
+        if !is_as_wanted(&endpoint, &wanted) {
+            endpoint.headers = wanted.headers.unwrap_or(endpoint.headers);
+            endpoint.tls = wanted.tls.unwrap_or(endpoint.tls);
             save(tx, &endpoint)?;
             tx.wake(Topic::Endpoint);
             tx.wake(Topic::Delivery);
         }
         return Ok(endpoint);
     }
-    let JobEndpoint { account, role, url, dialect, timeout_ms, headers } = wanted;
+    let JobEndpoint { account, role, url, dialect, timeout_ms, headers, tls } = wanted;
     // Those of jobs are bounded by the jobs.
     if role == EndpointRole::Default {
         quotas::check(tx, Quota::Endpoints, account, 1)?;
@@ -200,6 +208,7 @@ fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
         state: EndpointState::Enabled,
         disabled_reason: None,
         circuit: Circuit::default(),
+        tls: tls.unwrap_or_default(),
         failing: None,
         created_at: tx.now(),
     };
@@ -209,9 +218,9 @@ fn endpoint_for(tx: &mut Tx, wanted: JobEndpoint) -> Result<Endpoint> {
 
 fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
     let insert = query(
-        "insert into endpoints (id, url, events, description, headers, retry, rate, timeout_ms, state, disabled_reason,
+        "insert into endpoints (id, url, events, description, headers, tls, retry, rate, timeout_ms, state, disabled_reason,
             circuit, failing_since, failing_attempts, account, role, dialect, created_at)
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     bind_changeable(insert, endpoint, tx.vault())
         .bind(key(endpoint.account))
@@ -225,8 +234,8 @@ fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
 /// Writes all of an endpoint that can change.
 fn save(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
     let update = query(
-        "update endpoints set url = ?2, events = ?3, description = ?4, headers = ?5, retry = ?6, rate = ?7, timeout_ms = ?8,
-            state = ?9, disabled_reason = ?10, circuit = ?11, failing_since = ?12, failing_attempts = ?13
+        "update endpoints set url = ?2, events = ?3, description = ?4, headers = ?5, tls = ?6, retry = ?7, rate = ?8, timeout_ms = ?9,
+            state = ?10, disabled_reason = ?11, circuit = ?12, failing_since = ?13, failing_attempts = ?14
         where id = ?1",
     );
     bind_changeable(update, endpoint, tx.vault()).run(tx)?;
@@ -235,14 +244,16 @@ fn save(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
 
 /// The id, then all that can change, in the order of the columns above.
 fn bind_changeable<'q>(query: Query<'q>, endpoint: &Endpoint, vault: &Vault) -> Query<'q> {
-    let headers =
-        (!endpoint.headers.is_empty()).then(|| vault.seal(&endpoint.id.to_bytes(), &rows::json(&endpoint.headers)));
+    let seal = |text: String| vault.seal(&endpoint.id.to_bytes(), &text);
+    let headers = (!endpoint.headers.is_empty()).then(|| seal(rows::json(&endpoint.headers)));
+    let tls = (!endpoint.tls.is_usual()).then(|| seal(rows::json(&endpoint.tls)));
     query
         .bind(key(endpoint.id))
         .bind(endpoint.url.to_string())
         .bind(rows::json(&endpoint.events))
         .bind(endpoint.description.clone())
         .bind(headers)
+        .bind(tls)
         .bind(endpoint.retry.as_ref().map(rows::json))
         .bind(endpoint.rate.as_ref().map(rows::json))
         .bind(endpoint.timeout_ms)
@@ -265,11 +276,16 @@ fn load_owned(tx: &mut Tx, account: AccountId, id: EndpointId) -> Result<Endpoin
 
 fn change_endpoint(tx: &mut Tx, account: AccountId, id: EndpointId, change: EndpointChange) -> Result<Endpoint> {
     let mut endpoint = load_owned(tx, account, id)?;
-    let EndpointChange { url, events, description, headers, retry, rate, timeout_ms, state } = change;
+    let EndpointChange { url, events, description, headers, tls, retry, rate, timeout_ms, state } = change;
     endpoint.url = url.unwrap_or(endpoint.url);
     endpoint.events = events.unwrap_or(endpoint.events);
     endpoint.description = description.unwrap_or(endpoint.description);
     endpoint.headers = headers.unwrap_or(endpoint.headers);
+    endpoint.tls = match tls {
+        None => endpoint.tls,
+        Some(None) => EndpointTls::default(),
+        Some(Some(change)) => change.apply(endpoint.tls),
+    };
     endpoint.retry = retry.unwrap_or(endpoint.retry);
     endpoint.rate = rate.unwrap_or(endpoint.rate);
     endpoint.timeout_ms = timeout_ms.unwrap_or(endpoint.timeout_ms);

@@ -33,10 +33,10 @@ impl Meter {
             Family::histogram("store_commit_pieces", "Pieces of work that shared one commit", &self.batch),
             Family::histogram(
                 "store_commit_seconds",
-                "Time of one transaction, from its begin to the disk",
+                "Time of one transaction, from its start to the disk",
                 &self.time,
             ),
-            Family::counter("store_commit_failures", "Transactions of which nothing was kept", &self.failed),
+            Family::counter("store_commit_failures", "Transactions that failed and were rolled back", &self.failed),
         ]
     }
 }

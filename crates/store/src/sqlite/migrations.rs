@@ -30,6 +30,7 @@ const STEPS: &[(i64, &str)] = steps! {
     27 "0027_temporary_endpoints",
     30 "0030_waits",
     31 "0031_lists",
+    40 "0040_endpoint_tls",
 };
 
 /// Takes the steps that are left, within the transaction that is open.

@@ -5,6 +5,7 @@
 //! may have seen is on the disk. A connection is opened when somebody reads and none is free, so an idle server that nobody
 //! asks holds none.
 
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -48,7 +49,10 @@ impl Readers {
         let (open, idle) = (Arc::clone(&self.open), Arc::clone(&self.idle));
         let read = tokio::task::spawn_blocking(move || {
             let free = lock(&idle).pop();
-            let connection = free.map_or_else(|| open(), Ok)?;
+            let connection = match free {
+                Some(connection) => connection,
+                None => open().map_err(|error| shortage().unwrap_or_else(|| error.into()))?,
+            };
             let rows = query.fetch(&connection, most);
             lock(&idle).push(connection);
             drop(place);
@@ -74,6 +78,11 @@ impl Readers {
 fn lock(idle: &Mutex<Vec<Connection>>) -> std::sync::MutexGuard<'_, Vec<Connection>> {
     // Every change of the list is one call, so a panic elsewhere leaves it whole.
     idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What this process lacks at the moment, if it lacks something: SQLite says that it could not open a file, and not why.
+fn shortage() -> Option<StoreError> {
+    File::open("/dev/null").err().map(StoreError::OutOfResources)
 }
 
 fn closed() -> StoreError {

@@ -47,9 +47,10 @@ macro_rules! table {
     };
 }
 
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 6] = [
     table!("secrets", "id", "coalesce(endpoint, account)", "sealed"),
     table!("endpoints", "id", "id", "headers"),
+    table!("endpoints", "id", "id", "tls"),
     table!("jobs", "id", "id", "fetch_headers"),
     table!("origins", "id", "id", "credentials"),
     table!("derived_keys", "cast(purpose as blob)", "purpose", "sealed"),
@@ -143,7 +144,7 @@ fn finish(tx: &mut Tx) -> Result<()> {
     for table in &TABLES {
         let left: bool = query(table.left).bind(current.clone()).one(tx)?.only()?;
         if left {
-            return Err(StoreError::corrupt("secrets", &"some are not sealed under the new master key yet"));
+            return Err(StoreError::corrupt("secrets", &"some are not encrypted with the new master key yet"));
         }
     }
     let seal = tx.vault().seal(SEAL_OWNER, SEAL_TEXT);

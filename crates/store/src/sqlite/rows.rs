@@ -10,6 +10,7 @@ use reelhook_domain::form::Choice;
 use reelhook_domain::id::Id;
 use reelhook_domain::job::{Job, JobSpec, JobState, Output, OutputState, Priority};
 use reelhook_domain::time::Timestamp;
+use reelhook_domain::tls::EndpointTls;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -194,13 +195,17 @@ pub(super) fn event(row: &Row) -> Result<Event> {
     })
 }
 
-/// An endpoint, its headers opened.
+/// An endpoint, its headers and its TLS opened.
 pub(super) fn endpoint(row: &Row, vault: &Vault) -> Result<Endpoint> {
     let id = id(row, "id")?;
     let url: &str = column(row, "url")?;
     let headers = match column::<Option<&[u8]>>(row, "headers")? {
         Some(sealed) => parse(&vault.open(&id.to_bytes(), sealed)?, "headers")?,
         None => BTreeMap::new(),
+    };
+    let tls = match column::<Option<&[u8]>>(row, "tls")? {
+        Some(sealed) => parse(&vault.open(&id.to_bytes(), sealed)?, "tls")?,
+        None => EndpointTls::default(),
     };
     let failing = match (maybe_time(row, "failing_since")?, column::<Option<u32>>(row, "failing_attempts")?) {
         (Some(since), Some(attempts)) => Some(Failing { since, attempts }),
@@ -215,6 +220,7 @@ pub(super) fn endpoint(row: &Row, vault: &Vault) -> Result<Endpoint> {
         dialect: word(row, "dialect")?,
         description: column(row, "description")?,
         headers,
+        tls,
         retry: maybe_read(row, "retry")?,
         rate: maybe_read(row, "rate")?,
         timeout_ms: column(row, "timeout_ms")?,

@@ -81,7 +81,7 @@ conformance! {
     async fn the_default_webhook_is_what_was_set_last(world: &World) {
         assert_eq!(world.store.default_webhook(world.account, Dialect::Native).await.unwrap(), None);
         let url = "https://example.com/default".parse().unwrap();
-        let wanted = JobEndpoint { account: world.account, role: EndpointRole::Default, url, dialect: Dialect::Native, timeout_ms: 15_000, headers: None };
+        let wanted = JobEndpoint { account: world.account, role: EndpointRole::Default, url, dialect: Dialect::Native, timeout_ms: 15_000, headers: None, tls: None };
         let endpoint = world.store.endpoint_for(wanted).await.unwrap().id;
         for events in [EventFilter::default(), EventFilter::new(vec!["job.failed".to_owned()])] {
             let webhook = DefaultWebhook { endpoint, events };

@@ -9,6 +9,7 @@ use reelhook_domain::endpoint::{EndpointRole, EndpointState, Failing, Rate};
 use reelhook_domain::event::EventFilter;
 use reelhook_domain::job::Dialect;
 use reelhook_domain::retry::{RetrySchedule, Verdict};
+use reelhook_domain::tls::{EndpointTls, TlsChange};
 use reelhook_store::{EndpointChange, JobEndpoint, SealedFor, SigningSecret, StoreError};
 use serde_json::json;
 
@@ -23,6 +24,7 @@ fn wanted(world: &World, role: EndpointRole, url: &str) -> JobEndpoint {
         dialect: Dialect::Native,
         timeout_ms: 15_000,
         headers: None,
+        tls: None,
     }
 }
 
@@ -128,6 +130,39 @@ conformance! {
         let changed = world.store.change_endpoint(world.account, endpoint.id, change).await.unwrap();
         assert_eq!((changed.retry, changed.rate, changed.timeout_ms), (None, None, 30_000));
         assert_eq!(world.store.last_sequence().await.unwrap(), 0, "no event without a change of state");
+    }
+
+    async fn tls_changes_field_by_field(world: &World) {
+        let endpoint = world.registered().await;
+        let (first, second) = (world.tls("first"), world.tls("second"));
+        let change = async |tls| {
+            let change = EndpointChange { tls: Some(tls), ..EndpointChange::default() };
+            let changed = world.store.change_endpoint(world.account, endpoint.id, change).await.unwrap();
+            assert_eq!(world.store.endpoint(world.account, endpoint.id).await.unwrap(), changed);
+            assert_eq!(changed.headers, endpoint.headers);
+            changed.tls
+        };
+        let renewed = change(Some(TlsChange { client: Some(second.client.clone()), roots: None })).await;
+        assert_eq!(renewed, EndpointTls { client: second.client.clone(), ..first.clone() });
+        let without_roots = change(Some(TlsChange { client: None, roots: Some(None) })).await;
+        assert_eq!(without_roots, EndpointTls { client: second.client, roots: None });
+        assert!(change(None).await.is_usual());
+        let again = change(Some(TlsChange { client: None, roots: Some(first.roots.clone()) })).await;
+        assert_eq!(again, EndpointTls { client: None, roots: first.roots });
+    }
+
+    async fn a_job_says_tls_anew_or_keeps_what_its_url_has(world: &World) {
+        let asked = async |tls: Option<EndpointTls>| {
+            let wanted = JobEndpoint { tls, ..wanted(world, EndpointRole::Job, "https://example.com/mutual") };
+            world.store.endpoint_for(wanted).await.unwrap()
+        };
+        let first = asked(Some(world.tls("first"))).await;
+        assert_eq!(first.tls, world.tls("first"));
+        assert_eq!(asked(None).await, first);
+        let second = asked(Some(world.tls("second"))).await;
+        assert_eq!((second.id, &second.tls), (first.id, &world.tls("second")));
+        assert!(asked(Some(EndpointTls::default())).await.tls.is_usual());
+        assert!(asked(None).await.tls.is_usual());
     }
 
     async fn a_disabled_endpoint_holds_its_deliveries_until_it_is_enabled(world: &World) {

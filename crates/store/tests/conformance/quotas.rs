@@ -164,7 +164,7 @@ conformance! {
             role,
             url: url.parse().unwrap(),
             dialect: Dialect::Native,
-            timeout_ms: 1000, headers: None
+            timeout_ms: 1000, headers: None, tls: None
         };
         let first = world.store.endpoint_for(wanted(EndpointRole::Default, "https://example.com/1")).await.unwrap();
         let again = world.store.endpoint_for(wanted(EndpointRole::Default, "https://example.com/1")).await.unwrap();

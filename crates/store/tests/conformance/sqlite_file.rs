@@ -85,7 +85,7 @@ async fn secrets_are_not_in_the_file_in_the_clear() {
     };
     for _ in 0..2 {
         assert!(holds(endpoint.url.as_str()), "the test can see into the file");
-        assert!(!holds("whsec_") && !holds("header-in-the-clear"));
+        assert!(!holds("whsec_") && !holds("header-in-the-clear") && !holds("key-in-the-clear"));
         assert!(holds("my bucket") && !holds("origin-key-in-the-clear") && !holds("AKIDEXAMPLE"));
         store.close().await;
     }

@@ -17,6 +17,7 @@ use reelhook_domain::job::{Dialect, InputFacts, Job, OutputFile, OutputState, Pr
 use reelhook_domain::media::MediaInfo;
 use reelhook_domain::retry::Verdict;
 use reelhook_domain::time::Timestamp;
+use reelhook_domain::tls::{CertificateFacts, ClientCertificate, EndpointTls, TrustedRoots};
 use reelhook_store::sqlite::SqliteStore;
 use reelhook_store::{
     Body, ClaimedDelivery, ClaimedJob, FanOut, JobEnd, MasterKey, NewDelivery, NewEvent, OutputEnd, Page, SealedFor,
@@ -180,9 +181,23 @@ impl World {
             state: EndpointState::Enabled,
             disabled_reason: None,
             circuit: Circuit::default(),
+            tls: self.tls("first"),
             failing: None,
             created_at: self.now(),
         }
+    }
+
+    /// Private roots, and a client certificate that is named so.
+    pub(crate) fn tls(&self, name: &str) -> EndpointTls {
+        let facts = CertificateFacts {
+            subject: format!("CN={name}"),
+            fingerprint: "ab".repeat(32),
+            expires_at: self.now() + LEASE,
+        };
+        let roots = TrustedRoots { pem: "roots".to_owned(), facts: vec![facts.clone()] };
+        let key = format!("key-in-the-clear of {name}");
+        let client = ClientCertificate { pem: "chain".to_owned(), key, facts };
+        EndpointTls { roots: Some(roots), client: Some(client) }
     }
 
     pub(crate) fn secret(&self, owner: SealedFor, text: &str) -> SigningSecret {

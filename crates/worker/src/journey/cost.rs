@@ -92,10 +92,10 @@ impl Walk<'_> {
         let until = self.means.ambient.now() + self.means.settings.question;
         let inputs = std::mem::take(&mut self.inputs);
         match self.means.store.ask_confirmation(lease, inputs, estimate, until).await {
-            Ok(_) => tracing::info!(%until, "the job waits for its caller's word"),
-            Err(StoreError::LeaseLost) => tracing::info!("the job was ended by somebody else"),
+            Ok(_) => tracing::info!(%until, "the job waits for confirmation"),
+            Err(StoreError::LeaseLost) => tracing::info!("the job was ended by another process"),
             Err(error) => {
-                tracing::error!(%error, "a question was not written; the job is tried again when its lease runs out");
+                tracing::error!(%error, "a request for confirmation was not written; the job is tried again when its lease runs out");
             }
         }
     }

@@ -145,8 +145,7 @@ impl<'a> Download<'a> {
                 });
                 let Some((_, whole)) = follows else {
                     part.restart().await.map_err(|error| broken_machine(&error))?;
-                    let message =
-                        format!("the origin {} answered with another part than it was asked for", self.host());
+                    let message = format!("the origin {} returned another byte range than requested", self.host());
                     return Err(Broken::Again(origin("fetch_failed", message).retryable()));
                 };
                 part.whole = whole.or(part.whole);
@@ -186,11 +185,7 @@ impl<'a> Download<'a> {
 
     fn too_large(&self) -> JobFailure {
         let cap = self.means.settings.fetch.bytes;
-        JobFailure::input(
-            Stage::Fetching,
-            "too_large",
-            format!("the input is larger than {cap} bytes, the most that is taken"),
-        )
+        JobFailure::input(Stage::Fetching, "too_large", format!("the input is larger than the limit of {cap} bytes"))
     }
 
     fn truncated(&self, part: &Part) -> JobFailure {
@@ -208,10 +203,10 @@ impl<'a> Download<'a> {
             "an input was not fetched"
         );
         let said = |code: &str| {
-            origin(code, format!("the input was not fetched from {}: {}", self.host(), failure.public_reason()))
+            origin(code, format!("the input could not be fetched from {}: {}", self.host(), failure.public_reason()))
         };
         let refused = |code: &str| {
-            let message = format!("the input was not fetched from {}: {}", self.host(), failure.public_reason());
+            let message = format!("the input could not be fetched from {}: {}", self.host(), failure.public_reason());
             Broken::Final(JobFailure::request(Stage::Fetching, code, message))
         };
         match failure.kind {

@@ -95,7 +95,7 @@ impl Walk<'_> {
 
     async fn fetch_upload(&self, id: UploadId, scratch: &Path) -> Result<Input, Trouble> {
         let gone = || {
-            let message = format!("the upload {id} does not exist any more; send the file again");
+            let message = format!("the upload {id} no longer exists; send the file again");
             Trouble::Failed(JobFailure::request(Stage::Fetching, "upload_not_found", message))
         };
         let key = Key::upload(id);

@@ -109,7 +109,7 @@ impl Walk<'_> {
         scratch: &Path,
     ) -> Result<(), Trouble> {
         let (Some(first), Some(source)) = (inputs.first(), sources.first()) else {
-            let failure = JobFailure::request(Stage::Planning, "no_input", "the job names no input");
+            let failure = JobFailure::request(Stage::Planning, "no_input", "the job has no input");
             return Err(Trouble::Rejected(failure));
         };
         let places: Vec<usize> = self.open().filter(|&place| routes[place] == Route::Tools).collect();

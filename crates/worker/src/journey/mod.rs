@@ -134,7 +134,7 @@ async fn walk_and_finish(walk: &mut Walk<'_>, lease: Lease, claims: u32) -> Part
             None => return Parting::Interrupted(lease),
         },
         Err(Trouble::Store(error)) => {
-            tracing::error!(%error, "the store did not do its part; the job is tried again when its lease runs out");
+            tracing::error!(%error, "the store failed; the job is tried again when its lease expires");
             return Parting::Over;
         }
     };
@@ -155,9 +155,9 @@ async fn walk_and_finish(walk: &mut Walk<'_>, lease: Lease, claims: u32) -> Part
             let code = ended.state.error().map(|error| error.code.as_str());
             tracing::info!(job.state = ended.state.name(), code, took_ms = took.as_millis() as u64, "the job ended");
         }
-        Err(StoreError::LeaseLost) => tracing::info!("the job was ended by somebody else"),
+        Err(StoreError::LeaseLost) => tracing::info!("the job was ended by another process"),
         Err(error) => {
-            tracing::error!(%error, "the end of a job was not written; it is tried again when its lease runs out")
+            tracing::error!(%error, "the end of a job was not written; it is tried again when its lease expires")
         }
     }
     fail_point!("worker.finished");
@@ -186,7 +186,7 @@ impl Walk<'_> {
     async fn walk(&mut self, lease: &Lease, claims: u32) -> Result<Way, Trouble> {
         let most = self.means.settings.claims_before_giving_up;
         if claims > most {
-            let message = format!("the job was tried {most} times and each time the server died with it");
+            let message = format!("the server crashed {most} times while it ran this job");
             return Err(Trouble::Failed(JobFailure::server(Stage::Fetching, "gave_up", message)));
         }
         let failed = |error| Trouble::Failed(machine_failed(Stage::Fetching, &error));
@@ -213,7 +213,7 @@ impl Walk<'_> {
 
         self.seat.gauge.note(Stage::Probing, FETCHED);
         let Some(first) = inputs.first() else {
-            let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
+            let failure = JobFailure::request(Stage::Probing, "no_input", "the job has no input");
             return Err(Trouble::Rejected(failure));
         };
         let routes = self.routes(first).await?;
@@ -326,7 +326,7 @@ impl Walk<'_> {
         if i64::try_from(credits).is_ok_and(|credits| credits <= balance) {
             return Ok(());
         }
-        let message = format!("the job takes {credits} credits and the account has {balance}");
+        let message = format!("the job costs {credits} credits; the account has {balance}");
         Err(Trouble::Failed(JobFailure::request(Stage::Probing, "insufficient_credits", message)))
     }
 
@@ -420,7 +420,7 @@ impl Walk<'_> {
             return Parting::Interrupted(lease);
         }
         if let Err(error) = self.means.store.release_jobs(vec![lease]).await {
-            tracing::error!(%error, "the store did not do its part; the job is tried again when its lease runs out");
+            tracing::error!(%error, "the store failed; the job is tried again when its lease expires");
         }
         Parting::Over
     }

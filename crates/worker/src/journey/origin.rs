@@ -24,7 +24,7 @@ use crate::progress::FETCHED;
 impl Walk<'_> {
     async fn open_origin(&self, id: OriginId, stage: Stage) -> Result<OpenOrigin, Trouble> {
         let gone = || {
-            let message = format!("the origin {id} does not exist any more");
+            let message = format!("the origin {id} no longer exists");
             Trouble::Failed(JobFailure::request(stage, "origin_not_found", message))
         };
         let store = &self.means.store;
@@ -49,7 +49,7 @@ impl Walk<'_> {
         let file = scratch.join("input");
         let reading = tokio::time::timeout(self.means.settings.fetch.deadline, self.read(&origin, &object, &file));
         let Ok(read) = self.unless_interrupted(reading).await? else {
-            let message = "the input was not read from its origin in time";
+            let message = "the input could not be read from its origin in time";
             return Err(Trouble::Failed(JobFailure::origin(Stage::Fetching, "fetch_timeout", message).retryable()));
         };
         let Stored { size_bytes, sha256, sha1 } = read?;
@@ -91,7 +91,7 @@ impl Walk<'_> {
         let machine = |error: std::io::Error| Broken::For(Trouble::Failed(machine_failed(Stage::Fetching, &error)));
         let most = self.means.settings.fetch.bytes;
         let too_large = || {
-            let message = format!("the input is larger than {most} bytes, the most that is taken");
+            let message = format!("the input is larger than the limit of {most} bytes");
             Broken::For(Trouble::Failed(JobFailure::input(Stage::Fetching, "too_large", message)))
         };
         let reading = origin.read(object, part.have(), version.as_deref()).await?;
@@ -234,8 +234,8 @@ fn failed(stage: Stage, error: &OriginError) -> Trouble {
         "an origin did not do what it was asked"
     );
     let what = match stage {
-        Stage::Storing => "the output was not written to its origin",
-        _ => "the input was not read from its origin",
+        Stage::Storing => "the output could not be written to its origin",
+        _ => "the input could not be read from its origin",
     };
     let message = format!("{what}: {error}");
     let failure = match (error, stage) {

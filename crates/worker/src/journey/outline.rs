@@ -56,7 +56,7 @@ impl Walk<'_> {
     async fn look_within(&mut self, scratch: &Path) -> Result<Found, Trouble> {
         let mut inputs = self.take_in(scratch).await?;
         let Some(first) = inputs.first() else {
-            let failure = JobFailure::request(Stage::Probing, "no_input", "the job names no input");
+            let failure = JobFailure::request(Stage::Probing, "no_input", "the job has no input");
             return Err(Trouble::Rejected(failure));
         };
         let routes = self.routes(first).await?;

@@ -43,7 +43,7 @@ impl Trouble {
             }
             MediaError::Sandbox { reason } => {
                 tracing::error!(reason, "the sandbox cannot be entered");
-                let message = "the server cannot run its tools safely; its operator was told";
+                let message = "the server cannot run its tools safely; its log has the reason";
                 Self::Failed(JobFailure::server(stage, "sandbox_unavailable", message))
             }
             MediaError::Io(error) => Self::Failed(machine_failed(stage, &error)),
@@ -65,7 +65,7 @@ impl Trouble {
 
 /// There is no ffmpeg here.
 pub(super) fn ffmpeg_missing(stage: Stage) -> JobFailure {
-    JobFailure::server(stage, "ffmpeg_missing", "the server has no usable ffmpeg; its operator was told")
+    JobFailure::server(stage, "ffmpeg_missing", "the server has no usable ffmpeg; its log has the reason")
 }
 
 /// The code that `media` uses too.
@@ -73,11 +73,11 @@ pub(super) const OUT_OF_DISK: &str = "out_of_disk";
 
 /// There is no room left.
 pub(crate) fn out_of_disk(stage: Stage) -> JobFailure {
-    JobFailure::server(stage, OUT_OF_DISK, "the server has no room left on its disk; try again later")
+    JobFailure::server(stage, OUT_OF_DISK, "the server's disk is full; try again later")
 }
 
 fn server_failed(stage: Stage) -> JobFailure {
-    JobFailure::server(stage, "server_failed", "the server could not do its part; its operator was told")
+    JobFailure::server(stage, "server_failed", "the server failed; its log has the reason")
 }
 
 /// The code of what ends no job: it goes back into the queue.
@@ -85,8 +85,7 @@ pub(super) const OUT_OF_RESOURCES: &str = "out_of_resources";
 
 /// This process lacks descriptors, memory, processes or ports.
 pub(super) fn out_of_resources(stage: Stage) -> JobFailure {
-    JobFailure::server(stage, OUT_OF_RESOURCES, "the server lacks what it needs for the job; try again later")
-        .retryable()
+    JobFailure::server(stage, OUT_OF_RESOURCES, "the server lacks resources for the job; try again later").retryable()
 }
 
 fn short_of_resources(stage: Stage, error: &(dyn std::error::Error + 'static)) -> JobFailure {

@@ -49,7 +49,7 @@ impl FromRequestParts<Desk> for ClipzyCaller {
         }
         let shows_something = parts.headers.contains_key(AUTHORIZATION) || parts.headers.contains_key("x-api-key");
         if shows_something || !desk.services().open.contains(&SERVICE) {
-            return Err(Problem::unauthorized("an API key is needed: send it as `Authorization: Bearer`"));
+            return Err(Problem::unauthorized("an API key is required: send it as `Authorization: Bearer`"));
         }
         let account = desk.store().first_account().await?.id;
         Ok(Self(Caller { account, key: KeyId::from_bits(0) }))
@@ -78,7 +78,10 @@ async fn take_upload(desk: &Desk, caller: Caller, request: Request) -> Result<Up
             Some("file") if kept.is_none() => {
                 let name = part.file_name().unwrap_or_default().to_owned();
                 if !is_taken(&name) {
-                    return Err(unsupported(format!("the name of a video ends with one of .{}", TAKEN.join(", ."))));
+                    return Err(unsupported(format!(
+                        "the name of a video must end with one of .{}",
+                        TAKEN.join(", .")
+                    )));
                 }
                 kept = Some(desk.keep(caller, &name, part, desk.services().clipzy_upload_bytes).await?);
             }

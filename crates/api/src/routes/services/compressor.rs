@@ -85,12 +85,12 @@ async fn parts(desk: &Desk, caller: Caller, request: Request) -> Result<(JobRequ
                 return Err(Problem::violation(
                     &name,
                     Value::Null,
-                    "is a part too many: one file and one data are read",
+                    "is an unexpected part; send one file and one data",
                 ));
             }
         }
     }
-    let upload = upload.ok_or_else(|| Problem::violation("file", Value::Null, "is a part that is required"))?;
+    let upload = upload.ok_or_else(|| Problem::violation("file", Value::Null, "is a required part"))?;
     let options = match options {
         Some(options) => options,
         None => request::upload(json!({})).map_err(Problem::invalid)?,
@@ -165,8 +165,7 @@ async fn result(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let closed =
-        || Problem::new(StatusCode::FORBIDDEN, "link_not_valid", "the link has expired, or is not one of ours");
+    let closed = || Problem::new(StatusCode::FORBIDDEN, "link_not_valid", "the link has expired, or is not valid");
     let signature = Query::of(&uri).text("signature").ok_or_else(closed)?;
     let proof = format!("{expires}.{signature}");
     let id = JobId::from_hyphenated(&job).ok_or_else(|| Problem::not_found("file"))?;

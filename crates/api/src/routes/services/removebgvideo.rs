@@ -74,7 +74,7 @@ async fn create_upload(
             "size": upload.size_bytes,
         })));
     }
-    Err(Problem::malformed("file is a part that is required"))
+    Err(Problem::malformed("file is a required part"))
 }
 
 fn invalid_type(why: &str) -> Problem {

@@ -36,5 +36,5 @@ async fn not_done(Path((service, method)): Path<(String, String)>) -> Problem {
         return Problem::not_found("path");
     }
     let call: String = format!("{service}/{method}").chars().take(100).collect();
-    Problem::new(StatusCode::NOT_IMPLEMENTED, "unimplemented", format!("{call} is not done by this server"))
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "unimplemented", format!("{call} is not supported by this server"))
 }

@@ -195,7 +195,8 @@ async fn change_settings(
 
 /// The storage provider that the settings name.
 async fn provider(desk: &Desk, caller: Caller, text: &str) -> Result<OriginId, Problem> {
-    let refused = || Problem::violation("defaultStorageProviderId", text.into(), "is not a storage provider of yours");
+    let refused =
+        || Problem::violation("defaultStorageProviderId", text.into(), "is not a storage provider of this account");
     let id = xora::provider_id(text).ok_or_else(refused)?;
     match desk.store().origin(caller.account, id).await {
         Ok(origin) if origin.status != OriginStatus::Archived && origin.permissions.write => Ok(id),

@@ -17,11 +17,11 @@ mod fan_out;
 mod idle;
 mod isolation;
 mod latency;
-mod load;
+pub(super) mod load;
 mod plain;
-mod receiver;
+pub(super) mod receiver;
 mod retention;
-mod rig;
+pub(super) mod rig;
 mod throughput;
 
 /// What is measured of delivery.

@@ -289,7 +289,7 @@ impl Bench<'_> {
         let toolbox = Toolbox::detect(wiring::tool_settings(self.tools)?).await?;
         let source = toolbox.probe(clip, folder).await?;
         let request = json!({"input": {"url": "https://example.com/clip.mp4"}, "outputs": outputs});
-        let request = native::request::job(request, native::request::Bytes::Named, &reelhook_dialects::any_url)
+        let request = native::request::job(request, native::request::Bytes::Named, &reelhook_dialects::Unjudged)
             .map_err(|violations| anyhow!("{violations:?}"))?;
         let recipes: Vec<_> = request.outputs.iter().map(|output| &output.recipe).collect();
         let planned = plan(&source, &[], &recipes, toolbox.capabilities(), Damage::Strict);
@@ -316,14 +316,14 @@ impl Bench<'_> {
 }
 
 fn api(server: &Subject) -> anyhow::Result<Api> {
-    Api::new(server.base.clone(), server.key.as_deref().context("the server made no key")?)
+    Api::new(server.base.clone(), server.key.as_deref().context("the server created no key")?)
 }
 
 /// Submits a job and follows it to its end.
 async fn job(api: &Api, input: &Path, outputs: &Value) -> anyhow::Result<Value> {
     let upload = submit::upload(api, input, &Bars::new()).await?;
     let job = api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs})).await?;
-    let id = job["id"].as_str().context("the server named no job")?;
+    let id = job["id"].as_str().context("the server returned no job")?;
     let ended = follow::to_the_end(api, id, |_| {}).await?;
     ensure!(ended["state"] == "completed", "the job did not complete: {}", super::super::jobs::summary(&ended));
     Ok(ended)
@@ -340,10 +340,10 @@ fn ffmpeg_ms(job: &Value, field: &str) -> anyhow::Result<f64> {
 }
 
 /// Milliseconds from the acceptance of a job to its end.
-fn between(job: &Value) -> anyhow::Result<f64> {
+pub(super) fn between(job: &Value) -> anyhow::Result<f64> {
     let time = |field: &str| -> anyhow::Result<Timestamp> {
         let text = job[field].as_str().with_context(|| format!("the job has no {field}"))?;
-        text.parse().map_err(|_| anyhow!("{field} is {text}, which is no time"))
+        text.parse().map_err(|_| anyhow!("{field} is {text}, which is not a time"))
     };
     let (created, finished) = (time("created_at")?, time("finished_at")?);
     Ok((finished.as_millis() - created.as_millis()) as f64)

@@ -13,10 +13,11 @@ use serde::Serialize;
 use crate::ambient;
 
 /// The order of the sections; sections of other titles, which people wrote, stay behind them.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 15] = [
     "Server",
     "Media",
     "Pictures",
+    "Uploads",
     "Delivery: throughput",
     "Delivery: latency",
     "Delivery: fan-out",
@@ -26,6 +27,8 @@ const ORDER: [&str; 12] = [
     "Delivery: retention",
     "Delivery: crash",
     "Delivery: idle",
+    "Tenants",
+    "Soak",
 ];
 
 /// Everything that was measured.
@@ -207,6 +210,12 @@ impl Page {
             measured_at: ambient::system().now().to_string(),
             load_average: read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(", "),
         });
+    }
+
+    /// Whether a figure misses what it must be, or shall become.
+    pub(super) fn has_missed(&self) -> bool {
+        let mut figures = self.sections.iter().flat_map(|measured| &measured.section.figures);
+        figures.any(|figure| figure.verdict == Some(Verdict::Missed))
     }
 
     /// The page for people.

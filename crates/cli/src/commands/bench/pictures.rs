@@ -301,7 +301,7 @@ pub(super) async fn write(
 async fn aside(folder: &Path, requests: usize) -> anyhow::Result<Figure> {
     let photo = usual(folder).await?;
     let mut server = Subject::start(&folder.join("data")).await?;
-    let api = Api::new(server.base.clone(), server.key.as_deref().context("the server made no key")?)?;
+    let api = Api::new(server.base.clone(), server.key.as_deref().context("the server created no key")?)?;
     let body = multipart(&std::fs::read(&photo)?);
     compressed(&api, &body).await.context("the first request, which is not counted")?;
     let (mut beside, mut within) = (Vec::new(), Vec::new());

@@ -55,7 +55,10 @@ impl Subject {
         command.args(settings.iter().flat_map(|setting| ["--set", *setting]));
         // What is measured is what the server can do, not what one account may.
         for quota in ["endpoints", "secrets", "queued_jobs", "event_deliveries_per_minute"] {
-            command.args(["--set", &format!("quota.{quota}=0")]);
+            let is_set = |setting: &&str| setting.starts_with(&format!("quota.{quota}="));
+            if !settings.iter().any(is_set) {
+                command.args(["--set", &format!("quota.{quota}=0")]);
+            }
         }
         command.stdout(Stdio::piped()).stderr(log);
         let begun = Instant::now();
@@ -79,6 +82,18 @@ impl Subject {
     /// The most of its memory that ever was in RAM, in bytes.
     pub(super) fn peak_bytes(&self) -> anyhow::Result<u64> {
         Ok(1024 * field(&format!("/proc/{}/status", self.id()?), "VmHWM:")?)
+    }
+
+    /// What it has open: files, sockets, pipes and what else has a descriptor.
+    pub(super) fn descriptors(&self) -> anyhow::Result<Vec<String>> {
+        let mut open = Vec::new();
+        for entry in fs::read_dir(format!("/proc/{}/fd", self.id()?))? {
+            // One that was closed meanwhile is not open.
+            if let Ok(what) = fs::read_link(entry?.path()) {
+                open.push(what.display().to_string());
+            }
+        }
+        Ok(open)
     }
 
     /// How often one of its threads waited for something that then came.
@@ -126,7 +141,7 @@ fn field(path: &str, name: &str) -> anyhow::Result<u64> {
     let text = fs::read_to_string(path)?;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let line = line.with_context(|| format!("the kernel shows no {name}"))?;
-    line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name} is no number"))
+    line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{name} is not a number"))
 }
 
 /// The address and the first key, from what the server prints.

@@ -33,7 +33,7 @@ fn disk(data: &Path) -> Finding {
     };
     let shown = there.display();
     if let Err(error) = tempfile::tempfile_in(there) {
-        let advice = "give the user of the server the right to write there, or another folder with --data";
+        let advice = "let the server's user write there, or give another folder with --data";
         return Finding::fail("disk", format!("{shown} cannot be written to: {error}"), advice);
     }
     let free = match rustix::fs::statvfs(there) {
@@ -42,8 +42,8 @@ fn disk(data: &Path) -> Finding {
     };
     let seen = format!("{shown} can be written to; {} free", size(free));
     match free {
-        ..LITTLE_ROOM => Finding::fail("disk", seen, "make room: inputs, outputs and their half-made versions need it"),
-        LITTLE_ROOM..SOME_ROOM => Finding::warn("disk", seen, "make room before long videos come"),
+        ..LITTLE_ROOM => Finding::fail("disk", seen, "free disk space: inputs, outputs and temporary files need it"),
+        LITTLE_ROOM..SOME_ROOM => Finding::warn("disk", seen, "free disk space before long videos arrive"),
         SOME_ROOM.. => Finding::pass("disk", seen),
     }
 }
@@ -53,10 +53,10 @@ fn descriptors(settings: &Settings) -> Finding {
     let share = Share::of(descriptors::raise(), settings);
     let Share { limit, needed, connections, in_flight, .. } = share;
     if !share.is_short() {
-        return Finding::pass(NAME, format!("{limit} files may be open; the settings take {needed}"));
+        return Finding::pass(NAME, format!("{limit} files may be open; the settings require {needed}"));
     }
     let seen = format!(
-        "{limit} files may be open and the settings take {needed}: only {connections} connections and {in_flight} webhooks \
+        "{limit} files may be open and the settings require {needed}: only {connections} connections and {in_flight} webhooks \
          are served at once"
     );
     Finding::warn(
@@ -84,18 +84,19 @@ fn clock() -> Finding {
 async fn database(data: &Path) -> Finding {
     const NAME: &str = "database";
     let Some(folder) = DataFolder::at(data).ok().filter(DataFolder::has_database) else {
-        return Finding::pass(NAME, "none yet; the first start makes it");
+        return Finding::pass(NAME, "none yet; the first start creates it");
     };
     if !folder.master_key().exists() {
-        let seen = format!("{} is missing; the secrets in the database cannot be opened", master_key::FILE);
-        return Finding::fail(NAME, seen, "bring the file back from a copy; without it the server does not start");
+        let seen = format!("{} is missing; the secrets in the database cannot be decrypted", master_key::FILE);
+        return Finding::fail(NAME, seen, "restore the file from a backup; without it the server does not start");
     }
     match folder.open(&ambient::system()).await {
         Ok((store, _)) => {
             store.close().await;
             if let Some(mode) = master_key::open_to_others(&folder.master_key()) {
-                let seen = format!("others than its owner may read {} (mode {mode:o})", folder.master_key().display());
-                return Finding::warn(NAME, seen, "chmod 600 it: it opens every secret in the database");
+                let seen =
+                    format!("users other than its owner may read {} (mode {mode:o})", folder.master_key().display());
+                return Finding::warn(NAME, seen, "run chmod 600 on it: it decrypts every secret in the database");
             }
             Finding::pass(NAME, format!("{} opens and is up to date", folder.database().display()))
         }
@@ -108,9 +109,9 @@ fn advice(database: &Path) -> &'static str {
     let folder = database.parent().unwrap_or(database);
     let is_writable = tempfile::tempfile_in(folder).is_ok() && OpenOptions::new().append(true).open(database).is_ok();
     if is_writable {
-        "bring the folder back from a copy, or use the version that made it"
+        "restore the folder from a backup, or use the version that created it"
     } else {
-        "the user of the server may not write there: give it the folder and all files in it (chown), or mount the disk for writing"
+        "the server's user may not write there: give it the folder and all files in it (chown), or mount the disk for writing"
     }
 }
 
@@ -147,6 +148,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("reelhook.db");
         std::fs::write(&file, "x").unwrap();
-        assert!(advice(&file).contains("from a copy"));
+        assert!(advice(&file).contains("from a backup"));
     }
 }

@@ -66,7 +66,7 @@ fn found(capabilities: &Capabilities) -> Vec<Finding> {
         Some(version) => Finding::pass("heic", format!("heif-convert {version}")),
         None => Finding::warn(
             "heic",
-            "heif-convert is not there",
+            "heif-convert is not installed",
             format!("photos in HEIC are refused; install it (Debian: {})", heif::PACKAGE),
         ),
     });
@@ -95,7 +95,7 @@ fn landlock(layers: Layers) -> Finding {
         seen = format!("{seen}; not enforced: {}", open.join(", "));
     }
     if layers.landlock < LEAST_LANDLOCK {
-        let advice = format!("media.sandbox = \"require\" wants ABI {LEAST_LANDLOCK}: use a kernel from 6.2");
+        let advice = format!("media.sandbox = \"require\" needs ABI {LEAST_LANDLOCK}: use a kernel from 6.2");
         return Finding::warn("landlock", seen, advice);
     }
     Finding::pass("landlock", seen)
@@ -105,9 +105,9 @@ fn landlock(layers: Layers) -> Finding {
 fn no_new_privs() -> Finding {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     if status.lines().any(|line| line.starts_with("NoNewPrivs:")) {
-        Finding::pass("privileges", "no_new_privs is there")
+        Finding::pass("privileges", "no_new_privs is available")
     } else {
-        Finding::warn("privileges", "no_new_privs is not seen", "mount /proc, or use a kernel from 3.5")
+        Finding::warn("privileges", "no_new_privs is not available", "mount /proc, or use a kernel from 3.5")
     }
 }
 

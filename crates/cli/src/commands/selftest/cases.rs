@@ -39,7 +39,7 @@ mod tests {
         for (group, cases) in GROUPS {
             for case in cases {
                 assert_eq!(case.group, group, "{}", case.name);
-                assert!(names.insert(case.name), "{} is there twice", case.name);
+                assert!(names.insert(case.name), "{} appears twice", case.name);
                 let recipe: Value = serde_json::from_str(case.recipe).expect(case.name);
                 assert!(Recipe::NAMES.contains(&recipe["recipe"].as_str().expect(case.name)), "{}", case.name);
             }

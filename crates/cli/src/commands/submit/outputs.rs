@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Outputs(pub(crate) Vec<Value>);
 
-const HEADING: &str = "What to make";
+const HEADING: &str = "Outputs";
 
 impl clap::Args for Outputs {
     fn augment_args(command: Command) -> Command {
@@ -18,7 +18,7 @@ impl clap::Args for Outputs {
         command
             .arg(
                 many("recipe").value_name("NAME").help(
-                    "Make an output with this recipe; may repeat [default: auto, a smaller file of the same kind]",
+                    "Create an output with this recipe; may repeat [default: auto, a smaller file of the same kind]",
                 ),
             )
             .arg(

@@ -67,7 +67,7 @@ async fn pictures_of_the_field_come_back_as_they_are_seen() {
     verdict(
         "M11 camera RAW",
         "fake.dng through Compressor",
-        "refused as a camera RAW picture",
+        "refused as a camera RAW image",
         format!("{}: {said}", answer.status),
         answer.status >= 400 && said.contains("RAW"),
     );

@@ -103,7 +103,7 @@ impl Type {
 pub(super) fn refuse_undone(form: &mut Form, names: &[&'static str]) {
     for &name in names {
         if let Some(value) = form.value(name) {
-            form.refuse(name, value, "is not done by this server; leave it out");
+            form.refuse(name, value, "is not supported by this server; leave it out");
         }
     }
 }

@@ -163,7 +163,7 @@ fn the_same_name_twice_in_a_zip_is_seen_though_the_library_hides_it() {
         zip[at + 1] = b'a';
     }
     let said = refusal(&zip);
-    assert!(said.contains("\"aa\" is there twice"), "{said}");
+    assert!(said.contains("\"aa\" appears twice"), "{said}");
 }
 
 #[test]

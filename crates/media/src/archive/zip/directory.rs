@@ -84,7 +84,7 @@ pub(super) fn list(path: &Path, start: u64, taking: &Taking<'_>) -> Result<Vec<L
         };
         let (name, extra, comment) = (take(short(28))?, take(short(30))?, take(short(32))?);
         if !names.insert(name.clone()) {
-            return Err(unsafe_member(&String::from_utf8_lossy(&name), "is there twice"));
+            return Err(unsafe_member(&String::from_utf8_lossy(&name), "appears twice"));
         }
         if names.len() > taking.limits.entries {
             return Err(over(format!("the archive has more than {} members", taking.limits.entries)));

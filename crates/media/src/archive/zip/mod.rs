@@ -63,7 +63,7 @@ pub(super) fn read(path: &Path, taking: &mut Taking<'_>) -> Result<(), MediaErro
         let text = member.name().map_err(|error| broken(&error))?.into_owned();
         // Two names that a Unicode field makes one are one member to the library.
         if member.central_header_start() != listed.at {
-            return Err(unsafe_member(&text, "is there twice"));
+            return Err(unsafe_member(&text, "appears twice"));
         }
         let name = match listed.unicode() {
             Some(unicode) => Name::with_unicode(listed.name, unicode),

@@ -122,7 +122,7 @@ fn partly<'a>(
 }
 
 fn nothing(kind: Kind) -> MediaError {
-    damaged(kind, "its end is missing, and what is there shows nothing")
+    damaged(kind, "its end is missing, and the rest contains no pixels")
 }
 
 /// What is missing of `all` pixels.

@@ -138,7 +138,7 @@ fn every_kind_of_picture_has_a_thumbnail_and_what_is_transparent_stays_so() {
     }
     let (made, output) = room.make(&bytes, &wish(Format::Jpg)).unwrap();
     assert!(room.shown(&output).pixels.to_rgb8().get_pixel(0, 0).0.iter().all(|&channel| channel > 245));
-    assert!(made.plan[0].reason.contains("transparent is white"), "{:?}", made.plan);
+    assert!(made.plan[0].reason.contains("transparent pixels become white"), "{:?}", made.plan);
 }
 
 fn camera_grey(photo: &image::RgbImage) -> Vec<u8> {

@@ -31,7 +31,7 @@ impl Stage {
             return refuse(
                 "over_limit",
                 format!(
-                    "composition.scale is {}; it makes the picture {width}x{height}, the limit is {LARGEST_SIDE}",
+                    "composition.scale is {}; it makes the image {width}x{height}; the limit is {LARGEST_SIDE}",
                     composition.scale
                 ),
             );
@@ -50,7 +50,7 @@ impl Stage {
         let ((x, y, _, _), seen) = (stage.seen(), stage.seen().2 > 0 && stage.seen().3 > 0);
         if !seen {
             let message = format!(
-                "composition puts the picture outside of the canvas: its corner is at {x}, {y} of {}x{}",
+                "composition puts the image outside of the canvas: its corner is at {x}, {y} of {}x{}",
                 canvas.0, canvas.1
             );
             return refuse("outside_canvas", message);

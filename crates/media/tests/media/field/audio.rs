@@ -301,13 +301,13 @@ async fn what_a_recipe_leaves_out_stands_in_its_plan() {
         (json!({"recipe": "proxy"}), "audio drop: stream 1 (eng, aac): a proxy has"),
         (
             json!({"recipe": "convert", "format": "gif", "width": 64}),
-            "subtitle drop: stream 4 (deu, subrip): gif has no place",
+            "subtitle drop: stream 4 (deu, subrip): gif cannot hold",
         ),
         (
             json!({"recipe": "convert", "format": "mp3"}),
-            "audio drop: stream 3 (deu, aac): mp3 has no place for a further sound",
+            "audio drop: stream 3 (deu, aac): mp3 cannot hold a further audio track",
         ),
-        (json!({"recipe": "compress", "max_bytes": 200_000}), "max_bytes leaves room for one sound"),
+        (json!({"recipe": "compress", "max_bytes": 200_000}), "max_bytes allows one audio track"),
     ] {
         let words = format!("{} of a mkv of six tracks", recipe["recipe"].as_str().expect("a name"));
         let made = rig.make(&film, recipe).await.unwrap();
@@ -321,7 +321,7 @@ async fn what_a_recipe_leaves_out_stands_in_its_plan() {
         reelhook_media::Damage::Strict,
     );
     let lines = &plan.steps[0].products[0].streams;
-    assert!(lines.iter().any(|line| line.reason == "stream 3 (deu, aac): a package has one sound"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.reason == "stream 3 (deu, aac): a package has one audio track"), "{lines:?}");
 }
 
 #[tokio::test]

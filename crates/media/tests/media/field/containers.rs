@@ -543,7 +543,7 @@ async fn bare_streams_and_rarer_sound_are_taken() {
         "raw.h264",
         "25 frames, rate told",
         format!("{frames} frames: {note}"),
-        frames == 25 && note.contains("tells no times"),
+        frames == 25 && note.contains("has no timestamps"),
     );
     for (name, more) in [
         ("in.w64", "-f w64"),

@@ -947,7 +947,7 @@ fn camera_raw_is_refused_by_its_name_and_a_scan_is_not() {
             Ok(_) => "taken".to_owned(),
             Err(error) => failure(&error),
         };
-        let expected = raw.map_or("taken".to_owned(), |raw| format!("unsupported_media: the input is a camera RAW picture ({raw}), which is not taken here; convert it to TIFF or JPEG first"));
+        let expected = raw.map_or("taken".to_owned(), |raw| format!("unsupported_media: the input is a camera RAW image ({raw}), which is not supported; convert it to TIFF or JPEG first"));
         verdict("M11 camera RAW", name, &expected, &measured, measured == expected);
     }
 }
@@ -1082,7 +1082,11 @@ fn tiffs_in_any_colours_are_read() {
     );
 
     let error = room.make(&room.write(&tiff(&[plain_sheet().with(259, &[6])], true)), Wish::default()).unwrap_err();
-    assert!(failure(&error).starts_with("unsupported_media: the input is tiff packed as JPEG"), "{}", failure(&error));
+    assert!(
+        failure(&error).starts_with("unsupported_media: the input is tiff with JPEG compression"),
+        "{}",
+        failure(&error)
+    );
 }
 
 /// A sheet of 40 x 30 whose samples lie plane after plane.

@@ -24,7 +24,7 @@ use url::Url;
 use super::receiver::content_length;
 
 /// What stands before the number of an event in its payload.
-pub(super) const NUMBER: &str = r#""number":""#;
+pub(in crate::commands::bench) const NUMBER: &str = r#""number":""#;
 /// Bytes of a payload.
 const PAYLOAD: usize = 1024;
 /// Digits of a number.
@@ -32,7 +32,7 @@ const DIGITS: usize = 10;
 
 /// A request, ready to be sent but for the numbers of its events.
 #[derive(Debug, Clone)]
-pub(super) struct Post {
+pub(in crate::commands::bench) struct Post {
     address: SocketAddr,
     bytes: Vec<u8>,
     /// Where the numbers are.
@@ -41,7 +41,7 @@ pub(super) struct Post {
 
 impl Post {
     /// Publishes one event of each of these types, in one request.
-    pub(super) fn publish(base: &Url, key: &str, kinds: &[&str]) -> anyhow::Result<Self> {
+    pub(in crate::commands::bench) fn publish(base: &Url, key: &str, kinds: &[&str]) -> anyhow::Result<Self> {
         let event = |kind: &&str| format!(r#"{{"type":"{kind}","payload":{}}}"#, payload());
         let body = match kinds {
             [kind] => event(kind),
@@ -51,7 +51,7 @@ impl Post {
     }
 
     /// One payload straight to a receiver, as that endpoint.
-    pub(super) fn straight(base: &Url, endpoint: u32) -> anyhow::Result<Self> {
+    pub(in crate::commands::bench) fn straight(base: &Url, endpoint: u32) -> anyhow::Result<Self> {
         Self::new(base, &format!("/{endpoint}"), "", &payload())
     }
 
@@ -69,12 +69,12 @@ impl Post {
     }
 
     /// How many events it has.
-    pub(super) fn events(&self) -> u32 {
+    pub(in crate::commands::bench) fn events(&self) -> u32 {
         self.numbers.len() as u32
     }
 
     /// The request whose events have the numbers from `first`.
-    pub(super) fn numbered(&mut self, first: u32) -> &[u8] {
+    pub(in crate::commands::bench) fn numbered(&mut self, first: u32) -> &[u8] {
         for (at, number) in self.numbers.iter().zip(first..) {
             let text = format!("{number:0DIGITS$}");
             self.bytes[*at..at + DIGITS].copy_from_slice(text.as_bytes());
@@ -84,7 +84,7 @@ impl Post {
 }
 
 /// A payload of exactly [`PAYLOAD`] bytes, with a number to be put in place.
-pub(super) fn payload() -> String {
+pub(in crate::commands::bench) fn payload() -> String {
     let begin = format!(r#"{{{NUMBER}{:0DIGITS$}","filler":""#, 0);
     let filler = "x".repeat(PAYLOAD - begin.len() - 2);
     format!(r#"{begin}{filler}"}}"#)
@@ -92,24 +92,28 @@ pub(super) fn payload() -> String {
 
 /// A request that was sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sent {
+pub(in crate::commands::bench) struct Sent {
     /// The number of its first event.
-    pub(super) number: u32,
+    pub(in crate::commands::bench) number: u32,
     /// Just before its first byte was written.
-    pub(super) at: Instant,
+    pub(in crate::commands::bench) at: Instant,
     /// When its answer was read.
-    pub(super) answered: Instant,
+    pub(in crate::commands::bench) answered: Instant,
 }
 
 /// When a load began and when its last answer came.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    pub(super) begun: Instant,
-    pub(super) answered: Instant,
+pub(in crate::commands::bench) struct Span {
+    pub(in crate::commands::bench) begun: Instant,
+    pub(in crate::commands::bench) answered: Instant,
 }
 
 /// Sends events of all these numbers over so many connections, each sending its next request once it has its answer.
-pub(super) async fn closed(post: Post, numbers: Range<u32>, connections: u32) -> anyhow::Result<Span> {
+pub(in crate::commands::bench) async fn closed(
+    post: Post,
+    numbers: Range<u32>,
+    connections: u32,
+) -> anyhow::Result<Span> {
     on_a_thread(async move {
         let mut opened = Vec::new();
         for _ in 0..connections {
@@ -139,7 +143,12 @@ pub(super) async fn closed(post: Post, numbers: Range<u32>, connections: u32) ->
 }
 
 /// Sends one request each `pace`, whether those before it were answered or not: `posts` in turn, `count` in all.
-pub(super) async fn open(posts: Vec<Post>, first: u32, count: u32, pace: Duration) -> anyhow::Result<Vec<Sent>> {
+pub(in crate::commands::bench) async fn open(
+    posts: Vec<Post>,
+    first: u32,
+    count: u32,
+    pace: Duration,
+) -> anyhow::Result<Vec<Sent>> {
     on_a_thread(async move {
         let idle = Arc::new(Mutex::new(Vec::<Connection>::new()));
         let mut ticks = interval(pace);

@@ -25,25 +25,29 @@ use super::load::NUMBER;
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 /// How often somebody who waits for arrivals looks. What is measured are their own times, not the looking.
 const PACE: Duration = Duration::from_millis(2);
+/// How long a slow receiver takes to answer.
+const SLOWNESS: Duration = Duration::from_secs(1);
 
 /// What a listener does with requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(in crate::commands::bench) enum Manner {
     /// Answers 200.
     Answers,
+    /// Answers 200 after a second.
+    Slow,
     /// Accepts connections and never answers.
     Silent,
 }
 
 /// A request that came whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Arrival {
+pub(in crate::commands::bench) struct Arrival {
     /// The number in the event's payload.
-    pub(super) number: u32,
+    pub(in crate::commands::bench) number: u32,
     /// The number that is the path, 0 for any other path.
-    pub(super) endpoint: u32,
+    pub(in crate::commands::bench) endpoint: u32,
     /// When its last byte was read.
-    pub(super) at: Instant,
+    pub(in crate::commands::bench) at: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +79,7 @@ impl Log {
 
 /// Listens, answers and notes; ends when dropped.
 #[derive(Debug)]
-pub(super) struct Receiver {
+pub(in crate::commands::bench) struct Receiver {
     log: Arc<Log>,
     gate: watch::Sender<bool>,
     doors: mpsc::UnboundedSender<(Listener, Manner)>,
@@ -83,7 +87,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// A receiver without listeners.
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(in crate::commands::bench) fn start() -> anyhow::Result<Self> {
         let log = Arc::new(Log::default());
         let (gate, opened) = watch::channel(true);
         let (doors, mut new_doors) = mpsc::unbounded_channel();
@@ -101,7 +105,7 @@ impl Receiver {
     }
 
     /// Listens on one more port of loopback; gives the URL of its path `/`.
-    pub(super) fn listen(&self, manner: Manner) -> anyhow::Result<Url> {
+    pub(in crate::commands::bench) fn listen(&self, manner: Manner) -> anyhow::Result<Url> {
         let listener =
             Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).context("the receiver finds no free port")?;
         listener.set_nonblocking(true)?;
@@ -111,29 +115,33 @@ impl Receiver {
     }
 
     /// Whether requests are answered from now on; those that come meanwhile wait.
-    pub(super) fn set_open(&self, open: bool) {
+    pub(in crate::commands::bench) fn set_open(&self, open: bool) {
         self.gate.send_replace(open);
     }
 
     /// Forgets what came.
-    pub(super) fn clear(&self) {
+    pub(in crate::commands::bench) fn clear(&self) {
         let mut seen = self.log.lock();
         *seen = Seen::default();
         self.log.distinct.store(0, Ordering::Release);
     }
 
     /// How many events came, each counted once for each endpoint.
-    pub(super) fn distinct(&self) -> usize {
+    pub(in crate::commands::bench) fn distinct(&self) -> usize {
         self.log.distinct.load(Ordering::Acquire)
     }
 
     /// All that came, in order.
-    pub(super) fn arrivals(&self) -> Vec<Arrival> {
+    pub(in crate::commands::bench) fn arrivals(&self) -> Vec<Arrival> {
         self.log.lock().arrivals.clone()
     }
 
     /// Waits until so many came, each counted once, and gives all that came.
-    pub(super) async fn reach(&self, distinct: usize, patience: Duration) -> anyhow::Result<Vec<Arrival>> {
+    pub(in crate::commands::bench) async fn reach(
+        &self,
+        distinct: usize,
+        patience: Duration,
+    ) -> anyhow::Result<Vec<Arrival>> {
         let begun = Instant::now();
         while self.distinct() < distinct {
             let came = self.distinct();
@@ -156,7 +164,8 @@ async fn accept(listener: TcpListener, manner: Manner, log: Arc<Log>, gate: watc
         connections.spawn(async move {
             // A sender that went away, or was killed, is no concern of the receiver.
             let _ = match manner {
-                Manner::Answers => talk(stream, &log, gate).await,
+                Manner::Answers => talk(stream, &log, gate, Duration::ZERO).await,
+                Manner::Slow => talk(stream, &log, gate, SLOWNESS).await,
                 Manner::Silent => swallow(stream).await,
             };
         });
@@ -170,7 +179,12 @@ async fn swallow(mut stream: TcpStream) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn talk(mut stream: TcpStream, log: &Log, mut gate: watch::Receiver<bool>) -> anyhow::Result<()> {
+async fn talk(
+    mut stream: TcpStream,
+    log: &Log,
+    mut gate: watch::Receiver<bool>,
+    pause: Duration,
+) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(16 * 1024);
     loop {
@@ -181,6 +195,9 @@ async fn talk(mut stream: TcpStream, log: &Log, mut gate: watch::Receiver<bool>)
             buffer.drain(..request.length);
             if !*gate.borrow() {
                 gate.wait_for(|open| *open).await?;
+            }
+            if !pause.is_zero() {
+                sleep(pause).await;
             }
             stream.write_all(ANSWER).await?;
         }
@@ -216,7 +233,7 @@ impl Request {
 }
 
 /// The `Content-Length` of a head, however its name is spelled.
-pub(super) fn content_length(head: &[u8]) -> Option<usize> {
+pub(in crate::commands::bench) fn content_length(head: &[u8]) -> Option<usize> {
     const NAME: &[u8] = b"\r\ncontent-length:";
     let value = match memmem::find(head, NAME) {
         Some(at) => &head[at + NAME.len()..],

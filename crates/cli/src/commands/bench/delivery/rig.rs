@@ -20,74 +20,79 @@ use crate::data_folder::DataFolder;
 use crate::{ambient, api_key};
 
 /// Connections of the load.
-pub(super) const CONNECTIONS: u32 = 64;
+pub(in crate::commands::bench) const CONNECTIONS: u32 = 64;
 /// The event type where there is but one.
-pub(super) const KIND: &str = "bench.measured";
+pub(in crate::commands::bench) const KIND: &str = "bench.measured";
 /// How long all deliveries of one run may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+pub(in crate::commands::bench) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Server, receiver, and the way to both.
 #[derive(Debug)]
-pub(super) struct Rig {
-    pub(super) receiver: Receiver,
-    pub(super) server: Subject,
-    pub(super) api: Api,
-    pub(super) key: String,
-    pub(super) folder: TempDir,
+pub(in crate::commands::bench) struct Rig {
+    pub(in crate::commands::bench) receiver: Receiver,
+    pub(in crate::commands::bench) server: Subject,
+    pub(in crate::commands::bench) api: Api,
+    pub(in crate::commands::bench) key: String,
+    pub(in crate::commands::bench) folder: TempDir,
     next: u32,
 }
 
 /// An account, as its caller sees the server.
 #[derive(Debug)]
-pub(super) struct Tenant {
+pub(in crate::commands::bench) struct Tenant {
     key: String,
-    pub(super) api: Api,
+    pub(in crate::commands::bench) api: Api,
 }
 
 impl Tenant {
     /// Registers an endpoint of this account for events of one type; gives its id.
-    pub(super) async fn endpoint(&self, url: &Url, kind: &str) -> anyhow::Result<String> {
+    pub(in crate::commands::bench) async fn endpoint(&self, url: &Url, kind: &str) -> anyhow::Result<String> {
         endpoint(&self.api, url, kind).await
     }
 }
 
 /// What one load came to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rates {
+pub(in crate::commands::bench) struct Rates {
     /// Events a second, from the first request to the last answer.
-    pub(super) accepted: f64,
+    pub(in crate::commands::bench) accepted: f64,
     /// Events a second, from the first request to the last webhook at the receiver.
-    pub(super) delivered: f64,
+    pub(in crate::commands::bench) delivered: f64,
     /// Microseconds of the server's CPU for each event, all in all.
-    pub(super) cpu: f64,
+    pub(in crate::commands::bench) cpu: f64,
     /// Webhooks that came again.
-    pub(super) again: usize,
+    pub(in crate::commands::bench) again: usize,
 }
 
 impl Rig {
     /// A fresh server and a receiver without listeners.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(in crate::commands::bench) async fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with settings, each as `--set` takes it.
+    pub(in crate::commands::bench) async fn start_with(settings: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let server = Subject::start(&folder.path().join("data")).await?;
-        let key = server.key.clone().context("the server made no key")?;
+        let server = Subject::start_with(&folder.path().join("data"), settings).await?;
+        let key = server.key.clone().context("the server created no key")?;
         let api = Api::new(server.base.clone(), &key)?;
         Ok(Self { receiver: Receiver::start()?, server, api, key, folder, next: 0 })
     }
 
     /// The server's folder.
-    pub(super) fn data(&self) -> PathBuf {
+    pub(in crate::commands::bench) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     /// Starts the server anew, after it ended.
-    pub(super) async fn restart(&mut self) -> anyhow::Result<()> {
+    pub(in crate::commands::bench) async fn restart(&mut self) -> anyhow::Result<()> {
         self.server = Subject::start(&self.data()).await?;
         self.api = Api::new(self.server.base.clone(), &self.key)?;
         Ok(())
     }
 
     /// Makes that many accounts beside the first, which has no part in what they do.
-    pub(super) async fn tenants(&self, count: u32) -> anyhow::Result<Vec<Tenant>> {
+    pub(in crate::commands::bench) async fn tenants(&self, count: u32) -> anyhow::Result<Vec<Tenant>> {
         let ambient = ambient::system();
         let (store, _) = DataFolder::at(&self.data())?.open(&ambient).await?;
         let mut tenants = Vec::new();
@@ -101,12 +106,12 @@ impl Rig {
     }
 
     /// Registers an endpoint for events of one type; gives its id.
-    pub(super) async fn endpoint(&self, url: &Url, kind: &str) -> anyhow::Result<String> {
+    pub(in crate::commands::bench) async fn endpoint(&self, url: &Url, kind: &str) -> anyhow::Result<String> {
         endpoint(&self.api, url, kind).await
     }
 
     /// Registers endpoints for events of one type that differ in their path: `/1`, `/2`, ...
-    pub(super) async fn endpoints(&self, url: &Url, kind: &str, count: u32) -> anyhow::Result<()> {
+    pub(in crate::commands::bench) async fn endpoints(&self, url: &Url, kind: &str, count: u32) -> anyhow::Result<()> {
         let mut made = stream::iter(1..=count)
             .map(|endpoint| async move { self.endpoint(&url.join(&endpoint.to_string())?, kind).await })
             .buffer_unordered(16);
@@ -117,31 +122,31 @@ impl Rig {
     }
 
     /// A rig with one endpoint that answers.
-    pub(super) async fn with_one_endpoint() -> anyhow::Result<Self> {
+    pub(in crate::commands::bench) async fn with_one_endpoint() -> anyhow::Result<Self> {
         let rig = Self::start().await?;
         rig.endpoint(&rig.receiver.listen(Manner::Answers)?, KIND).await?;
         Ok(rig)
     }
 
     /// A request that publishes one event of each of these types.
-    pub(super) fn post(&self, kinds: &[&str]) -> anyhow::Result<Post> {
+    pub(in crate::commands::bench) fn post(&self, kinds: &[&str]) -> anyhow::Result<Post> {
         Post::publish(&self.server.base, &self.key, kinds)
     }
 
     /// A request of that account that publishes one event.
-    pub(super) fn post_as(&self, tenant: &Tenant, kind: &str) -> anyhow::Result<Post> {
+    pub(in crate::commands::bench) fn post_as(&self, tenant: &Tenant, kind: &str) -> anyhow::Result<Post> {
         Post::publish(&self.server.base, &tenant.key, &[kind])
     }
 
     /// Numbers that no event has had.
-    pub(super) fn numbers(&mut self, count: u32) -> Range<u32> {
+    pub(in crate::commands::bench) fn numbers(&mut self, count: u32) -> Range<u32> {
         let first = self.next;
         self.next += count;
         first..self.next
     }
 
     /// Publishes that many events as fast as they are accepted, `batch` a request, and waits until all were received.
-    pub(super) async fn rates(&mut self, count: u32, batch: usize) -> anyhow::Result<Rates> {
+    pub(in crate::commands::bench) async fn rates(&mut self, count: u32, batch: usize) -> anyhow::Result<Rates> {
         self.receiver.clear();
         let (post, numbers, cpu) = (self.post(&vec![KIND; batch])?, self.numbers(count), self.server.cpu()?);
         let Span { begun, answered } = load::closed(post, numbers, CONNECTIONS).await?;
@@ -159,7 +164,7 @@ impl Rig {
 
     /// Publishes `count` events, one each `pace`, of these types in turn. Gives all requests and waits until as many
     /// webhooks as `wanted` came.
-    pub(super) async fn paced(
+    pub(in crate::commands::bench) async fn paced(
         &mut self,
         kinds: &[&str],
         count: u32,
@@ -171,7 +176,7 @@ impl Rig {
     }
 
     /// The same with these requests in turn.
-    pub(super) async fn paced_posts(
+    pub(in crate::commands::bench) async fn paced_posts(
         &mut self,
         posts: Vec<Post>,
         count: u32,
@@ -192,7 +197,7 @@ async fn endpoint(api: &Api, url: &Url, kind: &str) -> anyhow::Result<String> {
 }
 
 /// Milliseconds from the moment a request was sent until each of its webhooks came the first time.
-pub(super) fn latencies(sent: &[Sent], arrivals: &[Arrival]) -> Vec<f64> {
+pub(in crate::commands::bench) fn latencies(sent: &[Sent], arrivals: &[Arrival]) -> Vec<f64> {
     let sent: HashMap<u32, Instant> = sent.iter().map(|sent| (sent.number, sent.at)).collect();
     let mut first: HashMap<(u32, u32), f64> = HashMap::new();
     for arrival in arrivals {
@@ -204,7 +209,7 @@ pub(super) fn latencies(sent: &[Sent], arrivals: &[Arrival]) -> Vec<f64> {
 }
 
 /// The value that so large a part, 0 to 1, does not exceed.
-pub(super) fn percentile(values: &[f64], part: f64) -> f64 {
+pub(in crate::commands::bench) fn percentile(values: &[f64], part: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (sorted.len() as f64 * part).ceil() as usize;

@@ -35,11 +35,11 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         group: "archives",
-        name: "A 7-zip archive is refused by its name",
+        name: "A 7-zip archive is refused by the name of its format",
         file: "photos.7z",
         input: Input::Built(|_| Ok(b"7z\xBC\xAF\x27\x1C\0\x04 and so on".to_vec())),
         recipe: r#"{"recipe": "auto"}"#,
-        right: Right::Refused { code: "unsupported_media", says: "a 7-zip archive, which is not taken" },
+        right: Right::Refused { code: "unsupported_media", says: "a 7-zip archive, which is not supported" },
     },
 ];
 

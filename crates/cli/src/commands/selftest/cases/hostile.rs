@@ -27,7 +27,7 @@ const ARCHIVE: &str = r#"{"recipe": "archive"}"#;
 pub(super) const CASES: &[Case] = &[
     hostile("A playlist that names /etc/passwd", "clip.mp4", playlist, COMPRESS, "unsupported_media", "playlist"),
     hostile("A concat script that names /etc/passwd", "clip.mp4", script, COMPRESS, "unsupported_media", "script"),
-    hostile("An SVG with a picture from elsewhere", "logo.png", svg, IMAGE, "unsupported_media", "svg"),
+    hostile("An SVG with an image from elsewhere", "logo.png", svg, IMAGE, "unsupported_media", "svg"),
     hostile("The same as a thumbnail", "logo.png", svg, THUMBNAIL, "unsupported_media", "svg"),
     hostile("A text that is called clip.mp4", "clip.mp4", words, COMPRESS, "unsupported_media", "text"),
     hostile(

@@ -47,7 +47,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         group: "pictures",
-        name: "A camera RAW picture is refused by its name",
+        name: "A camera RAW image is refused by the name of its format",
         file: "IMG_0001.dng",
         input: Input::Built(raw),
         recipe: r#"{"recipe": "image", "format": "png"}"#,

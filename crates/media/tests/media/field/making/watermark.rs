@@ -192,7 +192,7 @@ async fn what_cannot_be_a_mark_is_refused_by_name() {
     let failure = refused(rig.make_before(&input, &input, json!({"recipe": "watermark", "image": "behind"})).await);
     assert_eq!(
         (failure.code.as_str(), failure.message.as_str()),
-        ("unsupported_media", "the mark behind is not a still picture")
+        ("unsupported_media", "the mark behind is not a still image")
     );
     let made = rig
         .make_before(
