@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use reelhook_domain::ambient::Ambient;
@@ -18,6 +19,9 @@ use crate::output;
 
 /// The file of the database, in the folder.
 const DATABASE: &str = "reelhook.db";
+
+/// How long the lock of a folder is waited for.
+const DYING: Duration = Duration::from_secs(2);
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -113,6 +117,11 @@ impl DataFolder {
         let path = self.0.join("reelhook.lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.with_context(|| format!("the lock {} cannot be opened", path.display()))?;
+        // A child that a killed server was about to start holds the lock too, until it runs its program or dies.
+        let end = Instant::now() + DYING;
+        while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => bail!(

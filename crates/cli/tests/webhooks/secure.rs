@@ -310,14 +310,14 @@ async fn what_tls_cannot_use_is_refused_by_the_name_of_its_field() {
         (both(certificate, "****"), vec![(ofkey, "what the API shows in place of the key")]),
         (both(certificate, &"x".repeat(16 * 1024 + 1)), vec![(ofkey, "at most 16384 characters")]),
         (json!({"client_certificate": certificate}), vec![(ofkey, "is required")]),
-        (json!({"client_key": key}), vec![(ofkey, "goes with client_certificate alone")]),
+        (json!({"client_key": key}), vec![(ofkey, "is allowed only with client_certificate")]),
         (json!({"roots": ""}), vec![(ofroots, "it has no certificate")]),
         (json!({"roots": broken}), vec![(ofroots, "certificate 1 in it cannot be read")]),
         (json!({"roots": key}), vec![(ofroots, "it has no certificate")]),
         (json!({"roots": certificate.repeat(21)}), vec![(ofroots, "has 21 certificates; the limit is 20")]),
         (json!({"roots": "x".repeat(64 * 1024 + 1)}), vec![(ofroots, "at most 65536 characters")]),
-        (json!({"roots": [certificate]}), vec![(ofroots, "must be a text")]),
-        (json!({"verify": false}), vec![("tls.verify", "is not known here")]),
+        (json!({"roots": [certificate]}), vec![(ofroots, "must be a string")]),
+        (json!({"verify": false}), vec![("tls.verify", "is unknown")]),
         (json!("insecure"), vec![("tls", "must be an object")]),
     ];
     let world = World::start(Serve::dev()).await;

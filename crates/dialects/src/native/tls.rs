@@ -161,12 +161,12 @@ mod tests {
         for (value, expected) in [
             (json!({"client_certificate": "a"}), "tls.client_key is required"),
             (json!({"client_certificate": "a", "client_key": null}), "tls.client_key is required"),
-            (json!({"client_key": "b"}), "tls.client_key goes with client_certificate alone"),
+            (json!({"client_key": "b"}), "tls.client_key is allowed only with client_certificate"),
             (
                 json!({"client_key": "b", "client_certificate": null}),
-                "tls.client_key goes with client_certificate alone",
+                "tls.client_key is allowed only with client_certificate",
             ),
-            (json!({"verify": false}), "tls.verify is not known here; known are client_certificate, client_key, roots"),
+            (json!({"verify": false}), "tls.verify is unknown; allowed are client_certificate, client_key, roots"),
         ] {
             assert_eq!(read(&value), Err(vec![expected.to_owned()]), "{value}");
         }
