@@ -20,8 +20,9 @@ use crate::output;
 /// The file of the database, in the folder.
 const DATABASE: &str = "reelhook.db";
 
-/// How long the lock of a folder is waited for.
+/// How long the lock of a folder is waited for, and how long before it is tried again.
 const DYING: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -117,19 +118,19 @@ impl DataFolder {
         let path = self.0.join("reelhook.lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.with_context(|| format!("the lock {} cannot be opened", path.display()))?;
-        // A child that a killed server was about to start holds the lock too, until it runs its program or dies.
         let end = Instant::now() + DYING;
-        while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
-            Err(TryLockError::WouldBlock) => bail!(
-                "another server runs on {}; stop it first, or give this one a folder of its own with --data",
-                self.0.display()
-            ),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("the lock {} cannot be taken", path.display()))
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock(file)),
+                // A child that a killed server was about to start holds the lock too, until it runs its program or dies.
+                Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(AGAIN),
+                Err(TryLockError::WouldBlock) => bail!(
+                    "another server runs on {}; stop it first, or give this one a folder of its own with --data",
+                    self.0.display()
+                ),
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("the lock {} cannot be taken", path.display()));
+                }
             }
         }
     }

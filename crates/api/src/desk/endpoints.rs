@@ -93,8 +93,7 @@ impl Desk {
             all_right(self.judge("url", url))?;
         }
         if patch.url.is_some() || matches!(patch.tls, Some(Some(_))) {
-            self.refuse_pull(caller, id).await?;
-            self.refuse_tls_without(caller, id, &patch).await?;
+            refuse_tls_without_https(self.called_endpoint(caller, id).await?, &patch)?;
         }
         let timeout_ms = match patch.timeout_ms {
             None => None,
@@ -126,38 +125,20 @@ impl Desk {
         id: EndpointId,
         state: EndpointState,
     ) -> Result<EndpointReply, Problem> {
-        self.refuse_pull(caller, id).await?;
+        self.called_endpoint(caller, id).await?;
         let reason = (state == EndpointState::Disabled).then(|| "by_hand".to_owned());
         let change = EndpointChange { state: Some((state, reason)), ..EndpointChange::default() };
         let endpoint = self.store().change_endpoint(caller.account, id, change).await.map_err(missing("endpoint"))?;
         Ok(EndpointReply::of(&endpoint, None))
     }
 
-    async fn refuse_pull(&self, caller: Caller, id: EndpointId) -> Result<(), Problem> {
+    /// An endpoint that the server calls; a pull endpoint is refused.
+    pub(crate) async fn called_endpoint(&self, caller: Caller, id: EndpointId) -> Result<Endpoint, Problem> {
         let endpoint = self.store().endpoint(caller.account, id).await.map_err(missing("endpoint"))?;
         if endpoint.url.scheme() == PULL_SCHEME {
             return Err(Problem::conflict("pull_endpoint", "this is a pull endpoint; it has no URL to call"));
         }
-        Ok(())
-    }
-
-    /// Refuses a change that would leave an endpoint with TLS that is never spoken.
-    async fn refuse_tls_without(&self, caller: Caller, id: EndpointId, patch: &EndpointPatch) -> Result<(), Problem> {
-        let endpoint = self.store().endpoint(caller.account, id).await.map_err(missing("endpoint"))?;
-        let tls = match patch.tls.clone() {
-            None => endpoint.tls,
-            Some(None) => return Ok(()),
-            Some(Some(change)) => change.apply(endpoint.tls),
-        };
-        let url = patch.url.as_ref().unwrap_or(&endpoint.url);
-        if url.scheme() == "https" || tls.is_usual() {
-            return Ok(());
-        }
-        if patch.tls.is_some() {
-            return Err(Problem::violation("tls", Value::Null, NEEDS_HTTPS));
-        }
-        let message = "must begin with https:// while the endpoint has tls; \"tls\": null removes it";
-        Err(Problem::violation("url", url.as_str().into(), message))
+        Ok(endpoint)
     }
 
     /// Replaces an endpoint's secret, or the account's; the old one signs beside it for `overlap`.
@@ -244,6 +225,24 @@ impl Desk {
 /// How long an attempt of that dialect may take where nobody says otherwise.
 pub(super) fn timeout_ms(dialect: Dialect) -> u32 {
     u32::try_from(reelhook_dialects::timeout(dialect).as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Refuses a change that would leave an endpoint with TLS that is never spoken.
+fn refuse_tls_without_https(endpoint: Endpoint, patch: &EndpointPatch) -> Result<(), Problem> {
+    let tls = match patch.tls.clone() {
+        None => endpoint.tls,
+        Some(None) => return Ok(()),
+        Some(Some(change)) => change.apply(endpoint.tls),
+    };
+    let url = patch.url.as_ref().unwrap_or(&endpoint.url);
+    if url.scheme() == "https" || tls.is_usual() {
+        return Ok(());
+    }
+    if patch.tls.is_some() {
+        return Err(Problem::violation("tls", Value::Null, NEEDS_HTTPS));
+    }
+    let message = "must begin with https:// while the endpoint has tls; \"tls\": null removes it";
+    Err(Problem::violation("url", url.as_str().into(), message))
 }
 
 /// The URL of an endpoint that has none: names it, so that two are not one.

@@ -1,6 +1,6 @@
 //! Verbs that send again: all that an endpoint missed, or one event.
 
-use reelhook_dialects::native::reply::{DeliveryReply, PULL_SCHEME};
+use reelhook_dialects::native::reply::DeliveryReply;
 use reelhook_domain::id::{DeliveryId, EndpointId, EventId};
 use reelhook_domain::time::Timestamp;
 use reelhook_store::{Body, NewDelivery, Span, Start};
@@ -53,10 +53,7 @@ impl Desk {
         endpoint: EndpointId,
         since: Timestamp,
     ) -> Result<Recovered, Problem> {
-        let known = self.store().endpoint(caller.account, endpoint).await.map_err(missing("endpoint"))?;
-        if known.url.scheme() == PULL_SCHEME {
-            return Err(Problem::conflict("pull_endpoint", "this is a pull endpoint; it has no URL to call"));
-        }
+        self.called_endpoint(caller, endpoint).await?;
         self.throttle(caller, ByHand::Recovery)?;
         let span = Span { since, until: self.ambient().now() };
         let mut count = 0;

@@ -85,7 +85,7 @@ fn parameter(name: &str, is_pull: bool) -> Option<Value> {
         "since" | "until" => text(TIME),
         "endpoint" => text(&EndpointId::pattern()),
         "job" => text(&JobId::pattern()),
-        // A text that is no number counts as absent.
+        // A text that is not a number counts as absent.
         "Last-Event-ID" => json!({"type": "string"}),
         "names" => json!({"type": "string", "enum": ["", "types", "none"], "default": "types"}),
         // At most a minute.

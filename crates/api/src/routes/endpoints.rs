@@ -207,10 +207,6 @@ pub(crate) async fn test_endpoint(
     caller: Caller,
     Path(endpoint): Path<String>,
 ) -> Result<Json<TestReply>, Problem> {
-    let endpoint =
-        desk.store().endpoint(caller.account, id(&endpoint, "endpoint")?).await.map_err(missing("endpoint"))?;
-    if endpoint.url.scheme() == native::reply::PULL_SCHEME {
-        return Err(Problem::conflict("pull_endpoint", "this is a pull endpoint; it has no URL to call"));
-    }
+    let endpoint = desk.called_endpoint(caller, id(&endpoint, "endpoint")?).await?;
     Ok(Json(desk.test_endpoint(caller, &endpoint).await?.into()))
 }

@@ -145,6 +145,6 @@ async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
         }
         None => output::line(page.markdown().trim_end())?,
     }
-    // The other parts compare with this machine, whose bad day is no failure. What a soak leaves over is one.
+    // The other parts depend on the machine, so a missed figure is not a failure. A missed bound of the soak is one.
     Ok(if args.part == Part::Soak && page.has_missed() { Exit::Failed.into() } else { ExitCode::SUCCESS })
 }

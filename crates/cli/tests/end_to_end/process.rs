@@ -45,7 +45,7 @@ async fn a_log_on_a_full_disk_goes_on_when_the_disk_has_room_again() {
     for format in ["text", "json"] {
         let disk = SmallDisk::mount("4m");
         let (log, others) = (disk.path().join("log"), disk.path().join("others"));
-        // What is left of the disk holds the first lines, and is no multiple of them.
+        // The free space holds the first lines and a part of the next one.
         std::fs::write(&others, vec![0; (4 << 20) - 5 * 4096]).unwrap();
         let there = format!("exec 2>> '{}'", log.display());
         let serve = Serve::dev().set("log", "debug,hyper=info").set("log_format", format).after(&there);

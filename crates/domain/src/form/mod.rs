@@ -192,7 +192,10 @@ impl Form {
 
     /// Takes a text of at most `longest` characters without NUL.
     pub fn text(&mut self, name: &'static str, longest: usize) -> Option<String> {
-        self.note(name, || json!({"type": "string", "maxLength": longest, "pattern": NO_NUL}));
+        self.note(name, || json!({"type": "string", "maxLength": longest}));
+        if let Some(shape) = &self.shape {
+            shape.borrow_mut().note_pattern(name, NO_NUL);
+        }
         match self.value(name)? {
             Value::String(text) if is_longer(&text, longest) => {
                 self.refuse(name, Value::String(text), format_args!("must be at most {longest} characters long"));

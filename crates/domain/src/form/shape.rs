@@ -33,6 +33,13 @@ impl Shape {
         }
     }
 
+    /// Notes the pattern of a text, unless a closer one is noted already.
+    pub(super) fn note_pattern(&mut self, name: &'static str, pattern: &str) {
+        if self.fields.get(name).is_none_or(|known| known.get("pattern").is_none()) {
+            self.note(name, json!({"pattern": pattern}));
+        }
+    }
+
     pub(super) fn require(&mut self, name: &'static str) {
         self.required.insert(name);
     }

@@ -144,7 +144,10 @@ async fn a_database_whose_steps_were_listed_in_a_table_goes_on_from_the_last() {
         drop trigger outputs_failed_at_once; drop trigger outputs_failed; drop table job_marks; drop index jobs_of_state;
         drop index jobs_of_name; drop index deliveries_delivered; drop index deliveries_of_type;
         drop index deliveries_scheduled; drop index deliveries_held_of; drop index deliveries_not_delivered;
-        drop table derived_keys; drop table temporary_endpoints; pragma user_version = 0; create table _sqlx_migrations (version integer);
+        drop table derived_keys; drop table temporary_endpoints; drop trigger endpoints_changed;
+        create trigger endpoints_changed after update of url on endpoints begin
+            update keeper set endpoints_version = endpoints_version + 1; end;
+        alter table endpoints drop column tls; pragma user_version = 0; create table _sqlx_migrations (version integer);
         insert into _sqlx_migrations values (1), (13)",
     );
     let store = SqliteStore::open(&path, master_key(), world.ambient.clone()).await.unwrap();

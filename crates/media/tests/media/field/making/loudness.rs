@@ -188,7 +188,7 @@ async fn what_cannot_be_is_refused_by_name() {
     numbered(&input, "libvpx-vp9 -deadline realtime -cpu-used 8", "-c:a libopus -f webm");
     let failure = rig.fail(&input, json!({"recipe": "normalize_audio", "format": "mov"})).await;
     assert_eq!(failure.code, "invalid_request");
-    assert!(failure.message.contains("format is mov; the picture is vp9"), "{}", failure.message);
+    assert!(failure.message.contains("format is mov; the video is vp9"), "{}", failure.message);
     let made = rig.make(&input, json!({"recipe": "normalize_audio"})).await.expect("made");
     is_at(&made, "a webm", (-16.0, -1.5));
     let mute = rig.clip("mute.mp4");
