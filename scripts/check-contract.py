@@ -2,7 +2,7 @@
 """Holds the running server to its own document: a schema fuzzer asks every operation for what the document allows and
 for what it does not, and no answer may be one that the document does not have.
 
-    scripts/check-contract.py [--binary target/debug/reelhook] [--examples 50] [--seed random]
+    scripts/check-contract.py [--binary target/debug/reelhook] [--examples 50] [--seed random] [--phases stateful]
 
 The server runs in a network of its own, where there is nothing but the machine itself: what the fuzzer makes up is dialed
 by jobs and webhooks. That needs root, or a kernel that lets others make networks. The examples are the same each time, so
@@ -25,7 +25,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ADDRESS = "127.0.0.1:18080"
-LONGEST = 900  # seconds
+LONGEST = 1500  # seconds
 MARK = "REELHOOK_CONTRACT_ALONE"
 
 
@@ -34,6 +34,7 @@ def main():
     parser.add_argument("--binary", default=ROOT / "target/debug/reelhook", type=pathlib.Path)
     parser.add_argument("--examples", default=50, type=int, help="of each operation")
     parser.add_argument("--seed", default="1", help="of the examples; `random` draws one, which the run prints")
+    parser.add_argument("--phases", help="of the fuzzer, with commas between them: examples, coverage, fuzzing, stateful")
     arguments = parser.parse_args()
     if MARK not in os.environ:
         rights = [] if os.geteuid() == 0 else ["--map-root-user"]
@@ -66,6 +67,8 @@ def check(arguments, fuzzer, folder):
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     with open(folder / "log", "wb") as log:
         serve = [arguments.binary, "serve", "--dev", "--listen", ADDRESS, "--data", data]
+        # A pull waits for an event that does not come.
+        serve += ["--set", "api.longest_wait_seconds=1"]
         server = subprocess.Popen(serve, stdout=log, stderr=log, env=environment)
     try:
         wait_for(f"http://{ADDRESS}/readyz", server)
@@ -75,8 +78,9 @@ def check(arguments, fuzzer, folder):
         command = [fuzzer, "run", f"http://{ADDRESS}/openapi.json", "--no-color"]
         command += ["-H", f"Authorization: Bearer {made.stdout.strip()}", "-n", str(arguments.examples)]
         command += [] if arguments.seed == "random" else ["--seed", arguments.seed]
-        # A test of an endpoint waits for the receiver's answer, as long as the endpoint says.
-        command += ["--request-timeout", "60"]
+        command += ["--phases", arguments.phases] if arguments.phases else []
+        # A test of an endpoint waits for the receiver's answer, as long as the endpoint says: at most a minute.
+        command += ["--request-timeout", "120"]
         # A plan fetches its input and waits before it tries again, for seconds. Its body has the reader of POST /v1/jobs.
         command += ["--exclude-path", "/v1/plan"]
         # A stream of events would have no end.

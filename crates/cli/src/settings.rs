@@ -310,6 +310,8 @@ pub(crate) struct ApiSettings {
     pub(crate) max_streams_per_account: usize,
     /// How long a caller may read nothing of an answer.
     pub(crate) write_stall_seconds: u64,
+    /// How long a request waits for an event at most.
+    pub(crate) longest_wait_seconds: u64,
     /// Hosts that callers may name beside addresses, loopback and `public_url`, while no key is asked for.
     pub(crate) allowed_hosts: Vec<String>,
     /// Deliveries that an account may resend, replay or cancel in a minute.
@@ -407,6 +409,7 @@ impl Default for Settings {
                 max_connections_per_address: 0,
                 max_streams_per_account: 256,
                 write_stall_seconds: 60,
+                longest_wait_seconds: 60,
                 allowed_hosts: Vec::new(),
                 resends_per_minute: 600,
                 recoveries_per_minute: 10,

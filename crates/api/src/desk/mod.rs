@@ -81,6 +81,8 @@ pub struct Limits {
     pub streams_of_account: usize,
     /// How long a caller may read nothing of an answer.
     pub write_stall: Duration,
+    /// How long a request waits for an event at most.
+    pub longest_wait: Duration,
     /// How often an account may do what by hand.
     pub by_hand: ByHandRates,
     /// How many days deliveries and events are kept, unless their account wants less.
@@ -99,6 +101,7 @@ impl Default for Limits {
             connections_of_address: 1024,
             streams_of_account: 256,
             write_stall: Duration::from_secs(60),
+            longest_wait: Duration::from_secs(60),
             by_hand: ByHandRates::default(),
             keep_days: 30,
         }

@@ -49,7 +49,7 @@ pub(crate) const PULLED: (u32, u32) = (500, 100);
 #[utoipa::path(get, path = "/v1/endpoints/{id}/events", tag = "Webhooks",
     params(("id" = String, Path), ("after" = Option<i64>, Query, description = "Only events after this sequence number; 0 by default"),
         ("limit" = Option<u32>, Query, description = "1 to 500, 100 by default; not for streams"),
-        ("wait" = Option<String>, Query, description = "How long to wait for an event, such as `30s`; at most 60 seconds"),
+        ("wait" = Option<String>, Query, description = "How long to wait for an event, such as `30s`; at most 60 seconds, or less if `api.longest_wait_seconds` of the server says so"),
         ("names" = Option<String>, Query, description = "For streams: `types` (the default) names each frame after the type of its event; with `none` no frame has a name, so that an `EventSource` gets all of them in `onmessage`"),
         ("Last-Event-ID" = Option<i64>, Header, description = "For streams: only events after this sequence number")),
     responses((status = 200, body = openapi::PulledEvents), (status = 404, body = Problem)))]
@@ -72,7 +72,7 @@ pub(crate) async fn pull_events(
         puller.after = last_event_id(&headers)?.unwrap_or(after);
         return follow(puller);
     }
-    let deadline = tokio::time::Instant::now() + wait;
+    let deadline = tokio::time::Instant::now() + wait.min(desk.limits().longest_wait);
     let pulled = puller.next(limit, Some(deadline)).await?;
     let signers = signers(&desk, caller, &puller.endpoint).await?;
     let events: Vec<_> = pulled.iter().map(|(delivery, body)| puller.show(&signers, delivery, body)).collect();

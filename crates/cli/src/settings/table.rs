@@ -346,6 +346,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Time without a read after which the connection of a caller that does not read its response is closed.",
     ),
     plain(
+        "api.longest_wait_seconds",
+        Kind::Whole(1, 60),
+        "Longest time that a pull with `wait` waits for an event. Behind a proxy, less than the time after which the \
+         proxy gives up on a response.",
+    ),
+    plain(
         "api.allowed_hosts",
         Kind::Texts(&form::HOST),
         "Host names that requests may use while the server works without API keys (`open`), besides IP addresses, \

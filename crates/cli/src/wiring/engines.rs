@@ -92,6 +92,7 @@ pub(super) fn api(
             },
             streams_of_account: settings.api.max_streams_per_account,
             write_stall: Duration::from_secs(settings.api.write_stall_seconds),
+            longest_wait: Duration::from_secs(settings.api.longest_wait_seconds),
             by_hand: ByHandRates {
                 deliveries: settings.api.resends_per_minute,
                 recoveries: settings.api.recoveries_per_minute,

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use http::Method;
@@ -201,4 +202,13 @@ async fn the_first_key_is_in_a_file_of_its_own_where_no_one_sits_at_a_terminal()
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(world.get("/v1/jobs").await.status, 200);
     assert!(!world.log().contains(&world.key()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_waits_no_longer_than_the_operator_lets_it() {
+    let world = World::start(Serve::dev().set("api.longest_wait_seconds", 1)).await;
+    let endpoint = world.post("/v1/endpoints", &json!({"pull": true})).await.expect(201);
+    let path = format!("/v1/endpoints/{}/events?wait=60s", endpoint["id"].as_str().expect("an endpoint has an id"));
+    let pulled = tokio::time::timeout(Duration::from_secs(30), world.get(&path)).await;
+    pulled.expect("it is answered long before the minute that was asked for").expect(200);
 }
