@@ -2,9 +2,10 @@
 # Brings the model of people: the package of npm, once, into target/models, and installs it into target/models as well.
 # Does nothing where it is there. Afterwards all is offline.
 #
-#   scripts/models.sh [PROGRAM]
+#   scripts/models.sh [PROGRAM | --package]
 #
-# PROGRAM is the `reelhook` that installs it; without one, the newest that was built, or one that is built now.
+# PROGRAM is the `reelhook` that installs it; without one, the newest that was built, or one that is built now. With
+# --package nothing is installed: the package is brought, for a machine that has built no program yet.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +22,8 @@ if ! is_whole; then
   (cd target/models && npm pack --silent --ignore-scripts "$package" >/dev/null)
   is_whole || { echo "$file is not the package that is pinned" >&2; exit 1; }
 fi
+
+[ "${1:-}" = --package ] && exit 0
 
 # What is installed was made by a program; one that makes more, or other, must make it anew.
 [ -f target/models/human.onnx ] && [ -z "${1:-}" ] && exit 0

@@ -191,9 +191,9 @@ mod tests {
 
     #[test]
     fn a_screen_whose_colour_is_named_is_keyed() {
-        let model = |value| match read(value).unwrap() {
-            Recipe::RemoveBackground(recipe) => recipe.model,
-            other => panic!("{other:?}"),
+        let model = |value| {
+            let Recipe::RemoveBackground(recipe) = read(value).unwrap() else { panic!() };
+            recipe.model
         };
         assert_eq!(model(json!({"recipe": "remove_background"})), AUTO);
         assert_eq!(model(json!({"recipe": "remove_background", "key_color": "#00ff00"})), CHROMA);

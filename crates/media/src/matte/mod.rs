@@ -14,6 +14,7 @@
 
 mod card;
 mod colors;
+pub mod drawn;
 mod executor;
 mod graph;
 mod grid;

@@ -192,7 +192,8 @@ async fn pictures_of_any_size_and_kind_are_cut_out_of() {
         let (path, seen) = run(&world, &input, wish("tiny", "png_sequence")).await.unwrap();
         let all = archived(&path, &world.rig.scratch(), size);
         assert_eq!((all.len(), report(seen).frames), (frames, frames as u64), "{name}");
-        let expected = if name == "black.mp4" { 0..=200 } else { 247..=255 };
+        // Of black the model says its bias, 0.733, which the refinement makes a little firmer.
+        let expected = if name == "black.mp4" { 180..=230 } else { 247..=255 };
         for picture in &all {
             assert!(picture.pixels.iter().all(|pixel| expected.contains(&pixel[3])), "{name}: {:?}", picture.at(0, 0));
         }

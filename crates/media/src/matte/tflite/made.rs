@@ -135,7 +135,7 @@ fn write(table: &Table, bytes: &mut Vec<u8>) -> usize {
             Field::Table(table) => write(table, bytes),
             Field::Bytes(list) => {
                 // The numbers in it want to lie at a multiple of 16.
-                while (bytes.len() + 4) % 16 != 0 {
+                while !(bytes.len() + 4).is_multiple_of(16) {
                     bytes.push(0);
                 }
                 let to = bytes.len();

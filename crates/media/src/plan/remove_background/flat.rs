@@ -11,7 +11,7 @@ const MARGIN: usize = 4;
 
 /// Filters that make the colours of what is clear black, from any format with alpha to `gbrap`; pads are named `flat...`.
 pub(super) fn filters() -> String {
-    let grown = vec!["dilation"; MARGIN].join(",");
+    let grown = ["dilation"; MARGIN].join(",");
     let planes = "mergeplanes=map0s=0:map1s=1:map2s=2:map3s=3:format=gbrap";
     [
         "format=gbrap,split=2[flat1][flat2]".to_owned(),
