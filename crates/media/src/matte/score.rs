@@ -287,7 +287,7 @@ const RUN: Scene = Scene {
         }
     },
     background: |x, y, frame| {
-        if frame < CUT_AT { street(x, y, 0) } else { room(x, y, frame).map(|value| 255.0 - value) }
+        if frame < CUT_AT { street(x, y, 0) } else { room(x, y).map(|value| 255.0 - value) }
     },
 };
 const CUT_AT: usize = 9;
@@ -331,8 +331,11 @@ fn nothing_is_left_behind_by_fast_moves_and_cuts() {
 
 #[test]
 fn an_empty_room_has_no_subject() {
-    let nobody =
-        Scene { name: "nobody", pose: |_| Pose { middle: (-9000.0, 0.0), scale: 100.0, turn: 0.0 }, background: room };
+    let nobody = Scene {
+        name: "nobody",
+        pose: |_| Pose { middle: (-9000.0, 0.0), scale: 100.0, turn: 0.0 },
+        background: |x, y, _| room(x, y),
+    };
     let frames: Vec<Frame> = (0..2).map(|number| draw(&nobody, number)).collect();
     let mut matting = Matting::load(&models(), "human", Refine::Full, (WIDTH as u32, HEIGHT as u32)).unwrap();
     for frame in &frames {
