@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use reelhook_testkit::clips;
 use serde_json::{Value, json};
 
 mod program;
@@ -118,4 +119,37 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
     gzip.extend((!crc).to_le_bytes());
     gzip.extend(u32::from(length).to_le_bytes());
     gzip
+}
+
+#[test]
+fn the_demo_cuts_a_person_out_and_leaves_a_contact_sheet() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, sheet) = (folder.path().join("data"), folder.path().join("sheet.png"));
+    let (installed, words) = (data.join("models"), sheet.to_str().unwrap());
+    let demo = ["demo", "--background", "--sheet", words, "--models", installed.to_str().unwrap()];
+    let (code, _, err) = program::shown(&program::run(&demo, ""));
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("`reelhook models add human --models"), "{err}");
+
+    assert_eq!(models(&data, &["add", "human", "--from", package().to_str().unwrap()]).0, Some(0));
+    let (code, out, err) = program::shown(&program::run(&demo, ""));
+    assert_eq!(code, Some(0), "{out}{err}");
+    // Three rows of four pictures of 384 x 216, 4 pixels apart; in each the upper left corner, and the person's coat.
+    let raw = folder.path().join("sheet.rgb");
+    clips::ffmpeg(["-i", words, "-f", "rawvideo", "-pix_fmt", "rgb24"], &raw);
+    let rgb = std::fs::read(raw).unwrap();
+    assert_eq!(rgb.len(), 1548 * 656 * 3);
+    let at = |column: usize, row: usize, x: usize, y: usize| {
+        let place = ((row * 220 + y) * 1548 + column * 388 + x) * 3;
+        [rgb[place], rgb[place + 1], rgb[place + 2]]
+    };
+    for column in 0..4 {
+        assert_eq!((at(column, 1, 5, 5), at(column, 1, 17, 5)), ([204; 3], [255; 3]), "{column}: it is clear there");
+        let far = at(column, 2, 5, 5).iter().zip([47, 111, 143]).map(|(one, other)| one.abs_diff(other)).max();
+        assert!(far < Some(8), "{column}: the colour is there: {:?}", at(column, 2, 5, 5));
+        assert!(
+            (0..384).any(|x| at(column, 1, x, 205)[2] > at(column, 1, x, 205)[0] + 20),
+            "{column}: the coat is there"
+        );
+    }
 }
