@@ -4,17 +4,21 @@ CARGO ?= cargo
 FEATURES = --features reelhook-cli/failpoints,$(shell scripts/features.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check sbom fuzz bench docs clean
+.PHONY: help demo build models test check sbom fuzz bench docs clean
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+models: ## Bring the model of people for `remove_background` into target/models, once.
+	@scripts/models.sh
 
 demo: ## Build quickly, then show a job and its webhooks from end to end. ARGS="..." is passed on.
 	@test -x target/demo/reelhook || echo "Building Reelhook: 5 to 8 minutes on two cores. The demo that follows takes 10 seconds."
 	@scripts/need.sh cc ffmpeg
 	@scripts/need.sh nasm || true
 	$(CARGO) build --profile demo --no-default-features --bin reelhook --features "$$(scripts/features.sh)"
-	target/demo/reelhook demo $(ARGS)
+	@scripts/models.sh target/demo/reelhook
+	REELHOOK_MEDIA_MODELS=$(CURDIR)/target/models target/demo/reelhook demo $(ARGS)
 
 build: ## Build the release, target/release/reelhook: 15 minutes on two cores.
 	@scripts/need.sh cc

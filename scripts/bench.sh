@@ -5,5 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --release --bin reelhook --features "$(scripts/features.sh)"
+scripts/models.sh target/release/reelhook
 # The page is written once all was measured.
-target/release/reelhook bench --page docs/benchmarks.md "$@"
+REELHOOK_MEDIA_MODELS=target/models target/release/reelhook bench --page docs/benchmarks.md "$@"

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(look archive picture range multipart path command publication signature)
+all=(look archive picture range multipart path command publication signature net)
 seconds=${2:-60}
 targets=("${all[@]}")
 [ $# -eq 0 ] || targets=("$1")

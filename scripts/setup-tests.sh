@@ -10,6 +10,7 @@ scripts/need.sh cc python3 venv ffmpeg heif-convert go node npm
 # Without it all works, slower.
 scripts/need.sh nasm || echo "pictures will be encoded without assembly" >&2
 
+scripts/models.sh --package
 # What reads the operators' papers in deploy/. Unpacked and not installed where the machine has apt: the packages would
 # start their servers.
 scripts/need.sh systemd-analyze

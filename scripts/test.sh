@@ -9,6 +9,10 @@ cd "$(dirname "$0")/.."
 
 features=(--workspace --features "reelhook-cli/failpoints,$(scripts/features.sh)")
 
+# Tests cut people out with the model that the program installs. Built as the tests are, so that nothing is built twice.
+cargo build "${features[@]}" --tests
+scripts/models.sh target/debug/reelhook
+
 # The rows of docs/media.md are those that this run leaves.
 rm -rf target/tmp/verdicts
 

@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 use url::Url;
 
 use crate::commands::{
-    accounts, bench, credits, demo, doctor, jobs, keys, listen, secrets, selftest, serve, submit, trigger, verify,
+    accounts, bench, credits, demo, doctor, jobs, keys, listen, models, secrets, selftest, serve, submit, trigger,
+    verify,
 };
 use crate::{address, exit};
 
@@ -46,6 +47,7 @@ pub(crate) enum Command {
     Keys(keys::Args),
     Credits(credits::Args),
     Secrets(secrets::Args),
+    Models(models::Args),
     Doctor(doctor::Args),
     Selftest(selftest::Args),
     Bench(bench::Args),

@@ -17,6 +17,7 @@ pub(crate) mod doctor;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod listen;
+pub(crate) mod models;
 pub(crate) mod secrets;
 pub(crate) mod selftest;
 pub(crate) mod serve;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Credits(args) => block_on(credits::run(args)),
         Command::Accounts(args) => block_on(accounts::run(args)),
         Command::Keys(args) => block_on(keys::run(args)),
+        Command::Models(args) => models::run(&args),
         Command::Secrets(args) => block_on(secrets::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),
         Command::Selftest(args) => block_on(selftest::run(args)),

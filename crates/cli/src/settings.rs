@@ -421,7 +421,9 @@ impl Default for Settings {
             open_to_network: false,
             clipzy: ClipzySettings { max_upload_bytes: 1000 * 1000 * 1000 },
             removebgvideo: RemoveBgVideoSettings {
-                models: vec![Pair::new("original", "chroma".to_owned())],
+                models: [("original", "auto"), ("light", "human:fast"), ("human", "human")]
+                    .map(|(name, model)| Pair::new(name, model.to_owned()))
+                    .to_vec(),
                 credits_per_minute: [("original", 60), ("light", 45), ("pro", 180), ("human", 45)]
                     .map(|(name, credits)| Pair::new(name, credits))
                     .to_vec(),

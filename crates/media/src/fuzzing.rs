@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use crate::{extent, mp4, sniff};
+use crate::{extent, matte, mp4, sniff};
 
 /// Looks at the beginning of a file as a job does, before a tool sees it: what it is, and where it says that it ends.
 pub fn look(bytes: &[u8]) {
@@ -12,4 +12,9 @@ pub fn look(bytes: &[u8]) {
         let _end = extent::claimed(head, demuxer);
     }
     let _layout = mp4::layout(&mut Cursor::new(bytes), bytes.len() as u64);
+}
+
+/// Reads a net as when a model is added, and writes it in the other format.
+pub fn net(bytes: &[u8]) {
+    matte::convert(bytes);
 }

@@ -14,6 +14,7 @@
 pub mod archive;
 mod beside;
 mod capabilities;
+mod cutter;
 mod error;
 mod extent;
 mod extras;
@@ -64,7 +65,7 @@ pub use plan::{Damage, Forecast, Plan, forecast, plan};
 pub use probe::Source;
 pub use promise::Promise;
 pub use reader::{Reader, Readers};
-pub use run::{Progress, StepReport, Watch, end_left_by};
+pub use run::{CutOut, Progress, StepReport, Watch, end_left_by};
 pub use samples::Samples;
 pub use sandbox::{Layers, SandboxMode};
 pub use seen::{Likeness, SeenExpectation};

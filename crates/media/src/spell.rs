@@ -14,8 +14,8 @@ use crate::plan::{Damage, private_parameters};
 use crate::promise::Promise;
 use crate::run::process::option;
 use crate::step::{
-    AudioTrack, Before, Beside, BesideFile, Commanded, CommandedInput, Encoder, Making, Passes, Product, Reading, Step,
-    VideoTrack, Window,
+    AudioTrack, Before, Beside, BesideFile, Commanded, CommandedInput, Cutting, Encoder, Making, Passes, Product,
+    Reading, Step, VideoTrack, Window,
 };
 use crate::style::{STYLE_FRAMES, STYLE_SIZE};
 use crate::waveform::Drawing;
@@ -29,8 +29,6 @@ pub(crate) enum Pass {
 
 const PALETTE: &str = "palette.png";
 const STATISTICS: &str = "statistics";
-/// The matte of a step, in the scratch folder.
-pub(crate) const MATTE: &str = "matte.y4m";
 /// Small frames in which the screen is looked for, in the scratch folder.
 pub(crate) const SCREEN: &str = "screen.rgb";
 /// Most frames that are looked at for that, one a second.
@@ -126,12 +124,19 @@ impl Step {
 
     /// The arguments of a run that writes a few small frames, `size` in RGB, to [`SCREEN`].
     pub(crate) fn screen_arguments(&self, input: &Path, size: (u32, u32)) -> Vec<OsString> {
-        self.spell_frames(input, &["fps=1"], size, &["-frames:v", SCREEN_FRAMES], SCREEN)
+        // Rounded up, so that less than half a second has a frame too.
+        self.spell_frames(input, &["fps=1:round=up"], size, &["-frames:v", SCREEN_FRAMES], SCREEN)
     }
 
-    /// The arguments of a run that writes all frames that a matte is made for, `size` in RGB, to `file`.
-    pub(crate) fn matte_arguments(&self, input: &Path, size: (u32, u32), file: &str) -> Vec<OsString> {
-        self.spell_frames(input, &[], size, &[], file)
+    /// The arguments of a run that writes the frames that a model is to cut the subject out of to standard output, in RGB.
+    pub(crate) fn frame_arguments(&self, input: &Path, cutting: &Cutting) -> Vec<OsString> {
+        let mut line = self.quiet_head();
+        self.spell_input(&mut line, input);
+        let filters = [&self.reading.first_filters[..], &self.shared_filters, &cutting.frames].concat().join(",");
+        let index = self.reading.video.unwrap_or(0);
+        line.words(&["-filter_complex", &format!("[0:{index}]{filters},format=rgb24[f]"), "-map", "[f]"]);
+        line.words(&["-fps_mode:v", "passthrough", "-c:v", "rawvideo", "-f", "rawvideo", "pipe:1"]);
+        line.0
     }
 
     /// The arguments of a run that measures the style of the input: [`LOOK`], [`CUTS`] and, with sound, [`HEARD`].
@@ -191,7 +196,7 @@ impl Step {
         let mut line = self.head();
         self.spell_input(&mut line, input);
         let frames: &[String] = match &self.before {
-            Some(Before::Screen { frames } | Before::Matte { frames, .. }) => frames,
+            Some(Before::Screen { frames, .. }) => frames,
             Some(Before::Style { .. } | Before::Loudness { .. } | Before::Subtitles { .. }) | None => &[],
         };
         let mut filters = [&self.reading.first_filters[..], &self.shared_filters].concat();
@@ -207,6 +212,16 @@ impl Step {
 
     /// What all runs begin with.
     fn head(&self) -> Line {
+        let mut line = self.quiet_head();
+        // Where samples come through that pipe, they tell how it gets on.
+        if self.drawing().is_none() {
+            line.words(&["-progress", "pipe:1"]);
+        }
+        line
+    }
+
+    /// The same without a word of how it gets on: what comes through its standard output tells.
+    fn quiet_head(&self) -> Line {
         let mut line = Line(Vec::new());
         line.words(&["-nostdin", "-hide_banner", "-nostats", "-loglevel", "error", "-y"]);
         if self.is_strict() {
@@ -214,10 +229,6 @@ impl Step {
         } else if self.reading.damage == Damage::Salvage {
             // ffmpeg gives up when more than two thirds of the frames are broken; here every frame counts.
             line.words(&["-max_error_rate", "1"]);
-        }
-        // Where samples come through that pipe, they tell how it gets on.
-        if self.drawing().is_none() {
-            line.words(&["-progress", "pipe:1"]);
         }
         line
     }
@@ -270,10 +281,14 @@ impl Step {
             }
             line.texts(options);
             line.words(demuxer_options);
+            if *file == BesideFile::CutOut {
+                line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer, "-i", "pipe:0"]);
+                continue;
+            }
             line.words(&["-protocol_whitelist", "file,pipe", "-f", demuxer]);
             let mut operand = OsString::from("file:");
             match file {
-                BesideFile::Matte => operand.push(MATTE),
+                BesideFile::CutOut => {}
                 BesideFile::Again => operand.push(input),
                 BesideFile::Further(place) => {
                     operand.extend(further.get(*place).map(|further| further.path.as_os_str()))
@@ -308,24 +323,27 @@ impl Step {
                 VideoTrack::None | VideoTrack::Copy | VideoTrack::Joined => Vec::new(),
             })
             .collect();
-        let mut shared = self.reading.first_filters.clone();
+        // What was cut out has passed them.
+        let is_cut = self.cutting.is_some();
+        let mut shared = if is_cut { Vec::new() } else { self.reading.first_filters.clone() };
         if let Window::Walk { start, length } = self.reading.window {
             let (start, end, begins) = (seconds(start), seconds(start + length), seconds(self.reading.video_start));
             let part =
                 format!("{},trim=start={start}:end={end},setpts=PTS-{start}/TB", on_file_time("setpts", &begins));
             shared.push(part);
         }
-        shared.extend(self.shared_filters.iter().cloned());
+        shared.extend(self.shared_filters.iter().filter(|_| !is_cut).cloned());
+        let pad = if is_cut { "[1:0]".to_owned() } else { format!("[0:{index}]") };
         match &chains[..] {
             [] => None,
             [(_, chain)] => {
                 shared.push(chain.clone());
-                Some(format!("[0:{index}]{}", shared.join(",")))
+                Some(format!("{pad}{}", shared.join(",")))
             }
             _ => {
                 let ends: String = chains.iter().map(|(number, _)| format!("[s{number}]")).collect();
                 shared.push(format!("split={}{ends}", chains.len()));
-                let mut parts = vec![format!("[0:{index}]{}", shared.join(","))];
+                let mut parts = vec![format!("{pad}{}", shared.join(","))];
                 parts.extend(chains.iter().map(|(number, chain)| format!("[s{number}]{chain}")));
                 Some(parts.join(";"))
             }

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use reelhook_domain::recipe::Format;
+use reelhook_domain::recipe::{Format, Refine};
 use serde::{Deserialize, Serialize};
 
 use crate::extras::{Carried, Chapter};
@@ -28,6 +28,8 @@ pub struct Step {
     pub(crate) reading: Reading,
     /// What has to be known or made first.
     pub(crate) before: Option<Before>,
+    /// How the subject is cut out between decoding and encoding, where a model does that.
+    pub(crate) cutting: Option<Cutting>,
     /// The caller's own command, which is run instead of all that is planned otherwise.
     pub(crate) command: Option<Commanded>,
     /// What is read beside the main input: ffmpeg's inputs 1, 2, ...
@@ -97,13 +99,8 @@ pub(crate) enum Before {
     Screen {
         /// Filters that bring the frames into the colours that are keyed.
         frames: Vec<String>,
-    },
-    /// A matte by a model: one grey picture for each frame.
-    Matte {
-        model: String,
-        /// Filters that bring the frames to their rate and colours.
-        frames: Vec<String>,
-        rate: Rate,
+        /// What is done where there is no screen; the usual green is keyed where that cannot be done either.
+        otherwise: Option<Box<Otherwise>>,
     },
     /// How the input looks and sounds, and the template; [`crate::plan::styled`] takes it.
     Style {
@@ -123,6 +120,29 @@ pub(crate) enum Before {
     },
     /// Subtitles as a file of their own, and the fonts that the source brings for them, by their tracks.
     Subtitles { index: u32, fonts: Vec<u32> },
+}
+
+/// A subject that a model cuts out of each frame, on its way from one tool to the other.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cutting {
+    pub(crate) model: String,
+    pub(crate) refine: Refine,
+    /// Whether it is a failure that there is no subject.
+    pub(crate) require_subject: bool,
+    /// Filters that bring the frames to their rate, colours and size.
+    pub(crate) frames: Vec<String>,
+    /// Width and height of the frames, in pixels.
+    pub(crate) size: (u32, u32),
+    pub(crate) rate: Rate,
+}
+
+/// The same product by a model.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Otherwise {
+    pub(crate) cutting: Cutting,
+    /// The filters of its picture.
+    pub(crate) filters: Vec<String>,
+    pub(crate) beside: Vec<Beside>,
 }
 
 /// A caller's command with the files that stand behind its placeholders.
@@ -166,10 +186,12 @@ impl Beside {
         Self { file, demuxer, demuxer_options, lenient, options: Vec::new() }
     }
 
-    /// The matte that was made before.
-    pub(crate) fn matte() -> Self {
-        let (demuxer, demuxer_options) = ("yuv4mpegpipe", &[][..]);
-        Self { file: BesideFile::Matte, demuxer, demuxer_options, lenient: false, options: Vec::new() }
+    /// The frames of a [`Cutting`].
+    pub(crate) fn cut_out((width, height): (u32, u32), rate: Rate) -> Self {
+        let size = format!("{width}x{height}");
+        let options = ["-pixel_format", "rgba", "-video_size", &size, "-framerate", &rate.to_string()];
+        let options = options.map(str::to_owned).into();
+        Self { file: BesideFile::CutOut, demuxer: "rawvideo", demuxer_options: &[], lenient: false, options }
     }
 }
 
@@ -178,8 +200,8 @@ impl Beside {
 pub(crate) enum BesideFile {
     /// A further input of the job, by its place among them.
     Further(usize),
-    /// The matte that was made before, in the scratch folder.
-    Matte,
+    /// The frames that a model cut out, on standard input.
+    CutOut,
     /// The main input once more, at another part.
     Again,
 }
@@ -292,6 +314,11 @@ impl Step {
     /// Whether nothing is run: the input itself is the product.
     pub fn keeps_source(&self) -> bool {
         self.command.is_none() && self.products.iter().all(|product| product.making.is_none())
+    }
+
+    /// The model that cuts the subject out, where one does.
+    pub fn model(&self) -> Option<&str> {
+        self.cutting.as_ref().map(|cutting| &*cutting.model)
     }
 
     /// What is drawn of its sound, where that is all it does.

@@ -1,6 +1,7 @@
 //! The toolbox: ffmpeg and ffprobe as found on this machine, with the settings under which they run.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::archive::ArchiveLimits;
 use crate::beside::{self, Compared};
 use crate::capabilities::{self, Capabilities};
+use crate::cutter::{self, Task};
 use crate::error::MediaError;
 use crate::further::Further;
 use crate::heif::{self, HeifTool};
@@ -17,7 +19,9 @@ use crate::image::ImageLimits;
 use crate::probe::{self, Source};
 use crate::reader::{Reader, Readers};
 use crate::report::Report;
-use crate::run::process::{self, Collector, Ended, Ending, Listener, Most, Order, Spawner, option};
+use crate::run::process::{
+    self, Collector, Ended, Ending, Ends, Listener, Most, Order, Pulse, Spawner, Started, option,
+};
 use crate::run::{self, StepReport, Watch};
 use crate::sandbox::{LAUNCH_FAILED, Layers, SandboxMode};
 use crate::settings::ToolSettings;
@@ -272,16 +276,35 @@ impl Toolbox {
     ) -> Result<Ended, MediaError> {
         self.inner.start(errand, listener, cancel).await
     }
+
+    /// Starts a tool, or what `order` is for, with other ends than the usual.
+    pub(crate) async fn start_between(&self, order: &Order, ends: Ends) -> Result<Started, MediaError> {
+        Ok(process::start(&self.inner.spawner, order, ends).await?)
+    }
+
+    /// The order for a tool that works with others.
+    pub(crate) fn order(&self, errand: Errand<'_>, pulse: Pulse) -> io::Result<Order> {
+        Ok(Order { pulse: Some(pulse), ..self.inner.order(errand)? })
+    }
+
+    /// The order for a cutter. It reads the folder of models, and writes nothing but its pipe.
+    pub(crate) fn cutter(&self, mut task: Task, scratch: &Path, wall: Duration, pulse: Pulse) -> io::Result<Order> {
+        let settings = self.settings();
+        let reads;
+        (task.folder, reads) = cutter::reads(&task.folder)?;
+        let mut line = settings.launch(&reads.iter().map(PathBuf::as_path).collect::<Vec<_>>(), wall);
+        line.push("--no-processes".into());
+        option(&mut line, "--cutter", serde_json::to_string(&task)?);
+        let is_alone = settings.sandbox != SandboxMode::Off;
+        let most = Most { files_bytes: u64::MAX, ..settings.most(is_alone) };
+        let scratch = std::path::absolute(scratch)?;
+        Ok(Order { line, scratch, wall, stall: settings.stall, most, is_asked: false, pulse: Some(pulse) })
+    }
 }
 
 impl Inner {
-    /// Runs a tool through the launcher.
-    async fn start(
-        &self,
-        errand: Errand<'_>,
-        listener: &mut dyn Listener,
-        cancel: &CancellationToken,
-    ) -> Result<Ended, MediaError> {
+    /// The order to run a tool through the launcher.
+    fn order(&self, errand: Errand<'_>) -> io::Result<Order> {
         let scratch = std::path::absolute(errand.scratch)?;
         let mut line = self.settings.launch(&errand.inputs, errand.wall);
         let files = match errand.writes {
@@ -302,7 +325,18 @@ impl Inner {
         // What comes before an output (frames, logs, the parts of a package) may lie beside it for a while.
         let files_bytes = self.settings.limits.output_bytes.saturating_mul(files + 2);
         let most = Most { files_bytes, ..self.settings.most(is_alone) };
-        let order = Order { line, scratch, wall: errand.wall, stall: errand.stall, most, is_asked: false };
+        let Errand { wall, stall, .. } = errand;
+        Ok(Order { line, scratch, wall, stall, most, is_asked: false, pulse: None })
+    }
+
+    /// Runs a tool through the launcher.
+    async fn start(
+        &self,
+        errand: Errand<'_>,
+        listener: &mut dyn Listener,
+        cancel: &CancellationToken,
+    ) -> Result<Ended, MediaError> {
+        let order = self.order(errand)?;
         let ended = process::run(&self.spawner, &order, listener, cancel).await?;
         if ended.ending == Ending::Exited(LAUNCH_FAILED) {
             return Err(MediaError::Sandbox { reason: ended.stderr.last_line() });
@@ -339,7 +373,15 @@ impl Inner {
         let mut line = self.settings.launch(&[], ASKED);
         line.push("--report".into());
         let most = self.settings.most(true);
-        let order = Order { line, scratch: folder.path().to_owned(), wall: ASKED, stall: ASKED, most, is_asked: false };
+        let order = Order {
+            line,
+            scratch: folder.path().to_owned(),
+            wall: ASKED,
+            stall: ASKED,
+            most,
+            is_asked: false,
+            pulse: None,
+        };
         let mut said = Collector::new(4096);
         let ended =
             process::run(&self.spawner, &order, &mut said, &CancellationToken::new()).await.map_err(|error| {

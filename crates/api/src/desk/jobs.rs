@@ -1,12 +1,13 @@
 //! Verbs of jobs.
 
 use reelhook_dialects::native::reply::{JobDeliveryReply, JobReply, WaitingReply};
-use reelhook_dialects::{InputRequest, JobRequest, NamedInput};
+use reelhook_dialects::{InputRequest, JobRequest, NamedInput, OutputRequest};
 use reelhook_domain::endpoint::EndpointRole;
-use reelhook_domain::form::Violation;
+use reelhook_domain::form::{Violation, hint};
 use reelhook_domain::id::JobId;
 use reelhook_domain::job::{InputSource, InputSpec, Job, JobSpec, JobState, JobWebhook, ONLY_INPUT, OutputSpec};
 use reelhook_domain::object_path::ObjectPath;
+use reelhook_domain::recipe::{AUTO, CHROMA, Recipe};
 use reelhook_domain::trace::Span;
 use reelhook_store::{
     DeliveryFilter, FetchHeaders, Idempotency, JobEndpoint, JobFilter, Page, Retry, Submission, Submitted, Upload,
@@ -90,6 +91,7 @@ impl Desk {
         let mut violations = Vec::new();
         let inputs = self.inputs(caller, request.inputs, input, &mut violations).await?;
         violations.extend(request.webhook.as_ref().and_then(|webhook| self.judge("webhook.url", &webhook.url)));
+        violations.extend(self.missing_models(&request.outputs));
         if !violations.is_empty() {
             return Err(Problem::invalid(violations));
         }
@@ -129,6 +131,30 @@ impl Desk {
             credit_rate: request.credit_rate,
             said: request.said,
         })
+    }
+
+    /// The models that outputs ask for and that are not installed.
+    fn missing_models(&self, outputs: &[OutputRequest]) -> Vec<Violation> {
+        let asked = outputs.iter().enumerate().filter_map(|(index, output)| match &output.recipe {
+            Recipe::RemoveBackground(wish) if wish.model != CHROMA && wish.model != AUTO => Some((index, &wish.model)),
+            _ => None,
+        });
+        let asked: Vec<_> = asked.collect();
+        if asked.is_empty() {
+            return Vec::new();
+        }
+        let installed = (self.services().removebgvideo)().installed;
+        let missing = asked.into_iter().filter(|(_, model)| !installed.contains(model));
+        let violation = |(index, model): (usize, &String)| Violation {
+            path: format!("outputs[{index}].model"),
+            value: model.as_str().into(),
+            message: format!(
+                "is not installed on this server{}; known are {}",
+                hint(model, installed.iter().map(String::as_str)),
+                installed.join(", ")
+            ),
+        };
+        missing.map(violation).collect()
     }
 
     /// Where the bytes come from; what is wrong with what was said of it goes into `violations`.

@@ -16,7 +16,7 @@ pub type Probe = Arc<dyn Fn(PathBuf) -> BoxFuture<'static, Result<Option<MediaIn
 /// What only the services need.
 #[derive(Clone)]
 pub struct Services {
-    /// The models and prices of RemoveBGVideo; asked for each request, for models come and go as files do.
+    /// The models that are installed, and the prices of RemoveBGVideo; asked for each request, for models come and go as files do.
     pub removebgvideo: Arc<dyn Fn() -> Terms + Send + Sync>,
     /// Looks at what was uploaded, for services that answer what it holds.
     pub probe: Probe,

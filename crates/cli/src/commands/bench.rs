@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::signals::Signals;
 
+mod background;
 mod delivery;
 mod media;
 mod page;
@@ -55,6 +56,9 @@ pub(crate) struct Args {
     /// How long the part soak keeps the server busy after its warm-up [default: 20]
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(2..=10_080))]
     minutes: Option<u32>,
+    /// The folder of models for the part background
+    #[arg(long, env = "REELHOOK_MEDIA_MODELS", value_name = "DIR", default_value = "./reelhook-data/models")]
+    models: PathBuf,
     /// Also write JSON to this file; `-` prints JSON on stdout instead of the page
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -74,6 +78,8 @@ enum Part {
     Media,
     /// The recipe image beside cjpeg, oxipng and vipsthumbnail, where they are installed
     Pictures,
+    /// remove_background with the model of people; see --models
+    Background,
     /// `reelhook submit` of 1 GB beside `cp`
     Uploads,
     /// What one account at its worst costs another
@@ -115,7 +121,16 @@ async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let effort = if args.quick { Effort::Quick } else { Effort::Full };
     let mut page = Page::new();
-    for part in [Part::Server, Part::Media, Part::Pictures, Part::Uploads, Part::Delivery, Part::Tenants, Part::Soak] {
+    for part in [
+        Part::Server,
+        Part::Media,
+        Part::Pictures,
+        Part::Background,
+        Part::Uploads,
+        Part::Delivery,
+        Part::Tenants,
+        Part::Soak,
+    ] {
         if args.part != part && (args.part != Part::All || part == Part::Soak) {
             continue;
         }
@@ -124,6 +139,7 @@ async fn measure(args: &Args) -> anyhow::Result<ExitCode> {
             Part::Server => page.add(server::measure(effort).await.context("server")?),
             Part::Media => page.add(media::measure(effort).await.context("media")?),
             Part::Pictures => page.add(pictures::measure(effort).await.context("pictures")?),
+            Part::Background => page.add(background::measure(effort, &args.models).await.context("background")?),
             Part::Uploads => page.add(uploads::measure(effort).await.context("uploads")?),
             Part::Tenants => page.add(tenants::measure(effort).await.context("tenants")?),
             Part::Soak => page.add(soak::measure(args.minutes.unwrap_or(20)).await.context("soak")?),

@@ -22,6 +22,7 @@ use self::receiver::Receiver;
 use super::jobs;
 use super::submit::upload;
 use crate::client::Api;
+use crate::download::{self, Existing};
 use crate::follow::{self, JobBars};
 use crate::output::{self, Bars};
 use crate::service_manager::Given;
@@ -29,17 +30,23 @@ use crate::settings::{LogFormat, Settings};
 use crate::signals::{INTERRUPTED, Signals};
 use crate::{ambient, logging, wiring};
 
-mod clip;
+pub(super) mod clip;
 mod receiver;
 mod report;
+mod sheet;
 
 const EXAMPLES: &str = "\
 Examples:
   reelhook demo
   reelhook demo --input holiday.mov --keep
+  reelhook demo --background
+  reelhook demo --background --input me.mp4 --sheet me.png
 
 It starts a server on a free port, generates a clip, submits it as one job with three outputs, receives
-the webhooks and verifies their signatures. Ctrl-C ends it and leaves nothing behind.";
+the webhooks and verifies their signatures. Ctrl-C ends it and leaves nothing behind.
+
+With --background the job cuts a person out of the clip, and the command leaves a contact sheet: before,
+the person alone, the person on a colour. It needs the model of people: `reelhook models add human`.";
 
 /// How long a webhook may take after its job has ended.
 const WEBHOOK_PATIENCE: Duration = Duration::from_secs(30);
@@ -51,6 +58,15 @@ pub(crate) struct Args {
     /// Your own clip instead of a generated one
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Cut a person out of the clip, and write a contact sheet
+    #[arg(long)]
+    background: bool,
+    /// Where the contact sheet is written, a PNG; ./reelhook-background.png when absent
+    #[arg(long, value_name = "FILE", requires = "background")]
+    sheet: Option<PathBuf>,
+    /// The folder of models for --background
+    #[arg(long, env = "REELHOOK_MEDIA_MODELS", value_name = "DIR", default_value = "./reelhook-data/models")]
+    models: PathBuf,
     /// Keep the folder with the database and the results
     #[arg(long)]
     keep: bool,
@@ -77,16 +93,25 @@ fn leave(folder: TempDir, keep: bool) -> anyhow::Result<()> {
 
 async fn show(args: &Args, folder: &Path, signals: &mut Signals) -> anyhow::Result<ExitCode> {
     let ambient = ambient::system();
-    let settings = Settings {
+    let mut settings = Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
         data: folder.join("data"),
         dev: true,
         ..Settings::default()
     };
+    if args.background {
+        let models = std::path::absolute(&args.models)?;
+        if !models.join("human.onnx").exists() {
+            let models = output::shell_word(&models.to_string_lossy());
+            bail!("the model of people is not installed: run `reelhook models add human --models {models}`");
+        }
+        settings.media.models = Some(models);
+    }
     let making = async {
         match &args.input {
             Some(path) => Ok(path.clone()),
-            None => clip::make(&settings, folder).await,
+            None if args.background => clip::person(&settings, folder, 5).await,
+            None => clip::test_picture(&settings, folder).await,
         }
     };
     let clip = tokio::select! {
@@ -101,7 +126,7 @@ async fn show(args: &Args, folder: &Path, signals: &mut Signals) -> anyhow::Resu
     let mut serving = tokio::spawn(server.run_until(stop.clone()));
     // Whichever comes first; then the server stops well in any case, and nothing of it is left.
     let walked = tokio::select! {
-        walked = walk(&base, &key, &clip, args.input.as_deref(), &ambient) => walked.map(|()| ExitCode::SUCCESS),
+        walked = walk(args, &settings, (&base, &key), &clip, &ambient) => walked.map(|()| ExitCode::SUCCESS),
         ended = &mut serving => return Err(ended?.err().unwrap_or_else(|| anyhow!("the server ended by itself"))),
         () = signals.next() => Ok(ExitCode::from(INTERRUPTED)),
     };
@@ -111,7 +136,14 @@ async fn show(args: &Args, folder: &Path, signals: &mut Signals) -> anyhow::Resu
 }
 
 /// What the job shall make.
-fn outputs() -> Value {
+fn outputs(background: bool) -> Value {
+    if background {
+        return json!([
+            {"name": "alone", "recipe": "remove_background", "model": "human", "format": "webm"},
+            {"name": "on-colour", "recipe": "remove_background", "model": "human", "format": "mp4",
+                "background": {"type": "color", "color": "#2f6f8f"}},
+        ]);
+    }
     json!([
         {"name": "web", "recipe": "compress", "format": "mp4"},
         {"name": "hd", "recipe": "convert", "format": "webm", "resolution": "720p", "quality": "economy"},
@@ -119,7 +151,13 @@ fn outputs() -> Value {
     ])
 }
 
-async fn walk(base: &Url, key: &str, clip: &Path, own: Option<&Path>, ambient: &Ambient) -> anyhow::Result<()> {
+async fn walk(
+    args: &Args,
+    settings: &Settings,
+    (base, key): (&Url, &str),
+    clip: &Path,
+    ambient: &Ambient,
+) -> anyhow::Result<()> {
     output::line(format_args!("1. The server listens on {base} and created its first API key."))?;
     let api = &Api::new(base.clone(), key)?;
     let mut receiver = Receiver::start().await?;
@@ -135,10 +173,11 @@ async fn walk(base: &Url, key: &str, clip: &Path, own: Option<&Path>, ambient: &
 
     let bars = Bars::new();
     let upload = upload(api, clip, &bars).await?;
-    let job = api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs()})).await?;
+    let job = api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs(args.background)})).await?;
     let id = job["id"].as_str().context("the server returned no job id")?;
     let name = clip.file_name().unwrap_or_default().to_string_lossy();
-    output::line(format_args!("3. {name} is uploaded and {id} is accepted: three outputs from one decode."))?;
+    let making = if args.background { "two outputs with another background" } else { "three outputs from one decode" };
+    output::line(format_args!("3. {name} is uploaded and {id} is accepted: {making}."))?;
     let mut shown = JobBars::new(bars);
     let ended = follow::to_the_end(api, id, |job| shown.show(job)).await?;
     shown.finish();
@@ -163,5 +202,24 @@ async fn walk(base: &Url, key: &str, clip: &Path, own: Option<&Path>, ambient: &
         }
     }
     report::outputs(&ended)?;
-    report::by_hand(own)
+    if args.background {
+        let sheet = args.sheet.clone().unwrap_or_else(|| sheet::NAME.into());
+        let saved = save(api, &ended, &settings.data).await?;
+        let [alone, on_colour] = &*saved else { bail!("the job has {} outputs, not two", saved.len()) };
+        let seconds = ended["input"]["media"]["duration_seconds"].as_f64().context("the clip has no length")?;
+        sheet::draw(settings, [clip, alone, on_colour], seconds, &sheet).await?;
+        report::cut_out(&ended)?;
+        output::line(format_args!("Before and after are side by side in {}.", sheet.display()))?;
+    }
+    report::by_hand(args.input.as_deref(), args.background)
+}
+
+/// Saves the outputs of a job in a folder.
+async fn save(api: &Api, job: &Value, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let id = job["id"].as_str().context("the server returned no job id")?;
+    let mut saved = Vec::new();
+    for output in job["outputs"].as_array().into_iter().flatten() {
+        saved.push(download::save(api, id, output, folder, Existing::Replace, &Bars::new()).await?);
+    }
+    Ok(saved)
 }

@@ -63,7 +63,7 @@ pub(crate) static HEADER: Form = Form {
 /// A name that stands for another.
 pub(crate) static NAMED: Form = Form::new(
     |text| text.parse::<Pair<String>>().is_ok(),
-    "a name, an equals sign and the name that it stands for, such as original=chroma",
+    "a name, an equals sign and the name that it stands for, such as original=chroma or light=human:fast",
 );
 
 /// A name with a number.

@@ -406,8 +406,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
     plain(
         "removebgvideo.models",
         Kind::Texts(&form::NAMED),
-        "Models for the model names of RemoveBGVideo's API, as `NAME=MODEL`. `chroma` is built in and keys out a \
-         plain screen; other models are files. A name that is neither here nor an installed model is refused.",
+        "Models for the model names of RemoveBGVideo's API, as `NAME=MODEL` or `NAME=MODEL:REFINE`, where `REFINE` is `none`, `fast` or \
+         `full`. `chroma` and `auto` are built in; other models are files. A name that is neither here nor an installed model is \
+         refused.",
     ),
     plain(
         "removebgvideo.credits_per_minute",

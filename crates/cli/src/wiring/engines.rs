@@ -9,7 +9,7 @@ use reelhook_api::{ByHandRates, Desk, Hosts, Limits, Measures, Parts, Probe, Pro
 use reelhook_delivery::{Engine, LinkTo, Retention, RetentionSettings};
 use reelhook_dialects::Link;
 use reelhook_dialects::removebgvideo::request::Terms;
-use reelhook_domain::recipe::CHROMA;
+use reelhook_domain::recipe::{AUTO, CHROMA};
 use reelhook_egress::is_shortage;
 use reelhook_media::archive::ArchiveLimits;
 use reelhook_media::image::ImageLimits;
@@ -155,13 +155,13 @@ fn services(settings: &Settings, shared: &Shared) -> anyhow::Result<Services> {
     })
 }
 
-/// The models that work: the one that is built in, and those that are files.
+/// The models that work: those that are built in, and those that are files.
 fn installed(folder: &Path) -> Vec<String> {
     let files = matte::installed(folder).unwrap_or_else(|error| {
         tracing::warn!(%error, folder = %folder.display(), "the folder of models cannot be read");
         Vec::new()
     });
-    std::iter::once(CHROMA.to_owned()).chain(files).collect()
+    [AUTO, CHROMA].map(str::to_owned).into_iter().chain(files).collect()
 }
 
 /// Looks at files with the tools of this machine, which are looked for once, when the first file comes.

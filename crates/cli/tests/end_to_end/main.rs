@@ -11,6 +11,7 @@ mod cage;
 mod contract;
 #[cfg(feature = "failpoints")]
 mod crashes;
+mod cutters;
 mod disk;
 mod foreign;
 mod hosts;
@@ -20,6 +21,9 @@ mod kills;
 mod links;
 mod logs;
 mod metrics;
+#[allow(dead_code, reason = "shared with the tests of media")]
+#[path = "../../../media/tests/media/onnx.rs"]
+mod onnx;
 mod package;
 mod pictures;
 mod plan;

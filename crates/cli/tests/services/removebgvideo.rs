@@ -411,7 +411,11 @@ async fn a_job_of_another_api_is_read_here_and_downloaded_only_with_its_key() {
 async fn prices_and_health_need_no_key() {
     let world = World::start(Serve::dev()).await;
     let prices = world.get_as_stranger(world.url("/removebgvideo/api/pricing"), &[]).await.expect(200);
-    assert_eq!(prices["model_pricing_credits_per_minute"], json!({"original": 60, "chroma": 60}), "those that work");
+    assert_eq!(
+        prices["model_pricing_credits_per_minute"],
+        json!({"original": 60, "auto": 60, "chroma": 60}),
+        "those that work"
+    );
     assert_eq!(prices["packages"], json!([]));
     let health = world.get_as_stranger(world.url("/removebgvideo/health"), &[]).await.expect(200);
     assert_eq!(health, json!({"status": "ok"}));

@@ -11,7 +11,8 @@ use reelhook_domain::event::{EventFilter, EventType};
 use reelhook_domain::form::{Form, Violation};
 use reelhook_domain::job::{Dialect, ONLY_INPUT};
 use reelhook_domain::recipe::{
-    Anchor, Background, Composition, Format, LARGEST_SIDE, MATTED_FORMATS, Recipe, RemoveBackground, Rgb,
+    Anchor, Background, Composition, Format, LARGEST_SIDE, MATTED_FORMATS, Quality, Recipe, Refine, RemoveBackground,
+    Rgb,
 };
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -60,19 +61,24 @@ const OVERRIDES: &[&str] = &[
 /// What the operator offers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// The service's names of models, each with the installed one that it stands for.
+    /// The service's names of models, each with the installed one that it stands for: `MODEL`, or `MODEL:REFINE`.
     pub models: BTreeMap<String, String>,
-    /// The models that are installed; each is known by its own name too.
+    /// The models that are installed or built in; each is known by its own name too.
     pub installed: Vec<String>,
     /// Credits for a minute, by the name that a caller says; a name that is not here costs as the default model does.
     pub credits_per_minute: BTreeMap<String, u32>,
 }
 
 impl Terms {
-    /// The installed model that a name stands for.
-    fn installed(&self, name: &str) -> Option<&str> {
+    /// The installed model that a name stands for, and how its matte is refined.
+    fn installed(&self, name: &str) -> Option<(&str, Refine)> {
         let meant = self.models.get(name).map_or(name, String::as_str);
-        self.installed.iter().find(|installed| *installed == meant).map(String::as_str)
+        let (model, refine) = match meant.split_once(':') {
+            Some((model, word)) => (model, Refine::from_word(word)?),
+            None => (meant, Refine::Full),
+        };
+        let model = self.installed.iter().find(|installed| *installed == model)?;
+        Some((model, refine))
     }
 
     /// The names that work.
@@ -164,13 +170,15 @@ fn read(form: &mut Form, terms: &Terms) -> Option<JobRequest> {
     let video = url(form, "video_url");
     let video = form.require("video_url", video);
     let name = form.text("model", 64).unwrap_or_else(|| DEFAULT_MODEL.to_owned());
-    let model = terms.installed(&name).map(str::to_owned);
+    let model = terms.installed(&name).map(|(model, refine)| (model.to_owned(), refine));
     if model.is_none() {
         let installed = terms.names().join(", ");
         form.refuse(
             "model",
             name.clone().into(),
-            format_args!("is not installed on this server; installed are {installed}"),
+            format_args!(
+                "is not installed on this server; installed are {installed}; its operator can add models (media.models)"
+            ),
         );
     }
     form.text("text_prompt", LONGEST_PROMPT);
@@ -184,8 +192,17 @@ fn read(form: &mut Form, terms: &Terms) -> Option<JobRequest> {
         source: InputRequest::Url(url),
         headers: BTreeMap::new(),
     }));
-    let recipe =
-        RemoveBackground { model: model?, key_color: None, background: backdrop, format: format?, composition };
+    let (model, refine) = model?;
+    let recipe = RemoveBackground {
+        model,
+        refine,
+        require_subject: false,
+        key_color: None,
+        background: backdrop,
+        format: format?,
+        quality: Quality::Standard,
+        composition,
+    };
     let outputs = vec![OutputRequest { name: OUTPUT.to_owned(), recipe: Recipe::RemoveBackground(recipe) }];
     let mut request = JobRequest::new(Dialect::RemoveBgVideo, inputs, outputs);
     debug_assert_eq!(request.inputs[0].name, ONLY_INPUT);

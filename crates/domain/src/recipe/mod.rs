@@ -173,11 +173,32 @@ mod tests {
             json!({"recipe": "sprite", "interval_seconds": 2.5, "rows": 4}),
             json!({"recipe": "preview", "format": "gif", "start_seconds": 1}),
             json!({"recipe": "watermark", "image": "logo", "margin_pixels": 8, "format": "webm"}),
+            json!({"recipe": "remove_background", "model": "human", "refine": "fast", "require_subject": true}),
         ] {
             let recipe = read(value).unwrap();
             let stored = serde_json::to_string(&recipe).unwrap();
             assert_eq!(serde_json::from_str::<Recipe>(&stored).unwrap(), recipe);
         }
+    }
+
+    #[test]
+    fn a_recipe_that_was_stored_before_a_field_came_has_its_default() {
+        let stored = json!({"recipe": "remove_background", "model": "chroma", "background": {"type": "transparent"},
+            "format": "webm"});
+        let Recipe::RemoveBackground(recipe) = serde_json::from_value(stored).unwrap() else { panic!() };
+        assert_eq!((recipe.refine, recipe.require_subject, recipe.quality), (Refine::Full, false, Quality::Standard));
+    }
+
+    #[test]
+    fn a_screen_whose_colour_is_named_is_keyed() {
+        let model = |value| {
+            let Recipe::RemoveBackground(recipe) = read(value).unwrap() else { panic!() };
+            recipe.model
+        };
+        assert_eq!(model(json!({"recipe": "remove_background"})), AUTO);
+        assert_eq!(model(json!({"recipe": "remove_background", "key_color": "#00ff00"})), CHROMA);
+        let refused = read(json!({"recipe": "remove_background", "model": "chroma", "require_subject": true}));
+        assert!(refused.unwrap_err()[0].starts_with("require_subject"));
     }
 
     #[test]

@@ -87,6 +87,20 @@ choice! {
     }
 }
 
+choice! {
+    /// How the matte of a model is refined.
+    #[derive(Default)]
+    Refine {
+        /// Not at all: the mask as the model gives it.
+        None = "none",
+        /// On the part of the picture where the subject is, with its edges drawn again.
+        Fast = "fast",
+        /// The same, steady from frame to frame, with the subject's own colours at its edge.
+        #[default]
+        Full = "full",
+    }
+}
+
 /// Where the subject's picture lies on a canvas.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Composition {
@@ -109,15 +123,24 @@ pub struct Composition {
 /// `remove_background`: the subject alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RemoveBackground {
-    /// `chroma`, or the name of an installed model.
+    /// `chroma`, `auto`, or the name of an installed model.
     pub model: String,
+    /// How the matte of a model is refined.
+    #[serde(default)]
+    pub refine: Refine,
+    /// Whether the output fails with `no_subject` where a model finds no subject in any frame.
+    #[serde(default)]
+    pub require_subject: bool,
     /// The colour of the screen that `chroma` keys out; green when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key_color: Option<Rgb>,
     /// What stands behind the subject.
     pub background: Background,
-    /// What to write: webm, mov, mp4, gif, webp or png_sequence.
+    /// What to write: webm, mov, mp4, gif, webp or png_sequence; of a still picture png or webp.
     pub format: Format,
+    /// How much work goes into the encoding.
+    #[serde(default = "standard")]
+    pub quality: Quality,
     /// Where the subject's picture lies; as it was when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub composition: Option<Composition>,
@@ -126,24 +149,42 @@ pub struct RemoveBackground {
 /// The formats that `remove_background` writes; mp4 alone carries no alpha.
 pub const MATTED_FORMATS: &[Format] =
     &[Format::Webm, Format::Mov, Format::Mp4, Format::Gif, Format::Webp, Format::PngSequence];
+/// The format that `remove_background` writes of a still picture, beside webp.
+pub const MATTED_STILL: Format = Format::Png;
 /// The model that needs no model file.
 pub const CHROMA: &str = "chroma";
+/// `chroma` where a screen is seen, [`HUMAN`] elsewhere.
+pub const AUTO: &str = "auto";
+/// The model of people that [`AUTO`] takes.
+pub const HUMAN: &str = "human";
+
+const fn standard() -> Quality {
+    Quality::Standard
+}
 
 impl RemoveBackground {
     pub(super) fn read(form: &mut Form) -> Option<Self> {
         let model = form.text("model", 64);
-        let model = form.or("model", model, CHROMA.to_owned());
         let key_color = color(form, "key_color");
+        // Who names the colour of a screen means the keyer.
+        let usual = if key_color.is_some() { CHROMA } else { AUTO };
+        let model = form.or("model", model, usual.to_owned());
+        let refine = form.choice_or("refine", Refine::Full);
+        let require_subject = form.boolean_or("require_subject", false);
+        if require_subject && model == CHROMA {
+            form.refuse("require_subject", true.into(), "needs a model; chroma keys a screen and knows no subject");
+        }
         let had_background = form.has("background");
         let background = form.object("background", background);
         let background = if had_background { background } else { Some(Background::Transparent) };
-        let format = form.choice_where("format", |format| MATTED_FORMATS.contains(&format));
+        let format = form.choice_where("format", |format| MATTED_FORMATS.contains(&format) || format == MATTED_STILL);
         let format = form.or("format", format, Format::Webm);
         if format == Format::Mp4 && background == Some(Background::Transparent) {
             form.refuse("background", "transparent".into(), "must be a colour or an image: mp4 carries no alpha");
         }
+        let quality = form.choice_or("quality", Quality::Standard);
         let composition = form.object("composition", |form| Some(composition(form)));
-        Some(Self { model, key_color, background: background?, format, composition })
+        Some(Self { model, refine, require_subject, key_color, background: background?, format, quality, composition })
     }
 }
 

@@ -1,16 +1,42 @@
 //! Models that tell a subject from its background: ONNX files in a folder, by name.
 //!
 //! `NAME.onnx` is a model, and `NAME.toml` beside it, where it needs one, says how pictures are brought into it
-//! ([`card`]). The operator puts them there; nothing is fetched. They run in this process, on frames that the sandboxed
-//! ffmpeg has decoded and scaled: no byte of the input's own reaches them.
+//! ([`card`]). The operator puts them there, by hand or with [`install`]; a server fetches nothing.
+//!
+//! ```text
+//! NAME.tflite --tflite--> graph --onnx--> NAME.onnx        when a model is added
+//!                           |executor         |model       either is a net
+//! frame --grid, look, steady, guided, colors--> RGBA       matting: one clip, frame after frame
+//! ```
+//!
+//! [`Matting`] runs in a sandboxed child (`cutter`), on frames that the sandboxed ffmpeg has decoded and scaled: no byte of
+//! the input's own reaches a net.
 
 mod card;
+mod colors;
+pub mod drawn;
+mod executor;
+mod graph;
+mod grid;
+mod guided;
+pub mod install;
+mod look;
+mod matting;
 mod model;
+mod onnx;
+mod plane;
+mod report;
+#[cfg(test)]
+mod score;
+mod steady;
+mod tflite;
 
 use std::io;
 use std::path::Path;
 
-pub(crate) use self::model::{Grey, Model, ModelError};
+pub use self::matting::Matting;
+pub use self::model::ModelError;
+pub use self::report::MatteReport;
 
 /// Whether a model may have that name: 1 to 64 of `a` to `z`, digits, `-` and `_`.
 pub fn is_name(name: &str) -> bool {
@@ -42,6 +68,18 @@ pub fn installed(folder: &Path) -> io::Result<Vec<String>> {
 /// Whether a model of that name is in the folder.
 pub fn is_installed(folder: &Path, name: &str) -> bool {
     is_name(name) && folder.join(format!("{name}.onnx")).is_file()
+}
+
+/// Reads a TFLite file and writes its net as ONNX, for the fuzzer. A small net is run too.
+#[cfg(fuzzing)]
+pub(crate) fn convert(bytes: &[u8]) {
+    if let Ok(graph) = tflite::read(bytes) {
+        let _file = onnx::write(&graph);
+        if bytes.len() < 4096 && graph.values.iter().map(|shape| shape.len()).sum::<usize>() < 1 << 16 {
+            let count = graph.values[0].len();
+            let _matte = executor::Executor::new(&graph).compute((0..count).map(|place| place as f32));
+        }
+    }
 }
 
 #[cfg(test)]

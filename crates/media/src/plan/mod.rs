@@ -52,7 +52,7 @@ pub(crate) use self::color::{Meaning, alpha_decoder, is_rgb, narrowed, sdr_filte
 pub(crate) use self::compress::tightened;
 pub use self::estimate::{Forecast, forecast};
 pub(crate) use self::normalize_audio::leveled;
-pub(crate) use self::remove_background::{Rate, SCREEN_SIZE, keyed, screen_color};
+pub(crate) use self::remove_background::{GREEN, Rate, SCREEN_SIZE, keyed, screen_color};
 pub(crate) use self::style::styled;
 pub(crate) use self::thumbnail::thumbnail_size;
 pub(crate) use self::timeline::first_filters;
@@ -67,7 +67,7 @@ use crate::promise::Promise;
 use crate::seen::{Likeness, SeenExpectation};
 use crate::spell::LATE;
 use crate::step::{
-    AudioTrack, Before, Beside, Join, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window,
+    AudioTrack, Before, Beside, Cutting, Join, Making, Passes, Product, Reading, Step, StreamPlan, VideoTrack, Window,
 };
 use crate::verify::{AudioExpectation, Expectation, Frames, Span, VideoExpectation};
 
@@ -116,6 +116,8 @@ struct Design {
     beside: Vec<Beside>,
     /// What has to be known or made first; only with a place of its own.
     before: Option<Before>,
+    /// How a model cuts the subject out; only with a place of its own.
+    cutting: Option<Cutting>,
     /// Whether the picture carries alpha, and the format tells.
     alpha: bool,
     /// How all that is read becomes one timeline; only with a place of its own.
@@ -150,6 +152,7 @@ impl Design {
             keep_source_if_larger: false,
             beside: Vec::new(),
             before: None,
+            cutting: None,
             alpha: false,
             join: None,
             package: None,
@@ -273,7 +276,7 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
             place => place,
         };
         let (beside, before, join) = (design.beside.clone(), design.before.clone(), design.join.clone());
-        let cover = design.cover;
+        let (cover, cutting) = (design.cover, design.cutting.clone());
         let product = product(desk, output, design);
         match place {
             Place::Shared => shared.push(product),
@@ -286,7 +289,7 @@ fn steps(desk: &Desk<'_>, designs: Vec<(usize, Design)>) -> Vec<Step> {
                 let mut alone = step(desk, vec![product], window, passes);
                 alone.reading.video = cover.or(alone.reading.video);
                 let timeline = join.as_ref().map_or(alone.timeline, |join| join.seconds);
-                steps.push(Step { beside, before, join, timeline, ..alone });
+                steps.push(Step { beside, before, cutting, join, timeline, ..alone });
             }
         }
     }
@@ -326,6 +329,7 @@ fn step(desk: &Desk<'_>, products: Vec<Product>, window: Window, passes: Passes)
         products,
         reading,
         before: None,
+        cutting: None,
         join: None,
         command: None,
         beside: Vec::new(),

@@ -322,10 +322,10 @@ fn style_measures_both_and_takes_rate_and_shape_of_the_template() {
 }
 
 #[test]
-fn remove_background_by_a_model_reads_its_matte_beside_the_input() {
+fn remove_background_by_a_model_reads_cut_out_frames_beside_the_input() {
     let plan = planned(&clip(), &[json!({"recipe": "remove_background", "model": "u2net", "format": "mov"})]);
     let step = &plan.steps[0];
-    let frames = step.matte_arguments(Path::new("/in/clip"), (320, 256), "frames.rgb");
+    let frames = step.frame_arguments(Path::new("/in/clip"), step.cutting.as_ref().unwrap());
     let frames: Vec<_> = frames.iter().map(|argument| argument.to_string_lossy()).collect();
     insta::assert_snapshot!(format!("frames: {}\n{}", frames.join(" "), shown(&plan)));
 }
@@ -335,10 +335,35 @@ fn remove_background_puts_the_measured_screen_into_its_graph() {
     let plan = planned(&clip(), &[json!({"recipe": "remove_background"})]);
     let said = planned(&clip(), &[json!({"recipe": "remove_background", "key_color": "#0a14f0"})]);
     let input = Path::new("/in/clip");
-    let keyed = super::keyed(&plan.steps[0], Some([10, 20, 240]));
+    let keyed = super::keyed(&plan.steps[0], Some([10, 20, 240]), |_| true);
     assert_eq!(keyed.arguments(input, &[]), said.steps[0].arguments(input, &[]));
-    let usual = super::keyed(&plan.steps[0], None).arguments(input, &[]);
+    let usual = super::keyed(&plan.steps[0], None, |_| false).arguments(input, &[]);
     assert!(usual.iter().all(|argument| !argument.to_string_lossy().contains("{keying}")));
+}
+
+#[test]
+fn remove_background_takes_the_model_of_people_where_there_is_no_screen() {
+    let input = Path::new("/in/clip");
+    let plans =
+        ["auto", "human"].map(|model| planned(&clip(), &[json!({"recipe": "remove_background", "model": model})]));
+    let [auto, human] = plans.map(|mut plan| plan.steps.remove(0));
+    let taken = super::keyed(&auto, None, |model| model == "human");
+    assert_eq!((taken.model(), auto.model()), (Some("human"), None));
+    assert_eq!(taken.arguments(input, &[]), human.arguments(input, &[]));
+    assert_eq!(taken.cutting, human.cutting);
+    assert!(auto.products[0].streams[0].reason.contains("cut out by the model human"));
+}
+
+#[test]
+fn a_still_becomes_a_still() {
+    let still = Source { still: true, demuxer: "png_pipe", ..clip() };
+    let wish = |format| json!({"recipe": "remove_background", "model": "human", "format": format});
+    for format in ["png", "webp"] {
+        assert_eq!(planned(&still, &[wish(format)]).steps.len(), 1, "{format}");
+    }
+    let refused = |source: &Source, format| planned(source, &[wish(format)]).refused.remove(0).1;
+    assert_eq!(refused(&still, "webm").code, "still_picture");
+    assert_eq!(refused(&clip(), "png").code, "invalid_request");
 }
 
 #[test]

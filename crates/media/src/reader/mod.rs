@@ -43,7 +43,7 @@ use crate::archive::{ArchiveLimits, Contents, Listing};
 use crate::error::MediaError;
 use crate::image::{ImageLimits, Made, Origin, Wish};
 use crate::promise::Promise;
-use crate::run::process::{self, Ended, Ending, Listener, Most, Order, Spawner};
+use crate::run::process::{self, Ended, Ending, Ends, Listener, Most, Order, Spawner};
 use crate::sandbox::{LAUNCH_FAILED, SandboxMode};
 use crate::settings::ToolSettings;
 use crate::verify::{Expectation, Receipt};
@@ -279,8 +279,8 @@ impl Reader {
         // The watch over the disk looks after the folder of the job as a whole.
         let is_alone = tools.sandbox != SandboxMode::Off;
         let most = Most { files_bytes: u64::MAX, ..tools.most(is_alone) };
-        let order = Order { line, scratch, wall: Duration::MAX, stall: tools.stall, most, is_asked: true };
-        let mut started = process::start(spawner, &order).await?;
+        let order = Order { line, scratch, wall: Duration::MAX, stall: tools.stall, most, is_asked: true, pulse: None };
+        let mut started = process::start(spawner, &order, Ends::default()).await?;
         let to = started.stdin()?;
         let (lines, from) = mpsc::channel(1);
         let is_busy = Arc::new(AtomicBool::new(false));

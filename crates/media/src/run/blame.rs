@@ -70,7 +70,7 @@ impl Job<'_> {
         self.toolbox.settings().limits.over_memory(Stage::Encoding, "the encoder")
     }
 
-    fn over_processes(&self) -> JobFailure {
+    pub(super) fn over_processes(&self) -> JobFailure {
         let most = self.toolbox.settings().limits.processes;
         let message = format!(
             "the encoder started more processes and threads than the limit of {most}, which the server sets with media.max_processes"
@@ -78,7 +78,7 @@ impl Job<'_> {
         JobFailure::request(Stage::Encoding, "over_processes", message)
     }
 
-    fn timed_out(&self, step: &Step) -> JobFailure {
+    pub(super) fn timed_out(&self, step: &Step) -> JobFailure {
         let seconds = self.wall(step).as_secs();
         JobFailure::server(Stage::Encoding, "timed_out", format!("the encoder took longer than {seconds} seconds"))
     }

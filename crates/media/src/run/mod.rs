@@ -5,9 +5,9 @@
 //! [`crate::plan`] computes them.
 
 mod blame;
+mod cut;
 mod launch;
 mod loudness;
-mod matte;
 pub(crate) mod process;
 mod progress;
 mod ring;
@@ -22,9 +22,11 @@ use std::fmt;
 use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reelhook_domain::recipe::Format;
+use reelhook_domain::recipe::{AUTO, CHROMA, Format, HUMAN, Rgb};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use self::process::{Ended, Ending};
@@ -34,10 +36,11 @@ pub use self::survivors::end_left_by;
 use crate::error::MediaError;
 use crate::extras::{CHAPTERS, chapter_file};
 use crate::further::Further;
+use crate::matte::{self, MatteReport};
 use crate::package;
 use crate::pictures::sequence;
 use crate::plain;
-use crate::plan::{keyed, tightened};
+use crate::plan::{GREEN, keyed, tightened};
 use crate::probe::Source;
 use crate::promise::Promise;
 use crate::spell::{SCRIPT, script};
@@ -69,14 +72,42 @@ pub struct StepReport {
     pub cpu: Duration,
     /// The style that was measured, where the step is about one: the template's, or else the input's.
     pub style: Option<MeasuredStyle>,
+    /// How the subject was cut out, where that is what the step is about.
+    pub cut_out: Option<CutOut>,
+}
+
+/// How a subject was cut out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum CutOut {
+    /// From a screen of this colour.
+    Keyed(Rgb),
+    /// By the model of the step, which saw this.
+    Model(MatteReport),
+}
+
+impl CutOut {
+    /// Whether a model saw no subject in any frame.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Model(report) if cut::is_empty(report))
+    }
+
+    /// What receipts tell, of a recipe that asked for that model.
+    pub fn document(&self, asked: &str) -> Value {
+        match self {
+            Self::Keyed(color) => json!({"model": CHROMA, "key_color": color}),
+            Self::Model(report) => {
+                let mut told = json!(report);
+                told["model"] = json!(if asked == AUTO { HUMAN } else { asked });
+                told
+            }
+        }
+    }
 }
 
 /// How often a product that came out too large is made again.
 const TIGHTENINGS: u32 = 3;
 /// Failures of a run that may come from subtitles that are no UTF-8.
 pub(super) const SUBTITLES_MAY_BE_WHY: &[&str] = &["encoder_failed", "input_damaged"];
-/// Which share of a step's work it is to make a matte.
-const MATTE_SHARE: f64 = 0.8;
 
 pub(crate) async fn run(
     toolbox: &Toolbox,
@@ -93,14 +124,15 @@ pub(crate) async fn run(
         keep(step, input, scratch).await?;
         return Ok(StepReport { wall: began.elapsed(), ..StepReport::default() });
     }
-    let job = Job { toolbox, input: &input, further, scratch, source, watch };
+    let cut_out = Mutex::default();
+    let job = Job { toolbox, input: &input, further, scratch, source, watch, cut_out: &cut_out };
     if let Some(Before::Loudness { aim, mix, .. }) = &step.before {
         let cpu = job.level(step, *aim, *mix).await?;
-        return Ok(StepReport { wall: began.elapsed(), cpu, style: None });
+        return Ok(StepReport { wall: began.elapsed(), cpu, ..StepReport::default() });
     }
     if let Some(drawing) = step.drawing() {
         let cpu = job.draw(step, drawing).await?;
-        return Ok(StepReport { wall: began.elapsed(), cpu, style: None });
+        return Ok(StepReport { wall: began.elapsed(), cpu, ..StepReport::default() });
     }
     let Prepared { mut step, done, cpu, style } = job.prepared(step).await?;
     let mut cpu = cpu + job.attempt(&step, done).await?;
@@ -110,7 +142,7 @@ pub(crate) async fn run(
         cpu += job.attempt(&tighter, done).await?;
         step = tighter;
     }
-    Ok(StepReport { wall: began.elapsed(), cpu, style })
+    Ok(StepReport { wall: began.elapsed(), cpu, style, cut_out: job.noted() })
 }
 
 struct Job<'a> {
@@ -120,6 +152,7 @@ struct Job<'a> {
     scratch: &'a Path,
     source: &'a Source,
     watch: Watch<'a>,
+    cut_out: &'a Mutex<Option<CutOut>>,
 }
 
 /// A step with all done that comes before it.
@@ -139,11 +172,12 @@ impl Job<'_> {
             None | Some(Before::Loudness { .. }) => prepared(step.clone(), 0.0, Duration::ZERO),
             Some(Before::Screen { .. }) => {
                 let (color, cpu) = self.screen(step).await?;
-                prepared(keyed(step, color), 0.0, cpu)
-            }
-            Some(Before::Matte { model, rate, .. }) => {
-                let cpu = self.matte(step, model, *rate, MATTE_SHARE).await?;
-                prepared(Step { before: None, ..step.clone() }, MATTE_SHARE, cpu)
+                let models = &self.toolbox.settings().models;
+                let step = keyed(step, color, |model| matte::is_installed(models, model));
+                if step.cutting.is_none() {
+                    self.note(CutOut::Keyed(color.map_or(GREEN, Rgb)));
+                }
+                prepared(step, 0.0, cpu)
             }
             Some(Before::Style { weights, template, .. }) => self.style(step, *weights, template.as_ref()).await,
             Some(Before::Subtitles { index, fonts }) => {
@@ -190,6 +224,9 @@ impl Job<'_> {
 
     /// One run, repeated once when it stalls. Gives the CPU time.
     async fn finished(&self, step: &Step, arguments: Vec<OsString>, share: (f64, f64)) -> Result<Duration, MediaError> {
+        if let Some(cutting) = &step.cutting {
+            return Box::pin(self.cut(step, cutting, arguments, share)).await;
+        }
         let mut ended = self.once(step, arguments.clone(), share).await?;
         let mut cpu = ended.cpu;
         if ended.ending == Ending::Stalled {
@@ -263,9 +300,17 @@ impl Job<'_> {
     fn further_inputs(&self, step: &Step) -> impl Iterator<Item = (&Path, &Source)> {
         let places = step.beside.iter().filter_map(|beside| match beside.file {
             BesideFile::Further(place) => Some(place),
-            BesideFile::Matte | BesideFile::Again => None,
+            BesideFile::CutOut | BesideFile::Again => None,
         });
         places.filter_map(|place| self.further.get(place)).map(|further| (&*further.path, &further.source))
+    }
+
+    fn note(&self, cut_out: CutOut) {
+        *self.cut_out.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut_out);
+    }
+
+    fn noted(&self) -> Option<CutOut> {
+        *self.cut_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The files that a step reads.

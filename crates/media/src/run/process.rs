@@ -22,7 +22,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -49,6 +50,31 @@ pub(crate) struct Order {
     pub(crate) most: Most,
     /// Whether it is asked things on its standard input, which is empty otherwise.
     pub(crate) is_asked: bool,
+    /// The life of what it works with, where it does.
+    pub(crate) pulse: Option<Pulse>,
+}
+
+/// Signs of life that tools share which are joined by pipes: one that waits for another is not hung while that gets on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pulse {
+    beats: Arc<AtomicU64>,
+    /// Whether CPU time of this one is a sign to the others: not of a tool that takes some while it waits.
+    by_cpu: bool,
+}
+
+impl Pulse {
+    /// The same for a tool that takes CPU time only when it gets on.
+    pub(crate) fn by_cpu(&self) -> Self {
+        Self { by_cpu: true, ..self.clone() }
+    }
+}
+
+/// What a tool has in place of its usual pipes.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    pub(crate) stdin: Option<OwnedFd>,
+    /// Then nothing of what it says is heard.
+    pub(crate) stdout: Option<OwnedFd>,
 }
 
 /// How much a tool may take.
@@ -233,7 +259,7 @@ pub(crate) async fn run(
     listener: &mut dyn Listener,
     cancel: &CancellationToken,
 ) -> io::Result<Ended> {
-    stay(start(spawner, order).await?, order, listener, cancel).await
+    stay(start(spawner, order, Ends::default()).await?, order, listener, cancel).await
 }
 
 /// A tool that was started. Dropping it kills the tool and all its children.
@@ -256,10 +282,10 @@ impl Started {
 ///
 /// # Errors
 /// When the launcher cannot be started.
-pub(crate) async fn start(spawner: &Spawner, order: &Order) -> io::Result<Started> {
+pub(crate) async fn start(spawner: &Spawner, order: &Order, ends: Ends) -> io::Result<Started> {
     let began = Instant::now();
     let size_before = order.size();
-    let guard = spawner.spawn(command(order)?).await?;
+    let guard = spawner.spawn(command(order, ends)?).await?;
     Ok(Started { guard, began, size_before })
 }
 
@@ -279,15 +305,15 @@ pub(crate) async fn stay(
     let Started { mut guard, began, size_before } = started;
     let child = guard.child.as_mut().ok_or_else(|| io::Error::other("no child"))?;
     let group = guard.id;
-    let mut stdout = pipe(child.stdout.take().map(OwnedFd::from))?;
+    let mut stdout = child.stdout.take().map(|end| Receiver::from_owned_fd(end.into())).transpose()?;
     let mut stderr = pipe(child.stderr.take().map(OwnedFd::from))?;
     #[expect(deprecated, reason = "its successor is unsafe for types that may close early; an OwnedFd does not")]
     let exit = AsyncFd::new(pidfd_open(group, PidfdFlags::empty())?)?;
 
     let mut ring = Ring::default();
     let (mut said, mut complained) = ([0; 8192], [0; 4096]);
-    let (mut stdout_open, mut stderr_open) = (true, true);
-    let mut watchdog = Watchdog { since: began, signs: None };
+    let mut stderr_open = true;
+    let mut watchdog = Watchdog { since: began, signs: None, beats: 0, pulse: order.pulse.clone() };
     let mut tick = tokio::time::interval(watchdog_period(order.stall));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
 
@@ -295,8 +321,8 @@ pub(crate) async fn stay(
         tokio::select! {
             biased;
             () = cancel.cancelled() => break Some(Ending::Canceled),
-            read = stdout.read(&mut said), if stdout_open => match read? {
-                0 => stdout_open = false,
+            read = heard(&mut stdout, &mut said) => match read? {
+                0 => stdout = None,
                 length => listener.hear(&said[..length]),
             },
             read = stderr.read(&mut complained), if stderr_open => match read? {
@@ -325,7 +351,9 @@ pub(crate) async fn stay(
     // The end may have been noticed before the last words were read. Nobody is left who could keep the pipes open,
     // except a process stuck in the kernel: hence the deadline.
     let last_words = async {
-        while let Ok(length @ 1..) = stdout.read(&mut said).await {
+        while stdout.is_some()
+            && let Ok(length @ 1..) = heard(&mut stdout, &mut said).await
+        {
             listener.hear(&said[..length]);
         }
         while let Ok(length @ 1..) = stderr.read(&mut complained).await {
@@ -344,6 +372,14 @@ pub(crate) async fn stay(
         }
     };
     Ok(Ended { ending, stderr: ring, wall: began.elapsed(), cpu })
+}
+
+/// Reads what a tool says; waits for ever where it says nothing any more.
+async fn heard(stdout: &mut Option<Receiver>, said: &mut [u8]) -> io::Result<usize> {
+    match stdout {
+        Some(stdout) => stdout.read(said).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Order {
@@ -378,7 +414,12 @@ fn size_of(folder: &Path) -> u64 {
     entries.flatten().map(size).fold(0, u64::saturating_add)
 }
 
-fn command(order: &Order) -> io::Result<std::process::Command> {
+fn command(order: &Order, ends: Ends) -> io::Result<std::process::Command> {
+    let stdin = match ends.stdin {
+        Some(end) => end.into(),
+        None if order.is_asked => Stdio::piped(),
+        None => Stdio::null(),
+    };
     let (program, arguments) = order.line.split_first().ok_or_else(|| io::Error::other("nothing to start"))?;
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
     let mut command = std::process::Command::new(program);
@@ -388,8 +429,8 @@ fn command(order: &Order) -> io::Result<std::process::Command> {
         .env_clear()
         .envs([("LC_ALL", "C"), ("AV_LOG_FORCE_NOCOLOR", "1"), ("SVT_LOG", "1")])
         .env("TMPDIR", &order.scratch)
-        .stdin(if order.is_asked { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::piped())
+        .stdin(stdin)
+        .stdout(ends.stdout.map_or_else(Stdio::piped, Into::into))
         .stderr(Stdio::piped())
         .process_group(0);
     Ok(command)
@@ -412,13 +453,25 @@ fn watchdog_period(stall: Duration) -> Duration {
 struct Watchdog {
     since: Instant,
     signs: Option<([u64; 3], Duration)>,
+    /// Those of the pulse that were noticed.
+    beats: u64,
+    pulse: Option<Pulse>,
 }
 
 impl Watchdog {
     /// Compares the signs of life with those of the last look; gives for how long they have been the same.
     fn look(&mut self, mark: [u64; 3], cpu: Duration) -> Duration {
-        if self.signs.replace((mark, cpu)) != Some((mark, cpu)) {
+        let before = self.signs.replace((mark, cpu));
+        if before != Some((mark, cpu)) {
             self.since = Instant::now();
+        }
+        if let Some(Pulse { beats, by_cpu }) = &self.pulse {
+            let told = before.is_none_or(|(before, _)| before != mark);
+            let grew = *by_cpu && before.is_none_or(|(_, before)| before != cpu);
+            let now = beats.fetch_add(u64::from(told || grew), Ordering::Relaxed) + u64::from(told || grew);
+            if std::mem::replace(&mut self.beats, now) != now {
+                self.since = Instant::now();
+            }
         }
         self.since.elapsed()
     }

@@ -9,7 +9,8 @@
 //! LAUNCHER --mode auto --parent 4711 --read INPUT --write SCRATCH --file-size N ... --reader
 //! ```
 //!
-//! With `--reader` it becomes no tool but does itself what a [`Reader`](crate::Reader) asks.
+//! With `--reader` it becomes no tool but does itself what a [`Reader`](crate::Reader) asks; with `--cutter TASK` it cuts a
+//! subject out of frames.
 //!
 //! In order: death with the parent, resource limits and lowest priority, Landlock, seccomp, `exec`. Landlock and
 //! seccomp both set `no_new_privs`. A layer that the kernel lacks is left out in mode `auto` and is an end in mode
@@ -123,6 +124,7 @@ struct Orders {
     mode: SandboxMode,
     report: bool,
     reader: bool,
+    cutter: Option<String>,
     parent: Option<i32>,
     reads: Vec<PathBuf>,
     writes: Vec<PathBuf>,
@@ -183,6 +185,9 @@ fn obey(orders: &Orders) -> Result<ExitCode, String> {
             Err(_) => ExitCode::FAILURE,
         });
     }
+    if let Some(task) = &orders.cutter {
+        return Ok(ExitCode::from(crate::cutter::serve(task)));
+    }
     let (program, arguments) = orders.tool.split_first().ok_or("no program is named after --")?;
     #[expect(clippy::disallowed_methods, reason = "no process is started: this one becomes the tool")]
     let error = std::process::Command::new(program).args(arguments).exec();
@@ -195,6 +200,7 @@ impl Orders {
             mode: SandboxMode::Auto,
             report: false,
             reader: false,
+            cutter: None,
             parent: None,
             reads: Vec::new(),
             writes: Vec::new(),
@@ -239,6 +245,7 @@ impl Orders {
             "--mode" => {
                 self.mode = SandboxMode::from_word(text).ok_or("--mode must be auto, require or off")?;
             }
+            "--cutter" => self.cutter = Some(text.to_owned()),
             "--parent" => self.parent = Some(text.parse().map_err(|_| "--parent must be a process id".to_owned())?),
             "--data" => self.bounds.data_bytes = Some(number()?),
             "--processes" => self.bounds.processes = Some(number()?),

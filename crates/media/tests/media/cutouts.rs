@@ -154,3 +154,41 @@ pub(crate) fn faults(picture: &Picture, frame: usize, channel: Option<usize>) ->
     faults.truncate(5);
     faults
 }
+
+/// How far from what can be seen a pixel has to be for its hidden colour to be of no use to it: beyond the margin that
+/// keeps its colours, as far again as a codec's ringing goes.
+const FAR: usize = 16;
+
+/// Pixels that are clear, far from all that is not, and of another colour than all others of the kind.
+pub(crate) fn leaks(picture: &Picture) -> Vec<String> {
+    let height = picture.pixels.len() / picture.width;
+    // Sums over rectangles from the upper left corner.
+    let mut sums = vec![0_u32; (picture.width + 1) * (height + 1)];
+    let at = |x: usize, y: usize| y * (picture.width + 1) + x;
+    for y in 0..height {
+        for x in 0..picture.width {
+            let seen = u32::from(picture.at(x, y)[3] > 3);
+            sums[at(x + 1, y + 1)] = seen + sums[at(x, y + 1)] + sums[at(x + 1, y)] - sums[at(x, y)];
+        }
+    }
+    let mut hidden = Vec::new();
+    for y in 0..height {
+        for x in 0..picture.width {
+            let (left, top) = (x.saturating_sub(FAR), y.saturating_sub(FAR));
+            let (right, bottom) = ((x + FAR + 1).min(picture.width), (y + FAR + 1).min(height));
+            let near = sums[at(right, bottom)] + sums[at(left, top)] - sums[at(left, bottom)] - sums[at(right, top)];
+            if near == 0 {
+                hidden.push((x, y));
+            }
+        }
+    }
+    assert!(hidden.len() > picture.pixels.len() / 3, "only {} pixels are hidden", hidden.len());
+    let middle = |channel: usize| {
+        let mut values: Vec<u8> = hidden.iter().map(|&(x, y)| picture.at(x, y)[channel]).collect();
+        values.sort_unstable();
+        values[values.len() / 2]
+    };
+    let constant = [middle(0), middle(1), middle(2)];
+    let leaks = hidden.iter().filter(|&&(x, y)| !close(picture.at(x, y), constant, 8));
+    leaks.map(|&(x, y)| format!("{x},{y} hides {:?}, others {constant:?}", picture.at(x, y))).take(5).collect()
+}

@@ -12,7 +12,7 @@ use fail::fail_point;
 use reelhook_domain::failure::{JobFailure, Stage};
 use reelhook_domain::job::{FilePart, InputFacts, OutputFile, OutputSpec, OutputState};
 use reelhook_domain::media::MediaInfo;
-use reelhook_domain::recipe::Format;
+use reelhook_domain::recipe::{Format, Recipe};
 use reelhook_files::{Key, Stored};
 use reelhook_media::heif::HEIC;
 use reelhook_media::{
@@ -284,6 +284,13 @@ impl Walk<'_> {
         let mut end = self.keep(bench.facts, spec, made, report, step.products.len()).await?;
         if let Some(style) = report.style {
             end.receipt["style"] = style.document(self.means.ambient.now());
+        }
+        if let (Some(cut_out), Recipe::RemoveBackground(wish)) = (report.cut_out, &spec.recipe) {
+            end.receipt["matte"] = cut_out.document(&wish.model);
+            if cut_out.is_empty() {
+                let message = "no subject was found in any frame; the picture is clear, or all background";
+                end.receipt["warnings"] = json!([{"code": "no_subject", "message": message}]);
+            }
         }
         if let Some(loudness) = receipt.loudness {
             end.receipt["loudness"] = json!(loudness);

@@ -315,12 +315,12 @@ impl Bench<'_> {
     }
 }
 
-fn api(server: &Subject) -> anyhow::Result<Api> {
+pub(super) fn api(server: &Subject) -> anyhow::Result<Api> {
     Api::new(server.base.clone(), server.key.as_deref().context("the server created no key")?)
 }
 
 /// Submits a job and follows it to its end.
-async fn job(api: &Api, input: &Path, outputs: &Value) -> anyhow::Result<Value> {
+pub(super) async fn job(api: &Api, input: &Path, outputs: &Value) -> anyhow::Result<Value> {
     let upload = submit::upload(api, input, &Bars::new()).await?;
     let job = api.post(&["jobs"], &json!({"input": {"upload": upload}, "outputs": outputs})).await?;
     let id = job["id"].as_str().context("the server returned no job")?;
@@ -350,7 +350,7 @@ pub(super) fn between(job: &Value) -> anyhow::Result<f64> {
 }
 
 /// A tool by hand, at the lowest priority: jobs run theirs so, and on a busy machine it makes a difference.
-fn tool(program: &str) -> Command {
+pub(super) fn tool(program: &str) -> Command {
     let mut command = subject::command(Path::new("nice"));
     command.args(["-n", "19", program]);
     command

@@ -79,6 +79,22 @@ impl Subject {
         Ok(1024 * field(&format!("/proc/{}/status", self.id()?), "VmRSS:")?)
     }
 
+    /// The same of its child on whose command line `word` is, if there is one.
+    pub(super) fn resident_bytes_of(&self, word: &str) -> anyhow::Result<Option<u64>> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.id()?))? {
+            let children = fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+            for child in children.split_whitespace() {
+                let is_meant =
+                    fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains(word));
+                // One that ends meanwhile has none.
+                if let Some(kilobytes) = field(&format!("/proc/{child}/status"), "VmRSS:").ok().filter(|_| is_meant) {
+                    return Ok(Some(1024 * kilobytes));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// The most of its memory that ever was in RAM, in bytes.
     pub(super) fn peak_bytes(&self) -> anyhow::Result<u64> {
         Ok(1024 * field(&format!("/proc/{}/status", self.id()?), "VmHWM:")?)

@@ -70,8 +70,28 @@ fn checks(checks: &Value) -> String {
     format!("{passed} of {} passed", checks.len())
 }
 
-/// The same, typed. Of the demo's own clip, which is removed, it says how to make it again.
-pub(super) fn by_hand(clip: Option<&Path>) -> anyhow::Result<()> {
+/// What the model saw.
+pub(super) fn cut_out(job: &Value) -> anyhow::Result<()> {
+    let matte = &job["outputs"][0]["receipt"]["matte"];
+    let per_cent =
+        |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |part| format!("{:.0} %", part * 100.0));
+    output::line(format_args!(
+        "The person takes {} of the picture; the model was {} sure on average.",
+        per_cent(&matte["mean_subject"]),
+        per_cent(&matte["mean_confidence"])
+    ))
+}
+
+/// The same, typed. Of the demo's own clip, which is removed, it says how to make it again; a drawn one cannot be typed.
+pub(super) fn by_hand(clip: Option<&Path>, background: bool) -> anyhow::Result<()> {
+    if background {
+        return output::line(format_args!(
+            "
+The same by hand: `reelhook models add human`, `reelhook serve --dev`, and in another terminal
+  reelhook submit {} --wait --output alone=remove_background,model=human,format=webm",
+            clip.map_or_else(|| "me.mp4".to_owned(), |clip| output::shell_word(&clip.to_string_lossy()))
+        ));
+    }
     let (made, clip) = match clip {
         Some(clip) => (String::new(), output::shell_word(&clip.to_string_lossy())),
         None => (format!("  ffmpeg {ARGUMENTS} clip.mp4\n"), "clip.mp4".to_owned()),

@@ -5,7 +5,9 @@ use super::*;
 fn terms() -> Terms {
     let pairs = |pairs: &[(&str, u32)]| pairs.iter().map(|(name, rate)| ((*name).to_owned(), *rate)).collect();
     Terms {
-        models: [("original".to_owned(), "chroma".to_owned()), ("human".to_owned(), "portrait".to_owned())].into(),
+        models: [("original", "chroma"), ("human", "portrait"), ("light", "forest:fast"), ("odd", "forest:softly")]
+            .map(|(name, model)| (name.to_owned(), model.to_owned()))
+            .into(),
         installed: vec!["chroma".to_owned(), "forest".to_owned()],
         credits_per_minute: pairs(&[("original", 60), ("light", 45), ("pro", 180), ("human", 45)]),
     }
@@ -53,6 +55,17 @@ fn requests_become_jobs() {
     })
     .collect();
     insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_name_may_stand_for_a_model_with_less_refinement() {
+    let cut = |model| recipe(json!({"model": model}));
+    assert_eq!((cut("light").model, cut("light").refine), ("forest".to_owned(), Refine::Fast));
+    assert_eq!((cut("forest").model, cut("forest").refine), ("forest".to_owned(), Refine::Full));
+    for missing in ["human", "pro", "odd"] {
+        let refusal = asked(json!({"model": missing})).unwrap_err();
+        assert!(refusal.starts_with("model is not installed") && refusal.contains("chroma, "), "{refusal}");
+    }
 }
 
 #[test]
@@ -138,7 +151,7 @@ fn a_start_that_says_nothing_is_known_by_it() {
 
 #[test]
 fn names_and_prices_are_the_operators() {
-    assert_eq!(terms().names(), ["original", "chroma", "forest"]);
+    assert_eq!(terms().names(), ["light", "original", "chroma", "forest"]);
     assert_eq!(terms().rate("pro"), CreditRate(180));
     assert_eq!(terms().rate("forest"), CreditRate(60));
     assert_eq!(Terms::default().rate("original"), CreditRate(0));

@@ -15,7 +15,7 @@
 use reelhook_domain::recipe::Rgb;
 
 /// The screen where nobody says and nothing is measured: the green of cloth and paint.
-pub(super) const GREEN: Rgb = Rgb([0, 177, 64]);
+pub(crate) const GREEN: Rgb = Rgb([0, 177, 64]);
 
 /// A channel this far above the others can be keyed by itself.
 const STRONG: u8 = 40;

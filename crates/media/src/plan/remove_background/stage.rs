@@ -70,6 +70,12 @@ impl Stage {
         (x, y, width, height)
     }
 
+    /// Filters that bring the source's picture to the size of the subject's.
+    pub(super) fn sized(&self) -> String {
+        let flags = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp";
+        format!("scale={}:{}:{flags},setsar=1", self.subject.0, self.subject.1)
+    }
+
     /// Filters that put the subject on a canvas of nothing; empty where it is the canvas.
     pub(super) fn on_nothing(&self) -> Vec<String> {
         let (x, y, width, height) = self.seen();
