@@ -87,7 +87,7 @@ impl Client {
         let tls = Tls::new(settings.extra_roots, settings.identity).map_err(BuildError::Root)?;
         let core = Core {
             connector: Connector { policy: settings.policy, resolver, tls },
-            pool: Pool::new(settings.idle_timeout, settings.max_idle_per_host, settings.max_idle),
+            pool: Arc::new(Pool::new(settings.idle_timeout, settings.max_idle_per_host, settings.max_idle)),
             user_agent,
         };
         Ok(Self { core: Arc::new(core) })

@@ -30,7 +30,7 @@ use crate::tls_fault::TlsFault;
 /// What a client and the bodies it gave out share.
 pub(crate) struct Core {
     pub(crate) connector: Connector,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
     pub(crate) user_agent: HeaderValue,
 }
 

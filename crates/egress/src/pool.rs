@@ -1,12 +1,12 @@
 //! Connections at rest, ready for the next request to the same origin.
 //!
-//! The newest is taken first, so that in quiet times the old ones age out. Nothing runs in the background: a
-//! connection's health is looked at when it is taken, and whoever gives one back sweeps out the aged from time to
-//! time. A connection that the other side closed may thus hold its descriptor until then; [`MAX_IDLE`] bounds how many.
+//! The newest is taken first, so that in quiet times the old ones age out. A connection's health is looked at when it is
+//! taken. While connections rest, a task closes the aged ones; it ends with the last of them. A connection that the other
+//! side closed may hold its descriptor until then; [`MAX_IDLE`] bounds how many.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -31,6 +31,8 @@ struct Shelves {
     by_origin: HashMap<Box<str>, VecDeque<Idle>>,
     count: usize,
     swept: Instant,
+    /// Whether a task sweeps from time to time.
+    is_watched: bool,
 }
 
 struct Idle {
@@ -40,7 +42,7 @@ struct Idle {
 
 impl Pool {
     pub(crate) fn new(idle_timeout: Duration, max_idle_per_host: usize, max_idle: usize) -> Self {
-        let shelves = Shelves { by_origin: HashMap::new(), count: 0, swept: Instant::now() };
+        let shelves = Shelves { by_origin: HashMap::new(), count: 0, swept: Instant::now(), is_watched: false };
         Self { idle_timeout, max_idle_per_host, max_idle, shelves: Mutex::new(shelves) }
     }
 
@@ -58,7 +60,7 @@ impl Pool {
     }
 
     /// Puts a connection to rest, and closes what has no place.
-    pub(crate) fn put(&self, origin: &str, connection: Box<Connection>) {
+    pub(crate) fn put(self: &Arc<Self>, origin: &str, connection: Box<Connection>) {
         if self.max_idle_per_host == 0 || self.idle_timeout.is_zero() {
             return;
         }
@@ -66,15 +68,43 @@ impl Pool {
         let shelf = shelf(origin, connection.profile);
         let idle = Idle { connection, since: now };
         let mut shelves = self.lock();
-        let mut discarded = shelves.sweep(now, self.idle_timeout, self.max_idle);
+        let mut discarded = Vec::new();
+        if shelves.count >= self.max_idle && now - shelves.swept >= FULL_PAUSE {
+            discarded = shelves.sweep(now, self.idle_timeout);
+        }
         if shelves.count >= self.max_idle {
             discarded.push(idle);
         } else {
             discarded.extend(shelves.push(&shelf, idle, self.max_idle_per_host));
         }
+        if !shelves.is_watched {
+            shelves.is_watched = true;
+            tokio::spawn(Self::watch(Arc::downgrade(self), self.idle_timeout / 2));
+        }
         drop(shelves);
         // Sockets are closed here, with the lock released.
         drop(discarded);
+    }
+
+    /// Closes what has aged from time to time, until nothing rests or the pool is gone.
+    async fn watch(pool: Weak<Self>, pause: Duration) {
+        loop {
+            tokio::time::sleep(pause).await;
+            if !pool.upgrade().is_some_and(|pool| pool.close_aged()) {
+                return;
+            }
+        }
+    }
+
+    /// Closes what has aged; whether something still rests.
+    fn close_aged(&self) -> bool {
+        let mut shelves = self.lock();
+        let aged = shelves.sweep(Instant::now(), self.idle_timeout);
+        shelves.is_watched = shelves.count > 0;
+        let goes_on = shelves.is_watched;
+        drop(shelves);
+        drop(aged);
+        goes_on
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelves> {
@@ -114,13 +144,9 @@ impl Shelves {
         shelf.pop_front()
     }
 
-    /// Takes out what is too old, at most once in half the idle timeout or when there is no place left.
-    fn sweep(&mut self, now: Instant, idle_timeout: Duration, max_idle: usize) -> Vec<Idle> {
+    /// Takes out what is too old.
+    fn sweep(&mut self, now: Instant, idle_timeout: Duration) -> Vec<Idle> {
         let mut aged = Vec::new();
-        let pause = if self.count >= max_idle { FULL_PAUSE } else { idle_timeout / 2 };
-        if now - self.swept < pause {
-            return aged;
-        }
         self.swept = now;
         self.by_origin.retain(|_, shelf| {
             while shelf.front().is_some_and(|idle| now - idle.since >= idle_timeout) {
@@ -165,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn no_more_rest_in_all_than_the_limit() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let pool = Pool::new(Duration::from_secs(30), 2, 3);
+        let pool = Arc::new(Pool::new(Duration::from_secs(30), 2, 3));
         for (index, connection) in connections(&listener, 5).await.into_iter().enumerate() {
             pool.put(&format!("http://{index}.example"), connection);
         }
@@ -177,24 +203,47 @@ mod tests {
     #[tokio::test]
     async fn the_aged_are_swept_out_to_make_room() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let pool = Pool::new(Duration::from_secs(30), 2, 3);
+        let pool = Arc::new(Pool::new(Duration::from_secs(30), 2, 3));
         let mut made = connections(&listener, 4).await;
         let last = made.pop().unwrap();
         for (index, connection) in made.into_iter().enumerate() {
             pool.put(&format!("http://{index}.example"), connection);
         }
         tokio::time::pause();
+        // No task runs between these lines.
         tokio::time::advance(Duration::from_secs(31)).await;
-        assert!(pool.take("http://0.example", None).is_none(), "too old to be used");
         pool.put("http://last.example", last);
         assert_eq!(count(&pool), 1);
-        assert!(pool.take("http://last.example", None).is_some());
+        let last = pool.take("http://last.example", None).expect("it is new");
+        pool.put("http://last.example", last);
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(pool.take("http://last.example", None).is_none(), "too old to be used");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_takes_is_closed_and_then_nothing_runs() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = Arc::new(Pool::new(Duration::from_secs(30), 2, 3));
+        let mut made = connections(&listener, 3).await;
+        let last = made.pop().unwrap();
+        for connection in made {
+            pool.put("http://a.example", connection);
+        }
+        tokio::time::pause();
+        tokio::time::sleep(Duration::from_secs(46)).await;
+        assert_eq!((count(&pool), pool.lock().is_watched), (0, false));
+        // The next one is watched again.
+        pool.put("http://a.example", last);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!((count(&pool), pool.lock().is_watched), (1, true));
+        tokio::time::sleep(Duration::from_secs(26)).await;
+        assert_eq!((count(&pool), pool.lock().is_watched), (0, false));
     }
 
     #[tokio::test]
     async fn a_connection_that_was_closed_is_not_given_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let pool = Pool::new(Duration::from_secs(30), 2, 3);
+        let pool = Arc::new(Pool::new(Duration::from_secs(30), 2, 3));
         let connection = connections(&listener, 1).await.pop().unwrap();
         pool.put("http://a.example", connection);
         drop(listener.accept().await.unwrap());
