@@ -42,11 +42,12 @@ Examples:
   reelhook demo --background
   reelhook demo --background --input me.mp4 --sheet me.png
 
-It starts a server on a free port, generates a clip, submits it as one job with three outputs, receives
-the webhooks and verifies their signatures. Ctrl-C ends it and leaves nothing behind.
+It starts a server on a free port, generates a clip, submits it as one job with three outputs,
+receives the webhooks and verifies their signatures. Ctrl-C ends it and leaves nothing behind.
 
-With --background the job cuts a person out of the clip, and the command leaves a contact sheet: before,
-the person alone, the person on a colour. It needs the model of people: `reelhook models add human`.";
+With --background the job cuts a person out of the clip, and the command leaves a contact sheet:
+the clip, the person alone, the person on a colour. It needs the model of people, which
+`reelhook models add human` installs.";
 
 /// How long a webhook may take after its job has ended.
 const WEBHOOK_PATIENCE: Duration = Duration::from_secs(30);
