@@ -75,7 +75,7 @@ pub(super) async fn measure(effort: Effort, models: &Path) -> anyhow::Result<Sec
              same encoder and without cutting out. In turns, {times} times, the median."
         ),
         format!(
-            "Memory is what the child that runs the model has in RAM, looked at each second of a job of {minutes} minutes."
+            "Memory is what the child that runs the model has in RAM, looked at each second of a job of {minutes} min."
         ),
     ];
     Ok(Section { title: "Background removal", figures, method })
