@@ -259,7 +259,7 @@ impl Net for Model {
         let mut tensors = Vec::with_capacity(made.len());
         for value in made {
             let Value::FloatTensor(tensor) = value else {
-                return Err(self.broken("its output is no tensor of floating-point numbers".to_owned()));
+                return Err(self.broken("its output is not a tensor of floating-point numbers".to_owned()));
             };
             tensors.push(tensor);
         }

@@ -74,7 +74,7 @@ impl Job<'_> {
         let mut three = self.cut_once(step, cutting, encoding.clone(), share).await?;
         let mut cpu = three.cpu();
         if three.any(Ending::Stalled) {
-            tracing::warn!("decoder, model and encoder showed no sign of life and are started again");
+            tracing::warn!("decoder, model and encoder make no progress and are started again");
             three = self.cut_once(step, cutting, encoding, share).await?;
             cpu += three.cpu();
         }
