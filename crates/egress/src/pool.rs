@@ -100,11 +100,11 @@ impl Pool {
     fn close_aged(&self) -> bool {
         let mut shelves = self.lock();
         let aged = shelves.sweep(Instant::now(), self.idle_timeout);
-        shelves.is_watched = shelves.count > 0;
-        let goes_on = shelves.is_watched;
+        let rests = shelves.count > 0;
+        shelves.is_watched = rests;
         drop(shelves);
         drop(aged);
-        goes_on
+        rests
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelves> {

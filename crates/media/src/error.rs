@@ -3,8 +3,25 @@
 use std::io;
 
 use reelhook_domain::failure::{JobFailure, Stage};
+use serde::{Deserialize, Serialize};
 
 use crate::plain::NotPlain;
+
+/// An error of the operating system on its way from a child to the server: its number, if it has one, and in words.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MachineError(Option<i32>, String);
+
+impl From<io::Error> for MachineError {
+    fn from(error: io::Error) -> Self {
+        Self(error.raw_os_error(), error.to_string())
+    }
+}
+
+impl From<MachineError> for io::Error {
+    fn from(MachineError(number, words): MachineError) -> Self {
+        number.map_or_else(|| Self::other(words), Self::from_raw_os_error)
+    }
+}
 
 /// Why a tool's work came to nothing.
 #[derive(Debug, thiserror::Error)]

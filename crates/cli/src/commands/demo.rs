@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::receiver::Receiver;
-use super::jobs;
 use super::submit::upload;
+use super::{jobs, models};
 use crate::client::Api;
 use crate::download::{self, Existing};
 use crate::follow::{self, JobBars};
@@ -101,12 +101,7 @@ async fn show(args: &Args, folder: &Path, signals: &mut Signals) -> anyhow::Resu
         ..Settings::default()
     };
     if args.background {
-        let models = std::path::absolute(&args.models)?;
-        if !models.join("human.onnx").exists() {
-            let models = output::shell_word(&models.to_string_lossy());
-            bail!("the model of people is not installed: run `reelhook models add human --models {models}`");
-        }
-        settings.media.models = Some(models);
+        settings.media.models = Some(models::with_human(&args.models)?);
     }
     let making = async {
         match &args.input {

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use reelhook_media::matte::install::{self, AddError, HUMAN, Installed, PACKAGE};
 use serde_json::json;
 
@@ -71,6 +71,16 @@ enum Verb {
         #[command(flatten)]
         folder: Folder,
     },
+}
+
+/// The folder, absolute, if the model of people is installed in it.
+pub(super) fn with_human(folder: &Path) -> anyhow::Result<PathBuf> {
+    let folder = std::path::absolute(folder)?;
+    if !reelhook_media::matte::installed(&folder)?.iter().any(|name| name == HUMAN) {
+        let folder = output::shell_word(&folder.to_string_lossy());
+        bail!("the model of people is not installed: run `reelhook models add {HUMAN} --models {folder}`");
+    }
+    Ok(folder)
 }
 
 /// Which folder of models a command works on, and how it answers.

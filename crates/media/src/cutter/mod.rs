@@ -20,6 +20,7 @@ use reelhook_domain::recipe::Refine;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::serve::serve;
+use crate::error::MachineError;
 use crate::matte::ModelError;
 
 /// What a cutter is asked to do, as JSON on its command line.
@@ -35,19 +36,19 @@ pub(crate) struct Task {
 
 /// Exit code of a cutter that says why it stopped.
 pub(crate) const REFUSED: i32 = 3;
-/// Exit code of a cutter whose frames are no longer read.
+/// Exit code of a cutter after the encoder stopped reading its frames.
 pub(crate) const UNREAD: i32 = 4;
 
 /// Why a cutter stopped.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Refusal {
-    /// There is no such model.
+    /// No model of that name is installed.
     Missing,
     /// It cannot be used, in words.
     Broken(String),
-    /// The operating system said no: its number, where there is one, and in words.
-    Machine(Option<i32>, String),
+    /// The operating system said no.
+    Machine(MachineError),
 }
 
 impl From<ModelError> for Refusal {
@@ -62,14 +63,14 @@ impl From<ModelError> for Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        Self::Machine(error.raw_os_error(), error.to_string())
+        Self::Machine(error.into())
     }
 }
 
 /// The folder as a rule of the sandbox can name it, and what its links lead to, which a rule does not cover.
 pub(crate) fn reads(folder: &Path) -> io::Result<(PathBuf, Vec<PathBuf>)> {
     let folder = match folder.canonicalize() {
-        // Then there is no model in it, which is for the cutter to say.
+        // The cutter reports the missing model.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((std::path::absolute(folder)?, Vec::new())),
         other => other?,
     };

@@ -1,5 +1,5 @@
-//! A person in a room, drawn: what `reelhook demo --background` and the scores of mattes are made of, as a clip of somebody
-//! real would need a licence and has no exact alpha.
+//! A drawn person and a drawn room, for `reelhook demo --background` and for the scores of mattes. A clip of a real person
+//! would need a licence, and has no exact alpha.
 //!
 //! The figure has a head with hair and a face, a neck, and shoulders in a coat, lit by a window on the left.
 

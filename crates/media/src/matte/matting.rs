@@ -48,7 +48,7 @@ impl Matting {
     /// Loads a model out of the folder of models, for frames of that width and height in pixels.
     ///
     /// # Errors
-    /// When there is no such model, or it cannot be used.
+    /// When the model is not installed or cannot be used.
     pub fn load(folder: &Path, model: &str, refine: Refine, size: (u32, u32)) -> Result<Self, ModelError> {
         let card = model::card(folder, model)?;
         let whole = card.whole_sha256.is_some().then(|| net(folder, model, &card, "whole.")).transpose()?;
@@ -188,7 +188,7 @@ impl Matting {
         Ok((matte, confidence(&answer.matte)))
     }
 
-    /// The part of the frame to look at; `None` where there is no subject.
+    /// The part of the frame to look at; `None` if the frame has no subject.
     fn part(&mut self, rgb: &[u8], cut: bool) -> Result<Option<Part>, ModelError> {
         if cut || self.frames.is_multiple_of(WHOLE_LOOK) || self.tracker.part().is_none() {
             let found = self.nets.whole(rgb, self.size)?;

@@ -1,6 +1,6 @@
 //! Steadiness over time: cuts, how the picture moves, and the last matte brought along.
 //!
-//! A net judges each frame anew, so what it is unsure of flickers. The matte of the frame before, moved as the picture
+//! A net judges each frame by itself, so what it is unsure of flickers. The matte of the frame before, moved as the picture
 //! moved, is mixed in where both pictures agree after the move; elsewhere it would leave ghosts.
 
 use super::plane::Plane;
@@ -27,7 +27,7 @@ pub(super) struct Steady {
 }
 
 impl Steady {
-    /// Whether another scene begins with this frame. The first frame is no cut.
+    /// Whether another scene begins with this frame. False for the first frame.
     pub(super) fn is_cut(&mut self, luma: &Plane) -> bool {
         let tiny = luma.resized(CUT_SIZE.0, CUT_SIZE.1);
         let before = self.tiny.replace(tiny);

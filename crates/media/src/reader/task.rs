@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::archive::ArchiveLimits;
-use crate::error::MediaError;
+use crate::error::{MachineError, MediaError};
 use crate::image::{ImageLimits, Origin, Wish};
 use crate::promise::Promise;
 use crate::verify::Expectation;
@@ -62,8 +62,8 @@ pub(super) enum Said {
 pub(super) enum Refusal {
     Rejected(JobFailure),
     Failed(JobFailure),
-    /// The operating system said no: its number, where there is one, and in words.
-    Machine(Option<i32>, String),
+    /// The operating system said no.
+    Machine(MachineError),
 }
 
 impl From<MediaError> for Refusal {
@@ -71,9 +71,9 @@ impl From<MediaError> for Refusal {
         match error {
             MediaError::Rejected(failure) => Self::Rejected(failure),
             MediaError::Failed(failure) => Self::Failed(failure),
-            MediaError::Io(error) => Self::Machine(error.raw_os_error(), error.to_string()),
+            MediaError::Io(error) => Self::Machine(error.into()),
             other @ (MediaError::Canceled | MediaError::ToolMissing { .. } | MediaError::Sandbox { .. }) => {
-                Self::Machine(None, other.to_string())
+                Self::Machine(io::Error::other(other.to_string()).into())
             }
         }
     }
@@ -84,8 +84,7 @@ impl From<Refusal> for MediaError {
         match refusal {
             Refusal::Rejected(failure) => Self::Rejected(failure),
             Refusal::Failed(failure) => Self::Failed(failure),
-            Refusal::Machine(Some(number), _) => Self::Io(io::Error::from_raw_os_error(number)),
-            Refusal::Machine(None, words) => Self::Io(io::Error::other(words)),
+            Refusal::Machine(error) => Self::Io(error.into()),
         }
     }
 }

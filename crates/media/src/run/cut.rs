@@ -122,7 +122,7 @@ impl Job<'_> {
         let decoding = errand(step.frame_arguments(self.input, cutting), vec![self.input], Writes::Nothing);
         let decoding = toolbox.order(decoding, pulse.by_cpu())?;
         let cutter = toolbox.cutter(task, self.scratch, wall, pulse.by_cpu())?;
-        // While it waits for frames the encoder may take some CPU time, which is no sign of life.
+        // The encoder uses a little CPU time while it waits for frames; that does not count as progress.
         let encoding = errand(encoding, self.reads(step), Writes::Outputs(step.products.len()));
         let encoding = toolbox.order(encoding, pulse)?;
 
@@ -222,8 +222,7 @@ impl Job<'_> {
             Ending::Exited(REFUSED) => match serde_json::from_str(&said) {
                 Ok(Refusal::Missing) => missing(model),
                 Ok(Refusal::Broken(message)) => failed(message),
-                Ok(Refusal::Machine(Some(number), _)) => return io::Error::from_raw_os_error(number).into(),
-                Ok(Refusal::Machine(None, words)) => return io::Error::other(words).into(),
+                Ok(Refusal::Machine(error)) => return io::Error::from(error).into(),
                 Err(error) => return io::Error::from(error).into(),
             },
             Ending::TimedOut | Ending::Killed(libc::SIGXCPU) => self.timed_out(step),
@@ -255,7 +254,7 @@ pub(crate) fn is_empty(report: &MatteReport) -> bool {
     report.frames > 0 && report.without_subject > NOBODY
 }
 
-/// Whether it is no reason of its own.
+/// Whether a neighbour is why the child ended so.
 const fn is_consequence(ending: Ending) -> bool {
     matches!(ending, Ending::Exited(0) | Ending::Canceled)
 }

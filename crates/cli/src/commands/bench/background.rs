@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use serde_json::json;
+use anyhow::Context as _;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::Effort;
@@ -12,6 +12,7 @@ use super::media::{api, job, tool};
 use super::page::{Figure, Section, Target, median};
 use super::subject::{self, Subject};
 use crate::commands::demo::clip;
+use crate::commands::models;
 use crate::settings::Settings;
 
 const SECONDS: usize = 10;
@@ -31,12 +32,7 @@ const FORMATS: [(&str, &str, f64); 3] = [
 ];
 
 pub(super) async fn measure(effort: Effort, models: &Path) -> anyhow::Result<Section> {
-    let models = std::path::absolute(models)?;
-    ensure!(
-        models.join("human.onnx").exists(),
-        "the model human is not in {}: `reelhook models add human --models DIR`, or `make models`",
-        models.display()
-    );
+    let models = models::with_human(models)?;
     let (times, minutes) = (effort.pick(2, 3), effort.pick(1, 10));
     let folder = tempfile::tempdir()?;
     let tools = Settings::default();
@@ -45,9 +41,7 @@ pub(super) async fn measure(effort: Effort, models: &Path) -> anyhow::Result<Sec
     let mut server = Subject::start_with(&folder.path().join("data"), &[&setting]).await?;
     let mut figures = Vec::new();
     for (format, encoder, most) in FORMATS {
-        let background = if format == "mp4" { json!({"type": "color", "color": "#2f6f8f"}) } else { json!(null) };
-        let outputs =
-            json!([{"recipe": "remove_background", "model": "human", "format": format, "background": background}]);
+        let outputs = outputs(format);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..times {
             let ended = job(&api(&server)?, &clip, &outputs).await?;
@@ -81,6 +75,12 @@ pub(super) async fn measure(effort: Effort, models: &Path) -> anyhow::Result<Sec
     Ok(Section { title: "Background removal", figures, method })
 }
 
+/// One output of the format; mp4 needs a colour behind the person.
+fn outputs(format: &str) -> Value {
+    let background = if format == "mp4" { json!({"type": "color", "color": "#2f6f8f"}) } else { Value::Null };
+    json!([{"recipe": "remove_background", "model": "human", "format": format, "background": background}])
+}
+
 /// The clip, that many times.
 async fn looped(tools: &Settings, clip: &Path, times: usize) -> anyhow::Result<PathBuf> {
     let long = clip.with_file_name("long.mp4");
@@ -93,8 +93,7 @@ async fn looped(tools: &Settings, clip: &Path, times: usize) -> anyhow::Result<P
 
 /// Bytes of the model's child in RAM: once it has what it needs, and at its largest after that.
 async fn memory(server: &Subject, clip: &Path) -> anyhow::Result<(f64, f64)> {
-    let outputs = json!([{"recipe": "remove_background", "model": "human", "format": "mp4",
-        "background": {"type": "color", "color": "#2f6f8f"}}]);
+    let outputs = outputs("mp4");
     let (mut settled, mut largest) = (None, 0);
     let watch = async {
         let mut seen = 0;

@@ -48,7 +48,7 @@ pub(in crate::commands) async fn person(settings: &Settings, folder: &Path, seco
     Ok(path)
 }
 
-/// Runs ffmpeg. Not through `media::run::process`, which reads inputs: nobody else's words are run.
+/// Runs ffmpeg, without the sandbox of `media::run::process`: input and arguments are the demo's own.
 #[expect(clippy::disallowed_methods, reason = "ffmpeg makes pictures here and reads what the demo itself made")]
 pub(in crate::commands) async fn ffmpeg(settings: &Settings, words: Vec<OsString>) -> anyhow::Result<()> {
     let mut command = tokio::process::Command::new(&settings.media.ffmpeg);

@@ -4,7 +4,7 @@
 //! the whole room. Next to the subject they stay, for encoders store colours for several pixels together, and black would
 //! bleed into its edge.
 
-/// An alpha up to this, of 255, is none: noise that nobody sees, which would keep the colours below it.
+/// An alpha up to this, of 255, becomes 0: it is invisible noise, and would keep the colours of the source.
 const NOISE: u8 = 3;
 /// How far around the subject colours stay, in pixels: what a codec with halved colour mixes into a pixel.
 const MARGIN: usize = 4;
